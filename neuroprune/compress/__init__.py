@@ -1,0 +1,1 @@
+"""Pruning: scores of channels, the choice of what stays, and surgery on modules."""

@@ -1,0 +1,1 @@
+"""Data sets as frames in memory."""

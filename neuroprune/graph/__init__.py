@@ -1,0 +1,1 @@
+"""The float program of a network: its types, and how it is traced from a module and folded."""

@@ -1,0 +1,1 @@
+"""From the integer program to tiles of neurons on cores."""

@@ -1,0 +1,80 @@
+"""Where an integer program runs: tiles of neurons on cores."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+Box = tuple[int, int, int]
+
+
+@dataclass(frozen=True)
+class Tile:
+    """A box of neurons of one layer: channels x height x width, `start` inclusive, `stop` exclusive.
+
+    A dense layer's neurons are (features, 1, 1).
+    """
+
+    layer: str
+    start: Box
+    stop: Box
+
+    @property
+    def neurons(self) -> int:
+        """Neurons in the box."""
+        (c0, y0, x0), (c1, y1, x1) = self.start, self.stop
+        return (c1 - c0) * (y1 - y0) * (x1 - x0)
+
+
+@dataclass(frozen=True)
+class TileUse:
+    """What one tile takes on its core, in the target's own counts.
+
+    encoding: how its synapses are stored; "shared" stores equal blocks of a convolution once.
+    synapses: synapses that exist between the tile and its sources (zero weights counted).
+    synapse_bits: bits of synapse memory that they take in that encoding.
+    """
+
+    tile: Tile
+    input_axons: int
+    output_axons: int
+    synapses: int
+    synapse_bits: int
+    encoding: Literal["dense", "sparse", "shared"]
+
+
+@dataclass(frozen=True)
+class Core:
+    """The tiles of one core and where it lies: chip number, and x and y in cores of the chip's mesh."""
+
+    tiles: tuple[TileUse, ...]
+    chip: int
+    x: int
+    y: int
+
+    @property
+    def neurons(self) -> int:
+        """Neurons (compartments) of all tiles."""
+        return sum(use.tile.neurons for use in self.tiles)
+
+    @property
+    def input_axons(self) -> int:
+        """Input axons of all tiles."""
+        return sum(use.input_axons for use in self.tiles)
+
+    @property
+    def output_axons(self) -> int:
+        """Output axons of all tiles."""
+        return sum(use.output_axons for use in self.tiles)
+
+    @property
+    def synapse_bits(self) -> int:
+        """Synapse memory of all tiles, in bits."""
+        return sum(use.synapse_bits for use in self.tiles)
+
+
+@dataclass(frozen=True)
+class Mapping:
+    """Every neuron of the program on exactly one core; cores in the order of the layers."""
+
+    target: str
+    cores: tuple[Core, ...]
+    chips: int

@@ -1,0 +1,1 @@
+"""Recipes and a user's own classes, built into SpikingJelly modules."""

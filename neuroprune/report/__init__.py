@@ -1,0 +1,1 @@
+"""What a deployment costs: measures as plain data, and renderers that read only them."""

@@ -1,0 +1,1 @@
+"""Running the integer program: the exact engine, and Lava as its judge."""

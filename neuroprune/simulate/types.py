@@ -1,0 +1,56 @@
+"""What happened when an integer program ran."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+
+@dataclass(frozen=True, eq=False)
+class LayerTrace:
+    """Activity of one layer, summed over all samples and steps.
+
+    spikes: int64 [layer shape], spikes of each neuron.
+    current_wraps: times that u left 24 bits and wrapped. voltage_saturations: times that v met its rail.
+    """
+
+    name: str
+    spikes: npt.NDArray[np.int64]
+    current_wraps: int
+    voltage_saturations: int
+
+
+@dataclass(frozen=True, eq=False)
+class Trace:
+    """A whole data set through the exact engine.
+
+    counts: int64 [samples, outputs], output spikes of each sample.
+    input_events: int64 [input shape], non-zero graded spikes of each input, over all samples and steps.
+    saturated_inputs: input values beyond the graded range, over all samples (counted once a sample).
+    """
+
+    samples: int
+    steps: int
+    counts: npt.NDArray[np.int64]
+    input_events: npt.NDArray[np.int64]
+    saturated_inputs: int
+    layers: tuple[LayerTrace, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class LayerRecord:
+    """Every spike and the last voltage of one layer.
+
+    spikes: bool [samples, steps, layer shape]; voltages: int32 [samples, layer shape], after the last step's reset.
+    """
+
+    name: str
+    spikes: npt.NDArray[np.bool_]
+    voltages: npt.NDArray[np.int32]
+
+
+@dataclass(frozen=True, eq=False)
+class Record:
+    """Full record of a few samples: what the exact engine and Lava are compared by."""
+
+    layers: tuple[LayerRecord, ...]
