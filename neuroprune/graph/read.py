@@ -31,9 +31,7 @@ def read_module(name: str, module: nn.Module) -> Reading:
             return reader(name, module)
     if type(module) in _NEURONS:
         return _read_neuron(name, module)
-    return None, (
-        f"layer {name}: {type(module).__name__} has no counterpart on the chip; use one of {SUPPORTED}"
-    )
+    return None, (f"layer {name}: {type(module).__name__} has no counterpart on the chip; use one of {SUPPORTED}")
 
 
 def _read_conv(name: str, module: Any) -> Reading:

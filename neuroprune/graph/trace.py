@@ -5,8 +5,11 @@ it, and where its time axis lies. So a network may repeat its frames over T and 
 and call single-step layers; both give the same graph.
 """
 
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Literal, cast
+from typing import Any, Literal
 
 import torch
 from spikingjelly.activation_based import base, functional
@@ -225,12 +228,20 @@ def trace(module: nn.Module, frames: torch.Tensor) -> Graph:
     module.eval()
     functional.reset_net(module)
     try:
-        traced = fx.GraphModule(module, _LayerTracer().trace(module))
-        functional.reset_net(module)
-        reader = _Reader(traced, frames[:1])
-        with torch.no_grad():
+        with _without_triton_notes(), torch.no_grad():
+            traced = fx.GraphModule(module, _LayerTracer().trace(module))
+            functional.reset_net(module)
+            reader = _Reader(traced, frames[:1])
             output = reader.run(frames[:1])
-    except (fx.proxy.TraceError, TypeError, RuntimeError, AttributeError, IndexError, AssertionError, ValueError) as error:
+    except (
+        fx.proxy.TraceError,
+        TypeError,
+        RuntimeError,
+        AttributeError,
+        IndexError,
+        AssertionError,
+        ValueError,
+    ) as error:
         raise UnsupportedNetwork(
             [
                 f"the forward method of {type(module).__name__} could not be followed on frames of shape "
@@ -242,6 +253,18 @@ def trace(module: nn.Module, frames: torch.Tensor) -> Graph:
         functional.reset_net(module)
         module.train(was_training)
     return _graph(reader, output)
+
+
+@contextmanager
+def _without_triton_notes() -> Iterator[None]:
+    """torch logs a warning for every traced layer where Triton is not installed, which no step here uses."""
+    logger = logging.getLogger("torch._library.triton")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
 
 
 def _graph(reader: _Reader, output: Any) -> Graph:
@@ -259,7 +282,7 @@ def _graph(reader: _Reader, output: Any) -> Graph:
             )
     elif not (isinstance(output, Signal) and (output.layout == "sequence" or steps == 1)):
         problems.append("the output is not the spikes of one layer: return their mean or sum over all time steps")
-    last = cast(Signal | Readout, output).node if isinstance(output, Signal | Readout) else INPUT
+    last = output.node if isinstance(output, Signal | Readout) else INPUT
     graph = Graph(tuple(reader.nodes.values()), steps, kind)
     problems += problems_of_traced(graph, last)
     if problems:

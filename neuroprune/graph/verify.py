@@ -26,6 +26,10 @@ def problems_of_traced(graph: Graph, last: str) -> list[str]:
         flows[node.name] = flow
         if problem:
             problems.append(problem)
+        if isinstance(node.op, Linear) and len(graph[node.inputs[0]].shape) != 1:
+            problems.append(
+                f"layer {node.name}: it reads a map of shape {graph[node.inputs[0]].shape}; put a Flatten before it"
+            )
         readers = graph.consumers(node.name)
         if len(readers) > 1:
             problems.append(
