@@ -1,0 +1,181 @@
+"""From the integer program, where it runs and what happened to what it costs."""
+
+from collections import Counter
+from collections.abc import Sequence
+from math import prod
+
+import numpy as np
+
+from neuroprune.mapping.types import Core, Mapping, Tile
+from neuroprune.quantize.types import IntConv, QuantGraph, QuantLayer
+from neuroprune.report.schema import (
+    AccuracyLadder,
+    CoreReport,
+    InputReport,
+    LavaCheck,
+    LayerReport,
+    Report,
+    TargetLimits,
+    TileReport,
+    Totals,
+)
+from neuroprune.report.synops import Arriving, CountArray, synapses, synops
+from neuroprune.simulate.types import LayerTrace, Record, Trace
+from neuroprune.targets import Target
+
+BITS_PER_KIB = 8 * 1024
+
+
+def measure(
+    graph: QuantGraph,
+    mapping: Mapping,
+    trace: Trace,
+    target: Target,
+    *,
+    network: str,
+    data: str | None,
+    accuracy: AccuracyLadder,
+    lava: LavaCheck,
+    netx_remarks: Sequence[str] = (),
+    versions: dict[str, str] | None = None,
+    seed: int | None = None,
+) -> Report:
+    """Weigh one deployment.
+
+    `mapping` and `trace` are those of `graph`, and `trace` holds at least one sample. The other arguments are
+    taken over into the report as they are: see `Report`.
+    """
+    assert trace.samples > 0, "nothing was run"
+    activity = {layer.name: layer for layer in trace.layers}
+    events = {"input": trace.input_events} | {name: layer.spikes for name, layer in activity.items()}
+    arriving = {layer.name: synops(layer, events[layer.source]) for layer in graph.layers}
+    cores_of = Counter(name for core in mapping.cores for name in {use.tile.layer for use in core.tiles})
+    layers = tuple(
+        _layer(layer, activity[layer.name], arriving[layer.name], cores_of[layer.name], trace, target)
+        for layer in graph.layers
+    )
+    cores = tuple(_core(index, core, arriving, trace, target) for index, core in enumerate(mapping.cores))
+    return Report(
+        network=network,
+        data=data,
+        target=_limits(target),
+        samples=trace.samples,
+        steps=trace.steps,
+        seed=seed,
+        accuracy=accuracy,
+        lava=lava,
+        input=InputReport(
+            shape=graph.input.shape,
+            bits=graph.input.bits,
+            unit=graph.input.unit,
+            events_per_sample=int(trace.input_events.sum()) / trace.samples,
+            saturated_share=trace.saturated_inputs / (trace.samples * prod(graph.input.shape)),
+        ),
+        layers=layers,
+        cores=cores,
+        totals=_totals(layers, cores, mapping, trace),
+        netx_remarks=tuple(netx_remarks),
+        versions=versions or {},
+    )
+
+
+def lava_agreed(record: Record) -> LavaCheck:
+    """What was compared, once `record` was found equal in the exact engine and in Lava."""
+    return LavaCheck(
+        samples=len(record.layers[0].spikes),
+        neuron_steps=sum(layer.spikes.size for layer in record.layers),
+        spikes=sum(int(np.count_nonzero(layer.spikes)) for layer in record.layers),
+        voltages=sum(layer.voltages.size for layer in record.layers),
+    )
+
+
+def _limits(target: Target) -> TargetLimits:
+    return TargetLimits(
+        name=target.name,
+        title=target.title,
+        cores_per_chip=target.cores_per_chip,
+        neurons_per_core=target.neurons_per_core,
+        input_axons_per_core=target.input_axons_per_core,
+        output_axons_per_core=target.output_axons_per_core,
+        synapse_kib_per_core=target.synapse_bits_per_core / BITS_PER_KIB,
+    )
+
+
+def _layer(
+    layer: QuantLayer, activity: LayerTrace, operations: Arriving, cores: int, trace: Trace, target: Target
+) -> LayerReport:
+    present = synapses(layer)
+    neurons = prod(layer.shape)
+    return LayerReport(
+        name=layer.name,
+        kind="conv" if isinstance(layer.synapse, IntConv) else "dense",
+        source=layer.source,
+        shape=layer.shape,
+        neurons=neurons,
+        synapses=int(present.all.sum()),
+        nonzero_synapses=int(present.nonzero.sum()),
+        spikes_per_neuron_step=int(activity.spikes.sum()) / (neurons * trace.samples * trace.steps),
+        synops_per_sample=int(operations.all.sum()) / trace.samples,
+        nonzero_synops_per_sample=int(operations.nonzero.sum()) / trace.samples,
+        weight_bits=target.weight_bits,
+        saturated_weights_share=_saturated_share(layer, target.weight_bits),
+        vth=layer.neuron.vth,
+        scale=layer.scale,
+        limited_by=layer.limited_by,
+        current_wraps=activity.current_wraps,
+        voltage_saturations=activity.voltage_saturations,
+        cores=cores,
+    )
+
+
+def _saturated_share(layer: QuantLayer, weight_bits: int) -> float:
+    """Share of the weights at an end of the even integers that Lava's mixed-sign weights take."""
+    largest = 2 * (2 ** (weight_bits - 1) - 1)
+    return float(np.mean(np.abs(layer.synapse.weight.astype(np.int32)) >= largest))
+
+
+def _core(index: int, core: Core, arriving: dict[str, Arriving], trace: Trace, target: Target) -> CoreReport:
+    steps = trace.samples * trace.steps
+    tiles = [use.tile for use in core.tiles]
+    return CoreReport(
+        index=index,
+        chip=core.chip,
+        x=core.x,
+        y=core.y,
+        tiles=tuple(
+            TileReport(layer=use.tile.layer, start=use.tile.start, stop=use.tile.stop, encoding=use.encoding)
+            for use in core.tiles
+        ),
+        neurons=core.neurons,
+        input_axons=core.input_axons,
+        output_axons=core.output_axons,
+        synapse_kib=core.synapse_bits / BITS_PER_KIB,
+        neurons_percent=100 * core.neurons / target.neurons_per_core,
+        input_axons_percent=100 * core.input_axons / target.input_axons_per_core,
+        output_axons_percent=100 * core.output_axons / target.output_axons_per_core,
+        synapse_memory_percent=100 * core.synapse_bits / target.synapse_bits_per_core,
+        synops_per_step=sum(_in_tile(arriving[tile.layer].all, tile) for tile in tiles) / steps,
+        nonzero_synops_per_step=sum(_in_tile(arriving[tile.layer].nonzero, tile) for tile in tiles) / steps,
+    )
+
+
+def _in_tile(values: CountArray, tile: Tile) -> int:
+    """Sum of `values`, one for each neuron of a layer, over the neurons of `tile`."""
+    boxed = values.reshape(values.shape + (1,) * (3 - values.ndim))
+    (c0, y0, x0), (c1, y1, x1) = tile.start, tile.stop
+    return int(boxed[c0:c1, y0:y1, x0:x1].sum())
+
+
+def _totals(layers: Sequence[LayerReport], cores: Sequence[CoreReport], mapping: Mapping, trace: Trace) -> Totals:
+    return Totals(
+        neurons=sum(layer.neurons for layer in layers),
+        synapses=sum(layer.synapses for layer in layers),
+        nonzero_synapses=sum(layer.nonzero_synapses for layer in layers),
+        spikes_per_sample=sum(int(layer.spikes.sum()) for layer in trace.layers) / trace.samples,
+        synops_per_sample=sum(layer.synops_per_sample for layer in layers),
+        nonzero_synops_per_sample=sum(layer.nonzero_synops_per_sample for layer in layers),
+        synapse_kib=sum(core.synapse_kib for core in cores),
+        cores=len(cores),
+        chips=mapping.chips,
+        busiest_core=max(cores, key=lambda core: core.synops_per_step).index,
+    )

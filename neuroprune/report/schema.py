@@ -1,0 +1,231 @@
+"""What a deployment costs: plain data that every renderer reads, and the form of report.json.
+
+Nothing is rounded here. Units stand in the names: a KiB is 1024 bytes, a share lies in 0..1, a percentage in 0..100.
+What is not known is None, never NaN.
+
+Synaptic operations (SynOps) are counted twice. `synops` counts each delivery of an event over a synapse, be its weight
+zero or not, as SpikingJelly's SynOpCounter does; `nonzero_synops` leaves zero weights out, as NeuroBench's effective
+SynOps do. Both count the synapses that exist: the padding of a convolution holds none.
+"""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from neuroprune.errors import InputError
+from neuroprune.files import write_text
+
+SCHEMA_VERSION: Literal[1] = 1
+
+Share = Annotated[float, Field(ge=0, le=1)]
+Amount = Annotated[float, Field(ge=0)]
+Count = Annotated[int, Field(ge=0)]
+
+
+class Frozen(BaseModel):
+    """Frozen, complete, finite: unknown keys, NaN and infinities are refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class TargetLimits(Frozen):
+    """The chip that was compiled for, and the limits of one of its cores."""
+
+    name: str
+    title: str
+    cores_per_chip: Count
+    neurons_per_core: Count
+    input_axons_per_core: Count
+    output_axons_per_core: Count
+    synapse_kib_per_core: Amount
+
+
+class AccuracyLadder(Frozen):
+    """Share of the samples classified correctly at each step down to the chip; None where there were no labels.
+
+    float: the network as trained. folded: after BatchNorm, pooling and input gain were folded into the synapses.
+    quantised: the folded network with weights, thresholds, decays and biases rounded to the chip's integers.
+    bit_accurate: the integer program in the chip's own arithmetic.
+    """
+
+    float: Share | None = None
+    folded: Share | None = None
+    quantised: Share | None = None
+    bit_accurate: Share | None = None
+
+
+class LavaCheck(Frozen):
+    """How much of the run was compared with Lava. A difference ends a deployment, so a report never holds one.
+
+    samples: samples run in both; 0 if Lava was not run, and `not_run` then says why.
+    neuron_steps: neurons x steps x samples whose spike or silence was compared. spikes: the spikes among these.
+    voltages: final voltages that were compared. differences: always 0.
+    """
+
+    samples: Count
+    neuron_steps: Count = 0
+    spikes: Count = 0
+    voltages: Count = 0
+    differences: Literal[0] = 0
+    not_run: str | None = None
+
+
+class InputReport(Frozen):
+    """The graded input spikes.
+
+    unit: value of one integer step. events_per_sample: non-zero input spikes, over all steps of a sample.
+    saturated_share: share of the input values that lay beyond the graded range and were clipped.
+    """
+
+    shape: tuple[int, ...]
+    bits: Count
+    unit: Amount
+    events_per_sample: Amount
+    saturated_share: Share
+
+
+class LayerReport(Frozen):
+    """One layer: synapses and the neurons they feed.
+
+    spikes_per_neuron_step: mean spike rate, spikes a neuron and time step.
+    weight_bits: bits of a stored weight. saturated_weights_share: share of the stored weights at an end of their range.
+    vth: threshold mantissa. scale: units of v for one unit of the float potential. limited_by: which limit set it.
+    current_wraps, voltage_saturations: register overflows over all samples and steps.
+    """
+
+    name: str
+    kind: Literal["conv", "dense"]
+    source: str
+    shape: tuple[int, ...]
+    neurons: Count
+    synapses: Count
+    nonzero_synapses: Count
+    spikes_per_neuron_step: Share
+    synops_per_sample: Amount
+    nonzero_synops_per_sample: Amount
+    weight_bits: Count
+    saturated_weights_share: Share
+    vth: Count
+    scale: Amount
+    limited_by: str
+    current_wraps: Count
+    voltage_saturations: Count
+    cores: Count
+
+
+class TileReport(Frozen):
+    """A box of one layer's neurons, channels x height x width, `start` inclusive, `stop` exclusive."""
+
+    layer: str
+    start: tuple[int, int, int]
+    stop: tuple[int, int, int]
+    encoding: Literal["dense", "sparse", "shared"]
+
+
+class CoreReport(Frozen):
+    """One core: where it lies, what is on it, and how much of each limit that takes."""
+
+    index: Count
+    chip: Count
+    x: Count
+    y: Count
+    tiles: tuple[TileReport, ...]
+    neurons: Count
+    input_axons: Count
+    output_axons: Count
+    synapse_kib: Amount
+    neurons_percent: Amount
+    input_axons_percent: Amount
+    output_axons_percent: Amount
+    synapse_memory_percent: Amount
+    synops_per_step: Amount
+    nonzero_synops_per_step: Amount
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """Names of the layers on this core, each once."""
+        return tuple(dict.fromkeys(tile.layer for tile in self.tiles))
+
+    @property
+    def encodings(self) -> tuple[str, ...]:
+        """Synapse encodings on this core, each once."""
+        return tuple(dict.fromkeys(tile.encoding for tile in self.tiles))
+
+
+class Totals(Frozen):
+    """Sums over the layers and cores.
+
+    busiest_core: index of the core with the most SynOps a step, which a step waits for.
+    """
+
+    neurons: Count
+    synapses: Count
+    nonzero_synapses: Count
+    spikes_per_sample: Amount
+    synops_per_sample: Amount
+    nonzero_synops_per_sample: Amount
+    synapse_kib: Amount
+    cores: Count
+    chips: Count
+    busiest_core: Count
+
+
+class Report(Frozen):
+    """One deployment. `samples` ran for `steps` time steps each; layers and cores in the order of the pipeline.
+
+    network, data: what was deployed, and the samples it was weighed on, in the user's words.
+    netx_remarks: what the exchange file could not hold. versions: package -> version. seed: of the run, if one was set.
+    """
+
+    schema_version: Literal[1] = SCHEMA_VERSION
+    network: str
+    data: str | None
+    target: TargetLimits
+    samples: Count
+    steps: Count
+    seed: int | None
+    accuracy: AccuracyLadder
+    lava: LavaCheck
+    input: InputReport
+    layers: tuple[LayerReport, ...]
+    cores: tuple[CoreReport, ...]
+    totals: Totals
+    netx_remarks: tuple[str, ...]
+    versions: dict[str, str]
+
+
+class _Version(BaseModel):
+    """The one field that must be read before the others can be judged."""
+
+    schema_version: int
+
+
+def load_report(path: Path) -> Report:
+    """The report in the file `path`, or in `path`/report.json if that is a folder.
+
+    Raises InputError for a file that is missing, not whole, or of another schema.
+    """
+    file = path / "report.json" if path.is_dir() else path
+    try:
+        text = file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        raise InputError(f"{file} cannot be read ({reason}); `neuroprune deploy` writes a report") from error
+    try:
+        version = _Version.model_validate_json(text).schema_version
+        if version != SCHEMA_VERSION:
+            raise InputError(
+                f"{file} is a report of schema {version}, but this neuroprune reads schema {SCHEMA_VERSION}; "
+                "deploy the network again"
+            )
+        return Report.model_validate_json(text)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"]) or "file"
+        raise InputError(f"{file} is not a whole report ({where}: {first['msg']}); deploy the network again") from error
+
+
+def save_report(report: Report, path: Path) -> None:
+    """Write `report` as JSON to the file `path`, atomically. Raises OutputError."""
+    write_text(path, report.model_dump_json(indent=2) + "\n")

@@ -1,0 +1,113 @@
+"""Reports of made-up deployments for the renderers."""
+
+import pytest
+
+from neuroprune.report.schema import (
+    AccuracyLadder,
+    CoreReport,
+    InputReport,
+    LavaCheck,
+    LayerReport,
+    Report,
+    TargetLimits,
+    TileReport,
+    Totals,
+)
+
+
+def made_up_report(cores: int, **changes: object) -> Report:
+    """Two layers on `cores` cores, the last of which holds the second layer alone."""
+    layers = tuple(
+        LayerReport(
+            name=name,
+            kind=kind,
+            source=source,
+            shape=shape,
+            neurons=neurons,
+            synapses=10_000 * neurons,
+            nonzero_synapses=9_000 * neurons,
+            spikes_per_neuron_step=0.125,
+            synops_per_sample=1_234_567.5,
+            nonzero_synops_per_sample=1_000_000.25,
+            weight_bits=8,
+            saturated_weights_share=0.001,
+            vth=1234,
+            scale=98.7,
+            limited_by="weight",
+            current_wraps=0,
+            voltage_saturations=5,
+            cores=on,
+        )
+        for name, kind, source, shape, neurons, on in (
+            ("features.0.neuron", "conv", "input", (64, 32, 32), 65536, cores - 1),
+            ("classifier", "dense", "features.0.neuron", (10,), 10, 1),
+        )
+    )
+    on_cores = tuple(
+        CoreReport(
+            index=index,
+            chip=index // 128,
+            x=index % 16,
+            y=index % 128 // 16,
+            tiles=(
+                TileReport(
+                    layer="classifier" if index == cores - 1 else "features.0.neuron",
+                    start=(0, 0, 0),
+                    stop=(10, 1, 1),
+                    encoding="dense" if index == cores - 1 else "shared",
+                ),
+            ),
+            neurons=1000 + index % 24,
+            input_axons=2048,
+            output_axons=512,
+            synapse_kib=100.5,
+            neurons_percent=100 * (1000 + index % 24) / 1024,
+            input_axons_percent=50.0,
+            output_axons_percent=12.5,
+            synapse_memory_percent=78.5,
+            synops_per_step=1000.25 + index,
+            nonzero_synops_per_step=900.125 + index,
+        )
+        for index in range(cores)
+    )
+    report = Report(
+        network="VGG-16 of 0.5 FLOPs",
+        data="digits",
+        target=TargetLimits(
+            name="loihi-sim",
+            title="Loihi 1 core limits with Lava 0.10 integer rules",
+            cores_per_chip=128,
+            neurons_per_core=1024,
+            input_axons_per_core=4096,
+            output_axons_per_core=4096,
+            synapse_kib_per_core=128.0,
+        ),
+        samples=360,
+        steps=4,
+        seed=0,
+        accuracy=AccuracyLadder(float=0.98, folded=0.98, quantised=0.975, bit_accurate=0.9725),
+        lava=LavaCheck(samples=2, neuron_steps=524_368, spikes=65_000, voltages=131_092),
+        input=InputReport(shape=(1, 8, 8), bits=8, unit=0.02, events_per_sample=200.5, saturated_share=0.0),
+        layers=layers,
+        cores=on_cores,
+        totals=Totals(
+            neurons=65546,
+            synapses=655_460_000,
+            nonzero_synapses=589_914_000,
+            spikes_per_sample=32_773.0,
+            synops_per_sample=2_469_135.0,
+            nonzero_synops_per_sample=2_000_000.5,
+            synapse_kib=100.5 * cores,
+            cores=cores,
+            chips=-(-cores // 128),
+            busiest_core=cores - 1,
+        ),
+        netx_remarks=("features.0.neuron: a remark",),
+        versions={"neuroprune": "0.1.0"},
+    )
+    return report.model_copy(update=changes)
+
+
+@pytest.fixture
+def report() -> Report:
+    return made_up_report(3)

@@ -1,0 +1,263 @@
+"""Measures against a count of every single synapse and event."""
+
+import itertools
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+
+from neuroprune.mapping.types import Core, Mapping, Tile, TileUse
+from neuroprune.quantize.types import IntConv, IntDense, IntNeuron, QuantGraph, QuantInput, QuantLayer
+from neuroprune.report.measure import lava_agreed, measure
+from neuroprune.report.schema import AccuracyLadder, LavaCheck, Report
+from neuroprune.report.synops import synapses, synops
+from neuroprune.simulate.types import LayerRecord, LayerTrace, Record, Trace
+from neuroprune.targets import Target, load_target
+
+SAMPLES, STEPS = 3, 2
+
+
+def neuron(channels: int) -> IntNeuron:
+    return IntNeuron(4095, 2048, 100, np.zeros(channels, dtype=np.int32), 6)
+
+
+def layer(
+    name: str, source: str, synapse: IntConv | IntDense, in_shape: tuple[int, ...], shape: tuple[int, ...]
+) -> QuantLayer:
+    return QuantLayer(name, source, synapse, neuron(shape[0]), in_shape, shape, 12.5, "weight")
+
+
+def weights(shape: tuple[int, ...], seed: int) -> np.ndarray:
+    """Even integers of the chip's range, about half of them zero."""
+    generator = np.random.default_rng(seed)
+    return (2 * generator.integers(-127, 127, shape) * generator.integers(0, 2, shape)).astype(np.int16)
+
+
+CONVS = {
+    "padded": layer("c", "input", IntConv(weights((4, 3, 3, 3), 0), (1, 1), (1, 1), (1, 1), 1), (3, 5, 6), (4, 5, 6)),
+    "strided 5x3": layer(
+        "c", "input", IntConv(weights((2, 3, 5, 3), 1), (2, 1), (2, 0), (1, 1), 1), (3, 7, 6), (2, 4, 4)
+    ),
+    "dilated": layer("c", "input", IntConv(weights((2, 2, 3, 2), 2), (1, 2), (2, 1), (2, 3), 1), (2, 6, 7), (2, 6, 3)),
+    "grouped": layer("c", "input", IntConv(weights((6, 2, 3, 3), 3), (1, 1), (1, 1), (1, 1), 3), (6, 4, 4), (6, 4, 4)),
+    "pool": layer(
+        "c", "input", IntConv(np.full((4, 1, 2, 2), 2, np.int16), (2, 2), (0, 0), (1, 1), 4), (4, 5, 6), (4, 2, 3)
+    ),
+}
+DENSE = layer("d", "c", IntDense(weights((7, 20), 4)), (5, 2, 2), (7,))
+LAYERS = {**CONVS, "dense after conv": DENSE}
+
+
+def every_synapse(layer: QuantLayer) -> Iterator[tuple[tuple[int, ...], tuple[int, ...], int]]:
+    """(source, neuron, weight) of each synapse, by the definition of a convolution."""
+    if isinstance(layer.synapse, IntDense):
+        sources = list(np.ndindex(*layer.in_shape))
+        for (index,) in np.ndindex(*layer.shape):
+            for source, weight in zip(sources, layer.synapse.weight[index], strict=True):
+                yield source, (index,), int(weight)
+        return
+    conv = layer.synapse
+    out_channels, in_group, height, width = conv.weight.shape
+    for c, y, x in np.ndindex(*layer.shape):
+        group = c // (out_channels // conv.groups)
+        for k, i, j in np.ndindex(in_group, height, width):
+            row = y * conv.stride[0] - conv.padding[0] + i * conv.dilation[0]
+            column = x * conv.stride[1] - conv.padding[1] + j * conv.dilation[1]
+            if 0 <= row < layer.in_shape[1] and 0 <= column < layer.in_shape[2]:
+                yield (group * in_group + k, row, column), (c, y, x), int(conv.weight[c, k, i, j])
+
+
+@pytest.mark.parametrize("layer", LAYERS.values(), ids=LAYERS)
+def test_operations_arriving_at_each_neuron_equal_the_sum_over_every_synapse(layer: QuantLayer) -> None:
+    events = np.random.default_rng(9).integers(0, 50, layer.in_shape)
+    every, nonzero = np.zeros(layer.shape, np.int64), np.zeros(layer.shape, np.int64)
+    for source, target, weight in every_synapse(layer):
+        every[target] += events[source]
+        nonzero[target] += events[source] * (weight != 0)
+    found = synops(layer, events)
+    np.testing.assert_array_equal(found.all, every)
+    np.testing.assert_array_equal(found.nonzero, nonzero)
+
+
+@pytest.mark.parametrize("layer", LAYERS.values(), ids=LAYERS)
+def test_synapses_leave_the_padding_out(layer: QuantLayer) -> None:
+    found = synapses(layer)
+    assert found.all.sum() == sum(1 for _ in every_synapse(layer))
+    assert found.nonzero.sum() == sum(1 for _, _, weight in every_synapse(layer) if weight)
+
+
+@pytest.mark.parametrize("layer", LAYERS.values(), ids=LAYERS)
+def test_each_event_of_a_source_counts_once_for_each_synapse_that_leaves_it(layer: QuantLayer) -> None:
+    fan_out = np.zeros(layer.in_shape, np.int64)
+    for source, _, _ in every_synapse(layer):
+        fan_out[source] += 1
+    for source in itertools.islice(np.ndindex(*layer.in_shape), 0, None, 7):
+        events = np.zeros(layer.in_shape, np.int64)
+        events[source] = 1
+        assert synops(layer, events).all.sum() == fan_out[source]
+
+
+def test_counts_of_a_whole_test_set_stay_exact() -> None:
+    layer = CONVS["padded"]
+    events = np.full(layer.in_shape, 10**12 + 1)
+    assert synops(layer, events).all[0, 2, 2] == 27 * (10**12 + 1)
+
+
+CONV = layer("c", "input", IntConv(weights((5, 1, 3, 3), 5), (2, 2), (1, 1), (1, 1), 1), (1, 4, 4), (5, 2, 2))
+
+
+def use(layer: str, start: tuple[int, int, int], stop: tuple[int, int, int], bits: int) -> TileUse:
+    return TileUse(Tile(layer, start, stop), 10, 20, 30, bits, "dense" if layer == "d" else "shared")
+
+
+@pytest.fixture(scope="module")
+def target() -> Target:
+    return load_target("loihi-sim")
+
+
+@pytest.fixture(scope="module")
+def graph() -> QuantGraph:
+    return QuantGraph(QuantInput((1, 4, 4), 0.02, 8), (CONV, DENSE), STEPS)
+
+
+@pytest.fixture(scope="module")
+def trace() -> Trace:
+    generator = np.random.default_rng(1)
+    return Trace(
+        samples=SAMPLES,
+        steps=STEPS,
+        counts=generator.integers(0, 2, (SAMPLES, 7)),
+        input_events=generator.integers(0, SAMPLES * STEPS + 1, (1, 4, 4)),
+        saturated_inputs=12,
+        layers=(
+            LayerTrace("c", generator.integers(0, SAMPLES * STEPS + 1, (5, 2, 2)), 1, 2),
+            LayerTrace("d", generator.integers(0, SAMPLES * STEPS + 1, (7,)), 3, 4),
+        ),
+    )
+
+
+@pytest.fixture(scope="module")
+def report(graph: QuantGraph, trace: Trace, target: Target) -> Report:
+    mapping = Mapping(
+        "loihi-sim",
+        (
+            Core((use("c", (0, 0, 0), (5, 1, 2), 8192),), 0, 0, 0),
+            Core((use("c", (0, 1, 0), (5, 2, 2), 4096), use("d", (0, 0, 0), (3, 1, 1), 100)), 0, 1, 0),
+            Core((use("d", (3, 0, 0), (7, 1, 1), 16384 * 64),), 1, 0, 0),
+        ),
+        2,
+    )
+    return measure(
+        graph,
+        mapping,
+        trace,
+        target,
+        network="a network",
+        data="digits",
+        accuracy=AccuracyLadder(float=0.98, bit_accurate=0.97),
+        lava=LavaCheck(samples=0, not_run="Lava is not installed"),
+        netx_remarks=("c: a remark",),
+        versions={"torch": "2.6"},
+        seed=7,
+    )
+
+
+def test_what_is_not_measured_is_taken_over(report: Report) -> None:
+    assert (report.network, report.data, report.seed) == ("a network", "digits", 7)
+    assert report.accuracy == AccuracyLadder(float=0.98, bit_accurate=0.97)
+    assert report.accuracy.folded is None
+    assert report.lava.not_run == "Lava is not installed"
+    assert report.netx_remarks == ("c: a remark",)
+    assert report.versions == {"torch": "2.6"}
+    assert (report.target.name, report.target.synapse_kib_per_core) == ("loihi-sim", 128.0)
+
+
+def test_layers_hold_their_activity(report: Report, trace: Trace) -> None:
+    conv, dense = report.layers
+    assert (conv.name, conv.kind, conv.source, conv.shape, conv.neurons) == ("c", "conv", "input", (5, 2, 2), 20)
+    assert (dense.name, dense.kind, dense.source, dense.shape, dense.neurons) == ("d", "dense", "c", (7,), 7)
+    assert conv.spikes_per_neuron_step == trace.layers[0].spikes.sum() / (20 * SAMPLES * STEPS)
+    assert (conv.current_wraps, conv.voltage_saturations) == (1, 2)
+    assert (conv.cores, dense.cores) == (2, 2)
+    assert (conv.weight_bits, conv.vth, conv.scale, conv.limited_by) == (8, 100, 12.5, "weight")
+    # 4x4 inputs, stride 2, padding 1: windows of 2x2, 2x3, 3x2 and 3x3 inputs, for each of 5 channels.
+    assert conv.synapses == 5 * (4 + 6 + 6 + 9)
+    assert dense.synapses == 7 * 20
+    assert dense.nonzero_synapses == np.count_nonzero(DENSE.synapse.weight)
+
+
+def test_operations_are_events_times_fan_out(report: Report, trace: Trace) -> None:
+    dense = report.layers[1]
+    assert dense.synops_per_sample == 7 * trace.layers[0].spikes.sum() / SAMPLES
+    fan_out = np.count_nonzero(DENSE.synapse.weight, axis=0)
+    assert dense.nonzero_synops_per_sample == (fan_out * trace.layers[0].spikes.ravel()).sum() / SAMPLES
+
+
+def test_input_events_and_clipping_are_reported(report: Report, trace: Trace) -> None:
+    assert report.input.events_per_sample == trace.input_events.sum() / SAMPLES
+    assert report.input.saturated_share == 12 / (SAMPLES * 16)
+    assert (report.input.shape, report.input.bits, report.input.unit) == ((1, 4, 4), 8, 0.02)
+
+
+def test_a_core_delivers_the_operations_of_its_own_neurons(report: Report, trace: Trace) -> None:
+    first, second, third = report.cores
+    upper = np.zeros((5, 2, 2), dtype=bool)
+    upper[:, 0] = True
+    expected = sum(trace.input_events[source] for source, neuron, _ in every_synapse(CONV) if upper[neuron])
+    assert first.synops_per_step == expected / (SAMPLES * STEPS)
+    assert third.synops_per_step == 4 * trace.layers[0].spikes.sum() / (SAMPLES * STEPS)
+    nonzero = (np.count_nonzero(DENSE.synapse.weight[3:], axis=0) * trace.layers[0].spikes.ravel()).sum()
+    assert third.nonzero_synops_per_step == nonzero / (SAMPLES * STEPS)
+    assert second.synops_per_step > 3 * trace.layers[0].spikes.sum() / (SAMPLES * STEPS)
+
+
+def test_the_cores_together_deliver_what_the_layers_receive(report: Report) -> None:
+    for kind in ("synops", "nonzero_synops"):
+        on_cores = sum(getattr(core, f"{kind}_per_step") for core in report.cores) * STEPS
+        assert on_cores == pytest.approx(getattr(report.totals, f"{kind}_per_sample"))
+
+
+def test_cores_show_their_share_of_each_limit(report: Report) -> None:
+    first, second, third = report.cores
+    assert (first.neurons, first.input_axons, first.output_axons, first.synapse_kib) == (10, 10, 20, 1.0)
+    assert first.neurons_percent == 100 * 10 / 1024
+    assert first.input_axons_percent == 100 * 10 / 4096
+    assert first.output_axons_percent == 100 * 20 / 4096
+    assert third.synapse_memory_percent == 100
+    assert (second.layers, second.encodings) == (("c", "d"), ("shared", "dense"))
+    assert [(core.index, core.chip, core.x, core.y) for core in report.cores] == [
+        (0, 0, 0, 0),
+        (1, 0, 1, 0),
+        (2, 1, 0, 0),
+    ]
+
+
+def test_totals_add_up(report: Report, trace: Trace) -> None:
+    totals = report.totals
+    assert (totals.neurons, totals.synapses, totals.cores, totals.chips) == (27, 125 + 140, 3, 2)
+    assert totals.spikes_per_sample == sum(layer.spikes.sum() for layer in trace.layers) / SAMPLES
+    assert totals.synapse_kib == sum(core.synapse_kib for core in report.cores)
+    assert totals.busiest_core == int(np.argmax([core.synops_per_step for core in report.cores]))
+
+
+@pytest.mark.parametrize(("value", "share"), [(254, 0.5), (-256, 0.5), (-254, 0.5), (252, 0.0), (-252, 0.0)])
+def test_saturated_weights_are_those_at_an_end_of_the_range(
+    value: int, share: float, trace: Trace, target: Target
+) -> None:
+    dense = layer("d", "input", IntDense(np.array([[value, 0]], dtype=np.int16)), (2,), (1,))
+    graph = QuantGraph(QuantInput((2,), 1.0, 8), (dense,), STEPS)
+    mapping = Mapping("loihi-sim", (Core((use("d", (0, 0, 0), (1, 1, 1), 64),), 0, 0, 0),), 1)
+    silent = LayerTrace("d", np.zeros(1, np.int64), 0, 0)
+    run = Trace(1, STEPS, np.zeros((1, 1), np.int64), np.zeros(2, np.int64), 0, (silent,))
+    report = measure(
+        graph, mapping, run, target, network="n", data=None, accuracy=AccuracyLadder(), lava=LavaCheck(samples=0)
+    )
+    assert report.layers[0].saturated_weights_share == share
+    assert report.totals.synops_per_sample == 0
+
+
+def test_the_lava_check_counts_what_was_compared() -> None:
+    spikes = np.zeros((2, 4, 3, 1, 1), dtype=bool)
+    spikes[1, :, 0] = True
+    record = Record((LayerRecord("c", spikes, np.zeros((2, 3, 1, 1), np.int32)),))
+    assert lava_agreed(record) == LavaCheck(samples=2, neuron_steps=24, spikes=4, voltages=6)
