@@ -6,6 +6,7 @@ One reader a layer class; the reason why a layer cannot be mapped stands beside 
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import torch
 from spikingjelly.activation_based import neuron
 from torch import nn
@@ -13,8 +14,6 @@ from torch import nn
 from neuroprune.errors import InputError
 from neuroprune.frozen import frozen_array
 from neuroprune.graph.nodes import AvgPool, BatchNorm, Conv, Flatten, FloatArray, Linear, MaxPool, Neuron, Op, Pair
-
-import numpy as np
 
 SUPPORTED = "Conv2d, Linear, BatchNorm2d, LIFNode, IFNode, AvgPool2d, MaxPool2d, Flatten, Dropout"
 Reading = tuple[Op | None, str | None]
