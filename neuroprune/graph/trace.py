@@ -227,12 +227,13 @@ def trace(module: nn.Module, frames: torch.Tensor) -> Graph:
     was_training = module.training
     module.eval()
     functional.reset_net(module)
+    frames = frames[:1].to(next(module.parameters(), frames))
     try:
         with _without_triton_notes(), torch.no_grad():
             traced = fx.GraphModule(module, _LayerTracer().trace(module))
             functional.reset_net(module)
-            reader = _Reader(traced, frames[:1])
-            output = reader.run(frames[:1])
+            reader = _Reader(traced, frames)
+            output = reader.run(frames)
     except (
         fx.proxy.TraceError,
         TypeError,

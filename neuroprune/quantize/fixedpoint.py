@@ -7,7 +7,7 @@ from neuroprune.frozen import frozen_array
 from neuroprune.quantize.types import IntArray, WeightArray
 
 DECAY_UNITY = 4096
-"""Decays are twelfths of a power of two: v * (4096 - decay) >> 12 (Lava 0.10, proc/lif/models.py, decay_shift)."""
+"""Decays count in 4096ths: v * (4096 - decay) >> 12 (Lava 0.10, proc/lif/models.py, decay_shift)."""
 STATE_SHIFT = 6
 """Synaptic input and threshold enter u and v times 2**6 (proc/lif/models.py, act_shift and vth_shift)."""
 BIAS_EXPONENT = 6

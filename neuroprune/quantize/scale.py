@@ -8,12 +8,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from neuroprune.graph.nodes import Neuron, Synapse
+from neuroprune.graph.nodes import FloatArray, Neuron, Synapse
 from neuroprune.quantize.fixedpoint import BIAS_EXPONENT, STATE_SHIFT, signed_range, weight_range
 from neuroprune.targets import Target
 
 HEADROOM = 2.0
-"""Largest current on unseen data over that on calibration data; empirical (tests/quantize/test_scale.py)."""
+"""Allowance for currents on unseen data above those of the calibration; a choice, so the engine counts every overflow."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ def _current_limit(synapse: Synapse, peak_current: float, peak_input: int, targe
     return max(_ratio(register, worst), _ratio(register, peak_current * HEADROOM))
 
 
-def _peak(values: np.ndarray) -> float:
+def _peak(values: FloatArray) -> float:
     return float(np.abs(values).max(initial=0.0))
 
 

@@ -1,0 +1,138 @@
+"""Rounding into the chip's fields: nothing leaves its field, and the threshold falls where the float one does."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sample_networks import StepLoop, Unusual, stir
+from torch import nn
+
+from neuroprune.errors import InputError
+from neuroprune.frozen import frozen_array
+from neuroprune.graph.evaluate import run_float
+from neuroprune.graph.fold import fold
+from neuroprune.graph.nodes import Linear, Neuron
+from neuroprune.graph.trace import trace
+from neuroprune.quantize.fixedpoint import round_into, round_weights, weight_range, weight_step
+from neuroprune.quantize.quantize import dequantize, quantize, quantize_input
+from neuroprune.quantize.scale import choose_scale
+from neuroprune.quantize.types import QuantGraph
+from neuroprune.simulate.reference import reference_record
+from neuroprune.targets import load_target
+
+TARGET = load_target("loihi-sim")
+
+
+def program_of(network: nn.Module, samples: int = 8) -> tuple[QuantGraph, np.ndarray]:
+    frames = np.random.default_rng(0).normal(0, 2, (samples, 1, 28, 28)).astype(np.float32)
+    return quantize(fold(trace(stir(network), torch.from_numpy(frames))), frames, TARGET), frames
+
+
+@pytest.mark.parametrize("bits", range(2, 9))
+def test_weights_of_every_width_are_rounded_to_its_grid_and_saturate_at_its_ends(bits: int) -> None:
+    low, high = weight_range(bits)
+    assert (high - low) // weight_step(bits) + 1 == 2**bits
+    values = np.array([-1e9, low, low + 0.49 * weight_step(bits), 0.0, 0.51 * weight_step(bits), high, 1e9])
+    assert round_weights(values, bits).tolist() == [low, low, low, 0, weight_step(bits), high, high]
+
+
+def test_signed_fields_saturate() -> None:
+    assert round_into(np.array([-5000.0, -4096.4, 0.5, 1.5, 4095.4, 5000.0]), 13).tolist() == [
+        -4096, -4096, 0, 2, 4095, 4095,
+    ]  # fmt: skip
+
+
+def test_each_layer_uses_its_weight_field_unless_another_limit_is_nearer() -> None:
+    program, _ = program_of(Unusual())
+    for layer in program.layers:
+        reached = max(layer.synapse.weight.max() / 254, layer.synapse.weight.min() / -256)
+        assert reached <= 1.0
+        assert (layer.limited_by == "weight") == (reached > 0.98)
+    assert program.layers[0].limited_by == "current"  # graded input times 15 weights would leave the 24 bits of u
+
+
+@pytest.mark.parametrize(
+    ("weight", "bias", "threshold", "peak", "limited_by"),
+    [(1.0, 0.0, 1.0, 1.0, "weight"), (1e-6, 0.0, 1.0, 1e-6, "threshold"), (0.1, 40.0, 1.0, 0.1, "bias")],
+)
+def test_the_nearest_limit_sets_the_scale(weight, bias, threshold, peak, limited_by) -> None:
+    synapse = Linear(frozen_array([[weight]], np.float64), frozen_array([bias], np.float64))
+    scale = choose_scale(synapse, Neuron(0.0, threshold), peak, 1, TARGET)
+    assert scale.limited_by == limited_by
+    assert 0 <= scale.vth < 2**17
+    assert scale.weight * weight <= 254
+    assert scale.voltage * bias <= 4095 * 64
+
+
+def test_current_is_held_within_its_register_on_inputs_like_the_calibration() -> None:
+    synapse = Linear(frozen_array(np.ones((1, 4000)), np.float64), frozen_array([0.0], np.float64))
+    scale = choose_scale(synapse, Neuron(0.0, 1.0), 3000.0, 1, TARGET)
+    assert scale.limited_by == "current"
+    assert scale.voltage * 4000 < 2**23  # the worst input there is fits, which is nearer than twice the peak seen
+
+
+@settings(max_examples=200, deadline=None)
+@given(threshold=st.floats(0.01, 10), weight=st.floats(0.01, 10))
+def test_a_potential_of_exactly_the_threshold_is_the_first_that_fires(threshold: float, weight: float) -> None:
+    """The scale puts the float threshold on 64 vth + 1 units of v, the first value above 64 vth."""
+    synapse = Linear(frozen_array([[weight]], np.float64), frozen_array([0.0], np.float64))
+    scale = choose_scale(synapse, Neuron(0.0, threshold), weight, 1, TARGET)
+    assert threshold * scale.voltage == pytest.approx(64 * scale.vth + 1, rel=1e-12)
+
+
+def test_leaks_count_in_4096ths() -> None:
+    program, _ = program_of(Unusual())
+    assert [layer.neuron.decay_v for layer in program.layers] == [2048, 0, 0, 3072]
+    assert {layer.neuron.decay_u for layer in program.layers} == {4095}
+
+
+def test_layers_are_named_after_their_neurons_and_chained() -> None:
+    program, _ = program_of(Unusual())
+    assert [(layer.name, layer.source) for layer in program.layers] == [
+        ("lif1", "input"), ("if2", "lif1"), ("most", "if2"), ("lif3", "most"),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("network", [Unusual(), StepLoop()], ids=lambda network: type(network).__name__)
+def test_integers_fire_nearly_as_the_floats_they_stand_for(network: nn.Module) -> None:
+    program, frames = program_of(network)
+    spikes, _ = quantize_input(program.input, frames)
+    exact = reference_record(program, spikes)
+    floats = run_float(dequantize(program), spikes.astype(np.float32) * np.float32(program.input.unit))
+    for layer in exact.layers:
+        total = int(layer.spikes.sum())
+        assert abs(total - floats.spikes[layer.name]) <= max(3, 0.005 * total), layer.name
+
+
+def test_input_is_graded_and_saturates_countably() -> None:
+    program, frames = program_of(StepLoop())
+    spikes, saturated = quantize_input(program.input, frames)
+    assert spikes.dtype == np.int8
+    assert saturated == 0
+    assert np.abs(spikes).max() == 127
+    assert np.abs(spikes * program.input.unit - frames).max() <= program.input.unit / 2 * 1.0001
+    louder, cut = quantize_input(program.input, frames * 2)
+    assert louder.min() == -128
+    assert cut == int((np.abs(np.rint(frames * 2 / np.float32(program.input.unit)) - -0.5) > 127.5).sum())
+
+
+def test_a_dark_calibration_batch_still_gives_a_unit() -> None:
+    graph = fold(trace(stir(StepLoop()), torch.zeros(1, 1, 28, 28)))
+    assert quantize(graph, np.zeros((2, 1, 28, 28), np.float32), TARGET).input.unit == 1.0
+
+
+def test_calibration_of_another_shape_is_refused() -> None:
+    graph = fold(trace(StepLoop(), torch.zeros(1, 1, 28, 28)))
+    with pytest.raises(
+        InputError, match=r"has shape \(2, 3, 28, 28\), the network reads frames of shape \(1, 28, 28\)"
+    ):
+        quantize(graph, np.zeros((2, 3, 28, 28), np.float32), TARGET)
+    with pytest.raises(InputError, match=r"pass at least one frame"):
+        quantize(graph, np.zeros((0, 1, 28, 28), np.float32), TARGET)
+
+
+def test_calibration_without_numbers_is_refused() -> None:
+    graph = fold(trace(StepLoop(), torch.zeros(1, 1, 28, 28)))
+    with pytest.raises(InputError, match=r"has 784 values that are not finite numbers: remove those frames"):
+        quantize(graph, np.full((1, 1, 28, 28), np.inf, np.float32), TARGET)
