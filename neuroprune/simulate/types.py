@@ -11,7 +11,8 @@ class LayerTrace:
     """Activity of one layer, summed over all samples and steps.
 
     spikes: int64 [layer shape], spikes of each neuron.
-    current_wraps: times that u left 24 bits and wrapped. voltage_saturations: times that v met its rail.
+    current_wraps: times that u, or the sum of a convolution, left its 24 bits and wrapped.
+    voltage_saturations: times that v was cut at +-(2**23 - 1).
     """
 
     name: str

@@ -1,0 +1,50 @@
+"""Holding two records of the same run against each other."""
+
+import numpy as np
+
+from neuroprune.errors import VerificationError
+from neuroprune.simulate.types import LayerRecord, Record
+
+
+def compare(expected: Record, found: Record) -> None:
+    """Raise VerificationError at the first difference: earliest layer, sample, step and neuron, in this order.
+
+    Both records must be of the same program and samples.
+    """
+    for ours, theirs in zip(expected.layers, found.layers, strict=True):
+        assert ours.name == theirs.name
+        _compare_spikes(ours, theirs)
+        _compare_voltages(ours, theirs)
+
+
+def _compare_spikes(expected: LayerRecord, found: LayerRecord) -> None:
+    differences = np.argwhere(expected.spikes != found.spikes)
+    if len(differences) == 0:
+        return
+    sample, step, *place = differences[0].tolist()
+    fires = bool(found.spikes[tuple(differences[0])])
+    raise VerificationError(
+        f"layer {expected.name!r}, {_neuron(place)}, sample {sample}, step {step}: "
+        f"{'a spike where none' if fires else 'no spike where one'} was expected "
+        f"({len(differences)} of {expected.spikes.size} spikes of this layer differ): "
+        "the integer program does not run as verified, please report it with the checkpoint"
+    )
+
+
+def _compare_voltages(expected: LayerRecord, found: LayerRecord) -> None:
+    differences = np.argwhere(expected.voltages != found.voltages)
+    if len(differences) == 0:
+        return
+    index = tuple(differences[0])
+    sample, *place = differences[0].tolist()
+    raise VerificationError(
+        f"layer {expected.name!r}, {_neuron(place)}, sample {sample}, after the last step "
+        f"(step {expected.spikes.shape[1] - 1}): voltage {found.voltages[index]} where {expected.voltages[index]} was "
+        f"expected ({len(differences)} of {expected.voltages.size} voltages of this layer differ): "
+        "the integer program does not run as verified, please report it with the checkpoint"
+    )
+
+
+def _neuron(place: list[int]) -> str:
+    """(channel, y, x), or the index of a neuron in a dense layer."""
+    return f"neuron {place[0]}" if len(place) == 1 else "neuron ({})".format(", ".join(map(str, place)))

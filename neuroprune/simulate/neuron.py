@@ -1,0 +1,98 @@
+"""The neurons of one layer, all samples at once, in floating point that is exact.
+
+Every value is an integer. float64 holds all intermediates of the chip's rules (below 2**53) and is always right;
+float32 holds integers up to 2**24 and is taken where the drive that really arrived proves that nothing can be larger
+and that neither u wraps nor v saturates. So the two loops below give the same integers.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from neuroprune.quantize.types import IntNeuron
+
+HALF = 2**23
+"""u and v are registers of 24 bits with sign (lava/proc/lif/models.py, max_uv_val)."""
+
+FLOAT32_INTEGERS = 2**24
+"""Up to here float32 holds every integer."""
+
+
+@dataclass(frozen=True, eq=False)
+class Firing:
+    """spikes: 0 or 1 [steps, samples, *shape]; voltages [samples, *shape] after the last step; counts of overflows."""
+
+    spikes: Tensor
+    voltages: Tensor
+    current_wraps: int
+    voltage_saturations: int
+
+
+def fire(drive: Tensor, steps: int, neuron: IntNeuron, bias: Tensor) -> Firing:
+    """Run `steps` time steps from u = v = 0.
+
+    drive: [steps, samples, *shape], or [1, samples, *shape] where every step receives the same: 64 * synaptic current
+    + bias in units of v, exact. It may be overwritten.
+    bias: what of the drive is bias, broadcastable to the drive.
+    """
+    if _is_tame(drive, steps, neuron, bias):
+        return _fire_tame(drive, steps, neuron)
+    return _fire_any(drive, steps, neuron, bias)
+
+
+def _kept(decay_v: int) -> tuple[int, int]:
+    """(4096 - decay_v) / 4096 as a fraction with an odd numerator and a power of two below."""
+    keep = 4096 - decay_v
+    shared = keep & -keep
+    return keep // shared, 4096 // shared
+
+
+def _is_tame(drive: Tensor, steps: int, neuron: IntNeuron, bias: Tensor) -> bool:
+    """Whether u is memoryless, and no u wraps, no v saturates and no intermediate leaves float32, whatever the spikes.
+
+    |v[t]| <= |v[t-1]| * keep + peak, since a reset and rounding toward zero only shrink; so |v| <= peak * min(steps,
+    1 / (1 - keep)).
+    """
+    if neuron.decay_u != 4095:
+        return False
+    low, high = torch.aminmax(drive)
+    peak = max(-low.item(), high.item())
+    reach = peak * min(steps, 4096 / max(neuron.decay_v, 1))
+    numerator, _ = _kept(neuron.decay_v)
+    return peak + bias.abs().max().item() < HALF and reach < HALF and reach * numerator <= FLOAT32_INTEGERS
+
+
+def _fire_tame(drive: Tensor, steps: int, neuron: IntNeuron) -> Firing:
+    """The rules without wrap and rails, in place: a spike train replaces the drive it came from."""
+    numerator, denominator = _kept(neuron.decay_v)
+    spikes = drive if len(drive) == steps else drive.new_empty((steps, *drive.shape[1:]))
+    v = torch.zeros_like(drive[0])
+    for t in range(steps):
+        if numerator != 1:
+            v.mul_(numerator)
+        if denominator != 1:
+            torch.div(v, denominator, rounding_mode="trunc", out=v)
+        v.add_(drive[t if len(drive) == steps else 0])
+        torch.gt(v, neuron.vth * 64, out=spikes[t])
+        v.addcmul_(v, spikes[t], value=-1)
+    return Firing(spikes, v, 0, 0)
+
+
+def _fire_any(drive: Tensor, steps: int, neuron: IntNeuron, bias: Tensor) -> Firing:
+    """The rules in full, in the order of lava/proc/lif/models.py."""
+    spikes = drive.new_empty((steps, *drive.shape[1:]))
+    drive, bias = drive.double(), bias.double()
+    u, v = torch.zeros_like(drive[0]), torch.zeros_like(drive[0])
+    wraps = saturations = 0
+    for t in range(steps):
+        u.mul_(4095 - neuron.decay_u).div_(4096).trunc_().add_(drive[t if len(drive) == steps else 0] - bias)
+        above, below = u > HALF, u <= -HALF
+        u.add_(above, alpha=-2 * HALF).add_(below, alpha=2 * HALF)
+        wraps += int(above.sum() + below.sum())
+        v.mul_(4096 - neuron.decay_v).div_(4096).trunc_().add_(u).add_(bias)
+        saturations += int((v.abs() >= HALF).sum())
+        v.clamp_(1 - HALF, HALF - 1)
+        torch.gt(v, neuron.vth * 64, out=spikes[t])
+        v.masked_fill_(spikes[t] > 0, 0)
+    return Firing(spikes, v, wraps, saturations)

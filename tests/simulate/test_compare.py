@@ -1,0 +1,49 @@
+"""The first difference is named: layer, neuron, sample, step and both values."""
+
+import numpy as np
+import pytest
+
+from neuroprune.errors import VerificationError
+from neuroprune.simulate.compare import compare
+from neuroprune.simulate.types import LayerRecord, Record
+
+
+def blank() -> tuple[LayerRecord, LayerRecord]:
+    return (
+        LayerRecord("conv1", np.zeros((2, 4, 3, 5, 6), bool), np.zeros((2, 3, 5, 6), np.int32)),
+        LayerRecord("out", np.zeros((2, 4, 10), bool), np.zeros((2, 10), np.int32)),
+    )
+
+
+def test_equal_records_pass() -> None:
+    compare(Record(blank()), Record(blank()))
+
+
+def test_a_spike_too_many_is_named() -> None:
+    layers = blank()
+    layers[0].spikes[1, 2, 0, 4, 3] = True
+    layers[0].spikes[1, 3, 0, 0, 0] = True
+    layers[1].spikes[0, 0, 0] = True
+    with pytest.raises(
+        VerificationError,
+        match=r"layer 'conv1', neuron \(0, 4, 3\), sample 1, step 2: a spike where none was expected \(2 of 720 ",
+    ):
+        compare(Record(blank()), Record(layers))
+
+
+def test_a_missing_spike_is_named() -> None:
+    layers = blank()
+    layers[1].spikes[0, 3, 7] = True
+    with pytest.raises(VerificationError, match=r"layer 'out', neuron 7, sample 0, step 3: no spike where one was"):
+        compare(Record(layers), Record(blank()))
+
+
+def test_a_voltage_is_named_with_both_values() -> None:
+    layers = blank()
+    layers[1].voltages[1, 9] = -64
+    with pytest.raises(
+        VerificationError,
+        match=r"layer 'out', neuron 9, sample 1, after the last step \(step 3\): voltage -64 where 0 was expected "
+        r"\(1 of 20 voltages",
+    ):
+        compare(Record(blank()), Record(layers))

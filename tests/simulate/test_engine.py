@@ -1,0 +1,175 @@
+"""The engine against the oracle, at the edges of every register, and the proofs behind its float32."""
+
+import dataclasses
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+import torch
+from hypothesis import given, settings
+from programs import NEURON, conv, dense, program, programs, random_frames, random_weights, with_bias
+
+from neuroprune.errors import InputError
+from neuroprune.quantize.types import IntNeuron, QuantGraph
+from neuroprune.simulate import neuron
+from neuroprune.simulate.compare import compare
+from neuroprune.simulate.engine import exact_dtype, record, simulate
+from neuroprune.simulate.reference import run_reference
+from neuroprune.simulate.types import Trace
+
+
+def assert_same_trace(found: Trace, expected: Trace) -> None:
+    np.testing.assert_array_equal(found.counts, expected.counts)
+    np.testing.assert_array_equal(found.input_events, expected.input_events)
+    assert (found.samples, found.steps) == (expected.samples, expected.steps)
+    for ours, theirs in zip(found.layers, expected.layers, strict=True):
+        np.testing.assert_array_equal(ours.spikes, theirs.spikes)
+        assert ours.name == theirs.name
+        assert ours.current_wraps == theirs.current_wraps
+        assert ours.voltage_saturations == theirs.voltage_saturations
+
+
+def assert_equals_reference(graph: QuantGraph, frames: npt.NDArray[np.int8]) -> Trace:
+    expected, trace = run_reference(graph, frames)
+    compare(expected, record(graph, frames))
+    assert_same_trace(simulate(graph, frames, batch=2), trace)
+    return trace
+
+
+@settings(max_examples=150, deadline=None)
+@given(programs())
+def test_engine_equals_reference(case: tuple[QuantGraph, npt.NDArray[np.int8]]) -> None:
+    assert_equals_reference(*case)
+
+
+@settings(max_examples=150, deadline=None)
+@given(programs(memoryless=True))
+def test_engine_equals_reference_where_float32_may_serve(case: tuple[QuantGraph, npt.NDArray[np.int8]]) -> None:
+    assert_equals_reference(*case)
+
+
+@pytest.mark.parametrize("current", [2**17 - 2, 2**17 - 1, 2**17, 2**17 + 1, 2**18, 2**19 + 3])
+@pytest.mark.parametrize("sign", [1, -1])
+@pytest.mark.parametrize("bias", [0, 1, -1, 4095])
+def test_currents_around_the_wrap(current: int, sign: int, bias: int) -> None:
+    """One neuron whose input adds up to `current`: 2**17 * 64 is the end of u's range."""
+    weights = [254] * (current // (254 * 127)) + [current % (254 * 127) // 127, current % (254 * 127) % 127]
+    values = [127] * (len(weights) - 1) + [1]
+    neuron = with_bias(dataclasses.replace(NEURON, decay_v=0, vth=131071), [bias])
+    layer = dense("out", "input", (1, 1, len(weights)), np.array([weights]), neuron)
+    frame = (sign * np.array(values)).astype(np.int8).reshape(1, 1, 1, -1)
+    trace = assert_equals_reference(program(layer, steps=3), frame)
+    beyond = current > 2**17 if sign > 0 else current >= 2**17
+    assert trace.layers[0].current_wraps == 3 * beyond
+
+
+def test_voltages_around_the_rails_are_cut_and_counted() -> None:
+    neuron = with_bias(dataclasses.replace(NEURON, decay_v=0, vth=131071), [-4096, 4095])
+    layer = dense("out", "input", (1, 1, 1), np.array([[-256], [254]]), dataclasses.replace(neuron, bias_exp=7))
+    trace = assert_equals_reference(program(layer, steps=9), np.full((1, 1, 1, 1), 127, np.int8))
+    assert trace.layers[0].voltage_saturations > 0
+
+
+def test_sums_of_a_convolution_wrap_at_24_bits_and_are_counted() -> None:
+    layer = conv("out", "input", (32, 3, 3), np.full((1, 32, 3, 3), -256), neuron=dataclasses.replace(NEURON, vth=50))
+    frames = np.full((2, 32, 3, 3), -128, np.int8)
+    frames[1, :4] = 0
+    trace = assert_equals_reference(program(layer, steps=2), frames)
+    assert trace.layers[0].current_wraps > 0
+
+
+def test_layers_may_share_a_source() -> None:
+    rng = np.random.default_rng(0)
+    first = conv("a", "input", (2, 5, 4), random_weights(rng, (3, 2, 3, 3), 256))
+    graph = program(
+        first,
+        dense("b", "a", first.shape, random_weights(rng, (5, 18), 256)),
+        dense("c", "input", (2, 5, 4), random_weights(rng, (4, 40), 60)),
+        dense("d", "a", first.shape, random_weights(rng, (3, 18), 256)),
+    )
+    assert_equals_reference(graph, random_frames(rng, 3, (2, 5, 4)))
+
+
+def digits_like(rng: np.random.Generator) -> QuantGraph:
+    first = conv("conv", "input", (1, 8, 8), random_weights(rng, (8, 1, 3, 3), 120), padding=(1, 1))
+    return program(first, dense("out", "conv", first.shape, random_weights(rng, (10, 512), 60)))
+
+
+def test_results_do_not_depend_on_batch_or_order() -> None:
+    rng = np.random.default_rng(1)
+    graph, frames = digits_like(rng), random_frames(rng, 7, (1, 8, 8))
+    whole = simulate(graph, frames, batch=64)
+    assert_same_trace(simulate(graph, frames, batch=3), whole)
+    order = rng.permutation(7)
+    np.testing.assert_array_equal(simulate(graph, frames[order], batch=2).counts, whole.counts[order])
+
+
+def test_float32_and_float64_loops_agree(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(2)
+    graph, frames = digits_like(rng), random_frames(rng, 5, (1, 8, 8))
+    fast = record(graph, frames)
+    monkeypatch.setattr(neuron, "_is_tame", lambda *_: False)
+    compare(fast, record(graph, frames))
+
+
+@pytest.mark.filterwarnings("ignore:TF32 acceleration on top of oneDNN:UserWarning")
+def test_no_transform_convolutions_are_used() -> None:
+    """Without oneDNN torch takes NNPACK's Winograd for this layer, whose sums are not exact."""
+    rng = np.random.default_rng(3)
+    layer = conv("out", "input", (3, 16, 16), random_weights(rng, (32, 3, 3, 3), 256), padding=(1, 1))
+    graph, frames = program(layer), random_frames(rng, 20, (3, 16, 16))
+    expected = record(graph, frames)
+    with torch.backends.mkldnn.flags(enabled=False):
+        compare(expected, record(graph, frames))
+
+
+@pytest.mark.parametrize(("inputs", "dtype"), [(2**10, torch.float32), (2**10 + 1, torch.float64)])
+def test_float32_is_taken_up_to_its_last_exact_integer(inputs: int, dtype: torch.dtype) -> None:
+    """2**10 weights of 128 and graded inputs of 128 reach 2**24; one odd weight leaves the sums no common factor."""
+    weight = np.full((1, inputs), 128)
+    weight[0, :2] = [127, 129]
+    layer = dense("out", "input", (1, 1, inputs), weight)
+    assert exact_dtype(layer, 128) == dtype
+
+
+def test_a_common_factor_of_the_weights_extends_float32() -> None:
+    layer = dense("out", "input", (1, 1, 2**11), np.full((1, 2**11), 128))
+    assert exact_dtype(layer, 128) == torch.float32
+
+
+def test_a_bias_out_of_step_with_the_weights_needs_float64() -> None:
+    neuron = IntNeuron(4095, 0, 1, with_bias(NEURON, [1]).bias_mant, 0)
+    layer = dense("out", "input", (1, 1, 2**10), np.full((1, 2**10), 128), neuron)
+    assert exact_dtype(layer, 1) == torch.float32
+    assert exact_dtype(layer, 128) == torch.float64
+
+
+@pytest.mark.parametrize(
+    ("frames", "sentence"),
+    [
+        (np.zeros((2, 1, 8, 8), np.float32), r"the frames are float32 of shape \[2, 1, 8, 8\], but this program reads"),
+        (np.zeros((2, 1, 8, 9), np.int8), r"int8 of shape \[2, 1, 8, 9\], .* reads int8 of shape \[samples, 1, 8, 8\]"),
+        (np.zeros((0, 1, 8, 8), np.int8), r"with at least one sample: quantise them with quantize_input first"),
+    ],
+)
+def test_frames_of_another_kind_are_refused(frames: npt.NDArray[np.int8], sentence: str) -> None:
+    with pytest.raises(InputError, match=sentence):
+        simulate(digits_like(np.random.default_rng(0)), frames)
+
+
+def test_progress_counts_samples() -> None:
+    rng = np.random.default_rng(4)
+    calls: list[tuple[str, int, int]] = []
+    simulate(
+        digits_like(rng),
+        random_frames(rng, 5, (1, 8, 8)),
+        batch=2,
+        saturated_inputs=3,
+        progress=lambda task, done, total, **_: calls.append((task, done, total)),
+    )
+    assert calls == [("simulate", 2, 5), ("simulate", 4, 5), ("simulate", 5, 5)]
+
+
+def test_cut_inputs_are_kept_in_the_trace() -> None:
+    rng = np.random.default_rng(5)
+    assert simulate(digits_like(rng), random_frames(rng, 1, (1, 8, 8)), saturated_inputs=3).saturated_inputs == 3

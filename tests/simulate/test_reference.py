@@ -1,0 +1,84 @@
+"""The oracle against single steps worked out by hand and against torch's convolution."""
+
+import numpy as np
+import pytest
+import torch
+from programs import NEURON, dense, program, with_bias
+
+from neuroprune.quantize.types import IntConv, IntNeuron
+from neuroprune.simulate.reference import HALF, NeuronState, convolve, decay, run_reference, step
+
+
+def neuron(decay_u: int = 4095, decay_v: int = 0, vth: int = 131071, bias_exp: int = 6) -> IntNeuron:
+    return with_bias(IntNeuron(decay_u, decay_v, vth, NEURON.bias_mant, bias_exp), [0])
+
+
+def test_decay_rounds_toward_zero() -> None:
+    assert [decay(value, 2048) for value in (3, -3, 1, -1)] == [1, -1, 0, 0]
+    assert decay(-(HALF - 1), 4095) == -8386559  # 8388607 * 4095 / 4096 = 8386559.0002
+
+
+def test_a_neuron_fires_strictly_above_its_threshold_and_restarts_at_zero() -> None:
+    at, above = (step(NeuronState(0, 0), current, neuron(vth=10), 0) for current in (10, 11))
+    assert (at.v, at.spike) == (640, False)
+    assert (above.v, above.spike) == (0, True)
+
+
+@pytest.mark.parametrize(
+    ("current", "u", "wrapped"),
+    [
+        (HALF // 64, HALF, False),  # +2**23 itself is kept
+        (HALF // 64 + 1, -HALF + 64, True),
+        (-HALF // 64 + 1, -HALF + 64, False),
+        (-HALF // 64, HALF, True),  # -2**23 is not
+        (HALF // 16, HALF * 2, True),  # wraps once, and stays out of range
+    ],
+)
+def test_u_wraps_once(current: int, u: int, wrapped: bool) -> None:
+    state = step(NeuronState(0, 0), current, neuron(), 0)
+    assert (state.u, state.wrapped) == (u, wrapped)
+
+
+@pytest.mark.parametrize(("bias", "cut"), [(0, False), (1, True), (4095, True)])
+def test_v_saturates_at_one_below_the_power_of_two(bias: int, cut: bool) -> None:
+    below = step(NeuronState(0, 1 - HALF), 0, neuron(bias_exp=0), -bias)
+    above = step(NeuronState(0, HALF - 1), 0, neuron(bias_exp=0, vth=131072), bias)  # no 17-bit threshold is so high
+    assert (below.v, below.saturated, above.v, above.saturated) == (1 - HALF, cut, HALF - 1, cut)
+
+
+def test_a_current_that_decays_is_kept_over_a_spike() -> None:
+    first = step(NeuronState(0, 0), 100, neuron(decay_u=2047, vth=0), 0)
+    second = step(first, 0, neuron(decay_u=2047, vth=0), 0)
+    assert (first.u, first.v, second.u, second.spike) == (6400, 0, 3200, True)
+
+
+def test_a_bias_is_shifted_by_its_exponent_and_rounded_down_below_zero() -> None:
+    assert step(NeuronState(0, 0), 0, neuron(bias_exp=3), -5).v == -40
+    assert step(NeuronState(0, 0), 0, neuron(bias_exp=-1), -5).v == -3
+
+
+@pytest.mark.parametrize(
+    ("kernel", "stride", "padding", "dilation", "groups"),
+    [((3, 3), (1, 1), (1, 1), (1, 1), 1), ((5, 3), (2, 1), (2, 0), (1, 2), 1), ((2, 1), (1, 2), (0, 3), (3, 1), 3)],
+)
+def test_convolution_is_torchs(
+    kernel: tuple[int, int], stride: tuple[int, int], padding: tuple[int, int], dilation: tuple[int, int], groups: int
+) -> None:
+    rng = np.random.default_rng(0)
+    weight = rng.integers(-256, 256, (6, 6 // groups, *kernel)).astype(np.int16)
+    spikes = rng.integers(-128, 128, (6, 9, 8))
+    ours = convolve(IntConv(weight, stride, padding, dilation, groups), spikes)
+    theirs = torch.nn.functional.conv2d(
+        torch.from_numpy(spikes).double(), torch.from_numpy(weight).double(), None, stride, padding, dilation, groups
+    )
+    np.testing.assert_array_equal(ours, theirs.numpy())
+
+
+def test_a_neuron_counts_its_charge_over_the_steps() -> None:
+    layer = dense("out", "input", (1, 1, 2), np.array([[2, 4]]), neuron(vth=20))
+    record, trace = run_reference(program(layer, steps=5), np.array([[[[3, 1]]]], np.int8))
+    # 10 a step and a threshold of 20: above it at the third step, again from 0 afterwards
+    assert record.layers[0].spikes[0, :, 0].tolist() == [False, False, True, False, False]
+    assert record.layers[0].voltages.tolist() == [[20 * 64]]
+    assert trace.counts.tolist() == [[1]]
+    assert trace.input_events.tolist() == [[[5, 5]]]
