@@ -1,0 +1,200 @@
+"""Recipes: a network and its training defaults as a YAML file of models/, checked before anything is built."""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, ValidationError, model_validator
+
+from neuroprune.bundled import models_folder
+from neuroprune.errors import InputError
+
+Size = Annotated[int, Field(ge=1)]
+Sizes = Size | tuple[Size, Size]
+
+
+class Part(BaseModel):
+    """Base of every part of a recipe: frozen, and closed to unknown keys."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class ConvLayer(Part):
+    """Convolution without bias, BatchNorm, neurons. `conv` is the number of channels; padding defaults to kernel // 2."""
+
+    conv: Size
+    kernel: Sizes = 3
+    stride: Sizes = 1
+    padding: Annotated[int, Field(ge=0)] | tuple[int, int] | None = None
+
+
+class LinearLayer(Part):
+    """Fully connected with bias, neurons. `linear` is the number of neurons; frames are flattened before the first."""
+
+    linear: Size
+
+
+class PoolLayer(Part):
+    """Average or maximum over windows of spikes."""
+
+    pool: Literal["average", "max"]
+    size: Sizes = 2
+
+
+class DropoutLayer(Part):
+    """Zeroes spikes at random while training, each with probability `dropout`, the same ones at every time step."""
+
+    dropout: Annotated[float, Field(ge=0, lt=1)]
+
+
+KINDS: dict[str, type[Part]] = {
+    "conv": ConvLayer,
+    "linear": LinearLayer,
+    "pool": PoolLayer,
+    "dropout": DropoutLayer,
+}
+
+
+def _kind(layer: Any) -> str | None:
+    named = layer if isinstance(layer, dict) else getattr(layer, "model_fields_set", ())
+    return next((kind for kind in KINDS if kind in named), None)
+
+
+Layer = Annotated[
+    Annotated[ConvLayer, Tag("conv")]
+    | Annotated[LinearLayer, Tag("linear")]
+    | Annotated[PoolLayer, Tag("pool")]
+    | Annotated[DropoutLayer, Tag("dropout")],
+    Discriminator(_kind),
+]
+
+
+class NeuronModel(Part):
+    """The spiking neuron of every layer, with hard reset to 0.
+
+    lif: v += (x - v) / tau; integrate: v += x; a spike where v >= v_threshold. In the backward pass the spike's slope
+    is that of `surrogate`, of sharpness `alpha` (SpikingJelly's default where left out).
+    """
+
+    kind: Literal["lif", "if"] = "lif"
+    tau: Annotated[float, Field(gt=1)] = 2.0
+    v_threshold: Annotated[float, Field(gt=0)] = 1.0
+    surrogate: Literal["atan", "sigmoid", "erf", "soft_sign", "piecewise_quadratic"] = "atan"
+    alpha: Annotated[float, Field(gt=0)] | None = None
+    detach_reset: bool = True
+
+
+class Training(Part):
+    """Defaults of training; `neuroprune.train.settings.TrainSettings` says what each means."""
+
+    epochs: Size = 20
+    batch: Size = 128
+    lr: Annotated[float, Field(gt=0)] = 1e-3
+    optimizer: Literal["sgd", "adamw"] = "adamw"
+    momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
+    weight_decay: Annotated[float, Field(ge=0)] = 5e-4
+    schedule: Literal["cosine", "step"] = "cosine"
+    milestones: tuple[Size, ...] = ()
+    label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    l1: Annotated[float, Field(ge=0)] = 0.0
+    augment: bool = True
+
+
+class FineTuning(Part):
+    """Epochs and learning rate of the training that follows pruning."""
+
+    epochs: Size = 10
+    lr: Annotated[float, Field(gt=0)] = 1e-3
+
+
+class Recipe(Part):
+    """A feed-forward spiking network: `layers`, then one linear classifier with a spiking neuron for each class.
+
+    data: the data set it is meant for; steps: T, the number of time steps.
+    """
+
+    name: str
+    title: str
+    data: str
+    steps: Size
+    neuron: NeuronModel = NeuronModel()
+    layers: tuple[Layer, ...] = Field(min_length=1)
+    training: Training = Training()
+    fine_tuning: FineTuning = FineTuning()
+
+    @model_validator(mode="after")
+    def _order(self) -> "Recipe":
+        if not isinstance(self.layers[0], ConvLayer):
+            raise ValueError("layers must begin with a conv layer: add one that reads the frames")
+        flat = False
+        for layer in self.layers:
+            flat = flat or isinstance(layer, LinearLayer)
+            if flat and isinstance(layer, ConvLayer | PoolLayer):
+                raise ValueError(
+                    "a conv or pool layer cannot follow a linear layer: move it before the first linear layer"
+                )
+        return self
+
+
+def list_recipes() -> tuple[str, ...]:
+    """Names of the recipes that come with neuroprune, in alphabetical order."""
+    return tuple(sorted(path.stem for path in models_folder().glob("*.yaml")))
+
+
+def load_recipe(name_or_path: str) -> Recipe:
+    """The recipe of that name in models/, or the one in that YAML file.
+
+    Raises InputError when there is none, or when it has unknown keys or values out of range.
+    """
+    given = name_or_path.endswith((".yaml", ".yml"))
+    path = Path(name_or_path) if given else models_folder() / f"{name_or_path}.yaml"
+    if not path.is_file():
+        known = ", ".join(list_recipes())
+        raise InputError(f"there is no recipe {name_or_path}; choose one of {known}, or give the path of a .yaml file")
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        reason = " ".join(str(error).split())
+        raise InputError(f"recipe {path} is not valid YAML ({reason}): correct it") from error
+    if not isinstance(values, dict):
+        raise InputError(
+            f"recipe {path} holds {type(values).__name__}, but must hold keys such as title, steps and layers"
+        )
+    return parse_recipe({"name": path.stem, **values}, f"recipe {path}")
+
+
+def parse_recipe(values: dict[str, Any], source: str) -> Recipe:
+    """`values` as a Recipe; errors call it by `source`. Raises InputError with the first fault that is found."""
+    try:
+        return Recipe.model_validate(values)
+    except ValidationError as error:
+        raise InputError(f"{source} {_fault(error.errors()[0], values)}") from error
+
+
+def _fault(error: Any, values: dict[str, Any]) -> str:
+    """What is wrong and what is allowed, to follow the name of the recipe in a sentence."""
+    steps = [step for step in error["loc"] if step not in KINDS or error["loc"][-1] == step]
+    place = ".".join(str(step) for step in steps)
+    match error["type"]:
+        case "extra_forbidden":
+            allowed = ", ".join(_part_at(error["loc"][:-1]).model_fields)
+            return f"has the unknown key {place}; allowed here are {allowed}: correct or remove it"
+        case "union_tag_not_found":
+            return f"has no kind of layer at {place}; it needs one of the keys {', '.join(KINDS)}: add it"
+        case "missing":
+            return f"lacks the key {place}: add it"
+        case "value_error":
+            return f"cannot be built: {error['ctx']['error']}"
+    return f"has {place} = {error['input']!r}, which is not allowed ({error['msg']}): correct it"
+
+
+def _part_at(path: tuple[int | str, ...]) -> type[Part]:
+    """The part of a recipe that a validation error's location leads to."""
+    match path:
+        case ():
+            return Recipe
+        case ("layers", _, kind):
+            return KINDS[str(kind)]
+        case (section,):
+            return type(Recipe.model_fields[str(section)].default)
+    raise AssertionError(f"no part of a recipe lies at {path}")

@@ -1,0 +1,177 @@
+"""Checkpoints: a trained network as data, in a folder of its own.
+
+checkpoint.safetensors holds the module's tensors, checkpoint.json everything else (see `Checkpoint`), metrics.jsonl one
+line an epoch. While training is under way training.safetensors also holds what resuming needs. Each file is replaced in
+one step. Nothing in a checkpoint is ever executed.
+"""
+
+import json
+import platform
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from pydantic import BaseModel, ConfigDict, ValidationError
+from torch import nn
+
+from neuroprune import __version__
+from neuroprune.data.types import Dataset
+from neuroprune.errors import InputError
+from neuroprune.files import write_json
+from neuroprune.networks.build import build, load_class
+from neuroprune.networks.recipe import Recipe
+from neuroprune.train.history import EpochRecord, write_metrics
+from neuroprune.train.settings import TrainSettings
+from neuroprune.train.tensors import load_tensors, read_tensors, widths, write_tensors
+
+SCHEMA = 1
+DESCRIPTION = "checkpoint.json"
+TENSORS = "checkpoint.safetensors"
+
+Model = Recipe | str
+"""How to build a network: a recipe, or "file.py:Class" for a class of the user's."""
+
+
+@dataclass(frozen=True)
+class DataFacts:
+    """What a network must know of the data it was trained on; mean and std in raw pixel units, one a channel."""
+
+    name: str
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    input_shape: tuple[int, int, int]
+    classes: tuple[str, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Checkpoint:
+    """A network at rest.
+
+    model: how to build it before its tensors are loaded; widths: output channels or features by layer; history: the
+    epochs that led to these tensors; settings: of that training; versions: of the software that wrote it.
+    """
+
+    model: Model
+    data: DataFacts
+    widths: Mapping[str, int]
+    history: tuple[EpochRecord, ...]
+    settings: TrainSettings
+    versions: Mapping[str, str]
+    tensors: Mapping[str, torch.Tensor]
+
+    @property
+    def seed(self) -> int:
+        """Where all randomness of the training came from."""
+        return self.settings.seed
+
+
+class _Document(BaseModel):
+    """checkpoint.json; `model` is {"recipe": {...}} or {"class": "file.py:Class"}."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    schema_version: Literal[1]
+    model: dict[Literal["recipe"], Recipe] | dict[Literal["class"], str]
+    data: DataFacts
+    widths: dict[str, int]
+    seed: int
+    settings: TrainSettings
+    history: tuple[EpochRecord, ...]
+    versions: dict[str, str]
+
+
+def facts_of(data: Dataset) -> DataFacts:
+    """What a checkpoint keeps of a data set."""
+    return DataFacts(data.name, data.mean, data.std, data.input_shape, data.classes)
+
+
+def save_checkpoint(
+    folder: Path,
+    module: nn.Module,
+    model: Model,
+    data: DataFacts,
+    settings: TrainSettings,
+    history: tuple[EpochRecord, ...],
+) -> None:
+    """Write the checkpoint of `module` into `folder`, made if need be. Raises OutputError."""
+    document = {
+        "schema_version": SCHEMA,
+        "model": {"class": model} if isinstance(model, str) else {"recipe": model.model_dump(mode="json")},
+        "data": asdict(data),
+        "widths": widths(module),
+        "seed": settings.seed,
+        "settings": asdict(settings),
+        "history": [asdict(record) for record in history],
+        "versions": {
+            "neuroprune": __version__,
+            "python": platform.python_version(),
+            "torch": torch.__version__,
+            "spikingjelly": version("spikingjelly"),
+        },
+    }
+    write_tensors(folder / TENSORS, module.state_dict())
+    write_metrics(folder, history)
+    write_json(folder / DESCRIPTION, document)
+
+
+def load_checkpoint(path: Path) -> Checkpoint:
+    """The checkpoint in the folder `path`, or in that of the file `path`. Raises InputError when it is not whole."""
+    folder = path.parent if path.is_file() else path
+    description = folder / DESCRIPTION
+    if not description.is_file():
+        raise InputError(f"{folder} holds no {DESCRIPTION}, so no checkpoint: name the folder of a finished training")
+    document = _parse(description)
+    tensors, _ = read_tensors(folder / TENSORS)
+    (model,) = document.model.values()
+    return Checkpoint(
+        model=model,
+        data=document.data,
+        widths=document.widths,
+        history=document.history,
+        settings=document.settings,
+        versions=document.versions,
+        tensors=tensors,
+    )
+
+
+def restore(checkpoint: Checkpoint, model: str | None = None) -> nn.Module:
+    """The network of `checkpoint` on the CPU, in evaluation mode.
+
+    model: "file.py:Class", which is executed. A checkpoint of a user's class needs it, since what a checkpoint says is
+    never executed. Raises InputError without it, or when the tensors do not belong to the network.
+    """
+    if model is not None:
+        module = load_class(model)
+    elif isinstance(checkpoint.model, Recipe):
+        module = build(checkpoint.model, checkpoint.data.input_shape, len(checkpoint.data.classes))
+    else:
+        raise InputError(
+            f"this checkpoint is of the class {checkpoint.model}, whose code is not run unless you name it: "
+            f"add --model {checkpoint.model}"
+        )
+    load_tensors(module, checkpoint.tensors)
+    return module.eval()
+
+
+def _parse(path: Path) -> _Document:
+    try:
+        values: Any = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise InputError(f"{path} is not whole JSON ({error}): restore it or train again") from error
+    schema = values.get("schema_version") if isinstance(values, dict) else None
+    if schema != SCHEMA:
+        raise InputError(
+            f"{path} has schema version {schema}, but neuroprune {__version__} reads version {SCHEMA}: "
+            "use the neuroprune that wrote it, or train again"
+        )
+    try:
+        return _Document.model_validate(values)
+    except ValidationError as error:
+        fault = error.errors()[0]
+        place = ".".join(str(step) for step in fault["loc"])
+        raise InputError(
+            f"{path} does not describe a checkpoint ({place}: {fault['msg']}): restore it or train again"
+        ) from error

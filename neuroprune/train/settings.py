@@ -1,0 +1,99 @@
+"""How a network is trained."""
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from neuroprune.errors import InputError
+from neuroprune.networks.recipe import Recipe
+
+OPTIMIZERS = ("adamw", "sgd")
+SCHEDULES = ("cosine", "step")
+STEP_FACTOR = 0.1
+"""What each milestone of the step schedule multiplies the learning rate by."""
+
+
+@dataclass(frozen=True)
+class TrainSettings:
+    """Settings of one training run.
+
+    epochs, batch: passes over the training split and samples an optimiser step (an incomplete last batch is left out).
+    lr: the learning rate at the start; schedule "cosine" takes it to 0 over all epochs, step by step; "step" multiplies
+    it by 0.1 at the start of each epoch (counted from 0) in `milestones`.
+    optimizer: "sgd" (with `momentum`) or "adamw"; weight_decay applies to every parameter.
+    label_smoothing: share of the target spread evenly over all classes, in [0, 1).
+    l1: lambda of the L1 penalty on BatchNorm scales, added as gamma.grad += lambda * sign(gamma) (network slimming, Liu
+    et al. 2017; Eq 10 of the criticality paper).
+    augment: whether training frames are varied as the data set usually is.
+    seed: all randomness comes from it and the number of the epoch.
+    device: "cpu", "cuda", "cuda:1", or "auto" for a GPU where there is one; amp: bfloat16 autocast.
+
+    Raises InputError for values out of range.
+    """
+
+    epochs: int = 20
+    batch: int = 128
+    lr: float = 1e-3
+    optimizer: str = "adamw"
+    momentum: float = 0.9
+    weight_decay: float = 5e-4
+    schedule: str = "cosine"
+    milestones: tuple[int, ...] = ()
+    label_smoothing: float = 0.0
+    l1: float = 0.0
+    augment: bool = True
+    seed: int = 0
+    device: str = "auto"
+    amp: bool = False
+
+    def __post_init__(self) -> None:
+        for name, lowest in (("epochs", 1), ("batch", 1), ("seed", 0), ("weight_decay", 0), ("l1", 0)):
+            value = getattr(self, name)
+            if not lowest <= value < math.inf:
+                raise InputError(
+                    f"training setting {name} is {value}, but must be at least {lowest}: give a larger one"
+                )
+        if not 0 < self.lr < math.inf:
+            raise InputError(f"training setting lr is {self.lr}, but must lie above 0: give one such as 0.001")
+        for name in ("momentum", "label_smoothing"):
+            if not 0 <= getattr(self, name) < 1:
+                raise InputError(
+                    f"training setting {name} is {getattr(self, name)}, but must be at least 0 and below 1: correct it"
+                )
+        for name, known in (("optimizer", OPTIMIZERS), ("schedule", SCHEDULES)):
+            if getattr(self, name) not in known:
+                raise InputError(f"there is no {name} {getattr(self, name)!r}: choose one of {', '.join(known)}")
+
+    def learning_rate(self, epoch: int, progress: float) -> float:
+        """The rate in `epoch` (from 0), of which the share `progress` in [0, 1) is done."""
+        if self.schedule == "cosine":
+            return self.lr * 0.5 * (1 + math.cos(math.pi * (epoch + progress) / self.epochs))
+        return self.lr * STEP_FACTOR ** sum(epoch >= milestone for milestone in self.milestones)
+
+
+def settings_of(recipe: Recipe, **changes: Any) -> TrainSettings:
+    """The training defaults of `recipe`, with `changes` to fields of TrainSettings. Raises InputError."""
+    return TrainSettings(**{**recipe.training.model_dump(), **changes})
+
+
+def fine_tuning_of(recipe: Recipe, **changes: Any) -> TrainSettings:
+    """As `settings_of`, for the training that follows pruning: its own epochs and rate, and no L1."""
+    return settings_of(recipe, **{**recipe.fine_tuning.model_dump(), "l1": 0.0, **changes})
+
+
+def pick_device(name: str) -> torch.device:
+    """The torch device of that name, "auto" being a GPU where there is one. Raises InputError when it is not there."""
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise InputError(f"there is no device {name!r}: choose auto, cpu, cuda or cuda:<number>") from error
+    if device.type not in ("cpu", "cuda"):
+        raise InputError(f"device {name} cannot be used: choose auto, cpu, cuda or cuda:<number>")
+    count = torch.cuda.device_count()
+    if device.type == "cuda" and (device.index or 0) >= count:
+        raise InputError(f"device {name} is not there (this machine offers {count} CUDA devices): choose auto or cpu")
+    return device

@@ -1,0 +1,109 @@
+"""Tensors in and out of safetensors files and modules, with every doubt said in a sentence."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from neuroprune.errors import InputError
+from neuroprune.files import replace_file
+
+Tensors = Mapping[str, torch.Tensor]
+
+
+def write_tensors(path: Path, tensors: Tensors, metadata: Mapping[str, str] | None = None) -> None:
+    """Copies of `tensors` and `metadata` in one safetensors file, atomically. Raises OutputError."""
+    copies = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
+
+    def save(temporary: Path) -> None:
+        try:
+            save_file(copies, temporary, dict(metadata or {}))
+        except SafetensorError as error:
+            raise OSError(str(error)) from error
+
+    replace_file(path, save)
+
+
+def read_tensors(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
+    """The tensors and metadata of a safetensors file. Raises InputError when it is missing or not whole."""
+    if not path.is_file():
+        raise InputError(f"{path} is missing, which holds the tensors of this checkpoint: restore it or train again")
+    try:
+        with safe_open(path, framework="pt") as file:
+            return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}
+    except (SafetensorError, OSError) as error:
+        raise InputError(f"{path} is not a whole safetensors file ({error}): restore it or train again") from error
+
+
+def load_tensors(module: nn.Module, tensors: Tensors) -> None:
+    """Put `tensors`, named as in the module's state_dict, into `module`.
+
+    Convolutions, linear layers and BatchNorms whose tensors have another number of channels or features are resized to
+    them, widths included: so a slimmed network comes back from the code that built the dense one.
+    Raises InputError, before anything is changed, for missing or foreign names, for values that are not finite, and for
+    shapes that no change of width explains.
+    """
+    own = dict(module.state_dict())
+    for kind, names in (("lacks", own.keys() - tensors.keys()), ("has the foreign", tensors.keys() - own.keys())):
+        if names:
+            more = f" and {len(names) - 1} more" if len(names) > 1 else ""
+            raise InputError(
+                f"the checkpoint {kind} tensor {min(names)}{more}, so it was not made with this network "
+                f"({type(module).__name__}): name the network it was made with"
+            )
+    for name, tensor in tensors.items():
+        if not torch.isfinite(tensor).all():
+            bad = int((~torch.isfinite(tensor)).sum())
+            raise InputError(
+                f"tensor {name} of the checkpoint holds {bad} values that are not finite numbers (of {tensor.numel()}), "
+                "but all must be: train again, perhaps with a lower learning rate"
+            )
+        if tensor.shape != own[name].shape:
+            _check_resizable(module, name, tensor, own[name])
+    for name, tensor in tensors.items():
+        owner, _, leaf = name.rpartition(".")
+        layer = module.get_submodule(owner)
+        current = getattr(layer, leaf)
+        value = tensor.to(device=current.device, dtype=current.dtype, copy=True)
+        if value.shape == current.shape:
+            current.data.copy_(value)
+        elif isinstance(current, nn.Parameter):
+            setattr(layer, leaf, nn.Parameter(value, requires_grad=current.requires_grad))
+        else:
+            setattr(layer, leaf, value)
+    _set_widths(module)
+
+
+def _check_resizable(module: nn.Module, name: str, found: torch.Tensor, own: torch.Tensor) -> None:
+    layer = module.get_submodule(name.rpartition(".")[0])
+    grouped = isinstance(layer, nn.Conv2d) and layer.groups != 1
+    resizable = isinstance(layer, nn.Conv2d | nn.Linear | _BatchNorm) and not grouped
+    if not resizable or found.shape[2:] != own.shape[2:] or found.ndim != own.ndim or 0 in found.shape:
+        raise InputError(
+            f"tensor {name} of the checkpoint has shape {tuple(found.shape)}, but {type(module).__name__} needs "
+            f"{tuple(own.shape)} there: name the network it was made with"
+        )
+
+
+def _set_widths(module: nn.Module) -> None:
+    """Make every layer's stated width that of its tensors."""
+    for layer in module.modules():
+        if isinstance(layer, nn.Conv2d) and layer.groups == 1:
+            layer.out_channels, layer.in_channels = layer.weight.shape[:2]
+        elif isinstance(layer, nn.Linear):
+            layer.out_features, layer.in_features = layer.weight.shape
+        elif isinstance(layer, _BatchNorm) and layer.weight is not None:
+            layer.num_features = len(layer.weight)
+
+
+def widths(module: nn.Module) -> dict[str, int]:
+    """Output channels or features of every convolution and linear layer, by name, in the order of the module."""
+    return {
+        name: layer.weight.shape[0]
+        for name, layer in module.named_modules()
+        if isinstance(layer, nn.Conv2d | nn.Linear)
+    }

@@ -1,0 +1,243 @@
+"""The training loop: frames on the device as bytes, a step, hooks around it, a checkpoint after every epoch."""
+
+import math
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import torch
+from spikingjelly.activation_based import functional
+from torch import nn
+from torch.nn.functional import cross_entropy
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from neuroprune.data.augment import augment
+from neuroprune.data.types import Augmentation, Dataset
+from neuroprune.errors import InputError
+from neuroprune.progress import Progress, silent
+from neuroprune.train.checkpoint import DESCRIPTION, Model, facts_of, save_checkpoint
+from neuroprune.train.evaluate import accuracy, channel_tensor, normalise_on_device
+from neuroprune.train.history import EpochRecord
+from neuroprune.train.resume import STATE, load_state, save_state
+from neuroprune.train.settings import TrainSettings, pick_device
+
+RATE_SCALE = 5.0
+"""What firing rates (0..1) are multiplied by to serve as logits of the cross-entropy: an empirical constant.
+
+Without it the softmax of ten rates never exceeds 0.23, and the loss keeps pushing on samples that are long right.
+"""
+
+Hook = Callable[[nn.Module], None]
+
+
+def _no_hook(module: nn.Module) -> None:
+    """Does nothing."""
+
+
+@dataclass(frozen=True, eq=False)
+class TrainResult:
+    """The module that was given, trained, in evaluation mode, with what was logged of each epoch."""
+
+    module: nn.Module
+    history: tuple[EpochRecord, ...]
+
+
+def train(
+    module: nn.Module,
+    data: Dataset,
+    settings: TrainSettings,
+    folder: Path | None = None,
+    model: Model | None = None,
+    resume: bool = False,
+    progress: Progress = silent,
+    after_backward: Hook = _no_hook,
+    after_step: Hook = _no_hook,
+) -> TrainResult:
+    """Train `module`, in place, to answer frames [N, C, H, W] of `data` with firing rates [N, classes].
+
+    folder: where a checkpoint is kept after every epoch, which needs `model` to say how the module is built (a recipe, or
+    "file.py:Class"); resume: go on from the last finished epoch kept there, to the numbers of an unbroken run (on a CPU
+    to the bit). after_backward, after_step: called with the module when gradients are there, and after each optimiser
+    step (for masks, for example).
+
+    Raises InputError when the module does not take this data, when training diverges, or when `folder` cannot be begun or
+    resumed in; OutputError when it cannot be written. After KeyboardInterrupt the last finished epoch is whole in `folder`.
+    """
+    device = pick_device(settings.device)
+    module.to(device)
+    _check_fits(module, data, device)
+    optimizer = _make_optimizer(module, settings)
+    history: tuple[EpochRecord, ...] = ()
+    if folder is not None:
+        if model is None:
+            raise InputError("a checkpoint must say how its network is built: pass model, a recipe or 'file.py:Class'")
+        if resume:
+            history = load_state(folder, module, optimizer, settings)
+        elif (folder / DESCRIPTION).exists():
+            raise InputError(f"{folder} already holds a checkpoint: resume it with --resume, or choose another folder")
+    samples = _Samples.of(data, settings, device)
+    for epoch in range(len(history), settings.epochs):
+        start = time.perf_counter()
+        loss, train_accuracy = _train_epoch(
+            module, optimizer, samples, settings, epoch, (after_backward, after_step), progress
+        )
+        test_accuracy = accuracy(module, data.test.images, data.test.labels, data.mean, data.std)
+        seconds = time.perf_counter() - start
+        rate = settings.learning_rate(epoch, 0.0)
+        history = (*history, EpochRecord(epoch + 1, loss, train_accuracy, test_accuracy, rate, seconds))
+        if folder is not None and model is not None:
+            _keep(partial(_save, folder, module, model, data, optimizer, settings, history))
+    if folder is not None:
+        (folder / STATE).unlink(missing_ok=True)
+    return TrainResult(module.eval(), history)
+
+
+@dataclass(frozen=True, eq=False)
+class _Samples:
+    """The training split on the device: bytes, labels, and what makes frames of them."""
+
+    images: torch.Tensor
+    labels: torch.Tensor
+    mean: torch.Tensor
+    std: torch.Tensor
+    augmentation: Augmentation
+
+    @classmethod
+    def of(cls, data: Dataset, settings: TrainSettings, device: torch.device) -> "_Samples":
+        return cls(
+            images=torch.tensor(data.train.images, device=device),
+            labels=torch.tensor(data.train.labels, device=device),
+            mean=channel_tensor(data.mean, device),
+            std=channel_tensor(data.std, device),
+            augmentation=data.augmentation if settings.augment else Augmentation(),
+        )
+
+    def batches(self, size: int, seed: int) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        """Frames and labels of whole batches, in an order and with variations that follow from `seed`."""
+        generator = torch.Generator().manual_seed(seed)
+        order = torch.randperm(len(self.labels), generator=generator).to(self.labels.device)
+        for chosen in order.split(size):
+            if len(chosen) == size:
+                images = augment(self.images[chosen], self.augmentation, generator)
+                yield normalise_on_device(images, self.mean, self.std), self.labels[chosen]
+
+
+def _train_epoch(
+    module: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    samples: _Samples,
+    settings: TrainSettings,
+    epoch: int,
+    hooks: tuple[Hook, Hook],
+    progress: Progress,
+) -> tuple[float, float]:
+    """One pass over the training split; mean loss and accuracy over its batches."""
+    after_backward, after_step = hooks
+    size = min(settings.batch, len(samples.labels))
+    steps = len(samples.labels) // size
+    seed = int(np.random.SeedSequence((settings.seed, epoch)).generate_state(1)[0])
+    device = samples.labels.device
+    loss_sum, right, seen = 0.0, 0, 0
+    module.train()
+    start = time.perf_counter()
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+        torch.manual_seed(seed)
+        for step, (frames, labels) in enumerate(samples.batches(size, seed)):
+            for group in optimizer.param_groups:
+                group["lr"] = settings.learning_rate(epoch, step / steps)
+            optimizer.zero_grad(set_to_none=True)
+            functional.reset_net(module)
+            with torch.autocast(device.type, dtype=torch.bfloat16, enabled=settings.amp):
+                rates = module(frames)
+            loss = cross_entropy(RATE_SCALE * rates.float(), labels, label_smoothing=settings.label_smoothing)
+            loss.backward()
+            _add_l1(module, settings.l1)
+            after_backward(module)
+            optimizer.step()
+            after_step(module)
+
+            value = loss.item()
+            if not math.isfinite(value):
+                raise InputError(
+                    f"training diverged in epoch {epoch + 1}: the loss is {value}, but must be finite; "
+                    "lower the learning rate"
+                )
+            loss_sum += value
+            right += int((rates.argmax(1) == labels).sum())
+            seen += size
+            progress(
+                "training",
+                epoch * steps + step + 1,
+                settings.epochs * steps,
+                epoch=epoch + 1,
+                loss=loss_sum / (step + 1),
+                accuracy=right / seen,
+                images_per_s=seen / (time.perf_counter() - start),
+            )
+    functional.reset_net(module)
+    return loss_sum / steps, right / seen
+
+
+def _add_l1(module: nn.Module, strength: float) -> None:
+    """The gradient of strength * sum |gamma| over all BatchNorm scales, added to what is there."""
+    for layer in module.modules():
+        if strength and isinstance(layer, _BatchNorm) and layer.weight is not None and layer.weight.grad is not None:
+            layer.weight.grad.add_(layer.weight.detach().sign(), alpha=strength)
+
+
+def _make_optimizer(module: nn.Module, settings: TrainSettings) -> torch.optim.Optimizer:
+    parameters = [parameter for parameter in module.parameters() if parameter.requires_grad]
+    if settings.optimizer == "sgd":
+        return torch.optim.SGD(
+            parameters, lr=settings.lr, momentum=settings.momentum, weight_decay=settings.weight_decay
+        )
+    return torch.optim.AdamW(parameters, lr=settings.lr, weight_decay=settings.weight_decay)
+
+
+def _check_fits(module: nn.Module, data: Dataset, device: torch.device) -> None:
+    """Raise InputError unless `module` answers two frames of `data` with one rate for each class."""
+    frames = torch.zeros(2, *data.input_shape, device=device)
+    name = type(module).__name__
+    was_training = module.training
+    module.eval()
+    try:
+        with torch.no_grad():
+            shape = tuple(module(frames).shape)
+    except (RuntimeError, ValueError) as error:
+        raise InputError(
+            f"network {name} cannot take frames of {data.input_shape} (channels, height, width), those of {data.name} "
+            f"({error}): choose another data set or change the network"
+        ) from error
+    finally:
+        functional.reset_net(module)
+        module.train(was_training)
+    if shape != (2, len(data.classes)):
+        raise InputError(
+            f"network {name} answers 2 frames with the shape {shape}, but data set {data.name} needs "
+            f"{(2, len(data.classes))} (frames, classes): give it one output neuron a class and the mean over time"
+        )
+
+
+def _save(
+    folder: Path,
+    module: nn.Module,
+    model: Model,
+    data: Dataset,
+    optimizer: torch.optim.Optimizer,
+    settings: TrainSettings,
+    history: tuple[EpochRecord, ...],
+) -> None:
+    save_checkpoint(folder, module, model, facts_of(data), settings, history)
+    save_state(folder, module, optimizer, settings, history)
+
+
+def _keep(save: Callable[[], None]) -> None:
+    """Save; when Ctrl-C comes in between, save all of it before that goes on."""
+    try:
+        save()
+    except KeyboardInterrupt:
+        save()
+        raise
