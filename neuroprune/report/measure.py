@@ -7,6 +7,7 @@ from math import prod
 import numpy as np
 
 from neuroprune.mapping.types import Core, Mapping, Tile
+from neuroprune.quantize.fixedpoint import weight_range
 from neuroprune.quantize.types import IntConv, QuantGraph, QuantLayer
 from neuroprune.report.schema import (
     AccuracyLadder,
@@ -20,7 +21,7 @@ from neuroprune.report.schema import (
     Totals,
 )
 from neuroprune.report.synops import Arriving, CountArray, synapses, synops
-from neuroprune.simulate.types import LayerTrace, Record, Trace
+from neuroprune.simulate.types import LayerTrace, Trace
 from neuroprune.targets import Target
 
 BITS_PER_KIB = 8 * 1024
@@ -79,16 +80,6 @@ def measure(
     )
 
 
-def lava_agreed(record: Record) -> LavaCheck:
-    """What was compared, once `record` was found equal in the exact engine and in Lava."""
-    return LavaCheck(
-        samples=len(record.layers[0].spikes),
-        neuron_steps=sum(layer.spikes.size for layer in record.layers),
-        spikes=sum(int(np.count_nonzero(layer.spikes)) for layer in record.layers),
-        voltages=sum(layer.voltages.size for layer in record.layers),
-    )
-
-
 def _limits(target: Target) -> TargetLimits:
     return TargetLimits(
         name=target.name,
@@ -129,9 +120,10 @@ def _layer(
 
 
 def _saturated_share(layer: QuantLayer, weight_bits: int) -> float:
-    """Share of the weights at an end of the even integers that Lava's mixed-sign weights take."""
-    largest = 2 * (2 ** (weight_bits - 1) - 1)
-    return float(np.mean(np.abs(layer.synapse.weight.astype(np.int32)) >= largest))
+    """Share of the weights that stand at an end of the range; all of them where all weights are equal, as in a pool."""
+    low, high = weight_range(weight_bits)
+    weight = layer.synapse.weight
+    return float(np.mean((weight <= low) | (weight >= high)))
 
 
 def _core(index: int, core: Core, arriving: dict[str, Arriving], trace: Trace, target: Target) -> CoreReport:

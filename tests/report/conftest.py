@@ -1,5 +1,7 @@
 """Reports of made-up deployments for the renderers."""
 
+from collections.abc import Callable
+
 import pytest
 
 from neuroprune.report.schema import (
@@ -111,3 +113,9 @@ def made_up_report(cores: int, **changes: object) -> Report:
 @pytest.fixture
 def report() -> Report:
     return made_up_report(3)
+
+
+@pytest.fixture
+def report_of() -> Callable[..., Report]:
+    """Makes a report of so many cores, with other fields changed."""
+    return made_up_report

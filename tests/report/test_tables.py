@@ -1,0 +1,46 @@
+"""CSV tables hold every layer and core, unrounded."""
+
+import csv
+import io
+from pathlib import Path
+
+import pytest
+
+from neuroprune.errors import OutputError
+from neuroprune.report.schema import Report
+from neuroprune.report.tables import cores_csv, layers_csv, write_tables
+
+
+def rows(text: str) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(text)))
+
+
+def test_each_layer_is_a_row_with_all_its_fields_and_nothing_rounded(report: Report) -> None:
+    found = rows(layers_csv(report))
+    assert [row["name"] for row in found] == ["features.0.neuron", "classifier"]
+    assert (found[0]["shape"], found[0]["kind"]) == ("64x32x32", "conv")
+    for row, layer in zip(found, report.layers, strict=True):
+        for field, value in layer.model_dump(exclude={"shape"}).items():
+            assert type(value)(row[field]) == value
+
+
+def test_each_core_is_a_row_with_all_its_fields_and_nothing_rounded(report: Report) -> None:
+    found = rows(cores_csv(report))
+    assert [row["layers"] for row in found] == ["features.0.neuron", "features.0.neuron", "classifier"]
+    assert [row["encodings"] for row in found] == ["shared", "shared", "dense"]
+    for row, core in zip(found, report.cores, strict=True):
+        for field, value in core.model_dump(exclude={"tiles"}).items():
+            assert type(value)(row[field]) == value
+
+
+def test_both_tables_are_written(report: Report, tmp_path: Path) -> None:
+    write_tables(report, tmp_path)
+    assert (tmp_path / "layers.csv").read_text() == layers_csv(report)
+    assert (tmp_path / "cores.csv").read_text() == cores_csv(report)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["cores.csv", "layers.csv"]
+
+
+def test_a_table_that_cannot_be_written_is_named(report: Report, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(OutputError, match=r"layers\.csv could not be written"):
+        write_tables(report, tmp_path / "file")

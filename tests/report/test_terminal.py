@@ -1,0 +1,109 @@
+"""The terminal's report: everything that was asked for, in the width there is."""
+
+from collections.abc import Callable
+
+import pytest
+from rich.console import Console
+
+from neuroprune.report.schema import AccuracyLadder, InputReport, LavaCheck, Report
+from neuroprune.report.terminal import MOST_CORES, amount, render
+
+
+def lines(report: Report, width: int = 100) -> list[str]:
+    console = Console(width=width, force_terminal=False)
+    with console.capture() as capture:
+        console.print(render(report, width))
+    return capture.get().splitlines()
+
+
+def line_with(report: Report, text: str, width: int = 100) -> str:
+    return next(line for line in lines(report, width) if text in line)
+
+
+@pytest.mark.parametrize("width", [80, 100, 140])
+@pytest.mark.parametrize("cores", [2, MOST_CORES, 300])
+def test_no_line_is_wider_than_the_terminal_and_no_figure_is_cut(
+    report_of: Callable[..., Report], cores: int, width: int
+) -> None:
+    found = lines(report_of(cores), width)
+    assert max(map(len, found)) <= width
+    assert not any("\N{HORIZONTAL ELLIPSIS}" in line for line in found)
+
+
+def test_the_summary_tells_the_verdicts(report: Report) -> None:
+    assert "VGG-16 of 0.5 FLOPs on loihi-sim" in lines(report)[0]
+    assert "360 samples of digits, 4 steps each" in line_with(report, " run ")
+    ladder = "float 98.00% > folded 98.00% > quantised 97.50% > bit-accurate 97.25% (-0.75 points)"
+    assert ladder in line_with(report, " accuracy ")
+    verdict = "0 differences in 2 samples: 65,000 spikes in 524,368 neuron steps, 131,092 voltages"
+    assert verdict in line_with(report, "│ Lava ")
+    use = "3 cores on 1 chip, 65,546 neurons, 655M synapses (590M not zero), 301.5 KiB"
+    assert use in line_with(report, " takes ")
+    assert "32.8k spikes, 2.47M SynOps (2.00M without zero weights)" in line_with(report, " a sample ")
+    assert "1.00k SynOps on the busiest core, 2" in line_with(report, " a step ")
+    assert "features.0.neuron: a remark" in line_with(report, " netx ")
+
+
+def test_what_is_unknown_is_said(report_of: Callable[..., Report]) -> None:
+    not_run = LavaCheck(samples=0, not_run="it is not installed")
+    report = report_of(2, accuracy=AccuracyLadder(), lava=not_run, data=None)
+    assert "unknown: the samples have no labels" in line_with(report, " accuracy ")
+    assert "not compared: it is not installed" in line_with(report, "│ Lava ")
+    assert "360 samples, 4 steps each" in line_with(report, " run ")
+
+
+def test_clipped_inputs_are_said(report_of: Callable[..., Report]) -> None:
+    clipped = InputReport(shape=(1, 8, 8), bits=8, unit=0.02, events_per_sample=1.0, saturated_share=0.0125)
+    assert "1.2% of the values were clipped" in line_with(report_of(2, input=clipped), " input ")
+    assert not any("clipped" in line for line in lines(report_of(2)))
+
+
+def test_each_layer_shows_its_figures(report: Report) -> None:
+    expected = "features.0.neuron conv 64x32x32 65.5k 655M 0.125 1.23M 1.00M 8 0.1% 5 2"
+    assert line_with(report, "features.0.neuron conv").split() == expected.split()
+
+
+def test_each_core_shows_its_use_of_each_limit(report: Report) -> None:
+    words = [word for word in line_with(report, "0 0 0,0").split() if set(word) - set("━╸╺")]
+    assert " ".join(words) == "0 0 0,0 features.0.neuron 1000 98% 2048 50% 512 12% 100.5 78% shared 1.00k"
+
+
+def test_a_narrow_terminal_shows_the_same_uses(report: Report) -> None:
+    words = line_with(report, "0 0 0,0", 80).split()
+    assert " ".join(words) == "0 0 0,0 features.0.neuron 1000 98% 2048 50% 512 12% 100.5 78% 1.00k"
+
+
+def test_up_to_forty_cores_each_have_a_row(report_of: Callable[..., Report]) -> None:
+    found = lines(report_of(MOST_CORES))
+    assert sum("2048  50%" in line for line in found) == 40
+    assert not any("--csv" in line for line in found)
+
+
+def test_more_cores_are_shown_together_with_the_way_to_all_of_them(report_of: Callable[..., Report]) -> None:
+    report = report_of(MOST_CORES + 1)
+    found = " ".join(line.strip() for line in lines(report))
+    assert "41 cores in 2 rows" in found
+    assert "`neuroprune report --csv` lists every core" in found
+    row = line_with(report, "   40 0 ").split()
+    mean = sum(core.neurons for core in report.cores[:40]) / 40
+    assert row[:5] == ["40", "0", "features.0.neuron", f"{mean:.0f}", f"{mean / 10.24:.0f}%"]
+    assert row[-1] == amount(report.cores[39].synops_per_step)
+
+
+def test_text_of_the_user_is_no_markup(report_of: Callable[..., Report]) -> None:
+    report = report_of(2, network="net[red]work[/]", data="[bold]d[/]", netx_remarks=("layer[0]: remark",))
+    assert "net[red]work[/]" in lines(report)[0]
+    assert "[bold]d[/]" in line_with(report, " run ")
+    assert "layer[0]: remark" in line_with(report, " netx ")
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (0, "0"), (999, "999"), (1000, "1.00k"), (12345, "12.3k"), (999_499, "999k"), (999_500, "1.00M"),
+        (4.56e9, "4.56G"), (3e12, "3.00T"), (0.0, "0.00"), (0.126, "0.13"), (9.996, "10.0"), (99.96, "100"),
+        (123.4, "123"), (999.6, "1.00k"),
+    ],
+)  # fmt: skip
+def test_amounts_have_three_digits_and_a_prefix(value: float, text: str) -> None:
+    assert amount(value) == text
