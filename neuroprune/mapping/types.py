@@ -28,6 +28,7 @@ class Tile:
 class TileUse:
     """What one tile takes on its core, in the target's own counts.
 
+    idle_neurons: neurons beside the tile's own that its shared blocks run over into; they send no spikes.
     encoding: how its synapses are stored; "shared" stores equal blocks of a convolution once.
     synapses: synapses that exist between the tile and its sources (zero weights counted).
     synapse_bits: bits of synapse memory that they take in that encoding.
@@ -39,6 +40,12 @@ class TileUse:
     synapses: int
     synapse_bits: int
     encoding: Literal["dense", "sparse", "shared"]
+    idle_neurons: int = 0
+
+    @property
+    def compartments(self) -> int:
+        """What the tile takes of its core's neurons: its own and the idle ones."""
+        return self.tile.neurons + self.idle_neurons
 
 
 @dataclass(frozen=True)
@@ -52,8 +59,13 @@ class Core:
 
     @property
     def neurons(self) -> int:
-        """Neurons (compartments) of all tiles."""
+        """Neurons of all tiles; each belongs to the network."""
         return sum(use.tile.neurons for use in self.tiles)
+
+    @property
+    def compartments(self) -> int:
+        """Neurons of all tiles and the idle ones beside them: what counts against the core's limit."""
+        return sum(use.compartments for use in self.tiles)
 
     @property
     def input_axons(self) -> int:

@@ -1,0 +1,30 @@
+"""Where an integer program runs: split, pack, place, verify."""
+
+from neuroprune.mapping.axons import read_by
+from neuroprune.mapping.place import pack, place
+from neuroprune.mapping.split import split_layer
+from neuroprune.mapping.types import Mapping, TileUse
+from neuroprune.mapping.verify import verify_mapping
+from neuroprune.quantize.types import QuantGraph
+from neuroprune.targets import Target
+
+
+def map_graph(graph: QuantGraph, target: Target) -> Mapping:
+    """Every neuron of `graph` on a core of `target`, as many chips as it takes.
+
+    Layers are split from the last to the first, because a layer's output axons depend on how its readers are split.
+    The frames are injected from off-chip into the input axons of the first layer. Deterministic.
+    Raises CapacityError when a single neuron of a layer does not fit a core.
+    """
+    split: dict[str, tuple[TileUse, ...]] = {}
+    for layer in reversed(graph.layers):
+        consumers = [consumer for consumer in graph.layers if consumer.source == layer.name]
+        readers = read_by(
+            layer, [(consumer, [(use.tile, use.encoding) for use in split[consumer.name]]) for consumer in consumers]
+        )
+        split[layer.name] = split_layer(layer, readers, target)
+    uses = [use for layer in graph.layers for use in split[layer.name]]
+    cores = place(pack(uses, target), target)
+    mapping = Mapping(target=target.name, cores=cores, chips=-(-len(cores) // target.cores_per_chip))
+    verify_mapping(mapping, graph, target)
+    return mapping

@@ -1,0 +1,119 @@
+"""Cutting a layer into tiles: the fewest boxes of neurons of which each fits a core."""
+
+from collections.abc import Iterator, Sequence
+from itertools import product
+
+from neuroprune.errors import CapacityError
+from neuroprune.mapping.axons import Readers, output_axons
+from neuroprune.mapping.counting import SynapseUse, cheapest_encoding
+from neuroprune.mapping.reach import receptive_field, volume
+from neuroprune.mapping.types import Box, Tile, TileUse
+from neuroprune.quantize.types import IntConv, QuantLayer
+from neuroprune.targets import Target
+
+
+def split_layer(layer: QuantLayer, readers: Readers, target: Target) -> tuple[TileUse, ...]:
+    """The tiles of `layer`, in C order, balanced along channels, height and width.
+
+    All ways to cut the three axes into parts of nearly equal size are tried, those of fewest tiles first; among
+    equals the one of least synapse memory, then of fewest axons, wins. Every limit of a core holds for every tile.
+    Raises CapacityError when not even single neurons fit.
+    """
+    known: dict[object, SynapseUse] = {}
+    best: tuple[TileUse, ...] = ()
+    for cuts in _candidates(volume(layer.shape), target):
+        count = cuts[0] * cuts[1] * cuts[2]
+        if best and count > len(best):
+            break
+        uses = _fitting(layer, cuts, readers, target, known)
+        if uses and (not best or _cost(uses) < _cost(best)):
+            best = uses
+    if not best:
+        raise CapacityError(_why_not(layer, readers, target, known))
+    return best
+
+
+def exceeded(uses: Sequence[TileUse], target: Target) -> tuple[str, int, int] | None:
+    """The first limit that tiles on one core exceed: its name, what they need and what a core has; None if they fit."""
+    limits = (
+        ("neurons", sum(use.compartments for use in uses), target.neurons_per_core),
+        ("input axons", sum(use.input_axons for use in uses), target.input_axons_per_core),
+        ("output axons", sum(use.output_axons for use in uses), target.output_axons_per_core),
+        ("bits of synapse memory", sum(use.synapse_bits for use in uses), target.synapse_bits_per_core),
+        ("synapse formats", len(uses), target.synapse_formats_per_core),
+    )
+    return next((limit for limit in limits if limit[1] > limit[2]), None)
+
+
+def _candidates(shape: Box, target: Target) -> list[Box]:
+    """Numbers of parts along each axis, fewest tiles first, whose largest tile has not too many neurons."""
+    channels, height, width = ({-(-size // part) for part in range(1, size + 1)} for size in shape)
+    small = [
+        (c, h, w)
+        for c, h, w in product(channels, height, width)
+        if -(-shape[0] // c) * -(-shape[1] // h) * -(-shape[2] // w) <= target.neurons_per_core
+    ]
+    return sorted(small, key=lambda cuts: (cuts[0] * cuts[1] * cuts[2], cuts))
+
+
+def _tiles(layer: QuantLayer, cuts: Box) -> Iterator[Tile]:
+    runs = [
+        [(i * size // parts, (i + 1) * size // parts) for i in range(parts)]
+        for size, parts in zip(volume(layer.shape), cuts, strict=True)
+    ]
+    for (c0, c1), (y0, y1), (x0, x1) in product(*runs):
+        yield Tile(layer.name, (c0, y0, x0), (c1, y1, x1))
+
+
+def _fitting(
+    layer: QuantLayer, cuts: Box, readers: Readers, target: Target, known: dict[object, SynapseUse]
+) -> tuple[TileUse, ...]:
+    """The uses of all tiles, or nothing if one does not fit."""
+    uses = []
+    for tile in _tiles(layer, cuts):
+        use = _use(layer, tile, readers, target, known)
+        if exceeded((use,), target):
+            return ()
+        uses.append(use)
+    return tuple(uses)
+
+
+def _use(layer: QuantLayer, tile: Tile, readers: Readers, target: Target, known: dict[object, SynapseUse]) -> TileUse:
+    """What `tile` takes; `known` keeps the counts of tiles that differ by their position in the plane only."""
+    place = receptive_field(layer, layer.synapse, tile).key if isinstance(layer.synapse, IntConv) else b""
+    height, width = tile.stop[1] - tile.start[1], tile.stop[2] - tile.start[2]
+    key = (tile.start[0], tile.stop[0], height, width, place)
+    if key not in known:
+        known[key] = cheapest_encoding(layer, tile, target)
+    use = known[key]
+    return TileUse(
+        tile=tile,
+        input_axons=use.input_axons,
+        output_axons=output_axons(tile, readers, target),
+        synapses=use.synapses,
+        synapse_bits=use.synapse_bits,
+        encoding=use.encoding,
+        idle_neurons=use.idle_neurons,
+    )
+
+
+def _cost(uses: Sequence[TileUse]) -> tuple[int, int]:
+    return sum(use.synapse_bits for use in uses), sum(use.input_axons + use.output_axons for use in uses)
+
+
+def _why_not(layer: QuantLayer, readers: Readers, target: Target, known: dict[object, SynapseUse]) -> str:
+    """The sentence for a layer of which a single neuron exceeds a core."""
+    reasons = (
+        exceeded((_use(layer, tile, readers, target, known),), target) for tile in _tiles(layer, volume(layer.shape))
+    )
+    name, needed, limit = next(reason for reason in reasons if reason)
+    remedy = {
+        "input axons": "prune the layer or pool before it",
+        "output axons": "prune the layers that read it, so that they take fewer cores",
+        "bits of synapse memory": "prune the layer",
+    }[name]
+    verb = "reads" if name == "input axons" else "needs"
+    return (
+        f"layer {layer.name}: one neuron {verb} {needed} {name}, a core of {target.name} has {limit}: "
+        f"{remedy}, or choose a target with larger cores"
+    )

@@ -1,0 +1,62 @@
+"""The rules of a mapping."""
+
+from collections import Counter
+
+import numpy as np
+
+from neuroprune.errors import VerificationError
+from neuroprune.mapping.reach import volume
+from neuroprune.mapping.split import exceeded
+from neuroprune.mapping.types import Mapping
+from neuroprune.quantize.types import QuantGraph
+from neuroprune.targets import Target
+
+
+def verify_mapping(mapping: Mapping, graph: QuantGraph, target: Target) -> None:
+    """Raise VerificationError unless `mapping` obeys the rules:
+
+    - every neuron of every layer is on exactly one core;
+    - no core exceeds a limit of the target;
+    - every core has a place of its own, inside the mesh and on one of the mapping's chips.
+    """
+    _verify_neurons(mapping, graph)
+    for number, core in enumerate(mapping.cores):
+        limit = exceeded(core.tiles, target)
+        if limit:
+            name, needed, available = limit
+            raise VerificationError(
+                f"core {number} needs {needed} {name}, a core of {target.name} has {available}: map the network again"
+            )
+    _verify_places(mapping, target)
+
+
+def _verify_neurons(mapping: Mapping, graph: QuantGraph) -> None:
+    times = {layer.name: np.zeros(volume(layer.shape), dtype=np.int64) for layer in graph.layers}
+    for number, core in enumerate(mapping.cores):
+        for tile in (use.tile for use in core.tiles):
+            shape = times[tile.layer].shape if tile.layer in times else (0, 0, 0)
+            if not all(0 <= a < b <= size for a, b, size in zip(tile.start, tile.stop, shape, strict=True)):
+                raise VerificationError(
+                    f"core {number} holds neurons {tile.start} to {tile.stop} of layer {tile.layer}, which has "
+                    f"{' x '.join(map(str, shape))}: map the network again"
+                )
+            times[tile.layer][tuple(map(slice, tile.start, tile.stop))] += 1
+    for name, counts in times.items():
+        wrong = np.argwhere(counts != 1)
+        if len(wrong):
+            neuron = tuple(int(i) for i in wrong[0])
+            raise VerificationError(
+                f"neuron {neuron} of layer {name} is on {counts[neuron]} cores instead of 1: map the network again"
+            )
+
+
+def _verify_places(mapping: Mapping, target: Target) -> None:
+    places = Counter((core.chip, core.x, core.y) for core in mapping.cores)
+    for (chip, x, y), times in places.items():
+        if times > 1:
+            raise VerificationError(f"{times} cores lie at x {x}, y {y} of chip {chip}: map the network again")
+        if not (0 <= x < target.mesh[0] and 0 <= y < target.mesh[1] and 0 <= chip < mapping.chips):
+            raise VerificationError(
+                f"a core lies at x {x}, y {y} of chip {chip}, outside {mapping.chips} chips of "
+                f"{target.mesh[0]} x {target.mesh[1]} cores: map the network again"
+            )
