@@ -1,0 +1,155 @@
+"""Structured pruning of a trained network from start to end: Algorithm 2 of the criticality paper (methods.md A)."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from neuroprune.compress.channels import ChannelGroup, channel_groups
+from neuroprune.compress.cost import synapse_work
+from neuroprune.compress.measure import NetworkCost, measure
+from neuroprune.compress.scores import criticality, magnitude
+from neuroprune.compress.search import Selection, search
+from neuroprune.compress.select import rank
+from neuroprune.compress.settings import CompressSettings
+from neuroprune.compress.surgery import duplicate, remove_channels
+from neuroprune.data.types import Dataset, Images, normalise
+from neuroprune.errors import InputError, UnsupportedNetwork
+from neuroprune.graph.nodes import Graph
+from neuroprune.graph.trace import trace
+from neuroprune.progress import Progress, silent
+from neuroprune.train.history import EpochRecord
+from neuroprune.train.settings import pick_device
+from neuroprune.train.train import train
+
+SCORE_BATCH = 256
+"""Samples at once while criticality is computed; the scores do not depend on it."""
+
+
+@dataclass(frozen=True)
+class LayerWidth:
+    """Channels of the layer `name` before and after; `regenerated` of those left stay for their criticality."""
+
+    name: str
+    before: int
+    after: int
+    regenerated: int
+
+
+@dataclass(frozen=True, eq=False)
+class CompressResult:
+    """A slimmed network and what slimming it did.
+
+    module: the slimmed network, in evaluation mode.
+    dense, cut, slim: costs before, right after the removal, and at the end (those of `cut` again if nothing was
+    fine-tuned). selection: what stayed. widths: of every layer with prunable channels, in the order of the network.
+    history: what fine-tuning logged, epoch by epoch.
+    """
+
+    module: nn.Module
+    settings: CompressSettings
+    dense: NetworkCost
+    cut: NetworkCost
+    slim: NetworkCost
+    selection: Selection
+    widths: tuple[LayerWidth, ...]
+    history: tuple[EpochRecord, ...]
+
+
+def compress(
+    module: nn.Module, data: Dataset, settings: CompressSettings, progress: Progress = silent
+) -> CompressResult:
+    """`module` without its least important channels, fine-tuned on `data`; the module itself stays as it is.
+
+    module: a trained network, best with L1 on its BatchNorm scales. A copy is worked on, where it will be
+    fine-tuned or else where the module lies.
+    Raises UnsupportedNetwork for a network that cannot be traced, and InputError for one without prunable channels,
+    one whose share of FLOPs cannot come near to what is asked for, or one that fixes its widths in its code.
+    """
+    dense = duplicate(module).eval()
+    if settings.fine_tune is not None:
+        dense.to(pick_device(settings.fine_tune.device))
+    graph = trace(dense, _frames(dense, data, data.test.images[:1]))
+    groups = _prunable(dense, graph)
+    selection = _select(dense, graph, groups, data, settings, progress)
+    slim = remove_channels(dense, groups, selection.kept)
+    slim_graph = _trace_slim(slim, data)
+    cut = measure(slim, slim_graph, data)
+    history: tuple[EpochRecord, ...] = ()
+    after = cut
+    if settings.fine_tune is not None:
+        history = train(slim, data, settings.fine_tune, progress=progress).history
+        after = measure(slim.eval(), slim_graph, data)
+    return CompressResult(
+        module=slim,
+        settings=settings,
+        dense=measure(dense, graph, data),
+        cut=cut,
+        slim=after,
+        selection=selection,
+        widths=tuple(_width(group, selection) for group in groups),
+        history=history,
+    )
+
+
+def _prunable(module: nn.Module, graph: Graph) -> tuple[ChannelGroup, ...]:
+    """The channel groups whose BatchNorm has a scale to rank them by and to silence them with."""
+    tensors = module.state_dict()
+    groups = tuple(group for group in channel_groups(graph) if f"{group.norm}.weight" in tensors)
+    if not groups:
+        raise InputError(
+            f"{type(module).__name__} has no channels that can be removed: pruning takes those of a convolution (not "
+            "grouped) or linear layer followed by BatchNorm2d, neurons and another such layer; add BatchNorm2d behind "
+            "its convolutions and train it again"
+        )
+    return groups
+
+
+def _select(
+    module: nn.Module,
+    graph: Graph,
+    groups: tuple[ChannelGroup, ...],
+    data: Dataset,
+    settings: CompressSettings,
+    progress: Progress,
+) -> Selection:
+    """The channels that stay; criticality costs a pass over the training set, so only where it decides anything."""
+    by_magnitude = rank(magnitude(module, groups))
+    by_criticality = by_magnitude
+    if settings.r > 0.0:
+        by_criticality = rank(criticality(module, graph, groups, _training_frames(module, data, progress)))
+    return search(groups, synapse_work(graph, groups), by_magnitude, by_criticality, settings.flops, settings.r)
+
+
+def _training_frames(module: nn.Module, data: Dataset, progress: Progress) -> Iterator[torch.Tensor]:
+    """The whole training split, normalised and not augmented, in batches on the module's device."""
+    total = len(data.train)
+    for start in range(0, total, SCORE_BATCH):
+        yield _frames(module, data, data.train.images[start : start + SCORE_BATCH])
+        progress("criticality", min(start + SCORE_BATCH, total), total)
+
+
+def _frames(module: nn.Module, data: Dataset, images: Images) -> torch.Tensor:
+    parameter = next(module.parameters())
+    return torch.from_numpy(normalise(images, data.mean, data.std)).to(parameter.device)
+
+
+def _trace_slim(slim: nn.Module, data: Dataset) -> Graph:
+    """The graph of the slimmed network, whose code may not have followed its new widths."""
+    try:
+        return trace(slim, _frames(slim, data, data.test.images[:1]))
+    except UnsupportedNetwork as error:
+        raise InputError(
+            f"{type(slim).__name__} does not run with fewer channels ({error}): let its forward method take sizes from "
+            "its tensors, such as flatten(1) in place of view(-1, 512)"
+        ) from error
+
+
+def _width(group: ChannelGroup, selection: Selection) -> LayerWidth:
+    return LayerWidth(
+        name=group.producer,
+        before=group.channels,
+        after=int(selection.kept[group.norm].sum()),
+        regenerated=int(selection.regenerated[group.norm].sum()),
+    )

@@ -1,0 +1,101 @@
+"""What a channel is worth: the magnitude of its BatchNorm scale, and the criticality of its neurons."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from spikingjelly.activation_based import functional
+from torch import nn
+
+from neuroprune.compress.channels import ChannelGroup
+from neuroprune.graph.nodes import Graph, Neuron, Op
+
+Scores = npt.NDArray[np.float64]
+
+
+def magnitude(module: nn.Module, groups: tuple[ChannelGroup, ...]) -> Scores:
+    """|gamma| of every channel of all groups, in their order (network slimming, Liu et al. 2017)."""
+    scales = [_scale(module, group).detach().abs().cpu().double().numpy() for group in groups]
+    return np.concatenate(scales)
+
+
+def criticality(
+    module: nn.Module, graph: Graph, groups: tuple[ChannelGroup, ...], batches: Iterable[torch.Tensor]
+) -> Scores:
+    """Criticality of every channel of all groups, in their order, each in (0, 1].
+
+    module: in evaluation mode; graph: as traced from it; batches: frames [N, C, H, W] on the module's device.
+    Eq 6 of the criticality paper: the mean over samples of the maximum over the feature map of the mean over time of
+    g'(h[t] - threshold), with h the potential before reset and g' the derivative of the paper's surrogate.
+    """
+    totals = [torch.zeros(group.channels, dtype=torch.float64) for group in groups]
+    samples = 0
+    for frames in batches:
+        samples += len(frames)
+        for total, scores in zip(totals, _batch_criticality(module, graph, groups, frames), strict=True):
+            total += scores.double().sum(0).cpu()
+    return (torch.cat(totals) / samples).numpy()
+
+
+def _batch_criticality(
+    module: nn.Module, graph: Graph, groups: tuple[ChannelGroup, ...], frames: torch.Tensor
+) -> list[torch.Tensor]:
+    """For each group the scores of its channels for each of `frames`, [N, channels]."""
+    recorders = [_Recorder(graph[group.neuron].op) for group in groups]
+    hooks = [
+        module.get_submodule(group.neuron).register_forward_hook(recorder)
+        for group, recorder in zip(groups, recorders, strict=True)
+    ]
+    functional.reset_net(module)
+    try:
+        with torch.no_grad():
+            module(frames)
+    finally:
+        for hook in hooks:
+            hook.remove()
+        functional.reset_net(module)
+    return [recorder.scores() for recorder in recorders]
+
+
+def surrogate_derivative(u: torch.Tensor) -> torch.Tensor:
+    """g'(u) = 1 / (1 + (pi u)^2), of the ATan surrogate with alpha 2 (Eq 4b of the criticality paper)."""
+    return 1.0 / (1.0 + (torch.pi * u) ** 2)
+
+
+class _Recorder:
+    """A forward hook on neurons that follows their potential.
+
+    SpikingJelly shows the potential after reset only, so h is computed again from the input, and reset where the
+    module itself fired. Works for multi-step neurons (one call with [T, N, ...]) and for T calls with [N, ...].
+    """
+
+    def __init__(self, neuron: Op) -> None:
+        assert isinstance(neuron, Neuron)
+        self._neuron = neuron
+        self._potential = torch.zeros(())
+        self._total = torch.zeros(())
+        self._steps = 0
+
+    def __call__(self, module: Any, args: tuple[torch.Tensor, ...], spikes: torch.Tensor) -> None:
+        if module.step_mode == "m":
+            steps = zip(args[0], spikes, strict=True)
+        else:
+            steps = zip(args[0][None], spikes[None], strict=True)
+        for x, fired in steps:
+            h = self._potential * (1.0 - self._neuron.decay) + self._neuron.gain * x
+            self._total = self._total + surrogate_derivative(h - self._neuron.threshold)
+            self._potential = h.masked_fill(fired > 0, 0.0)
+            self._steps += 1
+
+    def scores(self) -> torch.Tensor:
+        """[N, channels] of what was followed: mean over time, then maximum over the feature map."""
+        mean = self._total / self._steps
+        return mean.flatten(2).amax(2) if mean.dim() > 2 else mean
+
+
+def _scale(module: nn.Module, group: ChannelGroup) -> torch.Tensor:
+    scale = module.get_submodule(group.norm).weight
+    assert isinstance(scale, torch.Tensor)
+    return scale

@@ -1,0 +1,61 @@
+"""Silencing channels of a network, and cutting them out; both give a new network and leave the old one as it was."""
+
+import copy
+from collections.abc import Mapping
+
+import torch
+from spikingjelly.activation_based import functional
+from torch import nn
+
+from neuroprune.compress.channels import ChannelGroup
+from neuroprune.compress.select import Mask
+from neuroprune.train.tensors import Tensors, load_tensors
+
+OUTPUT_TENSORS = ("weight", "bias", "running_mean", "running_var")
+"""Tensors of a convolution, linear layer or BatchNorm whose first axis is that of its output channels."""
+
+
+def duplicate(module: nn.Module) -> nn.Module:
+    """A deep copy; the neurons of both are reset, since a state that still hangs on a gradient cannot be copied."""
+    functional.reset_net(module)
+    return copy.deepcopy(module)
+
+
+def mask_channels(module: nn.Module, groups: tuple[ChannelGroup, ...], kept: Mapping[str, Mask]) -> nn.Module:
+    """A copy in which scale and shift of all channels but the `kept` ones (masks by norm) are 0."""
+    tensors = dict(module.state_dict())
+    for group in groups:
+        stays = torch.from_numpy(kept[group.norm])
+        for name in (f"{group.norm}.weight", f"{group.norm}.bias"):
+            tensors[name] = tensors[name] * stays.to(tensors[name])
+    return _with_tensors(module, tensors)
+
+
+def remove_channels(module: nn.Module, groups: tuple[ChannelGroup, ...], kept: Mapping[str, Mask]) -> nn.Module:
+    """A copy that holds the `kept` channels only (masks by norm); once evaluated it computes what the masked one does."""
+    tensors = dict(module.state_dict())
+    for group in groups:
+        stays = torch.from_numpy(kept[group.norm]).nonzero().flatten()
+        for layer in (group.producer, group.norm):
+            for name in (f"{layer}.{tensor}" for tensor in OUTPUT_TENSORS):
+                if name in tensors:
+                    tensors[name] = _take(tensors[name], 0, stays)
+        for consumer in group.consumers:
+            name = f"{consumer}.weight"
+            tensors[name] = _take(tensors[name], 1, _inputs(stays, tensors[name].shape[1] // group.channels))
+    return _with_tensors(module, tensors)
+
+
+def _with_tensors(module: nn.Module, tensors: Tensors) -> nn.Module:
+    changed = duplicate(module)
+    load_tensors(changed, tensors)
+    return changed
+
+
+def _take(tensor: torch.Tensor, axis: int, index: torch.Tensor) -> torch.Tensor:
+    return tensor.index_select(axis, index.to(tensor.device))
+
+
+def _inputs(channels: torch.Tensor, block: int) -> torch.Tensor:
+    """The inputs of a layer that `channels` feed, `block` neighbours each: more than one behind a Flatten."""
+    return (channels[:, None] * block + torch.arange(block)).flatten()
