@@ -5,9 +5,6 @@ it, and where its time axis lies. So a network may repeat its frames over T and 
 and call single-step layers; both give the same graph.
 """
 
-import logging
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -229,7 +226,7 @@ def trace(module: nn.Module, frames: torch.Tensor) -> Graph:
     functional.reset_net(module)
     frames = frames[:1].to(next(module.parameters(), frames))
     try:
-        with _without_triton_notes(), torch.no_grad():
+        with torch.no_grad():
             traced = fx.GraphModule(module, _LayerTracer().trace(module))
             functional.reset_net(module)
             reader = _Reader(traced, frames)
@@ -254,18 +251,6 @@ def trace(module: nn.Module, frames: torch.Tensor) -> Graph:
         functional.reset_net(module)
         module.train(was_training)
     return _graph(reader, output)
-
-
-@contextmanager
-def _without_triton_notes() -> Iterator[None]:
-    """torch logs a warning for every traced layer where Triton is not installed, which no step here uses."""
-    logger = logging.getLogger("torch._library.triton")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        yield
-    finally:
-        logger.setLevel(level)
 
 
 def _graph(reader: _Reader, output: Any) -> Graph:

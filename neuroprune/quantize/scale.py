@@ -13,7 +13,7 @@ from neuroprune.quantize.fixedpoint import BIAS_EXPONENT, STATE_SHIFT, signed_ra
 from neuroprune.targets import Target
 
 HEADROOM = 2.0
-"""Allowance for currents on unseen data above those of the calibration; a choice, so the engine counts every overflow."""
+"""Allowance for currents on unseen data above the calibration's; a choice, so the engine counts each overflow."""
 
 
 @dataclass(frozen=True)
