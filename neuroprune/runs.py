@@ -81,10 +81,10 @@ def find_run(root: Path, given: str | None, kinds: Sequence[str]) -> Path:
     return folder
 
 
-def finish_run(folder: Path) -> None:
-    """Point `latest`, beside `folder`, at the newest run with a result; does nothing where links are not possible."""
-    newest = _newest(folder.parent, tuple(RESULT_FILES))
-    link = folder.parent / "latest"
+def update_latest(root: Path) -> None:
+    """Point `root`/latest at the newest run with a result; does nothing where links are not possible."""
+    newest = _newest(root, tuple(RESULT_FILES))
+    link = root / "latest"
     if newest is None or (link.exists() and not link.is_symlink()):
         return
     beside = link.with_name(f".latest.{os.getpid()}")

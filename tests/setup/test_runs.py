@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 
 from neuroprune.errors import InputError, OutputError
-from neuroprune.runs import RESULT_FILES, find_run, finish_run, latest_run, new_run
+from neuroprune.runs import RESULT_FILES, find_run, latest_run, new_run, update_latest
 
 
 def finished(root: Path, kind: str, label: str = "") -> Path:
     folder = new_run(root, kind, label)
     (folder / RESULT_FILES[kind]).write_text("{}")
-    finish_run(folder)
+    update_latest(root)
     return folder
 
 
@@ -95,7 +95,9 @@ def test_a_run_that_is_not_there_is_named(tmp_path: Path) -> None:
 
 def test_an_unfinished_run_is_refused_with_the_file_it_lacks(tmp_path: Path) -> None:
     folder = new_run(tmp_path, "deploy")
-    with pytest.raises(InputError, match=r"holds no report.json, so it is no finished deploy run: name another, or run"):
+    with pytest.raises(
+        InputError, match=r"holds no report.json, so it is no finished deploy run: name another, or run"
+    ):
         find_run(tmp_path, str(folder), ["deploy"])
 
 

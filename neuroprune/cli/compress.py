@@ -1,0 +1,124 @@
+"""`neuroprune compress`."""
+
+import dataclasses
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from neuroprune.cli.console import next_step, note, progress_bars, show, show_json
+from neuroprune.cli.networks import model_argument, open_run
+from neuroprune.cli.options import (
+    data_dir_option,
+    device_option,
+    download_option,
+    given,
+    json_option,
+    out_option,
+    runs_option,
+)
+from neuroprune.files import write_json
+from neuroprune.runs import new_run, update_latest
+
+if TYPE_CHECKING:
+    from neuroprune.compress.compress import CompressResult
+    from neuroprune.train.checkpoint import Checkpoint
+    from neuroprune.train.settings import TrainSettings
+
+EPILOG = """\b
+Examples:
+  neuroprune compress --structured --flops 0.5
+  neuroprune compress --method slimming --flops 0.3 --epochs 20
+  neuroprune compress runs/0001-train-digits --flops 0.7 --json"""
+
+
+@click.command(epilog=EPILOG, short_help="Prune the latest training to a share of its FLOPs.")
+@click.argument("run", required=False)
+@click.option("--structured", is_flag=True, default=True, help="Remove whole channels: the default, and all there is.")
+@click.option("--flops", type=float, default=0.5, show_default=True, help="Share of the dense network's FLOPs to keep.")
+@click.option(
+    "--method", type=click.Choice(["criticality", "slimming"]), help="How channels are chosen.  [default: criticality]"
+)
+@click.option("--regenerate", "regeneration", type=float, help="Share of the channels kept for their criticality.")
+@click.option("--model", help="file.py:Class, for a run of a class of your own.")
+@click.option("--epochs", type=int, help="Epochs of fine-tuning; 0 for none.  [default: the recipe's]")
+@click.option("--lr", type=float, help="Learning rate of fine-tuning.  [default: the recipe's]")
+@click.option("--seed", type=int, help="Where all randomness comes from.  [default: the run's]")
+@data_dir_option
+@download_option
+@device_option
+@runs_option
+@out_option
+@json_option
+def command(
+    run: str | None,
+    structured: bool,
+    flops: float,
+    model: str | None,
+    epochs: int | None,
+    lr: float | None,
+    seed: int | None,
+    data_dir: Path | None,
+    download: bool,
+    device: str,
+    runs_folder: Path,
+    out: Path | None,
+    as_json: bool,
+    **options: Any,
+) -> None:
+    """Prune the network of RUN, by default the latest training, to a share of its FLOPs and fine-tune it.
+
+    Channels are taken out of the network, not only silenced, so what comes out is smaller and computes the same as the
+    masked network did.
+    """
+    from neuroprune.compress.compress import compress
+    from neuroprune.compress.settings import CompressSettings
+    from neuroprune.compress.table import render
+    from neuroprune.data.load import load_dataset
+    from neuroprune.train.checkpoint import save_checkpoint
+
+    trained = open_run(runs_folder, run, model, ["train"])
+    checkpoint = trained.checkpoint
+    tuning = _fine_tuning(checkpoint, given(epochs=epochs, lr=lr, seed=seed, device=device))
+    settings = CompressSettings(flops, fine_tune=tuning, **given(**options))
+    data = load_dataset(checkpoint.data.name, data_dir, download)
+    with progress_bars(not as_json) as progress:
+        result = compress(trained.module, data, settings, progress)
+    folder = out or new_run(runs_folder, "compress", checkpoint.data.name)
+    figures = {"run": str(folder), "from": str(trained.run), **_figures(result)}
+    write_json(folder / "compress.json", figures)
+    save_checkpoint(
+        folder, result.module, checkpoint.model, checkpoint.data, tuning or checkpoint.settings,
+        (*checkpoint.history, *result.history),
+    )  # fmt: skip
+    update_latest(runs_folder)
+    if as_json:
+        show_json(figures)
+    else:
+        show(render(result))
+    note(f"kept in {folder}")
+    next_step(f"neuroprune deploy {folder} --target loihi-sim{model_argument(checkpoint.model)}")
+
+
+def _fine_tuning(checkpoint: "Checkpoint", changes: dict[str, Any]) -> "TrainSettings | None":
+    """The settings of the training, with the recipe's epochs and rate for fine-tuning, no L1, and `changes`."""
+    from neuroprune.networks.recipe import FineTuning
+
+    if changes.get("epochs") == 0:
+        return None
+    usual = FineTuning() if isinstance(checkpoint.model, str) else checkpoint.model.fine_tuning
+    return dataclasses.replace(checkpoint.settings, **{**usual.model_dump(), "l1": 0.0, **changes})
+
+
+def _figures(result: "CompressResult") -> dict[str, Any]:
+    """What pruning did, as plain data."""
+    return {
+        "method": result.settings.method,
+        "regeneration": result.settings.r,
+        "flops_asked": result.settings.flops,
+        "flops_share": result.selection.share,
+        "channels_removed_share": result.selection.p,
+        **{name: dataclasses.asdict(getattr(result, name)) for name in ("dense", "cut", "slim")},
+        "channels": [dataclasses.asdict(width) for width in result.widths],
+        "history": [dataclasses.asdict(record) for record in result.history],
+    }

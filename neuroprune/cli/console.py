@@ -1,0 +1,109 @@
+"""What commands say: notes and progress on standard error, tables and JSON on standard output."""
+
+import json
+import shutil
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from neuroprune.progress import Progress, silent
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+    from rich.table import Table
+
+NARROWEST = 80
+WIDTH_OF_A_FILE = 120
+"""Columns of tables that go to a file or a pipe, which has no width of its own."""
+
+
+def note(text: str) -> None:
+    """Say something beside the result."""
+    click.echo(text, err=True)
+
+
+def next_step(command: str) -> None:
+    """The last line of a command: what to run now."""
+    note(f"next: {command}")
+
+
+def show_json(value: Any) -> None:
+    """Print `value` as JSON."""
+    click.echo(json.dumps(value, indent=2, allow_nan=False))
+
+
+def page_width() -> int:
+    """Columns that a table may take."""
+    return max(shutil.get_terminal_size().columns, NARROWEST) if sys.stdout.isatty() else WIDTH_OF_A_FILE
+
+
+def show(*parts: "RenderableType") -> None:
+    """Print rich tables and texts."""
+    from rich.console import Console
+
+    console = Console(width=page_width(), highlight=False)
+    for part in parts:
+        console.print(part)
+
+
+def plain_table(title: str, *columns: str, right: tuple[str, ...] = ()) -> "Table":
+    """An empty table in the style of the report's; the columns in `right` hold numbers."""
+    from rich import box
+    from rich.table import Table
+
+    table = Table(
+        title=title or None,
+        title_justify="left",
+        title_style="bold",
+        box=box.SIMPLE_HEAD,
+        show_edge=False,
+        pad_edge=False,
+    )
+    for column in columns:
+        table.add_column(column, justify="right" if column in right else "left", overflow="fold")
+    return table
+
+
+@contextmanager
+def progress_bars(wanted: bool = True) -> Iterator[Progress]:
+    """A `Progress` that draws a bar for each task on standard error: figures, time taken, time left.
+
+    Where standard error is no terminal, or bars are not wanted, it says nothing.
+    """
+    if not (wanted and sys.stderr.isatty()):
+        yield silent
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bars
+
+    bars = Bars(
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=30),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[figures]}"),
+        console=Console(stderr=True),
+    )
+    tasks: dict[str, Any] = {}
+
+    def show_progress(task: str, done: int, total: int, **figures: float) -> None:
+        if task not in tasks:
+            tasks[task] = bars.add_task(task, total=total, figures="")
+        text = "  ".join(
+            f"{name.replace('_per_s', '/s').replace('_', ' ')} {figure(value)}" for name, value in figures.items()
+        )
+        bars.update(tasks[task], completed=done, total=total, figures=text)
+
+    with bars:
+        yield show_progress
+
+
+def figure(value: float) -> str:
+    """A number for people: whole ones as they are, others with at most four digits that say something."""
+    return f"{value:,.0f}" if value == int(value) or abs(value) >= 1000 else f"{value:.4g}"

@@ -1,0 +1,166 @@
+"""`neuroprune deploy`."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import click
+
+from neuroprune.cli.console import next_step, note, page_width, progress_bars, show, show_json
+from neuroprune.cli.networks import choose_recipe, is_class, open_run
+from neuroprune.cli.options import (
+    data_dir_option,
+    device_option,
+    download_option,
+    json_option,
+    out_option,
+    runs_option,
+)
+from neuroprune.errors import InputError
+from neuroprune.runs import new_run, update_latest
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from neuroprune.data.types import Dataset, Frames, Images
+
+CALIBRATION_SAMPLES = 256
+"""Training frames, spread evenly over the training set, that set the scale of the input."""
+
+EPILOG = """\b
+Examples:
+  neuroprune deploy --target loihi-sim
+  neuroprune deploy runs/0002-compress-digits --samples 100 --lava-samples 5
+  neuroprune deploy --model my_network.py:Net --data cifar10"""
+
+
+class Job(NamedTuple):
+    """A network, what it is called, and how its frames are normalised."""
+
+    network: "nn.Module"
+    name: str
+    data: "Dataset"
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    seed: int | None
+
+    def frames(self, images: "Images") -> "Frames":
+        """Raw pixels as the network sees them."""
+        from neuroprune.data.types import normalise
+
+        return normalise(images, self.mean, self.std)
+
+
+@click.command(epilog=EPILOG, short_help="Compile the latest network for a chip, run and weigh it.")
+@click.argument("run", required=False)
+@click.option(
+    "--target", default="loihi-sim", show_default=True, help="Chip, or its YAML; `neuroprune targets` lists them."
+)
+@click.option(
+    "--model", help="file.py:Class. With RUN, the class it was trained from; alone, that network as it is made."
+)
+@click.option("--data", help="Data set to run.  [default: the run's, else digits]")
+@data_dir_option
+@download_option
+@click.option("--samples", type=click.IntRange(min=1), help="Test samples to run.  [default: all]")
+@click.option(
+    "--lava-samples", type=click.IntRange(min=0), default=2, show_default=True, help="Of these, how many Lava checks."
+)
+@click.option("--lava-python", help="Interpreter that has Lava.  [default: this one]")
+@click.option(
+    "--lava-timeout",
+    type=click.FloatRange(min=0, min_open=True),
+    default=600.0,
+    show_default=True,
+    help="Seconds until Lava is given up.",
+)
+@device_option
+@runs_option
+@out_option
+@json_option
+def command(
+    run: str | None,
+    target: str,
+    model: str | None,
+    data: str | None,
+    data_dir: Path | None,
+    download: bool,
+    samples: int | None,
+    lava_samples: int,
+    lava_python: str | None,
+    lava_timeout: float,
+    device: str,
+    runs_folder: Path,
+    out: Path | None,
+    as_json: bool,
+) -> None:
+    """Compile the network of RUN, by default the latest, for a chip, run it there in integers, and weigh it.
+
+    The whole test set runs in the exact engine; Lava runs a few samples of it, and every spike and voltage must agree.
+    Written are report.json, cores.csv, layers.csv, program.net (for lava-dl) and model.onnx.
+    """
+    import numpy as np
+
+    from neuroprune.deploy import LavaSettings, deploy
+    from neuroprune.report.terminal import render
+    from neuroprune.train.settings import pick_device
+
+    if model is not None and run is None:
+        job = _untrained(model, data or "digits", data_dir, download)
+    else:
+        job = _trained(runs_folder, run, model, data, data_dir, download)
+    spread = np.linspace(0, len(job.data.train) - 1, min(CALIBRATION_SAMPLES, len(job.data.train))).astype(int)
+    test = job.data.test
+    folder = out or new_run(runs_folder, "deploy", job.data.name)
+    with progress_bars(not as_json) as progress:
+        report = deploy(
+            job.network,
+            job.frames(job.data.train.images[spread]),
+            target,
+            job.frames(test.images[:samples]),
+            test.labels[:samples],
+            network=job.name,
+            data=job.data.name,
+            seed=job.seed,
+            lava=LavaSettings(lava_samples, lava_timeout, lava_python),
+            folder=folder,
+            device=str(pick_device(device)),
+            progress=progress,
+        )
+    update_latest(runs_folder)
+    if as_json:
+        show_json(report.model_dump(mode="json"))
+    else:
+        show(render(report, page_width()))
+    note(f"kept in {folder}")
+    next_step(f"neuroprune report {folder}")
+
+
+def _trained(
+    runs_folder: Path, run: str | None, model: str | None, data: str | None, data_dir: Path | None, download: bool
+) -> Job:
+    from neuroprune.data.load import load_dataset
+
+    trained = open_run(runs_folder, run, model, ["train", "compress"])
+    facts = trained.checkpoint.data
+    dataset = load_dataset(data or facts.name, data_dir, download)
+    if dataset.input_shape != facts.input_shape:
+        raise InputError(
+            f"{trained.run} was trained on frames of {facts.input_shape} (channels, height, width), but those of "
+            f"{dataset.name} are {dataset.input_shape}: name data of the same size with --data"
+        )
+    return Job(trained.module, trained.run.name, dataset, facts.mean, facts.std, trained.checkpoint.seed)
+
+
+def _untrained(model: str, data: str, data_dir: Path | None, download: bool) -> Job:
+    """The network as its class or recipe makes it; weights that a class loads itself are kept."""
+    from neuroprune.data.load import load_dataset
+    from neuroprune.networks.build import build
+    from neuroprune.networks.user import load_class
+
+    dataset = load_dataset(data, data_dir, download)
+    if is_class(model):
+        network = load_class(model).eval()
+    else:
+        network = build(choose_recipe(model, dataset, None), dataset.input_shape, len(dataset.classes)).eval()
+    note(f"taking {model} as it is made, without a run")
+    return Job(network, model, dataset, dataset.mean, dataset.std, None)

@@ -1,0 +1,160 @@
+"""`neuroprune train`."""
+
+import dataclasses
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import click
+
+from neuroprune.cli.console import next_step, note, progress_bars, show_json
+from neuroprune.cli.networks import choose_recipe, is_class, model_argument, open_run
+from neuroprune.cli.options import (
+    data_dir_option,
+    device_option,
+    download_option,
+    given,
+    json_option,
+    out_option,
+    runs_option,
+)
+from neuroprune.errors import InputError
+from neuroprune.runs import new_run, update_latest
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from neuroprune.data.types import Dataset
+    from neuroprune.train.checkpoint import Model
+    from neuroprune.train.settings import TrainSettings
+
+DEFAULT_DATA = "digits"
+EPILOG = """\b
+Examples:
+  neuroprune train
+  neuroprune train --data fashion-mnist --data-dir ~/data --epochs 30
+  neuroprune train --model my_network.py:Net --data cifar10 --l1 1e-4
+  neuroprune train --resume"""
+
+
+class Job(NamedTuple):
+    """What is trained, on what, how, and where the result goes."""
+
+    network: "nn.Module"
+    model: "Model"
+    data: "Dataset"
+    settings: "TrainSettings"
+    folder: Path
+
+
+@click.command(epilog=EPILOG, short_help="Train a network, by default on the embedded digits.")
+@click.option("--data", help=f"Data set; `neuroprune data` lists them.  [default: {DEFAULT_DATA}]")
+@data_dir_option
+@download_option
+@click.option("--model", help="Recipe, its YAML file, or file.py:Class.  [default: the recipe for the data]")
+@click.option("--epochs", type=int, help="Passes over the training set.")
+@click.option("--batch", type=int, help="Samples an optimiser step.")
+@click.option("--lr", type=float, help="Learning rate at the start.")
+@click.option("--optimizer", type=click.Choice(["adamw", "sgd"]), help="Which optimiser.")
+@click.option("--schedule", type=click.Choice(["cosine", "step"]), help="How the learning rate falls.")
+@click.option("--steps", type=int, help="Time steps T, in place of the recipe's.")
+@click.option("--l1", type=float, help="L1 on BatchNorm scales, which readies the network for slimming.")
+@click.option("--label-smoothing", type=float, help="Share of the target that is spread over all classes.")
+@click.option("--seed", type=int, help="Where all randomness comes from.  [default: 0]")
+@device_option
+@click.option("--amp", is_flag=True, default=None, help="bfloat16 autocast.")
+@click.option(
+    "--resume",
+    is_flag=False,
+    flag_value="",
+    metavar="[RUN]",
+    help="Go on with an interrupted run, by default the latest, to the numbers of an unbroken one.",
+)
+@runs_option
+@out_option
+@json_option
+def command(
+    data: str | None,
+    data_dir: Path | None,
+    download: bool,
+    model: str | None,
+    steps: int | None,
+    resume: str | None,
+    runs_folder: Path,
+    out: Path | None,
+    as_json: bool,
+    **options: Any,
+) -> None:
+    """Train a network; without options, a small one on the embedded digits.
+
+    A checkpoint is kept after every epoch, so Ctrl-C loses no more than the epoch under way. What is left out comes
+    from the recipe.
+    """
+    from neuroprune.data.load import load_dataset
+    from neuroprune.train.train import train
+
+    load = partial(load_dataset, folder=data_dir, download=download)
+    settings = given(**options)
+    if resume is None:
+        job = _new_job(load(data or DEFAULT_DATA), model, steps, settings, runs_folder, out)
+    else:
+        for option, value in (("--data", data), ("--steps", steps), ("--out", out)):
+            if value is not None:
+                raise click.UsageError(f"{option} cannot change in a run that is resumed: leave it out.")
+        job = _interrupted_job(load, resume or None, model, settings, runs_folder)
+    try:
+        with progress_bars(not as_json) as progress:
+            result = train(
+                job.network, job.data, job.settings, job.folder, job.model, resume=resume is not None, progress=progress
+            )
+    except KeyboardInterrupt:
+        note(f"the last finished epoch is kept: go on with `neuroprune train --resume {job.folder}`")
+        raise
+    finally:
+        update_latest(runs_folder)
+    last = result.history[-1]
+    if as_json:
+        show_json({"run": str(job.folder), "history": [dataclasses.asdict(record) for record in result.history]})
+    else:
+        click.echo(f"test accuracy {100 * last.test_accuracy:.2f} % after {last.epoch} epochs, kept in {job.folder}")
+    next_step(f"neuroprune compress {job.folder} --structured --flops 0.5{model_argument(job.model)}")
+
+
+def _new_job(
+    data: "Dataset",
+    model: str | None,
+    steps: int | None,
+    changes: dict[str, Any],
+    runs_folder: Path,
+    out: Path | None,
+) -> Job:
+    import torch
+
+    from neuroprune.networks.build import build
+    from neuroprune.networks.user import load_class
+    from neuroprune.train.settings import TrainSettings, settings_of
+
+    if model is not None and is_class(model):
+        if steps is not None:
+            raise InputError(f"--steps {steps} sets the T of a recipe, but {model} has its own: set it in its code")
+        settings = TrainSettings(**changes)
+        torch.manual_seed(settings.seed)
+        network = load_class(model)
+        source: Model = model
+    else:
+        source = choose_recipe(model, data, steps)
+        settings = settings_of(source, **changes)
+        network = build(source, data.input_shape, len(data.classes), settings.seed)
+    folder = out or new_run(runs_folder, "train", data.name)
+    name = source if isinstance(source, str) else source.name
+    note(f"training {name} on {data.name} for {settings.epochs} epochs, into {folder}")
+    return Job(network, source, data, settings, folder)
+
+
+def _interrupted_job(
+    load: "partial[Dataset]", run: str | None, model: str | None, changes: dict[str, Any], runs_folder: Path
+) -> Job:
+    trained = open_run(runs_folder, run, model, ["train"])
+    checkpoint = trained.checkpoint
+    settings = dataclasses.replace(checkpoint.settings, **changes)
+    return Job(trained.module, checkpoint.model, load(checkpoint.data.name), settings, trained.run)
