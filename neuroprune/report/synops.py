@@ -36,7 +36,10 @@ def synops(layer: QuantLayer, events: CountArray) -> Arriving:
 
 
 def _deliver(layer: QuantLayer, events: CountArray, present: npt.NDArray[Any]) -> CountArray:
-    """`events` through the layer with weight 1 where a synapse is `present`; float64 holds these sums exactly."""
+    """`events` through the layer with weight 1 where a synapse is `present`.
+
+    float64 holds these sums exactly, and torch convolves it on a CPU by plain sums, without Winograd's fractions.
+    """
     weight = torch.from_numpy(present.astype(np.float64))
     source = torch.from_numpy(events.astype(np.float64)).reshape(layer.in_shape)
     if isinstance(layer.synapse, IntConv):
