@@ -31,7 +31,7 @@ def amount(value: float) -> str:
     for factor, prefix in ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")):
         if abs(value) >= 0.9995 * factor:
             return f"{_three_digits(value / factor)}{prefix}"
-    return str(value) if isinstance(value, int) else _three_digits(value)
+    return f"{value:.0f}" if value == int(value) else _three_digits(value)
 
 
 def _three_digits(value: float) -> str:
@@ -45,6 +45,10 @@ def _plural(count: int, noun: str) -> str:
 def _percent(share: float) -> str:
     """Two digits after the point only where fewer would say nothing."""
     return "0%" if share == 0 else f"{100 * share:.1f}%" if share >= 0.0005 else "<0.1%"
+
+
+def _rate(rate: float) -> str:
+    return "0" if rate == 0 else f"{rate:.3f}" if rate >= 0.0005 else "<0.001"
 
 
 # --- summary ----------------------------------------------------------------------------------------------------------
@@ -134,7 +138,7 @@ def _layer(layer: LayerReport, width: int) -> list[RenderableType]:
         *form,
         amount(layer.neurons),
         amount(layer.synapses),
-        f"{layer.spikes_per_neuron_step:.3f}",
+        _rate(layer.spikes_per_neuron_step),
         amount(layer.synops_per_sample),
         amount(layer.nonzero_synops_per_sample),
         str(layer.weight_bits),

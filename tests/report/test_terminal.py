@@ -63,6 +63,20 @@ def test_each_layer_shows_its_figures(report: Report) -> None:
     assert line_with(report, "features.0.neuron conv").split() == expected.split()
 
 
+@pytest.mark.parametrize(("rate", "text"), [(0.0, "0"), (0.0004, "<0.001"), (0.0005, "0.001"), (1.0, "1.000")])
+def test_a_rare_spike_is_told_from_none(report: Report, rate: float, text: str) -> None:
+    layer = report.layers[0].model_copy(update={"name": "rare", "spikes_per_neuron_step": rate})
+    words = line_with(report.model_copy(update={"layers": (layer,)}), "rare").split()
+    assert words[5] == text
+
+
+@pytest.mark.parametrize(("share", "text"), [(0.0, "0%"), (0.0004, "<0.1%"), (0.0005, "0.1%"), (1.0, "100.0%")])
+def test_a_few_saturated_weights_are_told_from_none(report: Report, share: float, text: str) -> None:
+    layer = report.layers[0].model_copy(update={"name": "few", "saturated_weights_share": share})
+    words = line_with(report.model_copy(update={"layers": (layer,)}), "few").split()
+    assert words[9] == text
+
+
 def test_each_core_shows_its_use_of_each_limit(report: Report) -> None:
     words = [word for word in line_with(report, "0 0 0,0").split() if set(word) - set("━╸╺")]
     assert " ".join(words) == "0 0 0,0 features.0.neuron 1000 98% 2048 50% 512 12% 100.5 78% shared 1.00k"
@@ -101,7 +115,7 @@ def test_text_of_the_user_is_no_markup(report_of: Callable[..., Report]) -> None
     ("value", "text"),
     [
         (0, "0"), (999, "999"), (1000, "1.00k"), (12345, "12.3k"), (999_499, "999k"), (999_500, "1.00M"),
-        (4.56e9, "4.56G"), (3e12, "3.00T"), (0.0, "0.00"), (0.126, "0.13"), (9.996, "10.0"), (99.96, "100"),
+        (4.56e9, "4.56G"), (3e12, "3.00T"), (0.0, "0"), (12.0, "12"), (0.126, "0.13"), (9.996, "10.0"), (99.96, "100"),
         (123.4, "123"), (999.6, "1.00k"),
     ],
 )  # fmt: skip
