@@ -54,7 +54,7 @@ def _python_batch(path: Path, labels_key: str) -> tuple[Images, Labels]:
 
 
 def _array_bytes(call: object) -> bytes | None:
-    """The bytes of an array of uint8 in C order, from what numpy pickles: state (version, shape, dtype, order, bytes)."""
+    """The bytes of a uint8 array in C order, as numpy pickles it: state (version, shape, dtype, order, bytes)."""
     if not isinstance(call, Call) or not isinstance(call.state, tuple) or len(call.state) != 5:
         return None
     _, _, dtype, fortran_order, content = call.state

@@ -1,4 +1,4 @@
-"""idx files, the format of MNIST and Fashion-MNIST (http://yann.lecun.com/exdb/mnist, "file formats"), plain or gzipped.
+"""idx files, plain or gzipped: the format of MNIST and Fashion-MNIST (http://yann.lecun.com/exdb/mnist).
 
 Header: two zero bytes, the type of the values (8: unsigned byte), the number of dimensions, then each dimension as a
 big-endian 32-bit integer; the values follow.
@@ -37,12 +37,12 @@ def read_idx(path: Path, dimensions: int) -> npt.NDArray[np.uint8]:
 
 
 def read_idx_split(images: Path, labels: Path, size: tuple[int, int]) -> Split:
-    """The frames of one idx file, which must be `size` (height, width), with the labels of another. Raises InputError."""
+    """Frames of `size` (height, width) from one idx file with the labels of another. Raises InputError."""
     pixels, numbers = read_idx(images, 3), read_idx(labels, 1)
     if pixels.shape[1:] != size:
         raise InputError(
-            f"{images} holds frames of {pixels.shape[1]}x{pixels.shape[2]} pixels, but this data set has {size[0]}x{size[1]}: "
-            "check that the file belongs to it"
+            f"{images} holds frames of {pixels.shape[1]}x{pixels.shape[2]} pixels, but this data set has "
+            f"{size[0]}x{size[1]}: check that the file belongs to it"
         )
     if len(pixels) != len(numbers):
         raise InputError(

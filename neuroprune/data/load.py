@@ -123,8 +123,9 @@ def load_dataset(name: str, folder: Path | None = None, download: bool = False) 
         splits = _FIND[name](place)
     if splits is None:
         raise InputError(
-            f"data set {name} was not found in {place.resolve()}; wanted are {info.files}: get them from {info.source}, name "
-            f"their folder with --data-dir or {FOLDER_VARIABLE}, or fetch them with --download if torchvision is installed"
+            f"data set {name} was not found in {place.resolve()}; wanted are {info.files}: get them from {info.source} and "
+            f"name their folder with --data-dir or {FOLDER_VARIABLE}, or fetch them with --download if torchvision is "
+            "installed"
         )
     train, test = splits
     return make_dataset(name, train, test, info.classes, info.augmentation)
@@ -142,7 +143,7 @@ def _find_idx(names: tuple[str, ...], folder: Path) -> tuple[Split, Split] | Non
 
 
 def _idx_file(folder: Path, part: str, kind: str) -> Path | None:
-    """An idx file under either of the spellings found in the wild ("images-idx3" and "images.idx3"), plain or gzipped."""
+    """An idx file, plain or gzipped, under either spelling found in the wild ("images-idx3", "images.idx3")."""
     stems = (f"{part}-{kind}-ubyte", f"{part}-{kind.replace('-', '.')}-ubyte")
     candidates = (folder / f"{stem}{suffix}" for stem in stems for suffix in ("", ".gz"))
     return next((path for path in candidates if path.is_file()), None)

@@ -1,4 +1,4 @@
-"""A reader for the pickles of CIFAR's python batches that cannot run anything.
+"""A reader for the pickles of CIFAR's python batches, of protocol 2, that cannot run anything.
 
 A pickle is a program; `pickle.load` executes it. Here its opcodes are listed by `pickletools` and only those that put
 plain values together are followed: numbers, text, lists, tuples, dictionaries. What would call a function (numpy's
@@ -28,16 +28,13 @@ _VALUES = {
     "BININT",
     "BININT1",
     "BININT2",
-    "BINBYTES",
     "BINSTRING",
     "BINUNICODE",
     "GLOBAL",
     "INT",
     "LONG",
     "LONG1",
-    "SHORT_BINBYTES",
     "SHORT_BINSTRING",
-    "SHORT_BINUNICODE",
     "STRING",
     "UNICODE",
 }
@@ -58,7 +55,7 @@ def read_plain_pickle(path: Path) -> Any:
 
 def _follow(path: Path) -> Any:
     stack: list[Any] = []
-    memo: dict[int, Any] = {}
+    memo: dict[Any, Any] = {}
 
     def pop_marked() -> list[Any]:
         start = len(stack) - 1 - next(i for i, value in enumerate(reversed(stack)) if value is _MARK)
@@ -78,8 +75,6 @@ def _follow(path: Path) -> Any:
             stack.append(_MARK)
         elif name in ("BINPUT", "LONG_BINPUT"):
             memo[argument] = stack[-1]
-        elif name == "MEMOIZE":
-            memo[len(memo)] = stack[-1]
         elif name in ("BINGET", "LONG_BINGET"):
             stack.append(memo[argument])
         elif name in ("APPEND", "APPENDS"):
@@ -101,6 +96,6 @@ def _follow(path: Path) -> Any:
             stack[-1].state = state
         elif name == "STOP":
             return stack.pop()
-        elif name not in ("PROTO", "FRAME"):
+        elif name != "PROTO":
             raise ValueError(f"it uses the opcode {name}")
     raise ValueError("it has no end")

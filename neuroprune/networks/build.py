@@ -4,7 +4,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 
 import torch
-from spikingjelly.activation_based import layer, neuron, surrogate
+from spikingjelly.activation_based import functional, layer, neuron, surrogate
 from torch import nn
 
 from neuroprune.errors import InputError
@@ -91,8 +91,7 @@ def _build(recipe: Recipe, input_shape: tuple[int, int, int], classes: int) -> S
 
     stem = nn.Sequential(OrderedDict((name, modules.pop(name)) for name in ("conv1", "norm1")))
     body = nn.Sequential(modules)
-    for module in body:
-        module.step_mode = "m"
+    functional.set_step_mode(body, "m")
     return SpikingNetwork(stem, body, recipe.steps)
 
 
@@ -123,7 +122,7 @@ def _extent_after(
     after = [(e + 2 * p - k) // s + 1 for e, k, s, p in zip(extent, kernel, stride, padding, strict=True)]
     if min(after) < 1:
         raise InputError(
-            f"{place} has a window of {kernel[0]}x{kernel[1]}, but only {extent[0]}x{extent[1]} pixels are left there of "
-            f"frames of {input_shape[1]}x{input_shape[2]}: use larger frames or fewer pools and strides"
+            f"{place} has a window of {kernel[0]}x{kernel[1]}, but only {extent[0]}x{extent[1]} pixels are left there "
+            f"of frames of {input_shape[1]}x{input_shape[2]}: use larger frames or fewer pools and strides"
         )
     return after

@@ -20,7 +20,7 @@ class Part(BaseModel):
 
 
 class ConvLayer(Part):
-    """Convolution without bias, BatchNorm, neurons. `conv` is the number of channels; padding defaults to kernel // 2."""
+    """Convolution without bias, BatchNorm, neurons. `conv`: number of channels; padding defaults to kernel // 2."""
 
     conv: Size
     kernel: Sizes = 3
@@ -173,11 +173,12 @@ def parse_recipe(values: dict[str, Any], source: str) -> Recipe:
 
 def _fault(error: Any, values: dict[str, Any]) -> str:
     """What is wrong and what is allowed, to follow the name of the recipe in a sentence."""
-    steps = [step for step in error["loc"] if step not in KINDS or error["loc"][-1] == step]
+    location = error["loc"]
+    steps = (*location[:2], *location[3:4]) if location[:1] == ("layers",) else location[:2]  # without pydantic's tags
     place = ".".join(str(step) for step in steps)
     match error["type"]:
         case "extra_forbidden":
-            allowed = ", ".join(_part_at(error["loc"][:-1]).model_fields)
+            allowed = ", ".join(_part_at(location[:-1]).model_fields)
             return f"has the unknown key {place}; allowed here are {allowed}: correct or remove it"
         case "union_tag_not_found":
             return f"has no kind of layer at {place}; it needs one of the keys {', '.join(KINDS)}: add it"

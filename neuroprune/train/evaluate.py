@@ -10,7 +10,7 @@ from neuroprune.data.types import Images, Labels
 
 
 def normalise_on_device(images: torch.Tensor, mean: torch.Tensor, std: torch.Tensor) -> torch.Tensor:
-    """As `neuroprune.data.types.normalise`, to the same bits, for uint8 [N, C, H, W] and float32 [C, 1, 1] on one device."""
+    """As `neuroprune.data.types.normalise`, to the same bits: uint8 [N, C, H, W], float32 [C, 1, 1], one device."""
     return (images.float() - mean) / std
 
 
@@ -22,7 +22,7 @@ def channel_tensor(values: tuple[float, ...], device: torch.device) -> torch.Ten
 def predict(
     module: nn.Module, images: Images, mean: tuple[float, ...], std: tuple[float, ...], batch: int = 256
 ) -> npt.NDArray[np.int64]:
-    """The class with the most output spikes (the first of equals) for each of `images`, uint8 [N, C, H, W] -> int64 [N].
+    """The class with the most output spikes, the first of equals: uint8 [N, C, H, W] -> int64 [N].
 
     mean, std: what the network was trained with, in raw pixel units. The module is evaluated where its parameters lie;
     its training mode comes back as it was.

@@ -14,8 +14,8 @@ METRICS = "metrics.jsonl"
 class EpochRecord:
     """Figures of one epoch, counted from 1.
 
-    loss, train_accuracy: means over the epoch's batches while the network was changing; test_accuracy: of the test split
-    at its end; lr: learning rate at its start; seconds: wall time. Accuracies are shares in 0..1.
+    loss, train_accuracy: means over the epoch's batches while the network was changing; test_accuracy: of the test
+    split at its end; lr: learning rate at its start; seconds: wall time. Accuracies are shares in 0..1.
     """
 
     epoch: int

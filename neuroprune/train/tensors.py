@@ -59,7 +59,7 @@ def load_tensors(module: nn.Module, tensors: Tensors) -> None:
         if not torch.isfinite(tensor).all():
             bad = int((~torch.isfinite(tensor)).sum())
             raise InputError(
-                f"tensor {name} of the checkpoint holds {bad} values that are not finite numbers (of {tensor.numel()}), "
+                f"tensor {name} of the checkpoint holds {bad} values that are not finite (of {tensor.numel()}), "
                 "but all must be: train again, perhaps with a lower learning rate"
             )
         if tensor.shape != own[name].shape:

@@ -58,13 +58,14 @@ def train(
 ) -> TrainResult:
     """Train `module`, in place, to answer frames [N, C, H, W] of `data` with firing rates [N, classes].
 
-    folder: where a checkpoint is kept after every epoch, which needs `model` to say how the module is built (a recipe, or
-    "file.py:Class"); resume: go on from the last finished epoch kept there, to the numbers of an unbroken run (on a CPU
-    to the bit). after_backward, after_step: called with the module when gradients are there, and after each optimiser
-    step (for masks, for example).
+    folder: where a checkpoint is kept after every epoch, which needs `model` to say how the module is built (a
+    recipe, or "file.py:Class"); resume: go on from the last finished epoch kept there, to the numbers of an unbroken
+    run (on a CPU to the bit). after_backward, after_step: called with the module when gradients are there, and after
+    each optimiser step (for masks, for example).
 
-    Raises InputError when the module does not take this data, when training diverges, or when `folder` cannot be begun or
-    resumed in; OutputError when it cannot be written. After KeyboardInterrupt the last finished epoch is whole in `folder`.
+    Raises InputError when the module does not take this data, when training diverges, or when `folder` cannot be begun
+    or resumed in; OutputError when it cannot be written. After KeyboardInterrupt the last finished epoch is whole in
+    `folder`.
     """
     device = pick_device(settings.device)
     module.to(device)
