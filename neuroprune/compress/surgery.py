@@ -32,7 +32,7 @@ def mask_channels(module: nn.Module, groups: tuple[ChannelGroup, ...], kept: Map
 
 
 def remove_channels(module: nn.Module, groups: tuple[ChannelGroup, ...], kept: Mapping[str, Mask]) -> nn.Module:
-    """A copy that holds the `kept` channels only (masks by norm); once evaluated it computes what the masked one does."""
+    """A copy that holds the `kept` channels only (masks by norm); evaluated, it computes what the masked one does."""
     tensors = dict(module.state_dict())
     for group in groups:
         stays = torch.from_numpy(kept[group.norm]).nonzero().flatten()

@@ -38,7 +38,7 @@ class MultiStep(nn.Module):
 
 
 class SingleStep(nn.Module):
-    """A loop over time of single-step layers, the stem in every step; odd kernels and strides, a pool before neurons."""
+    """A loop over time of single-step layers; odd kernels and strides, dilation, a pool before neurons."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -51,9 +51,9 @@ class SingleStep(nn.Module):
         self.fire2 = neuron.IFNode()
         self.conv3 = layer.Conv2d(10, 7, 1)
         self.norm3 = layer.BatchNorm2d(7)
-        self.fire3 = neuron.LIFNode(tau=1.5)
+        self.fire3 = neuron.LIFNode(tau=1.5, v_threshold=0.6)
         self.classifier = layer.Linear(7 * 2 * 4, 5)
-        self.output = neuron.IFNode()
+        self.output = neuron.IFNode(v_threshold=0.4)
 
     def forward(self, frames: torch.Tensor) -> torch.Tensor:
         total = 0.0

@@ -1,0 +1,97 @@
+"""Criticality against loops over single neurons in plain Python."""
+
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from spikingjelly.activation_based import functional, neuron
+from torch import nn
+
+from neuroprune.compress.channels import channel_groups
+from neuroprune.compress.scores import criticality, magnitude, surrogate_derivative
+from neuroprune.graph.trace import trace
+
+
+def inputs_of(network: nn.Module, name: str, frames: torch.Tensor) -> torch.Tensor:
+    """What the neurons of a layer receive: [T, N, ...]."""
+    seen: list[torch.Tensor] = []
+    layer = network.get_submodule(name)
+    hook = layer.register_forward_hook(lambda module, args, output: seen.append(args[0]))
+    functional.reset_net(network)
+    with torch.no_grad():
+        network(frames)
+    functional.reset_net(network)
+    hook.remove()
+    return seen[0] if len(seen) == 1 else torch.stack(seen)
+
+
+def score_of_channel(layer: Any, currents: np.ndarray) -> float:
+    """Eq 6 for currents [T, N, positions] of one channel, neuron by neuron, with LIFNode's and IFNode's equations."""
+    steps, samples, positions = currents.shape
+    per_sample = []
+    for sample in range(samples):
+        over_time = []
+        for position in range(positions):
+            v, total = 0.0, 0.0
+            for t in range(steps):
+                x = float(currents[t, sample, position])
+                if isinstance(layer, neuron.IFNode):
+                    h = v + x
+                elif layer.decay_input:
+                    h = v + (x - v) / layer.tau
+                else:
+                    h = v - v / layer.tau + x
+                total += 1 / (1 + (math.pi * (h - layer.v_threshold)) ** 2)
+                v = 0.0 if h >= layer.v_threshold else h
+            over_time.append(total / steps)
+        per_sample.append(max(over_time))
+    return sum(per_sample) / samples
+
+
+def test_criticality_is_eq_6_neuron_by_neuron(network: nn.Module, frames: torch.Tensor) -> None:
+    frames = frames[:2]
+    graph = trace(network, frames)
+    groups = channel_groups(graph)
+    expected = []
+    for group in groups:
+        currents = inputs_of(network, group.neuron, frames).flatten(3).numpy()
+        layer = network.get_submodule(group.neuron)
+        expected += [score_of_channel(layer, currents[:, :, channel]) for channel in range(group.channels)]
+    found = criticality(network, graph, groups, [frames])
+    np.testing.assert_allclose(found, expected, rtol=1e-9)
+    assert found.min() > 0 and found.max() <= 1
+
+
+def test_scores_do_not_depend_on_the_batches_and_leave_no_trace(network: nn.Module, frames: torch.Tensor) -> None:
+    graph = trace(network, frames)
+    groups = channel_groups(graph)
+    whole = criticality(network, graph, groups, [frames])
+    parts = criticality(network, graph, groups, [frames[:1], frames[1:4], frames[4:]])
+    np.testing.assert_allclose(whole, parts, rtol=1e-12)
+    for module in network.modules():
+        assert not module._forward_hooks
+        if isinstance(module, neuron.BaseNode):
+            assert module.v == 0.0
+
+
+def test_the_derivative_is_that_of_spikingjellys_atan_surrogate() -> None:
+    from spikingjelly.activation_based import surrogate
+
+    u = torch.linspace(-2, 2, 41, dtype=torch.float64, requires_grad=True)
+    surrogate.ATan(alpha=2.0)(u).sum().backward()
+    torch.testing.assert_close(surrogate_derivative(u.detach()), u.grad)
+
+
+@pytest.mark.parametrize("sign", [1.0, -1.0])
+def test_magnitude_is_the_size_of_each_scale_in_the_order_of_the_groups(
+    network: nn.Module, frames: torch.Tensor, sign: float
+) -> None:
+    groups = channel_groups(trace(network, frames))
+    expected = []
+    for number, group in enumerate(groups):
+        values = [number + (channel + 1) / 100 for channel in range(group.channels)]
+        network.get_submodule(group.norm).weight.data[:] = sign * torch.tensor(values)
+        expected += values
+    np.testing.assert_allclose(magnitude(network, groups), expected)
