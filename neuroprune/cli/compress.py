@@ -18,7 +18,7 @@ from neuroprune.cli.options import (
     runs_option,
 )
 from neuroprune.files import write_json
-from neuroprune.runs import new_run, update_latest
+from neuroprune.runs import run_folder
 
 if TYPE_CHECKING:
     from neuroprune.compress.compress import CompressResult
@@ -84,14 +84,13 @@ def command(
     data = load_dataset(checkpoint.data.name, data_dir, download)
     with progress_bars(not as_json) as progress:
         result = compress(trained.module, data, settings, progress)
-    folder = out or new_run(runs_folder, "compress", checkpoint.data.name)
-    figures = {"run": str(folder), "from": str(trained.run), **_figures(result)}
-    write_json(folder / "compress.json", figures)
-    save_checkpoint(
-        folder, result.module, checkpoint.model, checkpoint.data, tuning or checkpoint.settings,
-        (*checkpoint.history, *result.history),
-    )  # fmt: skip
-    update_latest(runs_folder)
+    history = (*checkpoint.history, *result.history)
+    with run_folder(runs_folder, "compress", data.name, out) as folder:
+        figures = {"run": str(folder), "from": str(trained.run), **_figures(result)}
+        write_json(folder / "compress.json", figures)
+        save_checkpoint(
+            folder, result.module, checkpoint.model, checkpoint.data, tuning or checkpoint.settings, history
+        )
     if as_json:
         show_json(figures)
     else:

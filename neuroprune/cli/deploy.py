@@ -16,7 +16,7 @@ from neuroprune.cli.options import (
     runs_option,
 )
 from neuroprune.errors import InputError
-from neuroprune.runs import new_run, update_latest
+from neuroprune.runs import run_folder
 
 if TYPE_CHECKING:
     from torch import nn
@@ -98,6 +98,10 @@ def command(
     The whole test set runs in the exact engine; Lava runs a few samples of it, and every spike and voltage must agree.
     Written are report.json, cores.csv, layers.csv, program.net (for lava-dl) and model.onnx.
     """
+    from neuroprune.targets import load_target
+
+    chip = load_target(target)  # first, so that a wrong name costs nobody the seconds that the rest takes to load
+
     import numpy as np
 
     from neuroprune.deploy import LavaSettings, deploy
@@ -110,12 +114,11 @@ def command(
         job = _trained(runs_folder, run, model, data, data_dir, download)
     spread = np.linspace(0, len(job.data.train) - 1, min(CALIBRATION_SAMPLES, len(job.data.train))).astype(int)
     test = job.data.test
-    folder = out or new_run(runs_folder, "deploy", job.data.name)
-    with progress_bars(not as_json) as progress:
+    with run_folder(runs_folder, "deploy", job.data.name, out) as folder, progress_bars(not as_json) as progress:
         report = deploy(
             job.network,
             job.frames(job.data.train.images[spread]),
-            target,
+            chip,
             job.frames(test.images[:samples]),
             test.labels[:samples],
             network=job.name,
@@ -126,7 +129,6 @@ def command(
             device=str(pick_device(device)),
             progress=progress,
         )
-    update_latest(runs_folder)
     if as_json:
         show_json(report.model_dump(mode="json"))
     else:

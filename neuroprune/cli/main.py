@@ -1,5 +1,6 @@
 """The command `neuroprune`: finds subcommands when they are used, and is the one place that renders errors."""
 
+import logging
 import os
 import sys
 from collections.abc import Sequence
@@ -59,6 +60,8 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     arguments: those after the program's name, by default the process's own. An error outside the tree of
     `neuroprune.errors` is a mistake of ours and keeps its traceback.
     """
+    # Without a GPU torch warns, twice, that Triton is missing; nothing here would use it.
+    logging.getLogger("torch._library.triton").setLevel(logging.ERROR)
     try:
         cli.main(args=arguments, prog_name="neuroprune", standalone_mode=False)
     except NeuropruneError as error:

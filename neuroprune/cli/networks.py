@@ -30,7 +30,7 @@ def is_class(model: str) -> bool:
 
 
 def choose_recipe(model: str | None, data: "Dataset", steps: int | None) -> "Recipe":
-    """The recipe that was named, or else one meant for `data` or for frames of its size; `steps` takes the place of its T."""
+    """The recipe that was named, or else one meant for `data` or for frames of its size; `steps` replaces its T."""
     from neuroprune.data.load import list_datasets
     from neuroprune.networks.recipe import list_recipes, load_recipe
 

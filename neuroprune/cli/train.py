@@ -19,7 +19,7 @@ from neuroprune.cli.options import (
     runs_option,
 )
 from neuroprune.errors import InputError
-from neuroprune.runs import new_run, update_latest
+from neuroprune.runs import RESULT_FILES, run_folder
 
 if TYPE_CHECKING:
     from torch import nn
@@ -38,13 +38,17 @@ Examples:
 
 
 class Job(NamedTuple):
-    """What is trained, on what, how, and where the result goes."""
+    """What is trained, on what, and how."""
 
     network: "nn.Module"
     model: "Model"
     data: "Dataset"
     settings: "TrainSettings"
-    folder: Path
+
+    @property
+    def name(self) -> str:
+        """What the network is called."""
+        return self.model if isinstance(self.model, str) else self.model.name
 
 
 @click.command(epilog=EPILOG, short_help="Train a network, by default on the embedded digits.")
@@ -96,38 +100,31 @@ def command(
     load = partial(load_dataset, folder=data_dir, download=download)
     settings = given(**options)
     if resume is None:
-        job = _new_job(load(data or DEFAULT_DATA), model, steps, settings, runs_folder, out)
+        job = _new_job(load(data or DEFAULT_DATA), model, steps, settings)
     else:
         for option, value in (("--data", data), ("--steps", steps), ("--out", out)):
             if value is not None:
                 raise click.UsageError(f"{option} cannot change in a run that is resumed: leave it out.")
-        job = _interrupted_job(load, resume or None, model, settings, runs_folder)
-    try:
-        with progress_bars(not as_json) as progress:
+        job, out = _interrupted_job(load, resume or None, model, settings, runs_folder)
+    with run_folder(runs_folder, "train", job.data.name, out) as folder, progress_bars(not as_json) as progress:
+        note(f"training {job.name} on {job.data.name} for {job.settings.epochs} epochs, into {folder}")
+        try:
             result = train(
-                job.network, job.data, job.settings, job.folder, job.model, resume=resume is not None, progress=progress
+                job.network, job.data, job.settings, folder, job.model, resume=resume is not None, progress=progress
             )
-    except KeyboardInterrupt:
-        note(f"the last finished epoch is kept: go on with `neuroprune train --resume {job.folder}`")
-        raise
-    finally:
-        update_latest(runs_folder)
+        except KeyboardInterrupt:
+            if (folder / RESULT_FILES["train"]).is_file():
+                note(f"the last finished epoch is kept: go on with `neuroprune train --resume {folder}`")
+            raise
     last = result.history[-1]
     if as_json:
-        show_json({"run": str(job.folder), "history": [dataclasses.asdict(record) for record in result.history]})
+        show_json({"run": str(folder), "history": [dataclasses.asdict(record) for record in result.history]})
     else:
-        click.echo(f"test accuracy {100 * last.test_accuracy:.2f} % after {last.epoch} epochs, kept in {job.folder}")
-    next_step(f"neuroprune compress {job.folder} --structured --flops 0.5{model_argument(job.model)}")
+        click.echo(f"test accuracy {100 * last.test_accuracy:.2f} % after epoch {last.epoch}, kept in {folder}")
+    next_step(f"neuroprune compress {folder} --structured --flops 0.5{model_argument(job.model)}")
 
 
-def _new_job(
-    data: "Dataset",
-    model: str | None,
-    steps: int | None,
-    changes: dict[str, Any],
-    runs_folder: Path,
-    out: Path | None,
-) -> Job:
+def _new_job(data: "Dataset", model: str | None, steps: int | None, changes: dict[str, Any]) -> Job:
     import torch
 
     from neuroprune.networks.build import build
@@ -139,22 +136,18 @@ def _new_job(
             raise InputError(f"--steps {steps} sets the T of a recipe, but {model} has its own: set it in its code")
         settings = TrainSettings(**changes)
         torch.manual_seed(settings.seed)
-        network = load_class(model)
-        source: Model = model
-    else:
-        source = choose_recipe(model, data, steps)
-        settings = settings_of(source, **changes)
-        network = build(source, data.input_shape, len(data.classes), settings.seed)
-    folder = out or new_run(runs_folder, "train", data.name)
-    name = source if isinstance(source, str) else source.name
-    note(f"training {name} on {data.name} for {settings.epochs} epochs, into {folder}")
-    return Job(network, source, data, settings, folder)
+        return Job(load_class(model), model, data, settings)
+    recipe = choose_recipe(model, data, steps)
+    settings = settings_of(recipe, **changes)
+    network = build(recipe, data.input_shape, len(data.classes), settings.seed)
+    return Job(network, recipe, data, settings)
 
 
 def _interrupted_job(
     load: "partial[Dataset]", run: str | None, model: str | None, changes: dict[str, Any], runs_folder: Path
-) -> Job:
+) -> tuple[Job, Path]:
+    """The job of a run, and the folder that it goes on in."""
     trained = open_run(runs_folder, run, model, ["train"])
     checkpoint = trained.checkpoint
     settings = dataclasses.replace(checkpoint.settings, **changes)
-    return Job(trained.module, checkpoint.model, load(checkpoint.data.name), settings, trained.run)
+    return Job(trained.module, checkpoint.model, load(checkpoint.data.name), settings), trained.run

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from neuroprune.errors import InputError, OutputError
-from neuroprune.runs import RESULT_FILES, find_run, latest_run, new_run, update_latest
+from neuroprune.runs import RESULT_FILES, find_run, latest_run, new_run, run_folder, update_latest
 
 
 def finished(root: Path, kind: str, label: str = "") -> Path:
@@ -67,6 +67,28 @@ def test_the_latest_link_follows_the_newest_finished_run(tmp_path: Path) -> None
     newest = finished(tmp_path, "compress")
     new_run(tmp_path, "deploy")
     assert (tmp_path / "latest").resolve() == newest.resolve()
+
+
+def test_work_that_left_nothing_leaves_no_folder(tmp_path: Path) -> None:
+    with pytest.raises(RuntimeError), run_folder(tmp_path, "train", "digits") as folder:
+        raise RuntimeError
+    assert not folder.exists()
+
+
+def test_work_that_was_interrupted_keeps_what_it_wrote(tmp_path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt), run_folder(tmp_path, "train", "digits") as folder:
+        (folder / RESULT_FILES["train"]).write_text("{}")
+        raise KeyboardInterrupt
+    assert latest_run(tmp_path, ["train"]) == folder
+    assert (tmp_path / "latest").resolve() == folder.resolve()
+
+
+def test_a_folder_of_the_users_is_no_run_and_is_never_removed(tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    with run_folder(tmp_path / "runs", "train", "digits", tmp_path / "mine") as folder:
+        pass
+    assert folder.is_dir()
+    assert not (tmp_path / "runs").exists()
 
 
 def test_a_folder_called_latest_is_left_alone(tmp_path: Path) -> None:

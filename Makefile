@@ -1,0 +1,55 @@
+# One command for each of: set-up, demo, test, checks, benchmark. Each sets up .venv first where that is needed.
+
+PYTHON ?= python3
+BIN := .venv/bin
+READY := .venv/ready
+PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
+
+# Without a GPU the CPU build of torch is wanted; pip prefers one over PyPI's CUDA build only for this very release.
+CPU_TORCH := torch==2.13.0
+CPU_TORCH_PAGE := https://download.pytorch.org/whl/cpu/torch/
+
+.PHONY: demo test setup check lint types imports bench
+
+demo: $(READY)
+	$(BIN)/neuroprune train
+	$(BIN)/neuroprune compress --structured --flops 0.5
+	$(BIN)/neuroprune deploy --target loihi-sim
+
+test: $(READY)
+	$(BIN)/python -m pytest
+
+setup: $(READY)
+
+check: lint types imports
+
+lint: $(READY)
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+
+types: $(READY)
+	$(BIN)/mypy
+
+imports: $(READY)
+	$(BIN)/lint-imports
+
+bench: $(READY)
+	$(BIN)/python benchmarks/engine.py
+
+$(READY): pyproject.toml Makefile
+	@$(PYTHON) -c 'import sys; v = sys.version_info; (3, 11) <= v[:2] <= (3, 12) or sys.exit("neuroprune needs Python 3.11 \
+	or 3.12, but $(PYTHON) is Python %d.%d: name another, as in `make setup PYTHON=python3.12`" % v[:2])'
+	@echo "Setting up .venv; this takes a few minutes once."
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@if nvidia-smi -L >/dev/null 2>&1; then \
+	  $(PIP) install --no-compile -e '.[dev]'; \
+	else \
+	  echo '$(CPU_TORCH)' >.venv/constraints.txt; \
+	  links=; \
+	  if $(BIN)/python -c 'import urllib.request as u; u.urlopen("$(CPU_TORCH_PAGE)", timeout=5)' 2>/dev/null; \
+	  then links='--find-links $(CPU_TORCH_PAGE)'; fi; \
+	  $(PIP) install --no-compile $$links --constraint .venv/constraints.txt -e '.[dev]'; \
+	fi
+	@# Lava declares Python 3.10 and runs on later ones; the flag would mislead pip for every other package.
+	@$(PIP) install --no-compile --no-deps --ignore-requires-python lava-nc==0.10.0 lava-dl==0.6.0
+	@touch $@

@@ -1,0 +1,52 @@
+"""What commands say beside their results."""
+
+import io
+
+import pytest
+
+from neuroprune.cli.console import figure, page_width, progress_bars
+from neuroprune.progress import silent
+
+
+class Terminal(io.StringIO):
+    """Standard error as a terminal has it."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def test_bars_show_task_count_figures_and_time_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = Terminal()
+    monkeypatch.setattr("sys.stderr", terminal)
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", "200")
+    with progress_bars() as progress:
+        progress("training", 1, 4, loss=0.123456, accuracy=0.5, images_per_s=1234.5)
+        progress("training", 3, 4, loss=0.1, accuracy=0.75, images_per_s=1300.0)
+        progress("lava", 2, 2)
+    drawn = terminal.getvalue()
+    for part in ("training", "3/4", "loss 0.1", "accuracy 0.75", "images/s 1,300", "lava", "2/2", "left"):
+        assert part in drawn
+
+
+def test_without_a_terminal_or_where_not_wanted_there_are_no_bars(monkeypatch: pytest.MonkeyPatch) -> None:
+    with progress_bars() as progress:
+        assert progress is silent
+    monkeypatch.setattr("sys.stderr", Terminal())
+    with progress_bars(wanted=False) as progress:
+        assert progress is silent
+
+
+@pytest.mark.parametrize(
+    ("value", "text"), [(3.0, "3"), (1234.56, "1,235"), (0.123456, "0.1235"), (99.999, "100"), (1e6, "1,000,000")]
+)
+def test_figures_are_as_long_as_they_say_something(value: float, text: str) -> None:
+    assert figure(value) == text
+
+
+def test_a_file_gets_tables_of_one_width_whatever_the_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "40")
+    monkeypatch.setattr("sys.stdout", io.StringIO())
+    assert page_width() == 120
+    monkeypatch.setattr("sys.stdout", Terminal())
+    assert page_width() == 80
