@@ -186,7 +186,7 @@ def _compile(graph: QuantGraph, device: str) -> list[_Layer]:
 @torch.inference_mode()
 def _run(layers: list[_Layer], frames: npt.NDArray[np.int8], steps: int, device: str) -> Iterator[Firing]:
     """One batch through all layers, in their order. A firing's spikes are read by later layers: not to be changed."""
-    outputs = {"input": torch.from_numpy(frames).to(device)}
+    outputs = {"input": torch.tensor(frames, device=device)}
     for compiled in layers:
         layer = compiled.layer
         source = outputs.pop(layer.source) if compiled.last_reader else outputs[layer.source]

@@ -80,16 +80,17 @@ def _fire_tame(drive: Tensor, steps: int, neuron: IntNeuron) -> Firing:
 
 
 def _fire_any(drive: Tensor, steps: int, neuron: IntNeuron, bias: Tensor) -> Firing:
-    """The rules in full, in the order of lava/proc/lif/models.py."""
+    """The rules in full, in the order of lava/proc/lif/models.py: u is an int32 before it wraps, once, at 24 bits."""
     spikes = drive.new_empty((steps, *drive.shape[1:]))
     drive, bias = drive.double(), bias.double()
     u, v = torch.zeros_like(drive[0]), torch.zeros_like(drive[0])
     wraps = saturations = 0
     for t in range(steps):
         u.mul_(4095 - neuron.decay_u).div_(4096).trunc_().add_(drive[t if len(drive) == steps else 0] - bias)
+        wraps += int(((u > HALF) | (u <= -HALF)).sum())
+        u.add_(2**31).remainder_(2**32).sub_(2**31)
         above, below = u > HALF, u <= -HALF
         u.add_(above, alpha=-2 * HALF).add_(below, alpha=2 * HALF)
-        wraps += int(above.sum() + below.sum())
         v.mul_(4096 - neuron.decay_v).div_(4096).trunc_().add_(u).add_(bias)
         saturations += int((v.abs() >= HALF).sum())
         v.clamp_(1 - HALF, HALF - 1)

@@ -34,16 +34,24 @@ def decay(value: int, keep: int) -> int:
     return size if value >= 0 else -size
 
 
+def wrap(value: int, bits: int) -> int:
+    """What a signed register of `bits` makes of a larger value."""
+    return (value + (1 << bits - 1)) % (1 << bits) - (1 << bits - 1)
+
+
 def step(state: NeuronState, current: int, neuron: IntNeuron, bias_mant: int) -> NeuronState:
     """One neuron, one time step: lava/proc/lif/models.py, AbstractPyLifModelFixed.subthr_dynamics.
 
-    u = decay(u) + current * 64, wrapped once into (-2**23, 2**23];
+    u = decay(u) + current * 64 in an int32, then wrapped once into (-2**23, 2**23];
     v = decay(v) + u + bias, saturating at +-(2**23 - 1); a spike where v > vth * 64, and then v = 0.
     """
-    u = decay(state.u, 4096 - (neuron.decay_u + 1)) + current * 64
-    wrapped = u > HALF or u <= -HALF
-    if wrapped:
-        u += -2 * HALF if u > 0 else 2 * HALF
+    unlimited = decay(state.u, 4096 - (neuron.decay_u + 1)) + current * 64
+    wrapped = not -HALF < unlimited <= HALF
+    u = wrap(unlimited, 32)
+    if u > HALF:
+        u -= 2 * HALF
+    elif u <= -HALF:
+        u += 2 * HALF
     bias = bias_mant << neuron.bias_exp if neuron.bias_exp >= 0 else bias_mant >> -neuron.bias_exp
     unlimited = decay(state.v, 4096 - neuron.decay_v) + u + bias
     v = max(-(HALF - 1), min(HALF - 1, unlimited))
@@ -74,7 +82,7 @@ def synaptic_current(synapse: IntConv | IntDense, spikes: npt.NDArray[np.int64])
     if isinstance(synapse, IntDense):
         return synapse.weight.astype(np.int64) @ spikes.reshape(-1), 0
     sums = convolve(synapse, spikes)
-    wrapped = (sums + HALF) % (2 * HALF) - HALF
+    wrapped = np.vectorize(wrap, otypes=[np.int64])(sums, 24)
     return wrapped, int(np.count_nonzero(wrapped != sums))
 
 

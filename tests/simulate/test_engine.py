@@ -78,6 +78,16 @@ def test_sums_of_a_convolution_wrap_at_24_bits_and_are_counted() -> None:
     assert trace.layers[0].current_wraps > 0
 
 
+@pytest.mark.parametrize("decay_u", [4095, 0])
+@pytest.mark.parametrize("inputs", [1023, 1024, 1025, 2049])
+def test_currents_of_a_dense_layer_wrap_at_32_bits_and_are_counted(inputs: int, decay_u: int) -> None:
+    """2**10 weights of -256 and graded inputs of -128 are 2**25, which is 2**31 in units of u."""
+    neuron = dataclasses.replace(NEURON, decay_u=decay_u)
+    layer = dense("out", "input", (1, 1, inputs), np.array([[-256] * inputs, [254] * inputs]), neuron)
+    trace = assert_equals_reference(program(layer), np.full((1, 1, 1, inputs), -128, np.int8))
+    assert trace.layers[0].current_wraps == 8
+
+
 def test_layers_may_share_a_source() -> None:
     rng = np.random.default_rng(0)
     first = conv("a", "input", (2, 5, 4), random_weights(rng, (3, 2, 3, 3), 256))

@@ -1,0 +1,189 @@
+"""Lava's own fixed-point process models against the oracle and the engine, and what happens when Lava does not work."""
+
+import dataclasses
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from hypothesis import Phase, given, settings
+from programs import NEURON, conv, dense, program, programs, random_frames, random_weights, with_bias
+
+from neuroprune.errors import InputError, LavaError
+from neuroprune.quantize.types import IntNeuron, QuantGraph
+from neuroprune.simulate import lava
+from neuroprune.simulate.compare import compare
+from neuroprune.simulate.engine import record
+from neuroprune.simulate.lava import record_with_lava
+from neuroprune.simulate.reference import reference_record
+
+Case = tuple[QuantGraph, npt.NDArray[np.int8]]
+
+
+def assert_all_agree(graph: QuantGraph, frames: npt.NDArray[np.int8]) -> None:
+    found = record_with_lava(graph, frames, timeout_s=120)
+    compare(reference_record(graph, frames), found)
+    compare(record(graph, frames), found)
+
+
+def leaky(**registers: int) -> IntNeuron:
+    return dataclasses.replace(NEURON, **registers)
+
+
+def branches(rng: np.random.Generator) -> QuantGraph:
+    """Every kind of layer in one program, so that one run of Lava judges them all."""
+    shape = (4, 7, 6)
+    biases = with_bias(leaky(vth=2000), [-4096, 4095, -1, 1])
+    tall = conv("tall", "input", shape, random_weights(rng, (4, 4, 5, 3), 256), (2, 1), (2, 0), neuron=biases)
+    grouped = conv("grouped", "tall", tall.shape, random_weights(rng, (6, 2, 2, 2), 256), groups=2, dilation=(1, 2))
+    flat = dense("flat", "grouped", grouped.shape, random_weights(rng, (5, int(np.prod(grouped.shape))), 60))
+    after = dense("after", "flat", flat.shape, random_weights(rng, (3, 5), 256), leaky(decay_v=0, vth=100))
+    size = int(np.prod(shape))
+    rails = dense("rails", "input", shape, np.where(rng.random((4, size)) < 0.5, -256, 254), leaky(decay_v=0, vth=9))
+    falling = dense("falling", "input", shape, np.full((2, size), -256), leaky(vth=131071, bias_exp=7))
+    nothing = dense("nothing", "falling", falling.shape, np.zeros((2, 2)), with_bias(leaky(vth=100), [40, 4000]))
+    slow = conv("slow", "input", shape, random_weights(rng, (2, 4, 1, 3), 60), neuron=leaky(decay_u=100, bias_exp=0))
+    pool = conv("pool", "tall", tall.shape, np.full((4, 1, 2, 2), 64), (2, 2), groups=4, neuron=leaky(decay_v=0, vth=0))
+    return program(tall, grouped, flat, after, rails, falling, nothing, slow, pool, steps=3)
+
+
+def test_lava_agrees_on_every_kind_of_layer_and_at_the_rails() -> None:
+    rng = np.random.default_rng(0)
+    graph = branches(rng)
+    frames = random_frames(rng, 3, graph.input.shape)
+    frames[1] = -128
+    assert_all_agree(graph, frames)
+
+
+@settings(max_examples=4, deadline=None, derandomize=True, phases=[Phase.generate])
+@given(programs())
+def test_lava_agrees_on_programs_made_up_at_random(case: Case) -> None:
+    assert_all_agree(*case)
+
+
+def test_results_do_not_depend_on_the_order_of_samples() -> None:
+    """Layers start on a sample at different chip steps, and the biases work before the first one arrives."""
+    rng = np.random.default_rng(1)
+    neuron = with_bias(leaky(decay_v=100, vth=3000), rng.integers(500, 4096, 3))
+    first = conv("first", "input", (2, 5, 5), random_weights(rng, (3, 2, 3, 3), 60), neuron=neuron)
+    second = conv("second", "first", first.shape, random_weights(rng, (3, 3, 2, 2), 256), neuron=neuron)
+    graph = program(first, second, dense("out", "second", second.shape, random_weights(rng, (3, 12), 256), neuron))
+    frames = random_frames(rng, 4, (2, 5, 5))
+    forward, backward = (record_with_lava(graph, order) for order in (frames, frames[::-1].copy()))
+    for there, back in zip(forward.layers, backward.layers, strict=True):
+        np.testing.assert_array_equal(there.spikes, back.spikes[::-1])
+        np.testing.assert_array_equal(there.voltages, back.voltages[::-1])
+    compare(reference_record(graph, frames), forward)
+
+
+def test_sums_beyond_24_and_32_bits_agree() -> None:
+    """Conv sums wrap at 24 bits; a dense layer's only where 64 times the sum leaves an int32."""
+    deep = conv("deep", "input", (60, 3, 6), np.full((1, 60, 3, 3), -256))
+    wide = dense("wide", "input", (60, 3, 6), np.array([[-256] * 1080, [254] * 1080]))
+    kept = dense("kept", "input", (60, 3, 6), np.array([[-256] * 1080, [254] * 1080]), leaky(decay_u=0))
+    assert_all_agree(program(deep, wide, kept), np.full((1, 60, 3, 6), -128, np.int8))
+
+
+def test_more_groups_than_lava_counts_to() -> None:
+    rng = np.random.default_rng(2)
+    layer = conv("pool", "input", (256, 2, 3), random_weights(rng, (512, 1, 2, 2), 256), groups=256)
+    assert_all_agree(program(layer, steps=1), random_frames(rng, 1, (256, 2, 3)))
+
+
+def small() -> Case:
+    rng = np.random.default_rng(3)
+    graph = program(dense("out", "input", (1, 2, 2), random_weights(rng, (2, 4), 60)))
+    return graph, random_frames(rng, 1, (1, 2, 2))
+
+
+def interpreter(folder: Path, script: str) -> str:
+    """A stand-in for another Python."""
+    path = folder / "python"
+    path.write_text(f"#!/bin/sh\n{script}\n", encoding="utf-8")
+    path.chmod(0o755)
+    return str(path)
+
+
+def test_a_python_without_lava_is_told_how_to_get_it(tmp_path: Path) -> None:
+    bare = interpreter(tmp_path, f'exec "{sys.executable}" -S -E "$@"')  # no site-packages
+    with pytest.raises(
+        LavaError,
+        match=r"Lava is not installed for .*python \(ModuleNotFoundError: No module named .*\): add it with `pip "
+        r"install --no-deps --ignore-requires-python lava-nc==0.10.0 lava-dl==0.6.0`",
+    ):
+        record_with_lava(*small(), python=bare)
+
+
+def test_a_python_that_does_not_exist_is_named(tmp_path: Path) -> None:
+    with pytest.raises(
+        LavaError, match=r"/python that is to run Lava cannot be started \(No such file.* --lava-python"
+    ):
+        record_with_lava(*small(), python=str(tmp_path / "python"))
+
+
+def test_a_worker_that_hangs_is_ended_with_all_its_processes(tmp_path: Path) -> None:
+    hanging = interpreter(tmp_path, f"trap '' TERM; sleep 100 & echo $! > {tmp_path}/child; wait; sleep 100")
+    with pytest.raises(
+        LavaError, match=r"Lava did not finish within 0.3 s: give it more with --lava-timeout, or fewer"
+    ):
+        record_with_lava(*small(), timeout_s=0.3, python=hanging)
+    assert not is_alive(int((tmp_path / "child").read_text()))
+
+
+def test_lava_itself_is_ended_with_its_shared_memory() -> None:
+    before = shared_memory()
+    with pytest.raises(LavaError, match=r"Lava did not finish within 2.5 s"):
+        record_with_lava(*slow(), timeout_s=2.5)
+    assert shared_memory() <= before
+
+
+def slow() -> Case:
+    """A network that takes Lava minutes."""
+    rng = np.random.default_rng(4)
+    layer = conv("out", "input", (64, 32, 32), random_weights(rng, (64, 64, 3, 3), 60))
+    return program(layer, steps=200), random_frames(rng, 2, (64, 32, 32))
+
+
+def shared_memory() -> set[str]:
+    return {path.name for path in Path("/dev/shm").glob("psm_*")}
+
+
+def is_alive(process: int) -> bool:
+    """Whether it still runs shortly after it was ended; a zombie that waits for its parent does not."""
+    for _ in range(50):
+        try:
+            state = Path(f"/proc/{process}/stat").read_text().rsplit(")", 1)[1].split()[0]
+        except FileNotFoundError:
+            return False
+        if state == "Z":
+            return False
+        time.sleep(0.02)
+    return True
+
+
+def test_a_worker_that_fails_is_quoted(tmp_path: Path) -> None:
+    failing = interpreter(tmp_path, "echo 'Traceback'; echo 'OSError: no semaphores left' >&2; echo later; exit 1")
+    with pytest.raises(LavaError, match=r"Lava failed with exit code 1 \(OSError: no semaphores left\): check that"):
+        record_with_lava(*small(), python=failing)
+
+
+def test_a_worker_that_dies_silently_is_told_from_one_that_fails(tmp_path: Path) -> None:
+    with pytest.raises(
+        LavaError, match=r"Lava failed with exit code 7 \(it said nothing\): check that lava-nc is 0.10"
+    ):
+        record_with_lava(*small(), python=interpreter(tmp_path, "exit 7"))
+
+
+def test_an_exception_in_one_of_lavas_processes_is_quoted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lava's own message is "1 Exception(s) occurred". An int8 of groups that wraps around makes a convolution fail."""
+    monkeypatch.setattr(lava, "merge_groups", lambda synapse: synapse)
+    layer = conv("pool", "input", (260, 1, 1), np.full((260, 1, 1, 1), 2), groups=260)
+    with pytest.raises(LavaError, match=r"Lava failed with exit code 1 \(IndexError: index 1 is out of bounds"):
+        record_with_lava(program(layer), np.ones((1, 260, 1, 1), np.int8))
+
+
+def test_frames_of_another_kind_are_refused() -> None:
+    with pytest.raises(InputError, match="but this program reads int8"):
+        record_with_lava(small()[0], np.zeros((1, 1, 2, 3), np.int8))
