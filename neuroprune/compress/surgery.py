@@ -26,7 +26,7 @@ def mask_channels(module: nn.Module, groups: tuple[ChannelGroup, ...], kept: Map
     tensors = dict(module.state_dict())
     for group in groups:
         stays = torch.from_numpy(kept[group.norm])
-        for name in (f"{group.norm}.weight", f"{group.norm}.bias"):
+        for name in _names(module, group.norm, ("weight", "bias")):
             tensors[name] = tensors[name] * stays.to(tensors[name])
     return _with_tensors(module, tensors)
 
@@ -37,13 +37,19 @@ def remove_channels(module: nn.Module, groups: tuple[ChannelGroup, ...], kept: M
     for group in groups:
         stays = torch.from_numpy(kept[group.norm]).nonzero().flatten()
         for layer in (group.producer, group.norm):
-            for name in (f"{layer}.{tensor}" for tensor in OUTPUT_TENSORS):
-                if name in tensors:
-                    tensors[name] = _take(tensors[name], 0, stays)
+            for name in _names(module, layer, OUTPUT_TENSORS):
+                tensors[name] = _take(tensors[name], 0, stays)
         for consumer in group.consumers:
-            name = f"{consumer}.weight"
-            tensors[name] = _take(tensors[name], 1, _inputs(stays, tensors[name].shape[1] // group.channels))
+            for name in _names(module, consumer, ("weight",)):
+                tensors[name] = _take(tensors[name], 1, _inputs(stays, tensors[name].shape[1] // group.channels))
     return _with_tensors(module, tensors)
+
+
+def _names(module: nn.Module, layer: str, tensors: tuple[str, ...]) -> list[str]:
+    """What the state_dict calls those of `tensors` that `layer` has, once for every path the layer is held under."""
+    wanted = module.get_submodule(layer)
+    paths = [path for path, other in module.named_modules(remove_duplicate=False) if other is wanted]
+    return [f"{path}.{name}" for path in paths for name in tensors if getattr(wanted, name, None) is not None]
 
 
 def _with_tensors(module: nn.Module, tensors: Tensors) -> nn.Module:

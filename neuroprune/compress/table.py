@@ -25,7 +25,7 @@ def _cost_table(result: CompressResult) -> Table:
         ("parameters", dense.parameters, slim.parameters, ""),
         ("FLOPs / sample", dense.flops, slim.flops, ""),
         ("SynOps / sample", dense.synops, slim.synops, ""),
-        ("tensors", dense.bytes, slim.bytes, "B"),
+        ("bytes", dense.bytes, slim.bytes, "B"),
     ):
         remains = f"{after / before:.1%}" if before else "-"
         table.add_row(name, _short(before, unit), _short(after, unit), remains)

@@ -100,6 +100,16 @@ def test_the_slimmed_network_can_be_trained(network: nn.Module, frames: torch.Te
     )
 
 
+def test_a_layer_held_under_two_names_is_cut_under_both(network: nn.Module, frames: torch.Tensor) -> None:
+    for group in channel_groups(trace(network, frames)):
+        network.add_module(f"again_{group.norm.replace('.', '_')}", network.get_submodule(group.norm))
+        network.add_module(f"again_{group.consumers[0].replace('.', '_')}", network.get_submodule(group.consumers[0]))
+    groups = channel_groups(trace(network, frames))
+    kept = some_kept(groups)
+    masked_output = spikes_of(mask_channels(network, groups, kept), frames)[1]
+    assert torch.equal(masked_output, spikes_of(remove_channels(network, groups, kept), frames)[1])
+
+
 def test_macs_foretold_for_a_selection_are_those_of_the_slimmed_network(
     network: nn.Module, frames: torch.Tensor
 ) -> None:
