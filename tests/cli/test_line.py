@@ -1,0 +1,287 @@
+"""The whole line as a person runs it: each command takes up the step before, says so, and says what comes next."""
+
+import contextlib
+import csv
+import io
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from neuroprune.cli.main import main
+
+RECIPE = """
+title: A network that trains in a second
+data: digits
+steps: 2
+layers:
+  - {conv: 16}
+  - {pool: average}
+  - {conv: 16}
+training: {epochs: 2, batch: 128, lr: 0.01, l1: 1.0e-4}
+fine_tuning: {epochs: 1, lr: 0.01}
+"""
+
+NETWORK = """
+import torch
+from spikingjelly.activation_based import functional, layer, neuron
+
+class Net(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv = layer.Conv2d(1, 8, 3, padding=1, bias=False, step_mode="m")
+        self.norm = layer.BatchNorm2d(8, step_mode="m")
+        self.spikes = neuron.IFNode(step_mode="m")
+        self.flat = layer.Flatten(step_mode="m")
+        self.out = layer.Linear(512, 10, step_mode="m")
+        self.last = neuron.IFNode(step_mode="m")
+
+    def forward(self, frames):
+        x = frames.unsqueeze(0).repeat(2, 1, 1, 1, 1)
+        return self.last(self.out(self.flat(self.spikes(self.norm(self.conv(x)))))).mean(0)
+"""
+
+
+class Answer(NamedTuple):
+    """What a command printed, on each stream, and its exit code."""
+
+    out: str
+    err: str
+    code: int | str | None
+
+
+class Line:
+    """Runs commands over one folder of runs."""
+
+    def __init__(self, runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        self.runs = runs
+        self.capsys = capsys
+
+    def __call__(self, *arguments: str) -> Answer:
+        with pytest.raises(SystemExit) as stopped:
+            main([*arguments, "--runs", str(self.runs)])
+        said = self.capsys.readouterr()
+        return Answer(said.out, said.err, stopped.value.code)
+
+
+@pytest.fixture
+def line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Line:
+    return Line(tmp_path / "runs", capsys)
+
+
+@pytest.fixture(scope="module")
+def recipe(tmp_path_factory: pytest.TempPathFactory) -> str:
+    path = tmp_path_factory.mktemp("recipe") / "tiny.yaml"
+    path.write_text(RECIPE)
+    return str(path)
+
+
+@pytest.fixture(scope="module")
+def trained(recipe: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A folder of runs with one training in it, which tests only read."""
+    runs = tmp_path_factory.mktemp("line") / "runs"
+    with pytest.raises(SystemExit) as stopped:
+        main(["train", "--model", recipe, "--device", "cpu", "--runs", str(runs)])
+    assert stopped.value.code == 0
+    yield runs
+    assert [run.name for run in sorted(runs.iterdir())] == ["0001-train-digits", "latest"]
+
+
+def said_next(answer: Answer) -> str:
+    assert answer.code == 0, answer.err
+    found = re.fullmatch(r"next: (neuroprune .*)", answer.err.splitlines()[-1])
+    assert found, answer.err
+    return found[1]
+
+
+def test_train_compress_deploy_and_report_follow_each_other_without_paths(line: Line, recipe: str) -> None:
+    first = line("train", "--model", recipe)
+    assert re.search(r"^test accuracy \d+\.\d\d % after epoch 2, kept in .*0001-train-digits$", first.out, re.M)
+    assert said_next(first) == f"neuroprune compress {line.runs / '0001-train-digits'} --structured --flops 0.5"
+
+    second = line("compress", "--structured", "--flops", "0.5")
+    assert f"taking {line.runs / '0001-train-digits'} (the latest train run)" in second.err
+    for word in ("accuracy", "parameters", "FLOPs", "SynOps", "tensors", "Channels kept", "stem.conv1"):
+        assert word in second.out
+    assert said_next(second) == f"neuroprune deploy {line.runs / '0002-compress-digits'} --target loihi-sim"
+
+    third = line("deploy", "--samples", "20", "--lava-samples", "0")
+    assert f"taking {line.runs / '0002-compress-digits'} (the latest train or compress run)" in third.err
+    folder = line.runs / "0003-deploy-digits"
+    assert {"report.json", "cores.csv", "layers.csv", "program.net", "model.onnx"} <= {f.name for f in folder.iterdir()}
+    assert said_next(third) == f"neuroprune report {folder}"
+    assert (line.runs / "latest").resolve() == folder
+
+    fourth = line("report")
+    assert f"taking {folder} (the latest deploy run)" in fourth.err
+    assert fourth.out == third.out
+
+
+def test_deploy_and_report_print_the_same_json_that_was_written(line: Line, trained: Path) -> None:
+    run = str(trained / "0001-train-digits")
+    deployed = line("deploy", run, "--samples", "5", "--lava-samples", "0", "--json")
+    written = (line.runs / "0001-deploy-digits" / "report.json").read_text()
+    assert json.loads(deployed.out) == json.loads(written)
+    assert line("report", "--json").out == written
+    assert json.loads(written)["samples"] == 5
+
+    cores = list(csv.DictReader(io.StringIO(line("report", "--csv").out)))
+    layers = list(csv.DictReader(io.StringIO(line("report", "--csv", "--layers").out)))
+    assert len(cores) == len(json.loads(written)["cores"])
+    assert [layer["name"] for layer in layers] == [layer["name"] for layer in json.loads(written)["layers"]]
+
+
+def test_train_and_compress_print_json_and_nothing_else_on_standard_output(line: Line, recipe: str) -> None:
+    history = json.loads(line("train", "--model", recipe, "--epochs", "1", "--json").out)["history"]
+    assert [record["epoch"] for record in history] == [1]
+    figures = json.loads(line("compress", "--method", "slimming", "--epochs", "0", "--json").out)
+    assert figures["method"] == "slimming"
+    assert figures["flops_share"] == pytest.approx(figures["cut"]["flops"] / figures["dense"]["flops"])
+    kept = json.loads((line.runs / "0002-compress-digits" / "compress.json").read_text())
+    assert kept == figures
+
+
+def test_settings_that_are_given_replace_the_recipes_and_are_kept(line: Line, recipe: str) -> None:
+    given = ["--epochs", "1", "--lr", "0.005", "--batch", "256", "--optimizer", "sgd", "--schedule", "step"]
+    more = ["--seed", "7", "--l1", "0", "--label-smoothing", "0.1", "--steps", "3"]
+    assert line("train", "--model", recipe, *given, *more).code == 0
+    kept = json.loads((line.runs / "0001-train-digits" / "checkpoint.json").read_text())
+    wanted = {"epochs": 1, "lr": 0.005, "batch": 256, "optimizer": "sgd", "schedule": "step"}
+    assert wanted.items() <= kept["settings"].items()
+    assert {"seed": 7, "l1": 0, "label_smoothing": 0.1}.items() <= kept["settings"].items()
+    assert kept["model"]["recipe"]["steps"] == 3
+
+
+def test_fine_tuning_has_the_recipes_epochs_no_l1_and_the_seed_of_the_training(line: Line, trained: Path) -> None:
+    assert line("compress", str(trained / "0001-train-digits"), "--lr", "0.002").code == 0
+    kept = json.loads((line.runs / "0001-compress-digits" / "checkpoint.json").read_text())
+    assert {"epochs": 1, "lr": 0.002, "l1": 0, "batch": 128, "seed": 0}.items() <= kept["settings"].items()
+    assert len(kept["history"]) == 3
+
+
+def test_a_class_of_ones_own_goes_through_when_it_is_named_each_time(line: Line, tmp_path: Path) -> None:
+    (tmp_path / "own.py").write_text(NETWORK)
+    model = f"{tmp_path / 'own.py'}:Net"
+    trained = line("train", "--model", model, "--epochs", "1")
+    assert said_next(trained).endswith(f"--model {model}")
+    refused = line("compress")
+    assert refused.code == 2
+    assert f"add --model {model}" in refused.err
+    compressed = line("compress", "--model", model, "--flops", "0.625", "--epochs", "1")
+    assert said_next(compressed).endswith(f"--model {model}")
+    run = str(line.runs / "0002-compress-digits")
+    assert line("deploy", run, "--model", model, "--samples", "5", "--lava-samples", "0").code == 0
+
+
+def test_a_class_alone_is_deployed_as_it_is_made(line: Line, tmp_path: Path) -> None:
+    (tmp_path / "own.py").write_text(NETWORK)
+    model = f"{tmp_path / 'own.py'}:Net"
+    answer = line("deploy", "--model", model, "--samples", "5", "--lava-samples", "0")
+    assert answer.code == 0, answer.err
+    assert f"taking {model} as it is made, without a run" in answer.err
+
+
+def test_a_training_is_resumed_in_its_own_folder(line: Line, recipe: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt(task: str, done: int, total: int, **figures: float) -> None:
+        if figures.get("epoch") == 2:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("neuroprune.cli.train.progress_bars", lambda _: contextlib.nullcontext(interrupt))
+        broken = line("train", "--model", recipe, "--device", "cpu")
+    assert broken.code == 130
+    assert f"go on with `neuroprune train --resume {line.runs / '0001-train-digits'}`" in broken.err
+    resumed = line("train", "--resume")
+    assert resumed.code == 0, resumed.err
+    assert "after epoch 2" in resumed.out
+    assert not (line.runs / "0002-train-digits").exists()
+
+
+def test_what_a_resumed_run_cannot_change_is_refused(line: Line) -> None:
+    answer = line("train", "--resume", "--data", "mnist")
+    assert answer.code == 2
+    assert "--data cannot change in a run that is resumed: leave it out." in answer.err
+
+
+def test_the_steps_of_a_class_cannot_be_set(line: Line) -> None:
+    answer = line("train", "--model", "own.py:Net", "--steps", "8")
+    assert answer.code == 2
+    assert "--steps 8 sets the T of a recipe, but own.py:Net has its own: set it in its code" in answer.err
+
+
+def test_a_training_that_fails_leaves_no_run_behind(line: Line, recipe: str) -> None:
+    answer = line("train", "--model", recipe, "--device", "cuda:99")
+    assert answer.code == 2
+    assert list(line.runs.iterdir()) == []
+
+
+def test_frames_of_another_size_than_the_network_was_trained_on_are_refused(
+    line: Line, trained: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from neuroprune.data import load
+
+    other = load.make_dataset("other", *two_splits_of_zeros((1, 6, 6)), tuple("0123456789"))
+    monkeypatch.setattr(load, "load_dataset", lambda *_: other)
+    answer = line("deploy", str(trained / "0001-train-digits"), "--data", "other")
+    assert answer.code == 2
+    assert re.search(
+        r"was trained on frames of \(1, 8, 8\) .* but those of other are \(1, 6, 6\): name data", answer.err
+    )
+
+
+def two_splits_of_zeros(shape: tuple[int, int, int]) -> tuple[object, object]:
+    import numpy as np
+
+    from neuroprune.data.types import Split
+
+    split = Split(np.zeros((4, *shape), np.uint8), np.zeros(4, np.int64))
+    return split, split
+
+
+@pytest.mark.parametrize(
+    ("data", "shape", "recipe"),
+    [("digits", (1, 8, 8), "digits-conv"), ("mnist", (1, 28, 28), "fashion-conv"), ("cifar100", (3, 32, 32), "vgg16")],
+)
+def test_without_a_model_the_recipe_for_the_data_or_for_its_size_is_taken(
+    data: str, shape: tuple[int, int, int], recipe: str
+) -> None:
+    from neuroprune.cli.networks import choose_recipe
+    from neuroprune.data.load import make_dataset
+
+    dataset = make_dataset(data, *two_splits_of_zeros(shape), tuple("0123456789"))
+    assert choose_recipe(None, dataset, None).name == recipe
+
+
+def test_data_that_no_recipe_is_meant_for_is_said() -> None:
+    from neuroprune.cli.networks import choose_recipe
+    from neuroprune.data.load import make_dataset
+    from neuroprune.errors import InputError
+
+    dataset = make_dataset("other", *two_splits_of_zeros((2, 5, 5)), ("0",))
+    with pytest.raises(
+        InputError, match="no recipe is meant for other: name one with --model, see `neuroprune models`"
+    ):
+        choose_recipe(None, dataset, None)
+
+
+@pytest.mark.parametrize("command", ["compress", "deploy", "report"])
+def test_a_command_without_anything_to_take_up_names_the_one_to_run_first(command: str, line: Line) -> None:
+    answer = line(command)
+    assert answer.code == 2
+    wanted = "deploy" if command == "report" else "train"
+    assert f"run `neuroprune {wanted}` first" in answer.err
+
+
+def test_a_target_that_does_not_exist_is_said_before_any_work(line: Line) -> None:
+    answer = line("deploy", "--target", "loihi-9")
+    assert answer.code == 2
+    assert "there is no target 'loihi-9'" in answer.err
+
+
+def test_json_and_csv_cannot_be_given_together(line: Line) -> None:
+    answer = line("report", "--json", "--csv")
+    assert answer.code == 2
+    assert "--json and --csv cannot be given together: leave one out." in answer.err
