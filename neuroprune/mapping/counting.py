@@ -8,7 +8,8 @@ A tile stores its synapses in the cheapest of three encodings:
     sparse  each such source neuron: one input axon, and a weight with an index for every non-zero weight.
     shared  convolutions only; each source pixel: one input axon, shared by its channels (a 32-bit population axon),
             that names a block of weights and a base neuron. The block holds, for each source channel, a weight with
-            an index for every tap that joins the pixel to the tile, zeros too. Pixels with the same taps share it.
+            an index for every tap that joins the pixel to the tile, zeros too. Pixels that reach the tile alike,
+            through the same taps or taps of equal weights, share a block.
 
 Pixels near the edge of a tile have fewer taps and so blocks of their own. Idle neurons around the tile make them
 alike: the block of the inner pixels serves all, and what falls beside the tile is received by neurons that send
@@ -146,18 +147,16 @@ def idle_neurons(tile: Tile, rows: Reach, columns: Reach) -> int:
 def shared_blocks(field: Field, tile: Tile, rows: Reach, columns: Reach, target: Target) -> Counts:
     """Synapses of each distinct block of weights in the shared encoding; int64 [blocks].
 
-    Two pixels share a block if the same taps join them to neurons. The base neuron that an axon adds has 8 bits
+    Two pixels share a block if they are of one kind along both axes. The base neuron that an axon adds has 8 bits
     (`axon_base_bits`); what exceeds them goes into the indices, so pixels that differ there need blocks of their own.
     Every source channel of a block has the same number of synapses, that of the group with most channels in the tile.
     """
     pitch = tile.stop[2] - tile.start[2] + columns.gap
-    row_kinds, row_kind = np.unique(rows.taps, axis=0, return_inverse=True)
-    column_kinds, column_kind = np.unique(columns.taps, axis=0, return_inverse=True)
     base = rows.first[:, np.newaxis] * pitch + columns.first
-    kinds = row_kind.reshape(-1, 1) * len(column_kinds) + column_kind.reshape(1, -1)
-    every = len(row_kinds) * len(column_kinds)
-    distinct = np.unique((base >> target.axon_base_bits) * every + kinds) % every
-    row, column = np.divmod(distinct, len(column_kinds))
+    kind = rows.kind[:, np.newaxis] * columns.sizes.size + columns.kind
+    kinds = rows.sizes.size * columns.sizes.size
+    distinct = np.unique((base >> target.axon_base_bits) * kinds + kind) % kinds
+    row, column = np.divmod(distinct, columns.sizes.size)
     channels = field.channels[1] - field.channels[0]
-    taps: Counts = row_kinds.sum(axis=1)[row] * column_kinds.sum(axis=1)[column]
+    taps: Counts = rows.sizes[row] * columns.sizes[column]
     return taps * channels * field.widest

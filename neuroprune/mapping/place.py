@@ -1,22 +1,27 @@
 """Putting tiles together on cores, and cores along the mesh."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
-from neuroprune.mapping.split import exceeded
+import numpy as np
+
+from neuroprune.mapping.limits import core_limits, core_load
 from neuroprune.mapping.types import Core, TileUse
 from neuroprune.targets import Target
 
 
-def pack(uses: Iterable[TileUse], target: Target) -> tuple[tuple[TileUse, ...], ...]:
+def pack(uses: Sequence[TileUse], target: Target) -> tuple[tuple[TileUse, ...], ...]:
     """Each tile on the first core that still has room for it under every limit, in the order of the tiles."""
     cores: list[list[TileUse]] = []
+    limits = np.array(list(core_limits(target).values()))
+    room = np.empty((len(uses), limits.size), dtype=np.int64)
     for use in uses:
-        for core in cores:
-            if exceeded((*core, use), target) is None:
-                core.append(use)
-                break
-        else:
-            cores.append([use])
+        need = np.array(list(core_load([use]).values()))
+        number = int(np.argmax((*(room[: len(cores)] >= need).all(axis=1), True)))
+        if number == len(cores):
+            cores.append([])
+            room[number] = limits
+        cores[number].append(use)
+        room[number] -= need
     return tuple(tuple(core) for core in cores)
 
 

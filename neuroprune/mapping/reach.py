@@ -19,12 +19,16 @@ class Reach:
     positions: int64 [n], ascending, inside the source; each is joined to an output of the run by a tap.
     taps: bool [n, kernel], the taps that join the position to an output.
     first: int64 [n], the lowest of these outputs, counted from the start of the run and its margin.
+    kind: int64 [n], equal for positions whose outputs follow each other alike through taps of equal weights.
+    sizes: int64 [kinds], taps of a position of each kind.
     margin: idle outputs before the run. gap: idle outputs after it, and so between runs that follow each other.
     """
 
     positions: npt.NDArray[np.int64]
     taps: npt.NDArray[np.bool_]
     first: npt.NDArray[np.int64]
+    kind: npt.NDArray[np.int64]
+    sizes: npt.NDArray[np.int64]
     margin: int
     gap: int
 
@@ -64,61 +68,85 @@ def receptive_field(layer: QuantLayer, synapse: IntConv, tile: Tile) -> Field:
     start, stop = tile.start[0], tile.stop[0]
     first, last = start // group, (stop - 1) // group
     rows, columns = (
-        (
-            tile.start[axis + 1],
-            tile.stop[axis + 1],
-            volume(layer.in_shape)[axis + 1],
-            synapse.weight.shape[axis + 2],
-            synapse.stride[axis],
-            synapse.padding[axis],
-            synapse.dilation[axis],
+        Run(
+            start=tile.start[axis + 1],
+            stop=tile.stop[axis + 1],
+            size=volume(layer.in_shape)[axis + 1],
+            stride=synapse.stride[axis],
+            padding=synapse.padding[axis],
+            dilation=synapse.dilation[axis],
+            equal_taps=equal_taps(synapse)[axis],
         )
         for axis in (0, 1)
     )
     return Field(
         channels=(first * channels_in_group, (last + 1) * channels_in_group),
         widest=max(min(stop, (g + 1) * group) - max(start, g * group) for g in range(first, last + 1)),
-        rows=reach(*rows),
-        columns=reach(*columns),
-        open_rows=open_reach(*rows),
-        open_columns=open_reach(*columns),
+        rows=reach(rows, opened=False),
+        columns=reach(columns, opened=False),
+        open_rows=reach(rows, opened=True),
+        open_columns=reach(columns, opened=True),
     )
 
 
-@lru_cache(maxsize=65536)
-def reach(start: int, stop: int, size: int, kernel: int, stride: int, padding: int, dilation: int) -> Reach:
-    """What the outputs [start, stop) read of a source of `size`: output o reads o * stride - padding + k * dilation."""
-    outputs, taps = np.meshgrid(np.arange(start, stop), np.arange(kernel), indexing="ij")
-    read = outputs * stride - padding + taps * dilation
-    inside = (read >= 0) & (read < size)
-    positions, index = np.unique(read[inside], return_inverse=True)
-    joined = np.zeros((positions.size, kernel), dtype=np.bool_)
-    joined[index, taps[inside]] = True
-    first = np.full(positions.size, stop - start, dtype=np.int64)
-    np.minimum.at(first, index, outputs[inside] - start)
-    return _frozen(positions, joined, first, 0, 0)
+@dataclass(frozen=True)
+class Run:
+    """The outputs [start, stop) of a convolution along one axis, over a source of `size`.
 
-
-@lru_cache(maxsize=65536)
-def open_reach(start: int, stop: int, size: int, kernel: int, stride: int, padding: int, dilation: int) -> Reach:
-    """The same positions, but with all taps to outputs before and after [start, stop), for which idle ones are added.
-
-    The gap after the run takes what is beyond either end, because runs follow each other; the margin what is before
-    the first of them.
+    Output o reads o * stride - padding + k * dilation through tap k.
+    equal_taps: for each tap the first one that has the same weights.
     """
-    positions = reach(start, stop, size, kernel, stride, padding, dilation).positions
-    output, rest = np.divmod(positions[:, np.newaxis] + padding - np.arange(kernel) * dilation, stride)
-    joined = rest == 0
-    output -= start
+
+    start: int
+    stop: int
+    size: int
+    stride: int
+    padding: int
+    dilation: int
+    equal_taps: tuple[int, ...]
+
+
+@lru_cache(maxsize=65536)
+def reach(run: Run, *, opened: bool) -> Reach:
+    """What `run` reads; `opened`: with every tap of the same positions, also to outputs before and after the run.
+
+    Idle outputs are added for these. The gap after the run takes what is beyond either end, because runs follow each
+    other; the margin what is before the first of them.
+    """
+    length, taps = run.stop - run.start, np.arange(len(run.equal_taps))
+    output, rest = np.divmod(np.arange(run.size)[:, np.newaxis] + run.padding - taps * run.dilation, run.stride)
+    output -= run.start
+    inside = (rest == 0) & (output >= 0) & (output < length)
+    positions = np.flatnonzero(inside.any(axis=1))
+    output, joined = output[positions], ((rest == 0) if opened else inside)[positions]
     before = max(0, -int(output[joined].min(initial=0)))
-    after = max(0, int(output[joined].max(initial=0)) - (stop - start - 1))
-    first = np.where(joined, output, stop).min(axis=1) + before
-    return _frozen(positions, joined, first, before, max(before, after))
-
-
-def _frozen(
-    positions: npt.NDArray[np.int64], taps: npt.NDArray[np.bool_], first: npt.NDArray[np.int64], margin: int, gap: int
-) -> Reach:
+    after = max(0, int(output[joined].max(initial=0)) - (length - 1))
+    first = np.where(joined, output, length).min(axis=1, initial=length)
+    followed = np.zeros((positions.size, length + before + after + 1), dtype=np.int64)
+    position, tap = np.nonzero(joined)
+    followed[position, (output - first[:, np.newaxis])[joined]] = np.array(run.equal_taps)[tap] + 1
+    kinds, kind = np.unique(followed, axis=0, return_inverse=True)
     return Reach(
-        frozen_array(positions, np.int64), frozen_array(taps, np.bool_), frozen_array(first, np.int64), margin, gap
+        positions=frozen_array(positions, np.int64),
+        taps=frozen_array(joined, np.bool_),
+        first=frozen_array(first + before, np.int64),
+        kind=frozen_array(kind.reshape(-1), np.int64),
+        sizes=frozen_array((kinds > 0).sum(axis=1), np.int64),
+        margin=before,
+        gap=max(before, after),
+    )
+
+
+@lru_cache(maxsize=256)
+def equal_taps(synapse: IntConv) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """For each row of the kernel the first row of equal weights, and for each column the first column.
+
+    Average pooling that has become part of a convolution makes such rows and columns.
+    """
+    first_row: dict[bytes, int] = {}
+    first_column: dict[bytes, int] = {}
+    height, width = synapse.weight.shape[2:]
+    return (
+        tuple(first_row.setdefault(synapse.weight[:, :, y].tobytes(), y) for y in range(height)),
+        tuple(first_column.setdefault(synapse.weight[:, :, :, x].tobytes(), x) for x in range(width)),
     )

@@ -6,6 +6,7 @@ from itertools import product
 from neuroprune.errors import CapacityError
 from neuroprune.mapping.axons import Readers, output_axons
 from neuroprune.mapping.counting import SynapseUse, cheapest_encoding
+from neuroprune.mapping.limits import exceeded
 from neuroprune.mapping.reach import receptive_field, volume
 from neuroprune.mapping.types import Box, Tile, TileUse
 from neuroprune.quantize.types import IntConv, QuantLayer
@@ -31,18 +32,6 @@ def split_layer(layer: QuantLayer, readers: Readers, target: Target) -> tuple[Ti
     if not best:
         raise CapacityError(_why_not(layer, readers, target, known))
     return best
-
-
-def exceeded(uses: Sequence[TileUse], target: Target) -> tuple[str, int, int] | None:
-    """The first limit that tiles on one core exceed: its name, what they need and what a core has; None if they fit."""
-    limits = (
-        ("neurons", sum(use.compartments for use in uses), target.neurons_per_core),
-        ("input axons", sum(use.input_axons for use in uses), target.input_axons_per_core),
-        ("output axons", sum(use.output_axons for use in uses), target.output_axons_per_core),
-        ("bits of synapse memory", sum(use.synapse_bits for use in uses), target.synapse_bits_per_core),
-        ("synapse formats", len(uses), target.synapse_formats_per_core),
-    )
-    return next((limit for limit in limits if limit[1] > limit[2]), None)
 
 
 def _candidates(shape: Box, target: Target) -> list[Box]:

@@ -5,8 +5,8 @@ from collections import Counter
 import numpy as np
 
 from neuroprune.errors import VerificationError
+from neuroprune.mapping.limits import exceeded
 from neuroprune.mapping.reach import volume
-from neuroprune.mapping.split import exceeded
 from neuroprune.mapping.types import Mapping
 from neuroprune.quantize.types import QuantGraph
 from neuroprune.targets import Target

@@ -131,27 +131,31 @@ def lay_out(
     for source, (c, y, x), _ in enumerate_synapses(layer, tile):
         true_targets[source].add(address(c - tile.start[0], y - tile.start[1], x - tile.start[2]))
 
+    equal_rows = [synapse.weight[:, :, ky].tolist() for ky in range(kernel[0])]
+    equal_columns = [synapse.weight[:, :, :, kx].tolist() for kx in range(kernel[1])]
     blocks: dict[object, int] = {}
+    weights: dict[object, list[tuple[int, int]]] = {}
     groups = sorted({c // group for c in range(tile.start[0], tile.stop[0])})
     for pixel in pixels:
         outputs = reached(pixel)
         base = min(y * pitch + x for y, x, *_ in outputs) + top * pitch + left
         in_axon = base % 2**target.axon_base_bits
-        block, longest = [], 0
-        for g in groups:
+        block, stored, longest = [], [], 0
+        for g, i in product(groups, range(per_group)):
             members = [c for c in range(tile.start[0], tile.stop[0]) if c // group == g]
-            for i in range(per_group):
-                entries = []
-                for c, (y, x, ky, kx) in product(members, outputs):
-                    at = address(c - tile.start[0], y, x)
-                    assert 0 <= at < total
-                    entries.append((at - in_axon, (c, i, ky, kx)))
-                hit = {at + in_axon for at, _ in entries}
-                assert hit & set(real) == true_targets[(g * per_group + i, *pixel)]
-                assert min(at for at, _ in entries) >= 0
-                block.append(tuple(sorted(entries)))
-                longest = max(longest, len(entries))
+            entries = []
+            for c, (y, x, ky, kx) in product(members, outputs):
+                at = address(c - tile.start[0], y, x)
+                assert in_axon <= at < total
+                row, column = equal_rows.index(equal_rows[ky]), equal_columns.index(equal_columns[kx])
+                entries.append((at - in_axon, c, i, row, column))
+                stored.append((at - in_axon, int(synapse.weight[c, i, ky, kx])))
+            hit = {at + in_axon for at, *_ in entries}
+            assert hit & set(real) == true_targets[(g * per_group + i, *pixel)]
+            block.append(tuple(sorted(entries)))
+            longest = max(longest, len(entries))
         blocks[tuple(block)] = longest * len(block)
+        assert weights.setdefault(tuple(block), sorted(stored)) == sorted(stored)
     return total, list(blocks.values())
 
 

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from synapse_oracle import COARSE, LOIHI, chain, convolutions, enumerate_synapses, layer_of
 
 from neuroprune.errors import CapacityError, VerificationError
+from neuroprune.mapping.counting import cheapest_encoding
 from neuroprune.mapping.map import map_graph
 from neuroprune.mapping.types import Core, Mapping, Tile, TileUse
 from neuroprune.mapping.verify import verify_mapping
@@ -79,7 +80,7 @@ def programs(draw: st.DrawFn) -> QuantGraph:
 @settings(max_examples=150, deadline=None)
 @given(
     programs(),
-    st.integers(1, 60),
+    st.integers(1, 150),
     st.integers(10, 200),
     st.integers(10, 200),
     st.integers(20, 600),
@@ -187,6 +188,30 @@ def test_idle_neurons_spare_synapse_memory_when_that_is_scarce() -> None:
     assert len(mapping.cores) == 3
     assert sum(core.neurons for core in mapping.cores) == 64 * 16
     assert sum(core.compartments for core in mapping.cores) == 64 * 5 * 5 + 3 * (5 + 1)
+
+
+def test_average_pooling_inside_a_convolution_costs_no_synapse_memory() -> None:
+    """A kernel of 3 x 3 over means of 2 x 2 is one of 6 x 6 with every weight four times: stored once."""
+    weight = np.random.default_rng(0).integers(1, 100, (64, 256, 3, 3)).astype(np.int16) * 2
+    pooled = IntConv(weight.repeat(2, axis=2).repeat(2, axis=3), (2, 2), (2, 2), (1, 1), 1)
+    mapping = map_graph(chain(layer_of(pooled, (256, 8, 8), (64, 4, 4))), LOIHI)
+    assert len(mapping.cores) == 3
+    plain = map_graph(chain(layer_of(IntConv(weight, (1, 1), (1, 1), (1, 1), 1), (256, 4, 4), (64, 4, 4))), LOIHI)
+    assert sum(core.synapse_bits for core in mapping.cores) == sum(core.synapse_bits for core in plain.cores)
+
+
+def test_among_as_many_tiles_those_of_least_synapse_memory_win() -> None:
+    layer, target = conv(4, (8, 8, 8)), replace(LOIHI, neurons_per_core=128)
+    cuts = [
+        [((0, 0, 0), (2, 8, 8)), ((2, 0, 0), (4, 8, 8))],
+        [((0, 0, 0), (4, 4, 8)), ((0, 4, 0), (4, 8, 8))],
+        [((0, 0, 0), (4, 8, 4)), ((0, 0, 4), (4, 8, 8))],
+    ]
+    bits = [sum(cheapest_encoding(layer, Tile("conv", *box), target).synapse_bits for box in boxes) for boxes in cuts]
+    assert len(set(bits)) > 1
+    mapping = map_graph(chain(layer), target)
+    assert len(mapping.cores) == 2
+    assert sum(core.synapse_bits for core in mapping.cores) == min(bits)
 
 
 def test_pruned_weights_take_fewer_cores() -> None:

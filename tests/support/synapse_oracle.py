@@ -44,19 +44,22 @@ def chain(*layers: QuantLayer) -> QuantGraph:
 
 @st.composite
 def convolutions(draw: st.DrawFn, in_shape: Box | None = None) -> QuantLayer:
-    """A small convolution of any stride, padding, dilation and groups, some weights zero."""
+    """A small convolution of any stride, padding, dilation and groups; some weights zero, some rows of them equal."""
     channels = in_shape[0] if in_shape else draw(st.integers(1, 6))
     groups = draw(st.sampled_from([g for g in (1, 2, 3, channels) if channels % g == 0]))
     out_channels = groups * draw(st.integers(1, 3))
     window = st.tuples(st.integers(1, 3), st.integers(1, 3))
-    kernel, stride, padding, dilation = draw(window), draw(window), draw(window), draw(window)
+    kernel = draw(st.tuples(st.integers(1, 4), st.integers(1, 4)))
+    stride, padding, dilation = draw(window), draw(window), draw(window)
     padding = (padding[0] - 1, padding[1] - 1)
     least = [max(1, dilation[i] * (kernel[i] - 1) + 1 - 2 * padding[i]) for i in (0, 1)]
-    size = in_shape[1:] if in_shape else tuple(draw(st.integers(n, 9)) for n in least)
+    size = in_shape[1:] if in_shape else tuple(draw(st.integers(n, n + 8)) for n in least)
     if any(n < m for n, m in zip(size, least, strict=True)):
         kernel, padding, dilation = (1, 1), (0, 0), (1, 1)
     rng = np.random.default_rng(draw(st.integers(0, 1000)))
     weight = rng.integers(-1, 2, (out_channels, channels // groups, *kernel)).astype(np.int16) * 2
+    same_row, same_column = (rng.integers(0, size, size) if rng.random() < 0.4 else np.arange(size) for size in kernel)
+    weight = weight[:, :, same_row][:, :, :, same_column]
     height, width = ((size[i] + 2 * padding[i] - dilation[i] * (kernel[i] - 1) - 1) // stride[i] + 1 for i in (0, 1))
     synapse = IntConv(weight, stride, padding, dilation, groups)
     return layer_of(synapse, (channels, *size), (out_channels, height, width))
