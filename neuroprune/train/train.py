@@ -1,6 +1,5 @@
 """The training loop: frames on the device as bytes, a step, hooks around it, a checkpoint after every epoch."""
 
-import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -160,13 +159,7 @@ def _train_epoch(
             optimizer.step()
             after_step(module)
 
-            value = loss.item()
-            if not math.isfinite(value):
-                raise InputError(
-                    f"training diverged in epoch {epoch + 1}: the loss is {value}, but must be finite; "
-                    "lower the learning rate"
-                )
-            loss_sum += value
+            loss_sum += loss.item()
             right += int((rates.argmax(1) == labels).sum())
             seen += size
             progress(
@@ -179,7 +172,18 @@ def _train_epoch(
                 images_per_s=seen / (time.perf_counter() - start),
             )
     functional.reset_net(module)
+    _check_finite(module, epoch)
     return loss_sum / steps, right / seen
+
+
+def _check_finite(module: nn.Module, epoch: int) -> None:
+    """Raise InputError when a tensor of `module` is not finite; the loss need not show it, since NaN never spikes."""
+    for name, tensor in module.state_dict().items():
+        if not torch.isfinite(tensor).all():
+            raise InputError(
+                f"training diverged in epoch {epoch + 1}: tensor {name} holds values that are not finite; "
+                "lower the learning rate"
+            )
 
 
 def _add_l1(module: nn.Module, strength: float) -> None:

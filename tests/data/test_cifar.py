@@ -49,7 +49,10 @@ def test_a_binary_batch_with_a_broken_record_is_refused(tmp_path, size):
         ([1], "has no data and labels, as a CIFAR batch must have: fetch it again"),
         ({"data": [1], "fine_labels": [1]}, "has no data and labels, as a CIFAR batch must have"),
         ({"data": [1], "labels": [1]}, "holds no array of bytes for 1 labels, but needs 3072 bytes: fetch it again"),
-        ({"data": np.zeros(3072, np.int64), "labels": [1]}, "holds no array of bytes for 1 labels, but needs 3072 bytes"),
+        (
+            {"data": np.zeros(3072, np.int64), "labels": [1]},
+            "holds no array of bytes for 1 labels, but needs 3072 bytes",
+        ),
         ({"data": PIXELS, "labels": [1]}, "holds 12288 bytes for 1 labels, but needs 3072 bytes: fetch it again"),
     ],
 )

@@ -53,7 +53,9 @@ def test_digits_are_always_there_in_a_fixed_stratified_split():
     shares = np.bincount(data.test.labels) / np.bincount(data.train.labels)
     assert shares.min() > 0.24 and shares.max() < 0.26
     pixels = hashlib.sha256(data.test.images.tobytes() + data.test.labels.tobytes()).hexdigest()
-    assert pixels.startswith("3ea49a6c5c1f0810"), "the split changed, so accuracies cannot be compared with earlier ones"
+    assert pixels.startswith("3ea49a6c5c1f0810"), (
+        "the split changed, so accuracies cannot be compared with earlier ones"
+    )
 
 
 @pytest.mark.parametrize(
@@ -137,7 +139,9 @@ def test_a_missing_set_names_folder_files_and_remedy(tmp_path, info):
     with pytest.raises(InputError) as caught:
         load_dataset(info.name, tmp_path)
     said = str(caught.value)
-    assert said.startswith(f"data set {info.name} was not found in {tmp_path}; wanted are {info.files}: get them from http")
+    assert said.startswith(
+        f"data set {info.name} was not found in {tmp_path}; wanted are {info.files}: get them from http"
+    )
     assert "--data-dir or NEUROPRUNE_DATA" in said and "--download" in said
 
 
@@ -151,7 +155,9 @@ def test_a_truncated_file_of_a_set_is_refused(tmp_path):
 
 def test_download_without_torchvision_says_so(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "torchvision", None)
-    with pytest.raises(InputError, match=r"mnist cannot be downloaded because torchvision is not installed: install it"):
+    with pytest.raises(
+        InputError, match=r"mnist cannot be downloaded because torchvision is not installed: install it"
+    ):
         load_dataset("mnist", tmp_path, download=True)
 
 

@@ -59,5 +59,7 @@ def test_a_call_is_never_carried_out(tmp_path):
 def test_what_is_no_whole_plain_pickle_is_refused(tmp_path, content, reason):
     path = tmp_path / "batch"
     path.write_bytes(content)
-    with pytest.raises(InputError, match=f"{path} is not a whole pickle of plain data \\(.*({reason}).*\\): fetch it again"):
+    with pytest.raises(
+        InputError, match=f"{path} is not a whole pickle of plain data \\(.*({reason}).*\\): fetch it again"
+    ):
         read_plain_pickle(path)

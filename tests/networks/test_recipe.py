@@ -50,14 +50,23 @@ def test_a_recipe_survives_the_way_through_json(name):
         ({"layers": [{"conv": 3, "size": 3}]}, "has the unknown key layers.0.size; allowed here are conv, kernel"),
         ({"layers": [{"conv": 3}, {"pool": "max", "conv": 3}]}, "unknown key layers.1.pool; allowed here are conv"),
         ({"layers": [{"cnov": 3}]}, "has no kind of layer at layers.0; it needs one of the keys conv, linear, pool"),
-        ({"layers": [3]}, "has no kind of layer at layers.0; it needs one of the keys conv, linear, pool, dropout: add"),
+        (
+            {"layers": [3]},
+            "has no kind of layer at layers.0; it needs one of the keys conv, linear, pool, dropout: add",
+        ),
         ({"layers": [{"conv": -3}]}, r"has layers.0.conv = -3, which is not allowed \(.*greater than or equal to 1\)"),
         ({"layers": [{"conv": 3, "kernel": [0, 3]}]}, r"has layers.0.kernel = .*, which is not allowed"),
         ({"layers": [{"conv": 3, "kernel": "3x3"}]}, r"has layers.0.kernel = '3x3', which is not allowed"),
         ({"layers": []}, r"has layers = \[\], which is not allowed"),
         ({"layers": [{"linear": 3}]}, "recipe f cannot be built: layers must begin with a conv layer: add one"),
-        ({"layers": [{"conv": 3}, {"linear": 3}, {"pool": "max"}]}, "a conv or pool layer cannot follow a linear layer"),
-        ({"steps": 0}, r"has steps = 0, which is not allowed \(Input should be greater than or equal to 1\): correct it"),
+        (
+            {"layers": [{"conv": 3}, {"linear": 3}, {"pool": "max"}]},
+            "a conv or pool layer cannot follow a linear layer",
+        ),
+        (
+            {"steps": 0},
+            r"has steps = 0, which is not allowed \(Input should be greater than or equal to 1\): correct it",
+        ),
         ({"neuron": {"tau": 1.0}}, r"has neuron.tau = 1.0, which is not allowed \(Input should be greater than 1\)"),
         ({"neuron": {"surrogate": "x"}}, r"has neuron.surrogate = 'x', which is not allowed \(Input should be 'atan'"),
     ],
@@ -89,5 +98,7 @@ def test_a_file_that_is_no_recipe_is_refused(tmp_path, content, sentence):
 
 @pytest.mark.parametrize("name", ["resnet", "gone.yaml"])
 def test_an_unknown_recipe_is_answered_with_the_known_ones(name):
-    with pytest.raises(InputError, match=f"there is no recipe {name}; choose one of digits-conv, fashion-conv, vgg16, or"):
+    with pytest.raises(
+        InputError, match=f"there is no recipe {name}; choose one of digits-conv, fashion-conv, vgg16, or"
+    ):
         load_recipe(name)

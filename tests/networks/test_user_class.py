@@ -67,7 +67,9 @@ def test_a_class_that_cannot_be_made_is_refused(file, name, sentence):
 
 def test_a_missing_file_is_named_in_full(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(InputError, match=f"model gone.py:Net names the file {tmp_path}/gone.py, which is not there: corr"):
+    with pytest.raises(
+        InputError, match=f"model gone.py:Net names the file {tmp_path}/gone.py, which is not there: corr"
+    ):
         load_class("gone.py:Net")
 
 
