@@ -123,9 +123,9 @@ def load_dataset(name: str, folder: Path | None = None, download: bool = False) 
         splits = _FIND[name](place)
     if splits is None:
         raise InputError(
-            f"data set {name} was not found in {place.resolve()}; wanted are {info.files}: get them from {info.source} "
-            f"and name their folder with --data-dir or {FOLDER_VARIABLE}, or fetch them with --download if torchvision is "
-            "installed"
+            f"data set {name} was not found in {place.resolve()}; wanted are {info.files}: get them from "
+            f"{info.source} and name their folder with --data-dir or {FOLDER_VARIABLE}, or fetch them with --download if "
+            "torchvision is installed"
         )
     train, test = splits
     return make_dataset(name, train, test, info.classes, info.augmentation)
