@@ -124,8 +124,8 @@ def load_dataset(name: str, folder: Path | None = None, download: bool = False) 
     if splits is None:
         raise InputError(
             f"data set {name} was not found in {place.resolve()}; wanted are {info.files}: get them from "
-            f"{info.source} and name their folder with --data-dir or {FOLDER_VARIABLE}, or fetch them with --download if "
-            "torchvision is installed"
+            f"{info.source} and name their folder with --data-dir or {FOLDER_VARIABLE}, or fetch them with --download "
+            "if torchvision is installed"
         )
     train, test = splits
     return make_dataset(name, train, test, info.classes, info.augmentation)
