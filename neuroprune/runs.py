@@ -48,6 +48,22 @@ def new_run(root: Path, kind: str, label: str = "") -> Path:
         ) from error
 
 
+@contextlib.contextmanager
+def run_folder(root: Path, kind: str, label: str, out: Path | None = None) -> Iterator[Path]:
+    """A folder for the result of the enclosed work: `out` if it is given, else a new run under `root`.
+
+    Afterwards `latest` is brought up to date, and the folder of work that left nothing behind is removed again.
+    """
+    folder = out or new_run(root, kind, label)
+    try:
+        yield folder
+    finally:
+        if out is None:
+            with contextlib.suppress(OSError):  # it is not empty
+                folder.rmdir()
+        update_latest(root)
+
+
 def latest_run(root: Path, kinds: Sequence[str]) -> Path:
     """The newest run under `root` of any of `kinds` whose result is there.
 
