@@ -143,17 +143,16 @@ def make_synapse(layer: dict[str, Any], weight: npt.NDArray[Any]) -> Any:
 def make_neurons(layer: dict[str, Any], bias_mant: npt.NDArray[Any], steps: int, first: int) -> Any:
     """Neurons that restart at chip step `first` and every `steps` from there."""
     shape = reverse(layer["shape"])
-    neurons = LIFReset(
+    return LIFReset(
         shape=shape,
         du=layer["decay_u"],
         dv=layer["decay_v"],
         vth=layer["vth"],
         bias_mant=np.broadcast_to(bias_mant, shape).astype(np.int32),
+        bias_exp=layer["bias_exp"],
         reset_interval=steps,
         reset_offset=first,
     )
-    neurons.bias_exp.init = np.array(layer["bias_exp"])  # LIFReset drops the bias_exp it is given (process.py)
-    return neurons
 
 
 def connect(source: Any, synapse: Any) -> None:
