@@ -1,8 +1,8 @@
 """The neurons of one layer, all samples at once, in floating point that is exact.
 
 Every value is an integer. float64 holds all intermediates of the chip's rules (below 2**53) and is always right;
-float32 holds integers up to 2**24 and is taken where the drive that really arrived proves that nothing can be larger
-and that neither u wraps nor v saturates. So the two loops below give the same integers.
+float32 holds integers up to 2**24 and is taken where the drive that really arrived proves that u does not wrap and
+that nothing can be larger. So the two loops below give the same integers.
 """
 
 from dataclasses import dataclass
@@ -36,9 +36,15 @@ def fire(drive: Tensor, steps: int, neuron: IntNeuron, bias: Tensor) -> Firing:
     + bias in units of v, exact. It may be overwritten.
     bias: what of the drive is bias, broadcastable to the drive.
     """
-    if _is_tame(drive, steps, neuron, bias):
-        return _fire_tame(drive, steps, neuron)
-    return _fire_any(drive, steps, neuron, bias)
+    low, high = (value.item() for value in torch.aminmax(drive))
+    peak = max(-low, high)
+    wraps = neuron.decay_u != 4095 or peak + bias.abs().max().item() >= HALF
+    # v adds up at most so many drives, for a reset and rounding toward zero only shrink it
+    reach = peak * min(steps, 4096 / max(neuron.decay_v, 1))
+    numerator, _ = _kept(neuron.decay_v)
+    if wraps or min(reach, HALF) * numerator > FLOAT32_INTEGERS:
+        return _fire_any(drive, steps, neuron, bias)
+    return _fire_without_wrap(drive, steps, neuron, saturates=reach >= HALF)
 
 
 def _kept(decay_v: int) -> tuple[int, int]:
@@ -48,35 +54,28 @@ def _kept(decay_v: int) -> tuple[int, int]:
     return keep // shared, 4096 // shared
 
 
-def _is_tame(drive: Tensor, steps: int, neuron: IntNeuron, bias: Tensor) -> bool:
-    """Whether u is memoryless, and no u wraps, no v saturates and no intermediate leaves float32, whatever the spikes.
+def _fire_without_wrap(drive: Tensor, steps: int, neuron: IntNeuron, saturates: bool) -> Firing:
+    """The rules where u is the current of the step: v and drive are below 2**23, so that their sum is exact, too.
 
-    |v[t]| <= |v[t-1]| * keep + peak, since a reset and rounding toward zero only shrink; so |v| <= peak * min(steps,
-    1 / (1 - keep)).
+    In place: the spikes of a step replace its drive.
     """
-    if neuron.decay_u != 4095:
-        return False
-    low, high = torch.aminmax(drive)
-    peak = max(-low.item(), high.item())
-    reach = peak * min(steps, 4096 / max(neuron.decay_v, 1))
-    numerator, _ = _kept(neuron.decay_v)
-    return peak + bias.abs().max().item() < HALF and reach < HALF and reach * numerator <= FLOAT32_INTEGERS
-
-
-def _fire_tame(drive: Tensor, steps: int, neuron: IntNeuron) -> Firing:
-    """The rules without wrap and rails, in place: a spike train replaces the drive it came from."""
     numerator, denominator = _kept(neuron.decay_v)
     spikes = drive if len(drive) == steps else drive.new_empty((steps, *drive.shape[1:]))
-    v = torch.zeros_like(drive[0])
+    v = drive[0].clone()
+    saturations = 0
     for t in range(steps):
-        if numerator != 1:
-            v.mul_(numerator)
-        if denominator != 1:
-            torch.div(v, denominator, rounding_mode="trunc", out=v)
-        v.add_(drive[t if len(drive) == steps else 0])
+        if t > 0:
+            if numerator != 1:
+                v.mul_(numerator)
+            if denominator != 1:
+                torch.div(v, denominator, rounding_mode="trunc", out=v)
+            v.add_(drive[t if len(drive) == steps else 0])
+        if saturates:
+            saturations += int((v.abs() >= HALF).sum())
+            v.clamp_(1 - HALF, HALF - 1)
         torch.gt(v, neuron.vth * 64, out=spikes[t])
         v.addcmul_(v, spikes[t], value=-1)
-    return Firing(spikes, v, 0, 0)
+    return Firing(spikes, v, 0, saturations)
 
 
 def _fire_any(drive: Tensor, steps: int, neuron: IntNeuron, bias: Tensor) -> Firing:

@@ -1,0 +1,128 @@
+"""How fast the exact engine is: against the float forward pass of the same network, and against Lava.
+
+    python benchmarks/engine.py [--model fashion-conv] [--batch 64] [--rounds 5] [--threads 1]
+
+Networks have random weights, and BatchNorm statistics of the random frames, so that all layers fire. Engine and float
+pass run in turn on the same frames with the same batch; the best round of each counts. Lava runs once with one sample
+and once with three: half the difference is a sample in its pipeline, without start-up. Whatever it recorded is
+compared with the engine, so a figure stands for equal results.
+"""
+
+import resource
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import click
+import numpy as np
+import numpy.typing as npt
+import torch
+from rich.console import Console
+from rich.table import Table
+from spikingjelly.activation_based import functional
+
+from neuroprune.errors import NeuropruneError
+from neuroprune.graph.evaluate import Frames, run_module
+from neuroprune.graph.fold import fold
+from neuroprune.graph.trace import trace
+from neuroprune.networks.build import SpikingNetwork, build
+from neuroprune.networks.recipe import load_recipe
+from neuroprune.quantize.quantize import quantize, quantize_input
+from neuroprune.quantize.types import QuantGraph
+from neuroprune.simulate.compare import compare
+from neuroprune.simulate.engine import record, simulate
+from neuroprune.simulate.lava import record_with_lava
+from neuroprune.targets import load_target
+
+SHAPES = {"digits": (1, 8, 8), "mnist": (1, 28, 28), "fashion-mnist": (1, 28, 28)}
+MODELS = ("fashion-conv", str(Path(__file__).with_name("vgg6.yaml")))
+HEADINGS = (
+    "network",
+    "T",
+    "float\nimg/s",
+    "engine\nimg/s",
+    "engine /\nfloat",
+    "Lava\ns/img",
+    "engine /\nLava",
+    "peak\nMiB",
+)
+
+
+def firing_network(model: str, frames_of: Callable[[tuple[int, int, int]], Frames]) -> tuple[SpikingNetwork, Frames]:
+    """The network of a recipe, its BatchNorm fitted to frames, and the frames."""
+    recipe = load_recipe(model)
+    shape = SHAPES.get(recipe.data, (3, 32, 32))
+    module, frames = build(recipe, shape, 10), frames_of(shape)
+    with torch.no_grad():
+        for _ in range(20):
+            functional.reset_net(module)
+            module(torch.from_numpy(frames[:16]))
+    functional.reset_net(module)
+    return module.eval(), frames
+
+
+def seconds(work: Callable[[], object]) -> float:
+    start = time.perf_counter()
+    work()
+    return time.perf_counter() - start
+
+
+def lava_seconds(program: QuantGraph, spikes: npt.NDArray[np.int8]) -> float:
+    """Seconds of a whole run of Lava; raises VerificationError unless it equals the engine."""
+    expected = record(program, spikes)
+    start = time.perf_counter()
+    found = record_with_lava(program, spikes, timeout_s=1800)
+    elapsed = time.perf_counter() - start
+    compare(expected, found)
+    return elapsed
+
+
+def peak_mib() -> float:
+    """Largest resident memory of this process so far; Linux counts in KiB, macOS in bytes."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1024 if sys.platform == "linux" else 1024**2)
+
+
+def measure(model: str, samples: int, batch: int, rounds: int, with_lava: bool) -> list[str]:
+    """One row of the table."""
+    rng = np.random.default_rng(0)
+    module, frames = firing_network(model, lambda shape: rng.standard_normal((samples, *shape), dtype=np.float32))
+    program = quantize(fold(trace(module, torch.from_numpy(frames[:1]))), frames[:32], load_target("loihi-sim"))
+    spikes, _ = quantize_input(program.input, frames)
+    float_times, engine_times = [], []
+    for _ in range(rounds):
+        float_times.append(seconds(lambda: run_module(module, frames, batch)))
+        engine_times.append(seconds(lambda: simulate(program, spikes, batch)))
+    float_rate, engine_rate = (samples / min(times) for times in (float_times, engine_times))
+    memory = peak_mib()
+    judged = ["-", "-"]
+    if with_lava:
+        one, three = (lava_seconds(program, some) for some in (spikes[:1], spikes[:3]))
+        judged = [f"{(three - one) / 2:.2f}", f"{(three - one) / 2 * engine_rate:.0f}"]
+    rates = [f"{float_rate:.1f}", f"{engine_rate:.1f}", f"{engine_rate / float_rate:.2f}"]
+    return [Path(model).stem, str(program.steps), *rates, *judged, f"{memory:.0f}"]
+
+
+@click.command()
+@click.option("--model", "models", multiple=True, default=MODELS, help="Recipe by name or path; may be repeated.")
+@click.option("--samples", default=128, show_default=True, help="Frames run by engine and float pass.")
+@click.option("--batch", default=64, show_default=True)
+@click.option("--rounds", default=5, show_default=True, help="Turns of float pass and engine.")
+@click.option("--threads", default=torch.get_num_threads(), show_default=True, help="Threads of torch.")
+@click.option("--lava/--no-lava", default=True, help="Run Lava, too: minutes for the VGG-like network.")
+def main(models: tuple[str, ...], samples: int, batch: int, rounds: int, threads: int, lava: bool) -> None:
+    """Measure the exact engine against the float forward pass and Lava, in one run."""
+    torch.set_num_threads(threads)
+    table = Table(title=f"Batch {batch}, {threads} threads of torch {torch.__version__}, best of {rounds} rounds")
+    for heading in HEADINGS:
+        table.add_column(heading, justify="right" if table.columns else "left")
+    for model in models:
+        table.add_row(*measure(model, samples, batch, rounds, lava))
+    Console().print(table)
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except NeuropruneError as error:
+        sys.exit(f"Error: {error}")
