@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 from rich.console import Console
-from spikingjelly.activation_based import functional, layer, neuron
+from spikingjelly.activation_based import layer, neuron
 from torch import nn
 
 from neuroprune.compress.compress import CompressResult, compress
@@ -17,6 +17,9 @@ from neuroprune.compress.table import render
 from neuroprune.data.types import Dataset, Split, make_dataset
 from neuroprune.errors import InputError, UnsupportedNetwork
 from neuroprune.graph.trace import trace
+from neuroprune.networks.build import build
+from neuroprune.networks.recipe import parse_recipe
+from neuroprune.train.checkpoint import facts_of, load_checkpoint, restore, save_checkpoint
 from neuroprune.train.evaluate import accuracy
 from neuroprune.train.settings import TrainSettings
 
@@ -140,18 +143,18 @@ def test_scoring_tells_how_far_it_is(data: Dataset) -> None:
     assert calls == [("criticality", 96, 96)]
 
 
-def test_a_slimmed_network_survives_its_checkpoint(result: CompressResult, tmp_path: Path) -> None:
-    from neuroprune.train.tensors import load_tensors, read_tensors, write_tensors
-
-    write_tensors(tmp_path / "slim.safetensors", result.module.state_dict())
-    again = network().eval()
-    load_tensors(again, read_tensors(tmp_path / "slim.safetensors")[0])
-    frames = torch.randn(5, 1, 4, 4, generator=torch.Generator().manual_seed(0))
-    functional.reset_net(again)
-    functional.reset_net(result.module)
-    with torch.no_grad():
-        assert torch.equal(again(frames), result.module(frames))
-    assert again.conv2.in_channels == result.module.conv2.in_channels < 24
+def test_a_slimmed_network_comes_back_from_its_checkpoint(data: Dataset, tmp_path: Path) -> None:
+    layers = [{"conv": 24}, {"pool": "average"}, {"conv": 40}, {"linear": 12}]
+    recipe = parse_recipe({"name": "r", "title": "t", "data": data.name, "steps": 3, "layers": layers}, "recipe r")
+    result = compress(build(recipe, data.input_shape, 3, seed=1), data, CompressSettings(0.5, fine_tune=FINE_TUNE))
+    save_checkpoint(tmp_path, result.module, recipe, facts_of(data), FINE_TUNE, result.history)
+    checkpoint = load_checkpoint(tmp_path)
+    assert {width.name: width.after for width in result.widths}.items() <= checkpoint.widths.items()
+    again = restore(checkpoint).eval()
+    images, labels = data.test.images, data.test.labels
+    assert accuracy(again, images, labels, data.mean, data.std) == result.slim.accuracy
+    tensors = result.module.state_dict()
+    assert all(torch.equal(tensor, tensors[name]) for name, tensor in again.state_dict().items())
 
 
 def test_the_table_fits_80_columns_and_shows_every_figure(result: CompressResult) -> None:
