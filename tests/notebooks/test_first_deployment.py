@@ -24,18 +24,16 @@ def test_the_notebook_is_stored_without_outputs() -> None:
 @pytest.mark.skipif(
     any(find_spec(package) is None for package in NEEDED), reason=f"needs all of {', '.join(NEEDED)} to be installed"
 )
-# jupyter_client and its event loop warn about themselves; the notebook's own code runs in another process.
-@pytest.mark.filterwarnings("default")
 def test_the_notebook_runs_and_shows_its_plots(monkeypatch: pytest.MonkeyPatch) -> None:
     import nbformat
     from nbclient import NotebookClient
 
     root = str(NOTEBOOK.parents[1])
     monkeypatch.setenv("PYTHONPATH", root)  # for a checkout that is not installed
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")  # the network is small: more threads only wait for each other
     notebook = nbformat.read(NOTEBOOK, as_version=4)
     NotebookClient(notebook, timeout=300, resources={"metadata": {"path": root}}).execute()
 
-    outputs = [output for cell in code_cells(notebook) for output in cell["outputs"]]
-    assert sum("image/png" in output.get("data", {}) for output in outputs) == 4
-    text = "".join(output["text"] for output in outputs if output["output_type"] == "stream")
-    assert "0 differences in 1 sample" in text
+    shown = [output.get("data", {}) for cell in code_cells(notebook) for output in cell["outputs"]]
+    assert sum("image/png" in data for data in shown) == 4
+    assert any("0 differences" in data.get("text/plain", "") for data in shown)
