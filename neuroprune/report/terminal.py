@@ -43,11 +43,12 @@ def _plural(count: int, noun: str) -> str:
 
 
 def _percent(share: float) -> str:
-    """Two digits after the point only where fewer would say nothing."""
+    """One digit after the point; 0% is kept for none at all."""
     return "0%" if share == 0 else f"{100 * share:.1f}%" if share >= 0.0005 else "<0.1%"
 
 
 def _rate(rate: float) -> str:
+    """Three digits after the point; 0 is kept for a silent layer."""
     return "0" if rate == 0 else f"{rate:.3f}" if rate >= 0.0005 else "<0.001"
 
 
@@ -120,9 +121,8 @@ def _layers(report: Report, width: int) -> RenderableType:
     if width >= WIDE:
         table.add_column("kind", no_wrap=True)
         table.add_column("shape", no_wrap=True)
-    for name in ("neurons", "synapses", "spike\nrate", "SynOps/\nsample", "without\nzeros"):
-        table.add_column(name, justify="right", no_wrap=True)
-    for name in ("weight\nbits", "satu-\nrated", "over-\nflows", "cores"):
+    activity = ("neurons", "synapses", "spike\nrate", "SynOps/\nsample", "without\nzeros")
+    for name in (*activity, "weight\nbits", "satu-\nrated", "over-\nflows", "cores"):
         table.add_column(name, justify="right", no_wrap=True)
     for layer in report.layers:
         table.add_row(*_layer(layer, width))
