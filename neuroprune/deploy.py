@@ -9,6 +9,7 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
+from neuroprune import __version__
 from neuroprune.errors import InputError
 from neuroprune.graph.evaluate import Frames, run_float, run_module
 from neuroprune.graph.fold import fold
@@ -30,7 +31,7 @@ from neuroprune.simulate.types import Trace
 from neuroprune.targets import Target, load_target
 
 Labels = npt.NDArray[np.int64]
-REPORTED_PACKAGES = ("neuroprune", "torch", "spikingjelly", "numpy", "lava-nc")
+REPORTED_PACKAGES = ("torch", "spikingjelly", "numpy", "lava-nc")
 
 
 @dataclass(frozen=True)
@@ -163,8 +164,8 @@ def _accuracy(outputs: npt.NDArray[np.float32] | npt.NDArray[np.int64], labels: 
 
 
 def _versions() -> dict[str, str]:
-    """Versions of the packages that the figures depend on, as far as they are installed."""
-    found = {}
+    """Versions of what the figures depend on, as far as it is installed."""
+    found = {"neuroprune": __version__}
     for package in REPORTED_PACKAGES:
         try:
             found[package] = importlib.metadata.version(package)

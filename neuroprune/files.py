@@ -23,11 +23,12 @@ def replace_file(path: Path, write: Callable[[Path], object]) -> None:
         temporary = Path(name)
         write(temporary)
         temporary.chmod(0o644)
-        os.replace(temporary, path)
+        temporary.replace(path)
     except OSError as error:
         reason = error.strerror or str(error)
         raise OutputError(
-            f"{path} could not be written ({reason}); nothing was changed there: free some space or choose another folder"
+            f"{path} could not be written ({reason}); nothing was changed there: free some space, or choose another "
+            "folder"
         ) from error
     finally:
         if temporary is not None:

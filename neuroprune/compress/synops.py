@@ -15,8 +15,10 @@ from neuroprune.graph.nodes import Conv, Graph, Linear, Node, Shape
 class SynopsCounter:
     """Counts, for each convolution and linear layer, the synapses that its non-zero inputs meet.
 
-    So do NeuroBench (Yik et al. 2025) and SpikingJelly's SynOpCounter; here zero weights count, padding does not. The
-    frame counts at every time step, as it is presented to a chip, even where the network computes its first layer once.
+    So does SpikingJelly's SynOpCounter; NeuroBench (Yik et al. 2025) leaves zero weights out, of which removing whole
+    channels makes none. Padding holds no synapses. Average pools are left as they are here; a deployment folds them
+    into the next layer and counts the synapses that makes. The frame counts at every time step, as it is presented to a
+    chip, even where the network computes its first layer once.
     """
 
     def __init__(self, graph: Graph) -> None:

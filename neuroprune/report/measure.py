@@ -139,10 +139,11 @@ def _core(index: int, core: Core, arriving: dict[str, Arriving], trace: Trace, t
             for use in core.tiles
         ),
         neurons=core.neurons,
+        idle_neurons=core.compartments - core.neurons,
         input_axons=core.input_axons,
         output_axons=core.output_axons,
         synapse_kib=core.synapse_bits / BITS_PER_KIB,
-        neurons_percent=100 * core.neurons / target.neurons_per_core,
+        neurons_percent=100 * core.compartments / target.neurons_per_core,
         input_axons_percent=100 * core.input_axons / target.input_axons_per_core,
         output_axons_percent=100 * core.output_axons / target.output_axons_per_core,
         synapse_memory_percent=100 * core.synapse_bits / target.synapse_bits_per_core,

@@ -124,7 +124,11 @@ class TileReport(Frozen):
 
 
 class CoreReport(Frozen):
-    """One core: where it lies, what is on it, and how much of each limit that takes."""
+    """One core: where it lies, what is on it, and how much of each limit that takes.
+
+    idle_neurons: beside the network's own, neurons that shared weights run over into; they count against the limit,
+    send nothing, and what they receive is not among the SynOps.
+    """
 
     index: Count
     chip: Count
@@ -132,6 +136,7 @@ class CoreReport(Frozen):
     y: Count
     tiles: tuple[TileReport, ...]
     neurons: Count
+    idle_neurons: Count
     input_axons: Count
     output_axons: Count
     synapse_kib: Amount

@@ -60,6 +60,7 @@ def made_up_report(cores: int, **changes: object) -> Report:
                 ),
             ),
             neurons=1000 + index % 24,
+            idle_neurons=0,
             input_axons=2048,
             output_axons=512,
             synapse_kib=100.5,
