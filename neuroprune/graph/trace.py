@@ -5,7 +5,6 @@ it, and where its time axis lies. So a network may repeat its frames over T and 
 and call single-step layers; both give the same graph.
 """
 
-from dataclasses import dataclass
 from typing import Any, Literal
 
 import torch
@@ -15,34 +14,10 @@ from torch import fx, nn
 from neuroprune.errors import UnsupportedNetwork
 from neuroprune.graph.nodes import Graph, Input, Node, Op
 from neuroprune.graph.read import read_module
+from neuroprune.graph.signals import Layout, Readout, Signal, is_one_step, signals_of, values_of
 from neuroprune.graph.verify import problems_of_traced
 
 INPUT = "input"
-Layout = Literal["constant", "sequence", "merged", "step"]
-
-
-@dataclass(frozen=True, eq=False)
-class Signal:
-    """The output of `node` as the running code holds it.
-
-    layout: "constant" [N, ...] is the same at every step; "sequence" is [T, N, ...]; "merged" is [T * N, ...];
-    "step" is [N, ...] at step `at`.
-    """
-
-    value: torch.Tensor
-    node: str
-    layout: Layout
-    at: int = 0
-
-
-@dataclass(frozen=True, eq=False)
-class Readout:
-    """The sum or mean over time of the output spikes, perhaps not over all steps yet."""
-
-    value: torch.Tensor
-    node: str
-    steps: int
-    kind: Literal["mean", "sum"]
 
 
 class _LayerTracer(fx.Tracer):
@@ -73,7 +48,7 @@ class _Reader(fx.Interpreter):
         module = self.fetch_attr(target)
         if len(args) != 1 or kwargs or not isinstance(args[0], Signal):
             self.problems.append(f"layer {target}: it takes more than one input; give each layer exactly one")
-            return self._unknown(module(*_values(args), **_values(kwargs)), target, _signals((args, kwargs)))
+            return self._unknown(module(*values_of(args), **values_of(kwargs)), target, signals_of((args, kwargs)))
         signal: Signal = args[0]
         value = module(signal.value)
         if isinstance(module, nn.Identity | nn.Dropout | nn.Dropout2d) or "Dropout" in type(module).__name__:
@@ -114,8 +89,8 @@ class _Reader(fx.Interpreter):
 
     def _operation(self, name: str, function: Any, args: Any, kwargs: Any) -> Any:
         """What an operation between layers does to the symbols; plain sizes and numbers are just computed."""
-        signals = _signals((args, kwargs))
-        value = function(*_values(args), **_values(kwargs))
+        signals = signals_of((args, kwargs))
+        value = function(*values_of(args), **values_of(kwargs))
         if not signals or not isinstance(value, torch.Tensor):
             return value
         sources = {signal.node for signal in signals}
@@ -132,7 +107,8 @@ class _Reader(fx.Interpreter):
     def _follow(self, name: str, args: Any, signals: list[Any], value: torch.Tensor) -> Signal | Readout | None:
         """The symbol for `value`, an operation on symbols of one node only; None if it is not understood."""
         first = signals[0]
-        if name in ("add", "iadd", "__add__", "__radd__") and all(_is_one_step(signal) for signal in signals):
+        adds = name in ("add", "iadd", "__add__", "__radd__")
+        if adds and all(is_one_step(each) or (isinstance(each, int | float) and each == 0) for each in args):
             steps = sum(signal.steps if isinstance(signal, Readout) else 1 for signal in signals)
             return Readout(value, first.node, steps, "sum")
         if isinstance(first, Readout):
@@ -195,20 +171,6 @@ class _Reader(fx.Interpreter):
         first = signals[0]
         layout: Layout = first.layout if isinstance(first, Signal) else "constant"
         return Signal(value, first.node, layout)
-
-
-def _is_one_step(signal: Any) -> bool:
-    return isinstance(signal, Readout) or (isinstance(signal, Signal) and signal.layout == "step")
-
-
-def _values(tree: Any) -> Any:
-    return fx.node.map_aggregate(tree, lambda leaf: leaf.value if isinstance(leaf, Signal | Readout) else leaf)
-
-
-def _signals(tree: Any) -> list[Any]:
-    found: list[Any] = []
-    fx.node.map_aggregate(tree, lambda leaf: found.append(leaf) if isinstance(leaf, Signal | Readout) else None)
-    return found
 
 
 def trace(module: nn.Module, frames: torch.Tensor) -> Graph:

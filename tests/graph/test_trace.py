@@ -181,6 +181,11 @@ class DecidesByValue(StepLoop):
         return super().forward(x) if x.sum() > 0 else x
 
 
+class Shifted(StepLoop):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.lif2(self.fc(self.pool(self.if1(self.conv(x))).flatten(1))) + 1
+
+
 class Residual(nn.Module):
     def __init__(self) -> None:
         super().__init__()
@@ -198,6 +203,7 @@ class Residual(nn.Module):
         (Branching(), "the output is not the spikes of one layer"),
         (Shared(), "layer neurons: it is used on the output of conv and again on that of again"),
         (HalfRead(), "the output is not the spikes of one layer: return their mean or sum over all time steps"),
+        (Shifted(), "operation add on the output of lif2: it has no counterpart on the chip"),
         (DecidesByValue(), "could not be followed on frames of shape (1, 28, 28)"),
         (Residual(), "operation add on the output of if1 and if2: it has no counterpart on the chip"),
     ],
