@@ -153,6 +153,13 @@ def restore(checkpoint: Checkpoint, model: str | None = None) -> nn.Module:
             f"add --model {checkpoint.model}"
         )
     load_tensors(module, checkpoint.tensors)
+    for name, width in widths(module).items():
+        stated = checkpoint.widths.get(name)
+        if stated != width:
+            raise InputError(
+                f"{DESCRIPTION} gives layer {name} the width {stated}, but {TENSORS} has {width} there: "
+                "put back the files that belong together"
+            )
     return module.eval()
 
 

@@ -114,6 +114,14 @@ def test_a_description_of_something_else_is_refused(folder, changes, sentence):
         load_checkpoint(folder)
 
 
+def test_files_of_two_checkpoints_are_told_apart(folder):
+    edit(folder, widths={"stem.conv1": 4, "body.conv2": 5, "body.classifier": 3})
+    with pytest.raises(
+        InputError, match=r"gives layer body\.conv2 the width 5, but checkpoint\.safetensors has 6 there: "
+    ):
+        restore(load_checkpoint(folder))
+
+
 def test_a_list_is_no_description(folder):
     (folder / "checkpoint.json").write_text("[]")
     with pytest.raises(InputError, match="has schema version None, but"):
