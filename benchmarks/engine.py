@@ -2,10 +2,10 @@
 
     python benchmarks/engine.py [--model fashion-conv] [--batch 64] [--rounds 5] [--threads 1]
 
-Networks have random weights, and a BatchNorm fitted to the random frames so that every hidden layer fires. Engine and float
-pass run in turn on the same frames with the same batch; the best round of each counts. Lava runs once with one sample
-and once with three: half the difference is a sample in its pipeline, without start-up. Whatever it recorded is
-compared with the engine, so a figure stands for equal results.
+Networks have random weights, and a BatchNorm fitted to the random frames so that every hidden layer fires. Engine and
+float pass run in turn on the same frames with the same batch; the best round of each counts. Lava runs once with one
+sample and once with three: half the difference is a sample in its pipeline, without start-up. Whatever it recorded is
+compared with the engine, so a figure stands for equal results. Peak memory is that of the process so far.
 """
 
 import resource
@@ -44,7 +44,7 @@ HEADINGS = (
     "engine\nimg/s",
     "engine /\nfloat",
     "Lava\ns/img",
-    "engine /\nLava",
+    "Lava /\nengine",
     "peak\nMiB",
 )
 
