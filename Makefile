@@ -5,9 +5,8 @@ BIN := .venv/bin
 READY := .venv/ready
 PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
 
-# Without a GPU the CPU build of torch is wanted; pip prefers one over PyPI's CUDA build only for this very release.
+# Without a GPU the CPU build of torch is wanted; where pip knows of one, it takes it for this very release only.
 CPU_TORCH := torch==2.13.0
-CPU_TORCH_PAGE := https://download.pytorch.org/whl/cpu/torch/
 
 .PHONY: demo test setup check lint types imports bench
 
@@ -45,10 +44,7 @@ $(READY): pyproject.toml Makefile
 	  $(PIP) install --no-compile -e '.[dev]'; \
 	else \
 	  echo '$(CPU_TORCH)' >.venv/constraints.txt; \
-	  links=; \
-	  if $(BIN)/python -c 'import urllib.request as u; u.urlopen("$(CPU_TORCH_PAGE)", timeout=5)' 2>/dev/null; \
-	  then links='--find-links $(CPU_TORCH_PAGE)'; fi; \
-	  $(PIP) install --no-compile $$links --constraint .venv/constraints.txt -e '.[dev]'; \
+	  $(PIP) install --no-compile --constraint .venv/constraints.txt -e '.[dev]'; \
 	fi
 	@# Lava declares Python 3.10 and runs on later ones; the flag would mislead pip for every other package.
 	@$(PIP) install --no-compile --no-deps --ignore-requires-python lava-nc==0.10.0 lava-dl==0.6.0

@@ -69,13 +69,21 @@ def plain_table(title: str, *columns: str, right: tuple[str, ...] = ()) -> "Tabl
 
 @contextmanager
 def progress_bars(wanted: bool = True) -> Iterator[Progress]:
-    """A `Progress` that draws a bar for each task on standard error: figures, time taken, time left.
+    """A `Progress` on standard error: a bar for each task, with figures, time taken and time left.
 
-    Where standard error is no terminal, or bars are not wanted, it says nothing.
+    Where standard error is no terminal it is a line at each tenth of a task; where it is not wanted, nothing.
     """
-    if not (wanted and sys.stderr.isatty()):
+    if not wanted:
         yield silent
-        return
+    elif sys.stderr.isatty():
+        with _bars() as show_progress:
+            yield show_progress
+    else:
+        yield _tenths()
+
+
+@contextmanager
+def _bars() -> Iterator[Progress]:
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
     from rich.progress import Progress as Bars
@@ -95,13 +103,28 @@ def progress_bars(wanted: bool = True) -> Iterator[Progress]:
     def show_progress(task: str, done: int, total: int, **figures: float) -> None:
         if task not in tasks:
             tasks[task] = bars.add_task(task, total=total, figures="")
-        text = "  ".join(
-            f"{name.replace('_per_s', '/s').replace('_', ' ')} {figure(value)}" for name, value in figures.items()
-        )
-        bars.update(tasks[task], completed=done, total=total, figures=text)
+        bars.update(tasks[task], completed=done, total=total, figures=_beside(figures))
 
     with bars:
         yield show_progress
+
+
+def _tenths() -> Progress:
+    told: dict[str, int] = {}
+
+    def show_progress(task: str, done: int, total: int, **figures: float) -> None:
+        tenth = 10 * done // max(total, 1)
+        if tenth > told.get(task, 0):
+            told[task] = tenth
+            note(f"{task} {done}/{total}  {_beside(figures)}".rstrip())
+
+    return show_progress
+
+
+def _beside(figures: dict[str, float]) -> str:
+    return "  ".join(
+        f"{name.replace('_per_s', '/s').replace('_', ' ')} {figure(value)}" for name, value in figures.items()
+    )
 
 
 def figure(value: float) -> str:

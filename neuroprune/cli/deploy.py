@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import click
 
 from neuroprune.cli.console import next_step, note, page_width, progress_bars, show, show_json
-from neuroprune.cli.networks import choose_recipe, is_class, open_run
+from neuroprune.cli.networks import is_class, open_run
 from neuroprune.cli.options import (
     data_dir_option,
     device_option,
@@ -19,6 +19,8 @@ from neuroprune.errors import InputError
 from neuroprune.runs import run_folder
 
 if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
     from torch import nn
 
     from neuroprune.data.types import Dataset, Frames, Images
@@ -56,9 +58,9 @@ class Job(NamedTuple):
     "--target", default="loihi-sim", show_default=True, help="Chip, or its YAML; `neuroprune targets` lists them."
 )
 @click.option(
-    "--model", help="file.py:Class. With RUN, the class it was trained from; alone, that network as it is made."
+    "--model", help="Recipe or file.py:Class, to deploy it untrained; with RUN, the class that it was trained from."
 )
-@click.option("--data", help="Data set to run.  [default: the run's, else digits]")
+@click.option("--data", help="Data set to run.  [default: the run's or recipe's, else digits]")
 @data_dir_option
 @download_option
 @click.option("--samples", type=click.IntRange(min=1), help="Test samples to run.  [default: all]")
@@ -102,22 +104,19 @@ def command(
 
     chip = load_target(target)  # first, so that a wrong name costs nobody the seconds that the rest takes to load
 
-    import numpy as np
-
     from neuroprune.deploy import LavaSettings, deploy
     from neuroprune.report.terminal import render
     from neuroprune.train.settings import pick_device
 
     if model is not None and run is None:
-        job = _untrained(model, data or "digits", data_dir, download)
+        job = _untrained(model, data, data_dir, download)
     else:
         job = _trained(runs_folder, run, model, data, data_dir, download)
-    spread = np.linspace(0, len(job.data.train) - 1, min(CALIBRATION_SAMPLES, len(job.data.train))).astype(int)
     test = job.data.test
     with run_folder(runs_folder, "deploy", job.data.name, out) as folder, progress_bars(not as_json) as progress:
         report = deploy(
             job.network,
-            job.frames(job.data.train.images[spread]),
+            job.frames(job.data.train.images[_spread(job.data)]),
             chip,
             job.frames(test.images[:samples]),
             test.labels[:samples],
@@ -150,19 +149,37 @@ def _trained(
             f"{trained.run} was trained on frames of {facts.input_shape} (channels, height, width), but those of "
             f"{dataset.name} are {dataset.input_shape}: name data of the same size with --data"
         )
-    return Job(trained.module, trained.run.name, dataset, facts.mean, facts.std, trained.checkpoint.seed)
+    made_by = trained.checkpoint.model
+    name = f"{made_by if isinstance(made_by, str) else made_by.name} ({trained.run.name})"
+    return Job(trained.module, name, dataset, facts.mean, facts.std, trained.checkpoint.seed)
 
 
-def _untrained(model: str, data: str, data_dir: Path | None, download: bool) -> Job:
-    """The network as its class or recipe makes it; weights that a class loads itself are kept."""
+def _untrained(model: str, data: str | None, data_dir: Path | None, download: bool) -> Job:
+    """A class's network as the class makes it, or a recipe's with initial weights and settled normalisation."""
+    import torch
+
     from neuroprune.data.load import load_dataset
     from neuroprune.networks.build import build
+    from neuroprune.networks.recipe import load_recipe
+    from neuroprune.networks.settle import settle_norms
     from neuroprune.networks.user import load_class
 
-    dataset = load_dataset(data, data_dir, download)
     if is_class(model):
-        network = load_class(model).eval()
-    else:
-        network = build(choose_recipe(model, dataset, None), dataset.input_shape, len(dataset.classes)).eval()
-    note(f"taking {model} as it is made, without a run")
-    return Job(network, model, dataset, dataset.mean, dataset.std, None)
+        dataset = load_dataset(data or "digits", data_dir, download)
+        note(f"taking {model} as it is made, without a run")
+        return Job(load_class(model).eval(), model, dataset, dataset.mean, dataset.std, None)
+    recipe = load_recipe(model)
+    dataset = load_dataset(data or recipe.data, data_dir, download)
+    network = build(recipe, dataset.input_shape, len(dataset.classes))
+    job = Job(network, f"{recipe.name}, untrained", dataset, dataset.mean, dataset.std, 0)
+    settle_norms(network, torch.from_numpy(job.frames(dataset.train.images[_spread(dataset)])))
+    note(f"taking {recipe.name} with initial weights, its normalisation settled on {CALIBRATION_SAMPLES} frames")
+    return job
+
+
+def _spread(data: "Dataset") -> "npt.NDArray[np.intp]":
+    """Numbers of the calibration samples, evenly over the training set."""
+    import numpy as np
+
+    total = len(data.train)
+    return np.linspace(0, total - 1, min(CALIBRATION_SAMPLES, total)).astype(np.intp)

@@ -29,9 +29,18 @@ def test_bars_show_task_count_figures_and_time_on_a_terminal(monkeypatch: pytest
         assert part in drawn
 
 
-def test_without_a_terminal_or_where_not_wanted_there_are_no_bars(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_log_gets_a_line_at_each_tenth(capsys: pytest.CaptureFixture[str]) -> None:
     with progress_bars() as progress:
-        assert progress is silent
+        for done in range(1, 41):
+            progress("train", done, 40, loss=1 / done)
+        progress("lava", 0, 2)
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 10
+    assert lines[0] == "train 4/40  loss 0.25"
+    assert lines[-1] == "train 40/40  loss 0.025"
+
+
+def test_where_progress_is_not_wanted_there_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.stderr", Terminal())
     with progress_bars(wanted=False) as progress:
         assert progress is silent
