@@ -107,7 +107,10 @@ CONV = layer("c", "input", IntConv(weights((5, 1, 3, 3), 5), (2, 2), (1, 1), (1,
 
 
 def use(layer: str, start: tuple[int, int, int], stop: tuple[int, int, int], bits: int) -> TileUse:
-    return TileUse(Tile(layer, start, stop), 10, 20, 30, bits, "dense" if layer == "d" else "shared")
+    tile = Tile(layer, start, stop)
+    if layer == "d":
+        return TileUse(tile, 10, 20, 30, bits, "dense")
+    return TileUse(tile, 10, 20, 30, bits, "shared", idle_neurons=6)
 
 
 @pytest.fixture(scope="module")
@@ -220,7 +223,8 @@ def test_the_cores_together_deliver_what_the_layers_receive(report: Report) -> N
 def test_cores_show_their_share_of_each_limit(report: Report) -> None:
     first, second, third = report.cores
     assert (first.neurons, first.input_axons, first.output_axons, first.synapse_kib) == (10, 10, 20, 1.0)
-    assert first.neurons_percent == 100 * 10 / 1024
+    assert (first.idle_neurons, third.idle_neurons) == (6, 0)
+    assert first.neurons_percent == 100 * (10 + 6) / 1024
     assert first.input_axons_percent == 100 * 10 / 4096
     assert first.output_axons_percent == 100 * 20 / 4096
     assert third.synapse_memory_percent == 100
