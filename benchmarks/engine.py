@@ -20,14 +20,15 @@ import numpy.typing as npt
 import torch
 from rich.console import Console
 from rich.table import Table
-from spikingjelly.activation_based import functional
 
+from neuroprune.data.load import list_datasets
 from neuroprune.errors import NeuropruneError
 from neuroprune.graph.evaluate import Frames, run_module
 from neuroprune.graph.fold import fold
 from neuroprune.graph.trace import trace
 from neuroprune.networks.build import SpikingNetwork, build
 from neuroprune.networks.recipe import load_recipe
+from neuroprune.networks.settle import settle_norms
 from neuroprune.quantize.quantize import quantize, quantize_input
 from neuroprune.quantize.types import QuantGraph
 from neuroprune.simulate.compare import compare
@@ -35,7 +36,6 @@ from neuroprune.simulate.engine import record, simulate
 from neuroprune.simulate.lava import record_with_lava
 from neuroprune.targets import load_target
 
-SHAPES = {"digits": (1, 8, 8), "mnist": (1, 28, 28), "fashion-mnist": (1, 28, 28)}
 MODELS = ("fashion-conv", str(Path(__file__).with_name("vgg6.yaml")))
 HEADINGS = (
     "network",
@@ -52,18 +52,14 @@ HEADINGS = (
 def firing_network(model: str, frames_of: Callable[[tuple[int, int, int]], Frames]) -> tuple[SpikingNetwork, Frames]:
     """The network of a recipe and frames for it; gain and offset of its BatchNorm keep the spikes going."""
     recipe = load_recipe(model)
-    shape = SHAPES.get(recipe.data, (3, 32, 32))
+    (shape,) = (info.shape for info in list_datasets() if info.name == recipe.data)
     module, frames = build(recipe, shape, 10), frames_of(shape)
     for norm in module.modules():
         if isinstance(norm, torch.nn.BatchNorm2d):
             torch.nn.init.constant_(norm.weight, 2.0)
             torch.nn.init.constant_(norm.bias, 0.5)
-    with torch.no_grad():
-        for _ in range(20):
-            functional.reset_net(module)
-            module(torch.from_numpy(frames[:16]))
-    functional.reset_net(module)
-    return module.eval(), frames
+    settle_norms(module, torch.from_numpy(frames[:16]))
+    return module, frames
 
 
 def seconds(work: Callable[[], object]) -> float:
