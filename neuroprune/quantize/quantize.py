@@ -8,7 +8,6 @@ from neuroprune.frozen import frozen_array
 from neuroprune.graph.evaluate import Frames, run_float
 from neuroprune.graph.nodes import Conv, Graph, Input, Linear, Neuron, Node, Synapse
 from neuroprune.quantize.fixedpoint import (
-    BIAS_EXPONENT,
     DECAY_UNITY,
     NO_CURRENT_DECAY,
     STATE_SHIFT,
@@ -30,7 +29,7 @@ def quantize(graph: Graph, calibration: Frames, target: Target) -> QuantGraph:
     """
     _check(calibration, graph.nodes[0].shape)
     peak_input = signed_range(target.input_bits)[1]
-    unit = float(np.abs(calibration).max()) / peak_input or 1.0
+    unit = _input_unit(calibration, peak_input)
     quantized_input = QuantInput(graph.nodes[0].shape, unit, target.input_bits)
     peaks = run_float(graph, calibration).peak_current
     layers = []
@@ -58,8 +57,8 @@ def _quantize_layer(
         decay_u=NO_CURRENT_DECAY,
         decay_v=min(round(neuron.op.decay * DECAY_UNITY), largest_decay),
         vth=scale.vth,
-        bias_mant=round_into(op.bias * scale.voltage / 2**BIAS_EXPONENT, target.bias_bits),
-        bias_exp=BIAS_EXPONENT,
+        bias_mant=round_into(op.bias * scale.voltage / 2**scale.bias_exp, target.bias_bits),
+        bias_exp=scale.bias_exp,
     )
     integer = (
         IntConv(weight, op.stride, op.padding, op.dilation, op.groups) if isinstance(op, Conv) else IntDense(weight)
@@ -74,6 +73,20 @@ def _quantize_layer(
         scale=scale.voltage,
         limited_by=scale.limited_by,
     )
+
+
+def _input_unit(calibration: Frames, peak_input: int) -> float:
+    """The float value of one integer step: all of the frames fit, and the sum of squared rounding errors is least.
+
+    Images have few levels, and a unit that meets them loses nothing; so every peak from half the range is tried.
+    """
+    levels, share = np.unique(calibration.astype(np.float64), return_counts=True)
+    peak = float(np.abs(levels).max())
+    if peak == 0.0:
+        return 1.0
+    units = peak / np.arange(peak_input, peak_input // 2, -1)
+    errors = [float((share * (levels - np.rint(levels / unit) * unit) ** 2).sum()) for unit in units]
+    return float(units[int(np.argmin(errors))])
 
 
 def _times(op: Synapse, unit: float) -> Synapse:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from neuroprune.graph.nodes import FloatArray, Neuron, Synapse
+from neuroprune.graph.nodes import Neuron, Synapse
 from neuroprune.quantize.fixedpoint import BIAS_EXPONENT, STATE_SHIFT, signed_range, weight_range
 from neuroprune.targets import Target
 
@@ -18,10 +18,14 @@ HEADROOM = 2.0
 
 @dataclass(frozen=True)
 class Scale:
-    """weight: weight units for one unit of potential. vth: threshold mantissa. limited_by: the field that set it."""
+    """weight: weight units for one unit of potential. vth: threshold mantissa. bias_exp: exponent of the biases.
+
+    limited_by: the field that set the scale.
+    """
 
     weight: float
     vth: int
+    bias_exp: int
     limited_by: str
 
     @property
@@ -44,18 +48,27 @@ def choose_scale(synapse: Synapse, neuron: Neuron, peak_current: float, peak_inp
     limits = {
         "weight": _weight_limit(synapse, target),
         "threshold": (2**target.threshold_bits - 1) / neuron.threshold,
-        "bias": _ratio(signed_range(target.bias_bits)[1] * 2.0 ** (BIAS_EXPONENT - STATE_SHIFT), _peak(synapse.bias)),
+        "bias": _bias_limit(synapse, target.bias_exponent_max, target),
         "current": _current_limit(synapse, peak_current, peak_input, target),
     }
     limited_by = min(limits, key=lambda name: limits[name])
     unit = 1 << STATE_SHIFT
     vth = max(int((limits[limited_by] * neuron.threshold * unit - 1) // unit), 0)
-    return Scale((unit * vth + 1) / (unit * neuron.threshold), vth, limited_by)
+    weight = (unit * vth + 1) / (unit * neuron.threshold)
+    bias_exp = BIAS_EXPONENT
+    while bias_exp < target.bias_exponent_max and _bias_limit(synapse, bias_exp, target) < weight:
+        bias_exp += 1
+    return Scale(weight, vth, bias_exp, limited_by)
 
 
 def _weight_limit(synapse: Synapse, target: Target) -> float:
     low, high = weight_range(target.weight_bits)
     return min(_ratio(high, float(synapse.weight.max())), _ratio(-low, -float(synapse.weight.min())))
+
+
+def _bias_limit(synapse: Synapse, bias_exp: int, target: Target) -> float:
+    largest = signed_range(target.bias_bits)[1] * 2.0 ** (bias_exp - STATE_SHIFT)
+    return _ratio(largest, float(np.abs(synapse.bias).max(initial=0.0)))
 
 
 def _current_limit(synapse: Synapse, peak_current: float, peak_input: int, target: Target) -> float:
@@ -67,10 +80,6 @@ def _current_limit(synapse: Synapse, peak_current: float, peak_input: int, targe
     else:
         worst = float(np.abs(rows).sum(axis=1).max()) * peak_input
     return max(_ratio(register, worst), _ratio(register, peak_current * HEADROOM))
-
-
-def _peak(values: FloatArray) -> float:
-    return float(np.abs(values).max(initial=0.0))
 
 
 def _ratio(limit: float, value: float) -> float:

@@ -53,16 +53,22 @@ def test_each_layer_uses_its_weight_field_unless_another_limit_is_nearer() -> No
 
 
 @pytest.mark.parametrize(
-    ("weight", "bias", "threshold", "peak", "limited_by"),
-    [(1.0, 0.0, 1.0, 1.0, "weight"), (1e-6, 0.0, 1.0, 1e-6, "threshold"), (0.1, 40.0, 1.0, 0.1, "bias")],
+    ("weight", "bias", "threshold", "peak", "limited_by", "bias_exp"),
+    [
+        (1.0, 0.0, 1.0, 1.0, "weight", 6),
+        (1e-6, 0.0, 1.0, 1e-6, "threshold", 6),
+        (0.1, 1.5, 1.0, 0.1, "weight", 6),
+        (0.1, 3.0, 1.0, 0.1, "weight", 7),
+        (0.1, 40.0, 1.0, 0.1, "bias", 7),
+    ],
 )
-def test_the_nearest_limit_sets_the_scale(weight, bias, threshold, peak, limited_by) -> None:
+def test_the_nearest_limit_sets_the_scale(weight, bias, threshold, peak, limited_by, bias_exp) -> None:
     synapse = Linear(frozen_array([[weight]], np.float64), frozen_array([bias], np.float64))
     scale = choose_scale(synapse, Neuron(0.0, threshold), peak, 1, TARGET)
-    assert scale.limited_by == limited_by
+    assert (scale.limited_by, scale.bias_exp) == (limited_by, bias_exp)
     assert 0 <= scale.vth < 2**17
     assert scale.weight * weight <= 254
-    assert scale.voltage * bias <= 4095 * 64
+    assert scale.voltage * bias <= 4095 * 2**bias_exp
 
 
 def test_current_is_held_within_its_register_on_inputs_like_the_calibration() -> None:
@@ -110,11 +116,20 @@ def test_input_is_graded_and_saturates_countably() -> None:
     spikes, saturated = quantize_input(program.input, frames)
     assert spikes.dtype == np.int8
     assert saturated == 0
-    assert np.abs(spikes).max() == 127
+    assert 64 <= np.abs(spikes).max() <= 127
     assert np.abs(spikes * program.input.unit - frames).max() <= program.input.unit / 2 * 1.0001
-    louder, cut = quantize_input(program.input, frames * 2)
+    louder, cut = quantize_input(program.input, frames * 4)
     assert louder.min() == -128
-    assert cut == int((np.abs(np.rint(frames * 2 / np.float32(program.input.unit)) - -0.5) > 127.5).sum())
+    assert cut == int((np.abs(np.rint(frames * 4 / np.float32(program.input.unit)) - -0.5) > 127.5).sum())
+
+
+def test_frames_of_few_grey_levels_are_quantised_without_loss() -> None:
+    pixels = np.random.default_rng(0).integers(0, 17, (8, 1, 28, 28))
+    frames = ((pixels - 5.0) / 6.0).astype(np.float32)
+    graph = fold(trace(stir(StepLoop()), torch.from_numpy(frames)))
+    spec = quantize(graph, frames, TARGET).input
+    spikes, _ = quantize_input(spec, frames)
+    np.testing.assert_allclose(spikes * spec.unit, frames, atol=1e-6)
 
 
 def test_a_dark_calibration_batch_still_gives_a_unit() -> None:
