@@ -10,6 +10,7 @@ has no place for (steps, bits and unit of the input, names and scales of the lay
 lava-dl does not read.
 """
 
+from io import BytesIO
 from pathlib import Path
 
 import h5py
@@ -17,11 +18,12 @@ import numpy as np
 
 from neuroprune.files import replace_file
 from neuroprune.graph.nodes import FloatArray, Shape
+from neuroprune.quantize.fixedpoint import BIAS_EXPONENT, signed_range
 from neuroprune.quantize.groups import merge_groups
 from neuroprune.quantize.types import IntConv, IntDense, IntNeuron, QuantGraph, QuantLayer
 
-BIAS_EXPONENT = 6
-"""netx has no field for it: hdf5.py, get_neuron_params."""
+BIAS_BITS = 13
+"""Mantissa with sign (Lava 0.10, proc/lif/models.py, bias_mant); Lava itself does not enforce it."""
 
 
 def write_netx(graph: QuantGraph, path: Path) -> tuple[str, ...]:
@@ -39,12 +41,20 @@ def write_netx(graph: QuantGraph, path: Path) -> tuple[str, ...]:
     ]
     if branches:
         return tuple(branches)
-    replace_file(path, lambda temporary: _write(graph, temporary))
+    content = _content(graph)
+    replace_file(path, lambda temporary: temporary.write_bytes(content))
     return tuple(remark for layer in graph.layers for remark in _losses(layer))
 
 
 def _losses(layer: QuantLayer) -> list[str]:
     losses = []
+    largest = int(np.abs(_biases(layer.neuron)).max())
+    if largest > signed_range(BIAS_BITS)[1]:
+        losses.append(
+            f"layer {layer.name!r} has a bias of {largest} units of 2**{BIAS_EXPONENT}, the unit of netx, more than "
+            f"the {BIAS_BITS} bits of a chip's field hold: Lava runs it as it is, a chip needs the exponent "
+            f"{layer.neuron.bias_exp} instead"
+        )
     if (_biases(layer.neuron) % 1).any():
         losses.append(
             f"layer {layer.name!r} has biases in units of 2**{layer.neuron.bias_exp}, netx in units of "
@@ -70,8 +80,10 @@ def _biases(neuron: IntNeuron) -> FloatArray:
     return neuron.bias_mant * 2.0 ** (neuron.bias_exp - BIAS_EXPONENT)
 
 
-def _write(graph: QuantGraph, path: Path) -> None:
-    with h5py.File(path, "w") as file:
+def _content(graph: QuantGraph) -> bytes:
+    """The whole file; made in memory, since HDF5 cannot close a file that a full disk has cut short."""
+    buffer = BytesIO()
+    with h5py.File(buffer, "w") as file:
         file.attrs.update({"steps": graph.steps, "input_bits": graph.input.bits, "input_unit": graph.input.unit})
         layers = file.create_group("layer")
         _add(layers, "input", graph.input.shape)
@@ -87,6 +99,7 @@ def _write(graph: QuantGraph, path: Path) -> None:
             group.attrs.update({"name": layer.name, "scale": layer.scale, "limited_by": layer.limited_by})
             group["bias"] = np.floor(_biases(layer.neuron)).astype(np.int32)
             _fill_neuron(group.create_group("neuron"), layer.neuron)
+    return buffer.getvalue()
 
 
 def _add(layers: h5py.Group, kind: str, shape: Shape) -> h5py.Group:

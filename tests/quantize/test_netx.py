@@ -102,6 +102,15 @@ def test_other_exponents_are_rewritten_where_they_fit(tmp_path: Path) -> None:
         assert file["layer/2/bias"][()].tolist() == [-6, 8]
 
 
+def test_biases_that_need_another_exponent_on_a_chip_are_told(tmp_path: Path) -> None:
+    neuron = with_bias(dataclasses.replace(NEURON, bias_exp=7), [-3000, 4])
+    graph = program(dense("out", "input", (1, 1, 1), np.array([[2], [4]]), neuron))
+    (remark,) = write_netx(graph, tmp_path / "program.net")
+    assert remark.startswith("layer 'out' has a bias of 6000 units of 2**6, the unit of netx, more than the 13 bits of")
+    with h5py.File(tmp_path / "program.net") as file:
+        assert file["layer/2/bias"][()].tolist() == [-6000, 8]
+
+
 @pytest.mark.parametrize("least", [-256, -64, -2])
 def test_dense_weights_that_lava_dl_changes_are_told(tmp_path: Path, least: int) -> None:
     graph = program(dense("out", "input", (1, 1, 2), np.array([[least, 0]])))
