@@ -52,7 +52,7 @@ class Job(NamedTuple):
 
 
 @click.command(epilog=EPILOG, short_help="Train a network, by default on the embedded digits.")
-@click.option("--data", help=f"Data set; `neuroprune data` lists them.  [default: {DEFAULT_DATA}]")
+@click.option("--data", help=f"Data set; `neuroprune data` lists them.  [default: the recipe's, else {DEFAULT_DATA}]")
 @data_dir_option
 @download_option
 @click.option("--model", help="Recipe, its YAML file, or file.py:Class.  [default: the recipe for the data]")
@@ -61,6 +61,11 @@ class Job(NamedTuple):
 @click.option("--lr", type=float, help="Learning rate at the start.")
 @click.option("--optimizer", type=click.Choice(["adamw", "sgd"]), help="Which optimiser.")
 @click.option("--schedule", type=click.Choice(["cosine", "step"]), help="How the learning rate falls.")
+@click.option(
+    "--milestones",
+    callback=lambda context, option, value: None if value is None else _epochs(value),
+    help="With --schedule step: epochs, such as 80,120, at which the rate falls to a tenth.",
+)
 @click.option("--steps", type=int, help="Time steps T, in place of the recipe's.")
 @click.option("--l1", type=float, help="L1 on BatchNorm scales, which readies the network for slimming.")
 @click.option("--label-smoothing", type=float, help="Share of the target that is spread over all classes.")
@@ -100,7 +105,7 @@ def command(
     load = partial(load_dataset, folder=data_dir, download=download)
     settings = given(**options)
     if resume is None:
-        job = _new_job(load(data or DEFAULT_DATA), model, steps, settings)
+        job = _new_job(load(data or _data_of(model)), model, steps, settings)
     else:
         for option, value in (("--data", data), ("--steps", steps), ("--out", out)):
             if value is not None:
@@ -122,6 +127,21 @@ def command(
     else:
         click.echo(f"test accuracy {100 * last.test_accuracy:.2f} % after epoch {last.epoch}, kept in {folder}")
     next_step(f"neuroprune compress {folder} --structured --flops 0.5{model_argument(job.model)}")
+
+
+def _epochs(text: str) -> tuple[int, ...]:
+    """Epochs written with commas between them."""
+    try:
+        return tuple(int(part) for part in text.split(","))
+    except ValueError:
+        raise click.BadParameter(f"{text!r} is not a list of epochs such as 80,120.") from None
+
+
+def _data_of(model: str | None) -> str:
+    """The data set that a recipe is meant for; digits for a class, or where no network is named."""
+    from neuroprune.networks.recipe import load_recipe
+
+    return DEFAULT_DATA if model is None or is_class(model) else load_recipe(model).data
 
 
 def _new_job(data: "Dataset", model: str | None, steps: int | None, changes: dict[str, Any]) -> Job:

@@ -65,6 +65,11 @@ class TrainSettings:
         for name, known in (("optimizer", OPTIMIZERS), ("schedule", SCHEDULES)):
             if getattr(self, name) not in known:
                 raise InputError(f"there is no {name} {getattr(self, name)!r}: choose one of {', '.join(known)}")
+        if self.schedule == "step" and not self.milestones:
+            raise InputError(
+                "the schedule step has 0 milestones, but needs at least 1: name the epochs at which the learning rate "
+                "falls (--milestones 80,120), or take the schedule cosine"
+            )
 
     def learning_rate(self, epoch: int, progress: float) -> float:
         """The rate in `epoch` (from 0), of which the share `progress` in [0, 1) is done."""

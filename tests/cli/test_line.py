@@ -145,11 +145,24 @@ def test_train_and_compress_print_json_and_nothing_else_on_standard_output(line:
 
 
 def test_settings_that_are_given_replace_the_recipes_and_are_kept(line: Line, recipe: str) -> None:
-    given = ["--epochs", "1", "--lr", "0.005", "--batch", "256", "--optimizer", "sgd", "--schedule", "step"]
+    given = [
+        "--epochs",
+        "1",
+        "--lr",
+        "0.005",
+        "--batch",
+        "256",
+        "--optimizer",
+        "sgd",
+        "--schedule",
+        "step",
+        "--milestones",
+        "1,3",
+    ]
     more = ["--seed", "7", "--l1", "0", "--label-smoothing", "0.1", "--steps", "3"]
     assert line("train", "--model", recipe, *given, *more).code == 0
     kept = json.loads((line.runs / "0001-train-digits" / "checkpoint.json").read_text())
-    wanted = {"epochs": 1, "lr": 0.005, "batch": 256, "optimizer": "sgd", "schedule": "step"}
+    wanted = {"epochs": 1, "lr": 0.005, "batch": 256, "optimizer": "sgd", "schedule": "step", "milestones": [1, 3]}
     assert wanted.items() <= kept["settings"].items()
     assert {"seed": 7, "l1": 0, "label_smoothing": 0.1}.items() <= kept["settings"].items()
     assert kept["model"]["recipe"]["steps"] == 3
@@ -285,3 +298,15 @@ def test_json_and_csv_cannot_be_given_together(line: Line) -> None:
     answer = line("report", "--json", "--csv")
     assert answer.code == 2
     assert "--json and --csv cannot be given together: leave one out." in answer.err
+
+
+def test_a_recipe_is_trained_on_the_data_it_is_meant_for(line: Line, tmp_path: Path) -> None:
+    said = line("train", "--model", "fashion-conv", "--data-dir", str(tmp_path))
+    assert said.code == 2
+    assert f"data set fashion-mnist was not found in {tmp_path}" in said.err
+
+
+def test_milestones_are_epochs_with_commas(line: Line) -> None:
+    said = line("train", "--schedule", "step", "--milestones", "soon")
+    assert said.code == 2
+    assert "'soon' is not a list of epochs such as 80,120." in said.err
