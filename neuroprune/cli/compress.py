@@ -100,13 +100,14 @@ def command(
 
 
 def _fine_tuning(checkpoint: "Checkpoint", changes: dict[str, Any]) -> "TrainSettings | None":
-    """The settings of the training, with the recipe's epochs and rate for fine-tuning, no L1, and `changes`."""
+    """How the network of `checkpoint` is fine-tuned; not at all where `changes` ask for 0 epochs."""
     from neuroprune.networks.recipe import FineTuning
+    from neuroprune.train.settings import fine_tuning_of
 
     if changes.get("epochs") == 0:
         return None
     usual = FineTuning() if isinstance(checkpoint.model, str) else checkpoint.model.fine_tuning
-    return dataclasses.replace(checkpoint.settings, **{**usual.model_dump(), "l1": 0.0, **changes})
+    return fine_tuning_of(checkpoint.settings, usual, **changes)
 
 
 def _figures(result: "CompressResult") -> dict[str, Any]:

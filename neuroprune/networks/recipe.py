@@ -103,7 +103,7 @@ class Training(Part):
 class FineTuning(Part):
     """Epochs and learning rate of the training that follows pruning."""
 
-    epochs: Size = 10
+    epochs: Size = 20
     lr: Annotated[float, Field(gt=0)] = 1e-3
 
 

@@ -1,13 +1,13 @@
 """How a network is trained."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 
 from neuroprune.errors import InputError
-from neuroprune.networks.recipe import Recipe
+from neuroprune.networks.recipe import FineTuning, Recipe
 
 OPTIMIZERS = ("adamw", "sgd")
 SCHEDULES = ("cosine", "step")
@@ -83,9 +83,9 @@ def settings_of(recipe: Recipe, **changes: Any) -> TrainSettings:
     return TrainSettings(**{**recipe.training.model_dump(), **changes})
 
 
-def fine_tuning_of(recipe: Recipe, **changes: Any) -> TrainSettings:
-    """As `settings_of`, for the training that follows pruning: its own epochs and rate, and no L1."""
-    return settings_of(recipe, **{**recipe.fine_tuning.model_dump(), "l1": 0.0, **changes})
+def fine_tuning_of(training: TrainSettings, usual: FineTuning, **changes: Any) -> TrainSettings:
+    """Settings of the training that follows pruning: as before it, but with epochs and rate of `usual` and no L1."""
+    return replace(training, **{**usual.model_dump(), "l1": 0.0, **changes})
 
 
 def pick_device(name: str) -> torch.device:

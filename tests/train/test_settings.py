@@ -26,10 +26,16 @@ def test_a_recipe_gives_defaults_that_can_be_changed():
     recipe = load_recipe("vgg16")
     settings = settings_of(recipe, epochs=3, seed=7)
     assert (settings.epochs, settings.seed, settings.lr, settings.milestones) == (3, 7, 0.3, (80, 120))
-    fine = fine_tuning_of(recipe)
-    assert recipe.training.l1 == 1e-4 and fine.l1 == 0.0
+
+
+def test_fine_tuning_is_as_the_training_was_but_for_its_epochs_rate_and_no_l1():
+    recipe = load_recipe("vgg16")
+    training = settings_of(recipe, batch=32, seed=7)
+    fine = fine_tuning_of(training, recipe.fine_tuning)
+    assert (training.l1, fine.l1) == (1e-4, 0.0)
     assert (fine.epochs, fine.lr) == (recipe.fine_tuning.epochs, recipe.fine_tuning.lr)
-    assert fine_tuning_of(recipe, epochs=2).epochs == 2
+    assert (fine.batch, fine.seed, fine.milestones) == (32, 7, (80, 120))
+    assert fine_tuning_of(training, recipe.fine_tuning, epochs=2).epochs == 2
 
 
 def test_the_defaults_of_recipes_and_of_settings_are_the_same():
