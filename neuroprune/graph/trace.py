@@ -5,11 +5,13 @@ it, and where its time axis lies. So a network may repeat its frames over T and 
 and call single-step layers; both give the same graph.
 """
 
+from math import prod
 from typing import Any, Literal
 
 import torch
-from spikingjelly.activation_based import base, functional
+from spikingjelly.activation_based import base, functional, layer
 from torch import fx, nn
+from torch.nn.modules.dropout import _DropoutNd
 
 from neuroprune.errors import UnsupportedNetwork
 from neuroprune.graph.nodes import Graph, Input, Node, Op
@@ -48,10 +50,10 @@ class _Reader(fx.Interpreter):
         module = self.fetch_attr(target)
         if len(args) != 1 or kwargs or not isinstance(args[0], Signal):
             self.problems.append(f"layer {target}: it takes more than one input; give each layer exactly one")
-            return self._unknown(module(*values_of(args), **values_of(kwargs)), target, signals_of((args, kwargs)))
+            return self._unknown(module(*values_of(args), **values_of(kwargs)), signals_of((args, kwargs)))
         signal: Signal = args[0]
         value = module(signal.value)
-        if isinstance(module, nn.Identity | nn.Dropout | nn.Dropout2d) or "Dropout" in type(module).__name__:
+        if isinstance(module, nn.Identity | _DropoutNd | layer.Dropout):  # nothing, in evaluation mode
             return Signal(value, signal.node, signal.layout, signal.at)
         op, problem = read_module(target, module)
         if problem:
@@ -72,7 +74,7 @@ class _Reader(fx.Interpreter):
         layout, at = signal.layout, signal.at
         if isinstance(module, base.MemoryModule) and layout == "constant" and getattr(module, "step_mode", "s") == "s":
             layout, at = "step", self.calls.get(name, 0)
-            self._set_steps(max(at + 1, self.steps or 0))
+            self.steps = max(at + 1, self.steps or 0)
         self.calls[name] = self.calls.get(name, 0) + 1
         shape = tuple(value.shape[2:] if layout == "sequence" else value.shape[1:])
         made = self.nodes.get(name)
@@ -101,7 +103,7 @@ class _Reader(fx.Interpreter):
                 f"operation {name} on the output of {reads}: it has no counterpart on the chip; "
                 "use one chain of supported layers"
             )
-            return self._unknown(value, name, signals)
+            return self._unknown(value, signals)
         return found
 
     def _follow(self, name: str, args: Any, signals: list[Any], value: torch.Tensor) -> Signal | Readout | None:
@@ -115,7 +117,7 @@ class _Reader(fx.Interpreter):
             divides = name in ("truediv", "div") and first.kind == "sum"
             return Readout(value, first.node, first.steps, "mean") if divides else None
         if name == "stack" and [s.at for s in signals if s.layout == "step"] == list(range(len(signals))):
-            self._set_steps(len(signals))
+            self.steps = len(signals)
             return Signal(value, first.node, "sequence")
         if len(signals) != 1:
             return None
@@ -132,14 +134,14 @@ class _Reader(fx.Interpreter):
     def _reshape(self, signal: Signal, value: torch.Tensor) -> Signal | None:
         """Where time and sample axes lie after a change of shape, told from the sizes."""
         shape = self.nodes[signal.node].shape if signal.node in self.nodes else ()
-        flat = (int(torch.tensor(shape).prod()),)
+        flat = (prod(shape),)
         steps = signal.value.shape[0] if signal.layout == "sequence" else self.steps
         if signal.layout == "constant" and value.shape[1:] == signal.value.shape:
             if value.shape[0] > 1 or self.steps == 1:
-                self._set_steps(value.shape[0])
+                self.steps = value.shape[0]
             return Signal(value, signal.node, "sequence")
         if signal.layout == "sequence" and value.shape[0] != steps and value.shape[1:] == signal.value.shape[1:]:
-            self._set_steps(value.shape[0])
+            self.steps = value.shape[0]
             return Signal(value, signal.node, "sequence")
         leads: dict[tuple[int, ...], Layout] = {}
         if steps is not None:
@@ -161,10 +163,7 @@ class _Reader(fx.Interpreter):
         self.nodes.setdefault(name, Node(name, op, (signal.node,), (int(value.shape[-1]),)))
         return Signal(value, name, layout, signal.at)
 
-    def _set_steps(self, steps: int) -> None:
-        self.steps = steps
-
-    def _unknown(self, value: Any, name: str, signals: list[Any]) -> Any:
+    def _unknown(self, value: Any, signals: list[Any]) -> Any:
         """Goes on behind something that is not understood, so that all problems are found at once."""
         if not isinstance(value, torch.Tensor) or not signals:
             return value

@@ -186,6 +186,40 @@ class Shifted(StepLoop):
         return self.lif2(self.fc(self.pool(self.if1(self.conv(x))).flatten(1))) + 1
 
 
+class ReadsTwoSteps(StepLoop):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        steps = [self.lif2(self.fc(self.pool(self.if1(self.conv(x))).flatten(1))) for _ in range(self.steps)]
+        return steps[0] + steps[1]
+
+
+class Unused(StepLoop):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        spikes = self.if1(self.conv(x))
+        self.lif2(self.fc(self.pool(spikes).flatten(1)))
+        return spikes
+
+
+class Branches(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv, self.if1 = nn.Conv2d(1, 4, 3), neuron.IFNode()
+        self.conv2, self.if2 = nn.Conv2d(4, 4, 3), neuron.IFNode()
+        self.conv3, self.if3 = nn.Conv2d(4, 4, 3), neuron.IFNode()
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        spikes = self.if1(self.conv(x))
+        return self.if2(self.conv2(spikes)) + self.if3(self.conv3(spikes))
+
+
+class TwoInputs(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.mixed, self.if1 = nn.Bilinear(28, 28, 4), neuron.IFNode()
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.if1(self.mixed(x, x))
+
+
 class Residual(nn.Module):
     def __init__(self) -> None:
         super().__init__()
@@ -204,6 +238,10 @@ class Residual(nn.Module):
         (Shared(), "layer neurons: it is used on the output of conv and again on that of again"),
         (HalfRead(), "the output is not the spikes of one layer: return their mean or sum over all time steps"),
         (Shifted(), "operation add on the output of lif2: it has no counterpart on the chip"),
+        (ReadsTwoSteps(), "the readout adds 2 of the 3 time steps: return the mean or sum over all of them"),
+        (Unused(steps=1), "layer lif2: its output is not used; remove it"),
+        (TwoInputs(), "layer mixed: it takes more than one input; give each layer exactly one"),
+        (Branches(), "layer if1: its output feeds 2 layers (conv2, conv3); branches cannot be mapped yet"),
         (DecidesByValue(), "could not be followed on frames of shape (1, 28, 28)"),
         (Residual(), "operation add on the output of if1 and if2: it has no counterpart on the chip"),
     ],
