@@ -23,11 +23,11 @@ SURROGATES: dict[str, Callable[..., nn.Module]] = {
 
 
 class SpikingNetwork(nn.Module):
-    """A feed-forward spiking network with direct coding: the same frame is presented at every time step.
+    """A spiking network: convolution and BatchNorm of the stem, then the body over all time steps.
 
-    stem: the first convolution and its BatchNorm, computed once per sample since its input does not change;
-    body: everything after it, over [T, N, ...] (SpikingJelly's multi-step mode), ending in one neuron a class.
-    Frames [N, C, H, W] become firing rates [N, classes] in 0..1.
+    Frames [N, C, H, W] are presented at every step (direct coding), so the stem sees them once a sample; a sequence
+    [T, N, C, H, W] brings a frame for each of the `steps`. Both become firing rates [N, classes] in 0..1.
+    body: over [T, N, ...] (SpikingJelly's multi-step mode), ending in one neuron a class.
     """
 
     def __init__(self, stem: nn.Sequential, body: nn.Sequential, steps: int) -> None:
@@ -37,8 +37,10 @@ class SpikingNetwork(nn.Module):
         self.steps = steps
 
     def forward(self, frames: torch.Tensor) -> torch.Tensor:
-        current = self.stem(frames)
-        spikes = self.body(current.unsqueeze(0).repeat(self.steps, 1, 1, 1, 1))
+        # Written without a branch on the number of axes, which torch.fx could not follow.
+        current = self.stem(frames.flatten(0, -4))
+        current = current.reshape(frames.shape[:-3] + current.shape[1:])
+        spikes = self.body(current.expand(self.steps, -1, -1, -1, -1))
         return spikes.mean(0)
 
 

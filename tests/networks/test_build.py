@@ -85,6 +85,26 @@ def test_the_stem_sees_a_frame_once_for_all_steps():
     assert shapes == [(4, 3, 9, 7)]
 
 
+def test_a_sequence_brings_a_frame_for_each_step():
+    network = small([{"conv": 3}, {"conv": 4}]).eval()
+    sequence = torch.randn(3, 4, 2, 9, 7)
+    expected = network.body(torch.stack([network.stem(frames) for frames in sequence])).mean(0)
+    functional.reset_net(network)
+    rates = network(sequence)
+    torch.testing.assert_close(rates, expected)
+    functional.reset_net(network)
+    traced = fx.GraphModule(network, SpikingTracer().trace(network))
+    assert torch.equal(traced(sequence), rates)
+
+
+def test_a_sequence_of_one_frame_again_and_again_is_direct_coding():
+    network = small([{"conv": 3}, {"conv": 4}]).eval()
+    frames = torch.randn(4, 2, 9, 7)
+    expected = network(frames)
+    functional.reset_net(network)
+    torch.testing.assert_close(network(torch.stack([frames] * 3)), expected)
+
+
 @pytest.mark.parametrize("name", sorted(SURROGATES))
 def test_every_surrogate_gives_gradients(name):
     network = small([{"conv": 3}], neuron={"kind": "if", "surrogate": name, "alpha": 3.0})
