@@ -3,6 +3,7 @@
 import importlib.metadata
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -150,15 +151,15 @@ def _ladder(
     rounded = spikes.astype(np.float32) * np.float32(program.input.unit)
     return AccuracyLadder(
         float=_accuracy(run_module(module, frames, progress=progress), labels),
-        folded=_accuracy(run_float(folded, frames, progress=progress).counts, labels),
+        folded=_accuracy(run_float(folded, frames, progress=progress).outputs, labels),
         quantised=_accuracy(
-            run_float(dequantize(program), rounded, progress=progress, task="quantised").counts, labels
+            run_float(dequantize(program), rounded, progress=progress, task="quantised").outputs, labels
         ),
-        bit_accurate=_accuracy(happened.counts, labels),
+        bit_accurate=_accuracy(happened.outputs, labels),
     )
 
 
-def _accuracy(outputs: npt.NDArray[np.float32] | npt.NDArray[np.int64], labels: Labels) -> float:
+def _accuracy(outputs: npt.NDArray[np.floating[Any]] | npt.NDArray[np.int64], labels: Labels) -> float:
     """Share of samples whose largest output is their label; the first of equal outputs counts as the largest."""
     return float(np.mean(outputs.argmax(axis=1) == labels))
 

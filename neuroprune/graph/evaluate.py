@@ -9,7 +9,7 @@ from spikingjelly.activation_based import functional
 from torch import nn
 from torch.nn import functional as F
 
-from neuroprune.graph.nodes import Conv, Graph, Linear, Neuron
+from neuroprune.graph.nodes import Conv, FloatArray, Graph, Input, Linear, Neuron, Node
 from neuroprune.progress import Progress, silent
 
 Frames = npt.NDArray[np.float32]
@@ -19,12 +19,12 @@ Frames = npt.NDArray[np.float32]
 class FloatRun:
     """A folded graph run on frames.
 
-    counts: int64 [samples, outputs], output spikes of each sample.
+    outputs: float64 [samples, outputs], output spikes of each sample, or its last voltages, as the readout says.
     spikes: total spikes of each neuron layer, by name.
     peak_current: largest magnitude of what the synapse of each neuron layer delivers in one step, bias left out.
     """
 
-    counts: npt.NDArray[np.int64]
+    outputs: FloatArray
     spikes: dict[str, int]
     peak_current: dict[str, float]
 
@@ -52,45 +52,61 @@ def run_module(module: nn.Module, frames: Frames, batch: int = 64, progress: Pro
 def run_float(
     graph: Graph, frames: Frames, batch: int = 64, progress: Progress = silent, task: str = "folded"
 ) -> FloatRun:
-    """Run a folded graph in float32 on frames [samples, channels, height, width]."""
-    pairs = list(zip(graph.nodes[1::2], graph.nodes[2::2], strict=True))
-    spikes = {neuron.name: 0 for _, neuron in pairs}
-    peaks = {neuron.name: 0.0 for _, neuron in pairs}
-    counts = []
+    """Run a folded graph in float32 on frames [samples, *input shape], or sequences [samples, steps, *input shape]."""
+    populations = graph.populations()
+    spikes = {neuron.name: 0 for neuron, _ in populations}
+    peaks = {neuron.name: 0.0 for neuron, _ in populations}
+    outputs = []
     with torch.inference_mode():
         for start in range(0, len(frames), batch):
-            value = torch.from_numpy(frames[start : start + batch]).unsqueeze(0)
-            for synapse, neuron in pairs:
-                assert isinstance(synapse.op, Conv | Linear) and isinstance(neuron.op, Neuron)
-                current, bias = _deliver(synapse.op, value)
+            chunk = torch.from_numpy(frames[start : start + batch])
+            values = {graph.nodes[0].name: chunk.transpose(0, 1) if is_sequence(graph) else chunk.unsqueeze(0)}
+            for neuron, synapses in populations:
+                assert isinstance(neuron.op, Neuron)
+                current, bias = _deliver(synapses, values)
                 peaks[neuron.name] = max(peaks[neuron.name], float(current.abs().max()))
-                value = _fire(neuron.op, current + bias, graph.steps)
-                spikes[neuron.name] += int(value.sum(dtype=torch.int64))
-            counts.append(value.sum(0, dtype=torch.int64).flatten(1))
+                fired, voltage = _fire(neuron.op, current, bias, graph.steps)
+                spikes[neuron.name] += int(fired.sum(dtype=torch.int64))
+                values[neuron.name] = fired
+            last = voltage if graph.readout.of == "voltage" else fired.sum(0)
+            outputs.append(last.flatten(1).double())
             progress(task, min(start + batch, len(frames)), len(frames))
-    return FloatRun(torch.cat(counts).numpy(), spikes, peaks)
+    return FloatRun(torch.cat(outputs).numpy(), spikes, peaks)
 
 
-def _deliver(synapse: Conv | Linear, value: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """[T or 1, N, ...] through the weights, and the bias in a shape that adds to it."""
-    merged = value.flatten(0, 1)
-    weight = torch.from_numpy(synapse.weight.astype(np.float32))
-    bias = torch.from_numpy(synapse.bias.astype(np.float32))
-    if isinstance(synapse, Linear):
-        current = F.linear(merged.flatten(1), weight)
-    else:
-        current = F.conv2d(merged, weight, None, synapse.stride, synapse.padding, synapse.dilation, synapse.groups)
-        bias = bias[:, None, None]
-    return current.reshape(value.shape[:2] + current.shape[1:]), bias
+def is_sequence(graph: Graph) -> bool:
+    """Whether samples bring a frame for each step."""
+    first = graph.nodes[0].op
+    return isinstance(first, Input) and first.sequence
 
 
-def _fire(neuron: Neuron, current: torch.Tensor, steps: int) -> torch.Tensor:
-    """Spikes [T, N, ...] as float32; a current of one step is presented at every step."""
-    v = torch.zeros_like(current[0])
+def _deliver(synapses: tuple[Node, ...], values: dict[str, torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
+    """What all synapses of a layer deliver, [T or 1, N, ...], and their bias in a shape that adds to it."""
+    current, bias = torch.zeros(()), torch.zeros(())
+    for synapse in synapses:
+        op, value = synapse.op, values[synapse.inputs[0]]
+        assert isinstance(op, Conv | Linear)
+        merged = value.flatten(0, 1)
+        weight = torch.from_numpy(op.weight.astype(np.float32))
+        offset = torch.from_numpy(op.bias.astype(np.float32))
+        if isinstance(op, Linear):
+            sums = F.linear(merged.flatten(1), weight)
+        else:
+            sums = F.conv2d(merged, weight, None, op.stride, op.padding, op.dilation, op.groups)
+            offset = offset[:, None, None]
+        current = current + sums.reshape(value.shape[:2] + sums.shape[1:])
+        bias = bias + offset
+    return current, bias
+
+
+def _fire(neuron: Neuron, drive: torch.Tensor, bias: torch.Tensor, steps: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Spikes [T, N, ...] as float32 and the last voltages; a drive of one step is presented at every step."""
+    i, v = torch.zeros_like(drive[0]), torch.zeros_like(drive[0])
     spikes = []
     for step in range(steps):
-        h = v * (1.0 - neuron.decay) + current[step if len(current) > 1 else 0]
+        i = i * (1.0 - neuron.current_decay) + drive[step if len(drive) > 1 else 0]
+        h = v * (1.0 - neuron.decay) + i + bias
         fired = h >= neuron.threshold
-        v = h.masked_fill(fired, 0.0)
+        v = torch.where(fired, h - neuron.threshold if neuron.reset == "subtract" else 0.0, h)
         spikes.append(fired)
-    return torch.stack(spikes).float()
+    return torch.stack(spikes).float(), v

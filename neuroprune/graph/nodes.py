@@ -1,8 +1,9 @@
 """The float program: nodes by name, edges by name, shapes per sample and time step.
 
-A `Graph` comes in two forms. As *traced* it holds the network layer by layer. As *folded* it alternates synapses
-(`Conv` or `Linear`, with bias) and `Neuron`s only: BatchNorm, average pooling and the neurons' input gain are folded
-into the synapses, max pooling of spikes has become a synapse and a memoryless neuron.
+A `Graph` comes in two forms. As *traced* it holds the network layer by layer, additions and concatenations included.
+As *folded* it holds synapses (`Conv` or `Linear`, with bias) and `Neuron`s only: each synapse reads spikes or the
+input, each layer of neurons adds up one or more synapses. Everything linear between spikes is folded into the
+synapses, max pooling of spikes has become a synapse and a memoryless neuron.
 
 All shapes leave out batch and time: (channels, height, width) or (features,). Two-dimensional parameters are
 (vertical, horizontal), as in torch.
@@ -15,13 +16,17 @@ import numpy as np
 import numpy.typing as npt
 
 FloatArray = npt.NDArray[np.float64]
+IndexArray = npt.NDArray[np.int64]
 Pair = tuple[int, int]
 Shape = tuple[int, ...]
+Reset = Literal["zero", "subtract"]
 
 
 @dataclass(frozen=True, eq=False)
 class Input:
-    """The frame that is presented at every time step."""
+    """What is presented to the network: one frame at every time step or, as a `sequence`, a frame for each step."""
+
+    sequence: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,22 +88,44 @@ class Flatten:
 
 
 @dataclass(frozen=True, eq=False)
-class Neuron:
-    """LIF or IF with hard reset to 0.
+class Add:
+    """Element by element, of two or more maps of one shape."""
 
-    h = v * (1 - decay) + gain * x;  s = 1 if h >= threshold else 0;  v = 0 where s, else h.
+
+@dataclass(frozen=True, eq=False)
+class Concat:
+    """Along the channels (or features), in the order of the inputs."""
+
+
+@dataclass(frozen=True, eq=False)
+class Select:
+    """Gathers channels (or features): output c is input channels[c]; int64 [out channels]."""
+
+    channels: IndexArray
+
+
+@dataclass(frozen=True, eq=False)
+class Neuron:
+    """Spiking neurons, with a synaptic current of their own where current_decay is below 1.
+
+    i = i * (1 - current_decay) + gain * x;  h = v * (1 - decay) + i;  s = 1 if h >= threshold else 0;
+    where s, v = 0 (reset "zero") or h - threshold (reset "subtract"), else h.
     decay: 1 / tau of a LIF neuron, 0 of an IF neuron; in [0, 1).
+    threshold: > 0, in the units of h; infinite for an integrator, which never fires and is read by its voltage.
     gain: 1 / tau where the neuron decays its input too, else 1; 1 in a folded graph.
-    threshold: > 0, in the units of h.
+    current_decay: in (0, 1]; 1 for neurons whose current is that of the step alone. Biases enter h, not i, in a folded
+    graph, as on the chip.
     """
 
     decay: float
     threshold: float
     gain: float = 1.0
+    current_decay: float = 1.0
+    reset: Reset = "zero"
 
 
 Synapse = Conv | Linear
-Op = Input | Conv | Linear | BatchNorm | AvgPool | MaxPool | Flatten | Neuron
+Op = Input | Conv | Linear | BatchNorm | AvgPool | MaxPool | Flatten | Add | Concat | Select | Neuron
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,17 +138,29 @@ class Node:
     shape: Shape
 
 
+@dataclass(frozen=True)
+class Readout:
+    """How the last neurons become scores, one a class.
+
+    of: their spikes over the steps, or the voltage that an integrator is left with: the sum of what it received.
+    over_time: whether that is divided by the steps. votes: neighbouring outputs whose mean is the score of a class.
+    """
+
+    of: Literal["spikes", "voltage"] = "spikes"
+    over_time: Literal["mean", "sum"] = "mean"
+    votes: int = 1
+
+
 @dataclass(frozen=True, eq=False)
 class Graph:
     """Nodes in topological order: `Input` first, the output neuron last.
 
     steps: time steps T that one sample is presented for, >= 1.
-    readout: how the network sums its output spikes over time; both have the same argmax.
     """
 
     nodes: tuple[Node, ...]
     steps: int
-    readout: Literal["mean", "sum"] = "mean"
+    readout: Readout = Readout()
 
     def __getitem__(self, name: str) -> Node:
         """The node called `name`; KeyError if there is none."""
@@ -133,3 +172,9 @@ class Graph:
     def consumers(self, name: str) -> tuple[Node, ...]:
         """The nodes that read the output of `name`, in topological order."""
         return tuple(node for node in self.nodes if name in node.inputs)
+
+    def populations(self) -> tuple[tuple[Node, tuple[Node, ...]], ...]:
+        """Of a folded graph: each layer of neurons with its synapses, in topological order."""
+        return tuple(
+            (node, tuple(self[name] for name in node.inputs)) for node in self.nodes if isinstance(node.op, Neuron)
+        )

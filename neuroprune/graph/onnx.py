@@ -80,7 +80,7 @@ def onnx_model(graph: Graph) -> onnx.ModelProto:
         ir_version=IR_VERSION,
         opset_imports=[helper.make_opsetid("", OPSET)],
     )
-    helper.set_model_props(model, {"steps": str(graph.steps), "readout": graph.readout})
+    helper.set_model_props(model, {"steps": str(graph.steps), "readout": graph.readout.over_time})
     return model
 
 

@@ -14,6 +14,7 @@ from torch import fx, nn
 from torch.nn.modules.dropout import _DropoutNd
 
 from neuroprune.errors import UnsupportedNetwork
+from neuroprune.graph import nodes
 from neuroprune.graph.nodes import Graph, Input, Node, Op
 from neuroprune.graph.read import read_module
 from neuroprune.graph.signals import Layout, Readout, Signal, is_one_step, signals_of, values_of
@@ -230,7 +231,7 @@ def _graph(reader: _Reader, output: Any) -> Graph:
     elif not (isinstance(output, Signal) and (output.layout == "sequence" or steps == 1)):
         problems.append("the output is not the spikes of one layer: return their mean or sum over all time steps")
     last = output.node if isinstance(output, Signal | Readout) else INPUT
-    graph = Graph(tuple(reader.nodes.values()), steps, kind)
+    graph = Graph(tuple(reader.nodes.values()), steps, nodes.Readout(over_time=kind))
     problems += problems_of_traced(graph, last)
     if problems:
         raise UnsupportedNetwork(list(dict.fromkeys(problems)))

@@ -1,8 +1,10 @@
 """The rules of both forms of a graph, checked after the stage that made it."""
 
 from neuroprune.graph.nodes import (
+    Add,
     AvgPool,
     BatchNorm,
+    Concat,
     Conv,
     Flatten,
     Graph,
@@ -11,6 +13,7 @@ from neuroprune.graph.nodes import (
     MaxPool,
     Neuron,
     Node,
+    Select,
 )
 
 # What flows along an edge: the graded frame, spikes, a linear map of either, or the input of neurons.
@@ -74,20 +77,26 @@ def _flow(node: Node, source: str) -> tuple[str, str | None]:
                     "right behind an IFNode or LIFNode, or use AvgPool2d"
                 )
             return SPIKES, None
-        case Flatten():
+        case Flatten() | Add() | Concat() | Select():
             return source, None
         case Neuron():
             return SPIKES, None
 
 
 def verify_folded(graph: Graph) -> None:
-    """Input first, then synapse and neuron in turn, each reading the node before it; gains are folded away."""
+    """Input first; each synapse reads the input or earlier neurons; each neuron layer adds up synapses of its shape."""
     first, *rest = graph.nodes
-    assert isinstance(first.op, Input) and not first.inputs
-    assert rest and len(rest) % 2 == 0 and graph.steps >= 1
-    for before, node in zip(graph.nodes, rest, strict=False):
-        assert node.inputs == (before.name,), f"{node.name} reads {node.inputs}, expected {before.name}"
-    for synapse, neuron in zip(rest[::2], rest[1::2], strict=True):
-        assert isinstance(synapse.op, Conv | Linear), synapse.name
-        assert isinstance(neuron.op, Neuron) and neuron.op.gain == 1.0, neuron.name
-        assert synapse.shape == neuron.shape and synapse.op.bias.shape == (synapse.shape[0],), synapse.name
+    assert isinstance(first.op, Input) and not first.inputs and graph.steps >= 1
+    known = {first.name: first}
+    for node in rest:
+        sources = [known[name] for name in node.inputs]
+        if isinstance(node.op, Neuron):
+            assert node.op.gain == 1.0, node.name
+            assert sources and all(isinstance(synapse.op, Conv | Linear) for synapse in sources), node.name
+            assert all(synapse.shape == node.shape for synapse in sources), node.name
+        else:
+            assert isinstance(node.op, Conv | Linear), node.name
+            assert len(sources) == 1 and isinstance(sources[0].op, Input | Neuron), node.name
+            assert node.op.bias.shape == (node.shape[0],), node.name
+        known[node.name] = node
+    assert isinstance(graph.nodes[-1].op, Neuron) and len(known) == len(graph.nodes)

@@ -14,10 +14,10 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from neuroprune.mapping.counting import Encoding, nonzero_fan_out
+from neuroprune.mapping.counting import nonzero_fan_out
 from neuroprune.mapping.reach import receptive_field, volume
-from neuroprune.mapping.types import Tile
-from neuroprune.quantize.types import IntConv, QuantLayer
+from neuroprune.mapping.types import Encoding, Tile
+from neuroprune.quantize.types import Connection, IntConv, QuantLayer
 from neuroprune.targets import Target
 
 Sums = npt.NDArray[np.int64]
@@ -35,8 +35,8 @@ class Readers:
     by_pixel: tuple[tuple[tuple[int, int], Sums], ...]
 
 
-def read_by(layer: QuantLayer, consumers: Iterable[tuple[QuantLayer, Iterable[tuple[Tile, Encoding]]]]) -> Readers:
-    """The readers of `layer`, given the layers that consume it and how their tiles are encoded."""
+def read_by(layer: QuantLayer, consumers: Iterable[tuple[Connection, Iterable[tuple[Tile, Encoding]]]]) -> Readers:
+    """The readers of `layer`, given the connections that read it, the tiles behind them and how these store them."""
     shape = volume(layer.shape)
     by_neuron = np.zeros(shape, dtype=np.int64)
     by_pixel: dict[tuple[int, int], Sums] = {}

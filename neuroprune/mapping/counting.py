@@ -25,35 +25,34 @@ whose offset moves their indices to their own neurons, so sharing a core costs n
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import product
-from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from neuroprune.mapping.reach import Field, Reach, receptive_field
-from neuroprune.mapping.types import Tile
-from neuroprune.quantize.types import IntConv, IntDense, QuantLayer
+from neuroprune.mapping.types import Encoding, Tile
+from neuroprune.quantize.types import Connection, IntConv, IntDense, QuantLayer
 from neuroprune.targets import Target
 
-Encoding = Literal["dense", "sparse", "shared"]
 Counts = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
 class SynapseUse:
-    """What the synapses of one tile take in one encoding; see `TileUse`."""
+    """What the synapses of one tile take, each connection in one encoding; see `TileUse`."""
 
-    encoding: Encoding
+    encodings: tuple[Encoding, ...]
     idle_neurons: int
     input_axons: int
     synapses: int
     synapse_bits: int
 
 
-def cheapest_encoding(layer: QuantLayer, tile: Tile, target: Target) -> SynapseUse:
+def cheapest_use(layer: QuantLayer, tile: Tile, target: Target) -> SynapseUse:
     """The encoding that takes the least share of the core's scarcest resource, then the least memory.
 
-    So whenever a tile fits a core in some encoding, it fits in this one.
+    So whenever a tile of one connection fits a core in some encoding, it fits in this one. Each of several connections
+    takes the cheapest of its own, without idle neurons: these would move the neurons that all of them name.
     """
 
     def cost(use: SynapseUse) -> tuple[float, int]:
@@ -64,35 +63,47 @@ def cheapest_encoding(layer: QuantLayer, tile: Tile, target: Target) -> SynapseU
         )
         return max(shares), use.synapse_bits
 
-    return min(encodings(layer, tile, target), key=cost)
+    if len(layer.connections) == 1:
+        return min(encodings(layer.connections[0], tile, layer.weight_bits, target), key=cost)
+    uses = [
+        min((use for use in encodings(each, tile, layer.weight_bits, target) if use.idle_neurons == 0), key=cost)
+        for each in layer.connections
+    ]
+    return SynapseUse(
+        encodings=tuple(encoding for use in uses for encoding in use.encodings),
+        idle_neurons=0,
+        input_axons=sum(use.input_axons for use in uses),
+        synapses=sum(use.synapses for use in uses),
+        synapse_bits=sum(use.synapse_bits for use in uses),
+    )
 
 
-def encodings(layer: QuantLayer, tile: Tile, target: Target) -> Iterator[SynapseUse]:
-    """What `tile` takes in each encoding that can number its neurons."""
-    synapses = count_synapses(layer, tile)
-    fan_out = nonzero_fan_out(layer, tile)
+def encodings(connection: Connection, tile: Tile, weight_bits: int, target: Target) -> Iterator[SynapseUse]:
+    """What the synapses of `connection` into `tile` take in each encoding that can number its neurons."""
+    synapses = count_synapses(connection, tile)
+    fan_out = nonzero_fan_out(connection, tile)
     fan_out = fan_out[fan_out > 0]
-    run = run_bits(np.array([tile.neurons]), target.weight_bits, target)
-    yield SynapseUse("dense", 0, fan_out.size, synapses, fan_out.size * int(run[0]))
-    bits = _indexed_bits(tile.neurons, target)
+    run = run_bits(np.array([tile.neurons]), weight_bits, target)
+    yield SynapseUse(("dense",), 0, fan_out.size, synapses, fan_out.size * int(run[0]))
+    bits = _indexed_bits(tile.neurons, weight_bits, target)
     if bits:
-        yield SynapseUse("sparse", 0, fan_out.size, synapses, int(run_bits(fan_out, bits, target).sum()))
-    if not isinstance(layer.synapse, IntConv):
+        yield SynapseUse(("sparse",), 0, fan_out.size, synapses, int(run_bits(fan_out, bits, target).sum()))
+    if not isinstance(connection.synapse, IntConv):
         return
-    field = receptive_field(layer, layer.synapse, tile)
+    field = receptive_field(connection, connection.synapse, tile)
     pixels = field.rows.positions.size * field.columns.positions.size
     for rows, columns in product((field.rows, field.open_rows), (field.columns, field.open_columns)):
         idle = idle_neurons(tile, rows, columns)
-        bits = _indexed_bits(tile.neurons + idle, target)
+        bits = _indexed_bits(tile.neurons + idle, weight_bits, target)
         if bits:
             blocks = shared_blocks(field, tile, rows, columns, target)
-            yield SynapseUse("shared", idle, pixels, synapses, int(run_bits(blocks, bits, target).sum()))
+            yield SynapseUse(("shared",), idle, pixels, synapses, int(run_bits(blocks, bits, target).sum()))
 
 
-def _indexed_bits(neurons: int, target: Target) -> int:
+def _indexed_bits(neurons: int, weight_bits: int, target: Target) -> int:
     """Bits of a weight and an index to one of `neurons`; 0 if no index is wide enough."""
     index_bits = max(target.index_bits_min, (neurons - 1).bit_length())
-    return target.weight_bits + index_bits if index_bits <= target.index_bits_max else 0
+    return weight_bits + index_bits if index_bits <= target.index_bits_max else 0
 
 
 def run_bits(synapses: Counts, bits: int, target: Target) -> Counts:
@@ -106,28 +117,28 @@ def run_bits(synapses: Counts, bits: int, target: Target) -> Counts:
     return in_words * target.word_bits
 
 
-def count_synapses(layer: QuantLayer, tile: Tile) -> int:
+def count_synapses(connection: Connection, tile: Tile) -> int:
     """Synapses between the tile and its sources: zero weights count, taps in the padding do not."""
-    if isinstance(layer.synapse, IntDense):
-        return tile.neurons * int(layer.synapse.weight.shape[1])
-    field = receptive_field(layer, layer.synapse, tile)
+    if isinstance(connection.synapse, IntDense):
+        return tile.neurons * int(connection.synapse.weight.shape[1])
+    field = receptive_field(connection, connection.synapse, tile)
     channels = tile.stop[0] - tile.start[0]
     taps = int(field.rows.taps.sum()) * int(field.columns.taps.sum())
-    return channels * int(layer.synapse.weight.shape[1]) * taps
+    return channels * int(connection.synapse.weight.shape[1]) * taps
 
 
-def nonzero_fan_out(layer: QuantLayer, tile: Tile) -> Counts:
+def nonzero_fan_out(connection: Connection, tile: Tile) -> Counts:
     """Non-zero weights from each source neuron into the tile.
 
     int64 [source features] of a dense layer; [channels, rows, columns] of the receptive field of a convolution.
     """
-    weight = layer.synapse.weight
+    weight = connection.synapse.weight
     start, stop = tile.start[0], tile.stop[0]
-    if isinstance(layer.synapse, IntDense):
+    if isinstance(connection.synapse, IntDense):
         fan_out: Counts = np.count_nonzero(weight[start:stop], axis=0)
         return fan_out
-    field = receptive_field(layer, layer.synapse, tile)
-    group = weight.shape[0] // layer.synapse.groups
+    field = receptive_field(connection, connection.synapse, tile)
+    group = weight.shape[0] // connection.synapse.groups
     by_group = [
         np.count_nonzero(weight[max(start, first) : min(stop, first + group)], axis=0)
         for first in range(start // group * group, stop, group)

@@ -18,10 +18,13 @@ def map_graph(graph: QuantGraph, target: Target) -> Mapping:
     """
     split: dict[str, tuple[TileUse, ...]] = {}
     for layer in reversed(graph.layers):
-        consumers = [consumer for consumer in graph.layers if consumer.source == layer.name]
-        readers = read_by(
-            layer, [(consumer, [(use.tile, use.encoding) for use in split[consumer.name]]) for consumer in consumers]
-        )
+        consumers = [
+            (connection, [(use.tile, use.encodings[number]) for use in split[consumer.name]])
+            for consumer in graph.layers
+            for number, connection in enumerate(consumer.connections)
+            if connection.source == layer.name
+        ]
+        readers = read_by(layer, consumers)
         split[layer.name] = split_layer(layer, readers, target)
     uses = [use for layer in graph.layers for use in split[layer.name]]
     cores = place(pack(uses, target), target)

@@ -9,7 +9,7 @@ import numpy.typing as npt
 from neuroprune.frozen import frozen_array
 from neuroprune.graph.nodes import Shape
 from neuroprune.mapping.types import Box, Tile
-from neuroprune.quantize.types import IntConv, QuantLayer
+from neuroprune.quantize.types import Connection, IntConv
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,8 +61,8 @@ def volume(shape: Shape) -> Box:
     return channels, height, width
 
 
-def receptive_field(layer: QuantLayer, synapse: IntConv, tile: Tile) -> Field:
-    """The field of `tile`, a part of `layer`, whose synapse is the convolution `synapse`."""
+def receptive_field(connection: Connection, synapse: IntConv, tile: Tile) -> Field:
+    """The field of `tile` in the source of `connection`, whose synapse is the convolution `synapse`."""
     out_channels, channels_in_group = synapse.weight.shape[:2]
     group = out_channels // synapse.groups
     start, stop = tile.start[0], tile.stop[0]
@@ -71,7 +71,7 @@ def receptive_field(layer: QuantLayer, synapse: IntConv, tile: Tile) -> Field:
         Run(
             start=tile.start[axis + 1],
             stop=tile.stop[axis + 1],
-            size=volume(layer.in_shape)[axis + 1],
+            size=volume(connection.in_shape)[axis + 1],
             stride=synapse.stride[axis],
             padding=synapse.padding[axis],
             dilation=synapse.dilation[axis],

@@ -5,7 +5,7 @@ from itertools import product
 
 from neuroprune.errors import CapacityError
 from neuroprune.mapping.axons import Readers, output_axons
-from neuroprune.mapping.counting import SynapseUse, cheapest_encoding
+from neuroprune.mapping.counting import SynapseUse, cheapest_use
 from neuroprune.mapping.limits import exceeded
 from neuroprune.mapping.reach import receptive_field, volume
 from neuroprune.mapping.types import Box, Tile, TileUse
@@ -69,11 +69,15 @@ def _fitting(
 
 def _use(layer: QuantLayer, tile: Tile, readers: Readers, target: Target, known: dict[object, SynapseUse]) -> TileUse:
     """What `tile` takes; `known` keeps the counts of tiles that differ by their position in the plane only."""
-    place = receptive_field(layer, layer.synapse, tile).key if isinstance(layer.synapse, IntConv) else b""
+    place = tuple(
+        receptive_field(connection, connection.synapse, tile).key
+        for connection in layer.connections
+        if isinstance(connection.synapse, IntConv)
+    )
     height, width = tile.stop[1] - tile.start[1], tile.stop[2] - tile.start[2]
     key = (tile.start[0], tile.stop[0], height, width, place)
     if key not in known:
-        known[key] = cheapest_encoding(layer, tile, target)
+        known[key] = cheapest_use(layer, tile, target)
     use = known[key]
     return TileUse(
         tile=tile,
@@ -81,7 +85,7 @@ def _use(layer: QuantLayer, tile: Tile, readers: Readers, target: Target, known:
         output_axons=output_axons(tile, readers, target),
         synapses=use.synapses,
         synapse_bits=use.synapse_bits,
-        encoding=use.encoding,
+        encodings=use.encodings,
         idle_neurons=use.idle_neurons,
     )
 

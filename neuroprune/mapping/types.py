@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 Box = tuple[int, int, int]
+Encoding = Literal["dense", "sparse", "shared"]
 
 
 @dataclass(frozen=True)
@@ -29,9 +30,10 @@ class TileUse:
     """What one tile takes on its core, in the target's own counts.
 
     idle_neurons: neurons beside the tile's own that its shared blocks run over into; they send no spikes.
-    encoding: how its synapses are stored; "shared" stores equal blocks of a convolution once.
+    encodings: how the synapses of each connection of the layer are stored; "shared" stores equal blocks of a
+    convolution once.
     synapses: synapses that exist between the tile and its sources (zero weights counted).
-    synapse_bits: bits of synapse memory that they take in that encoding.
+    synapse_bits: bits of synapse memory that they take in these encodings.
     """
 
     tile: Tile
@@ -39,7 +41,7 @@ class TileUse:
     output_axons: int
     synapses: int
     synapse_bits: int
-    encoding: Literal["dense", "sparse", "shared"]
+    encodings: tuple[Encoding, ...]
     idle_neurons: int = 0
 
     @property

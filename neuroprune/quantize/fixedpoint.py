@@ -12,8 +12,6 @@ STATE_SHIFT = 6
 """Synaptic input and threshold enter u and v times 2**6 (proc/lif/models.py, act_shift and vth_shift)."""
 BIAS_EXPONENT = 6
 """The exponent of biases wherever they fit; the one that lava-dl's netx format has (lib/dl/netx/hdf5.py, bias_exp)."""
-NO_CURRENT_DECAY = DECAY_UNITY - 1
-"""decay_u that keeps no current from one step to the next: 4096 - (4095 + 1) = 0."""
 
 
 def signed_range(bits: int) -> tuple[int, int]:

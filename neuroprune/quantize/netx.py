@@ -34,10 +34,10 @@ def write_netx(graph: QuantGraph, path: Path) -> tuple[str, ...]:
     """
     previous = ("input", *(layer.name for layer in graph.layers))
     branches = [
-        f"layer {layer.name!r} reads {layer.source!r}, but netx connects every layer to the one before it: "
+        f"layer {layer.name!r} reads {' and '.join(sources)}, but netx connects every layer to the one before it: "
         "no file was written"
         for layer, before in zip(graph.layers, previous, strict=False)
-        if layer.source != before
+        if (sources := [repr(connection.source) for connection in layer.connections]) != [repr(before)]
     ]
     if branches:
         return tuple(branches)
@@ -60,14 +60,15 @@ def _losses(layer: QuantLayer) -> list[str]:
             f"layer {layer.name!r} has biases in units of 2**{layer.neuron.bias_exp}, netx in units of "
             f"2**{BIAS_EXPONENT}: they are rounded down"
         )
-    weight = layer.synapse.weight
+    (connection,) = layer.connections
+    weight = connection.synapse.weight
     least, most = int(weight.min()), int(weight.max())
-    if isinstance(layer.synapse, IntDense) and least == most == 0:
+    if isinstance(connection.synapse, IntDense) and least == most == 0:
         losses.append(
             f"dense layer {layer.name!r} has no weight but 0, on which lava-dl 0.6 fails to load (OverflowError in "
             "optimize_weight_bits)"
         )
-    elif isinstance(layer.synapse, IntDense) and most <= 0 and -least & (-least - 1) == 0:
+    elif isinstance(connection.synapse, IntDense) and most <= 0 and -least & (-least - 1) == 0:
         losses.append(
             f"dense layer {layer.name!r} has no positive weight and {least} as its least: lava-dl 0.6 stores such "
             "weights as inhibitory ones, which end one above a power of two, and loads the least ones as smaller"
@@ -88,14 +89,16 @@ def _content(graph: QuantGraph) -> bytes:
         layers = file.create_group("layer")
         _add(layers, "input", graph.input.shape)
         for layer in graph.layers:
-            if isinstance(layer.synapse, IntConv):
+            (connection,) = layer.connections
+            synapse = connection.synapse
+            if isinstance(synapse, IntConv):
                 group = _add(layers, "conv", layer.shape)
-                _fill_conv(group, merge_groups(layer.synapse))
+                _fill_conv(group, merge_groups(synapse))
             else:
-                if len(layer.in_shape) > 1:
-                    _add(layers, "flatten", (layer.synapse.weight.shape[1],))
+                if len(connection.in_shape) > 1:
+                    _add(layers, "flatten", (synapse.weight.shape[1],))
                 group = _add(layers, "dense", layer.shape)
-                _fill_dense(group, layer.synapse)
+                _fill_dense(group, synapse)
             group.attrs.update({"name": layer.name, "scale": layer.scale, "limited_by": layer.limited_by})
             group["bias"] = np.floor(_biases(layer.neuron)).astype(np.int32)
             _fill_neuron(group.create_group("neuron"), layer.neuron)

@@ -1,22 +1,32 @@
 """From the folded float program to the chip's integers, and back to floats to see what rounding alone costs."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import numpy.typing as npt
 
 from neuroprune.errors import InputError
 from neuroprune.frozen import frozen_array
-from neuroprune.graph.evaluate import Frames, run_float
-from neuroprune.graph.nodes import Conv, Graph, Input, Linear, Neuron, Node, Synapse
+from neuroprune.graph.evaluate import Frames, is_sequence, run_float
+from neuroprune.graph.nodes import Conv, FloatArray, Graph, Input, Linear, Neuron, Node, Op, Synapse
 from neuroprune.quantize.fixedpoint import (
     DECAY_UNITY,
-    NO_CURRENT_DECAY,
     STATE_SHIFT,
     round_into,
     round_weights,
     signed_range,
 )
-from neuroprune.quantize.scale import choose_scale
-from neuroprune.quantize.types import IntConv, IntDense, IntNeuron, QuantGraph, QuantInput, QuantLayer
+from neuroprune.quantize.scale import Incoming, Scale, choose_scale, total_bias
+from neuroprune.quantize.types import (
+    Connection,
+    IntConv,
+    IntDense,
+    IntNeuron,
+    IntSynapse,
+    QuantGraph,
+    QuantInput,
+    QuantLayer,
+)
 from neuroprune.quantize.verify import verify_quantized
 from neuroprune.targets import Target
 
@@ -24,55 +34,69 @@ from neuroprune.targets import Target
 def quantize(graph: Graph, calibration: Frames, target: Target) -> QuantGraph:
     """The integer program of a folded graph, every register within the fields of `target`.
 
-    calibration: float32 frames [samples, *input shape] as the network sees them; a few dozen of the training data.
-    Each layer takes the name of its neurons. Raises InputError for frames of another shape or without numbers.
+    calibration: float32 frames [samples, *input shape] (or [samples, steps, *input shape] where the graph reads
+    sequences) as the network sees them; a few dozen of the training data. Each layer takes the name of its neurons.
+    Raises InputError for frames of another shape or without numbers.
     """
-    _check(calibration, graph.nodes[0].shape)
-    peak_input = signed_range(target.input_bits)[1]
-    unit = _input_unit(calibration, peak_input)
-    quantized_input = QuantInput(graph.nodes[0].shape, unit, target.input_bits)
+    _check(calibration, graph)
+    frames = _quantized_input(graph, calibration, target)
     peaks = run_float(graph, calibration).peak_current
-    layers = []
-    for synapse, neuron in zip(graph.nodes[1::2], graph.nodes[2::2], strict=True):
-        source = graph[synapse.inputs[0]]
-        first = source is graph.nodes[0]
-        layers.append(
-            _quantize_layer(synapse, neuron, source, unit if first else 1.0, peaks, peak_input if first else 1, target)
-        )
-    program = QuantGraph(quantized_input, tuple(layers), graph.steps)
+    layers = tuple(
+        _quantize_layer(graph, neuron, synapses, frames, peaks[neuron.name], target)
+        for neuron, synapses in graph.populations()
+    )
+    program = QuantGraph(frames, layers, graph.steps, graph.readout)
     verify_quantized(program, target)
     return program
 
 
+def _quantized_input(graph: Graph, calibration: Frames, target: Target) -> QuantInput:
+    """Spikes without a value where the calibration frames hold 0 and 1 only, else graded ones."""
+    shape, sequence = graph.nodes[0].shape, is_sequence(graph)
+    if sequence and np.isin(calibration, (0.0, 1.0)).all():
+        return QuantInput(shape, 1.0, 0, sequence)
+    unit = _input_unit(calibration, signed_range(target.input_bits)[1])
+    return QuantInput(shape, unit, target.input_bits, sequence)
+
+
 def _quantize_layer(
-    synapse: Node, neuron: Node, source: Node, unit: float, peaks: dict[str, float], peak_input: int, target: Target
+    graph: Graph, neuron: Node, synapses: Sequence[Node], frames: QuantInput, peak: float, target: Target
 ) -> QuantLayer:
-    """unit: float value of one unit of integer input."""
-    assert isinstance(synapse.op, Conv | Linear) and isinstance(neuron.op, Neuron)
-    op = _times(synapse.op, unit)
-    scale = choose_scale(op, neuron.op, peaks[neuron.name], peak_input, target)
-    weight = round_weights(op.weight * scale.weight, target.weight_bits)
-    largest_decay = (1 << target.decay_bits) - 1
+    assert isinstance(neuron.op, Neuron)
+    sources = [graph[synapse.inputs[0]] for synapse in synapses]
+    incoming = [_incoming(synapse.op, source, frames) for synapse, source in zip(synapses, sources, strict=True)]
+    scale = choose_scale(incoming, neuron.op, peak, target)
+    bias = total_bias([op for op, _ in incoming])
     registers = IntNeuron(
-        decay_u=NO_CURRENT_DECAY,
-        decay_v=min(round(neuron.op.decay * DECAY_UNITY), largest_decay),
+        decay_u=max(round(neuron.op.current_decay * DECAY_UNITY) - 1, 0),
+        decay_v=min(round(neuron.op.decay * DECAY_UNITY), (1 << target.decay_bits) - 1),
         vth=scale.vth,
-        bias_mant=round_into(op.bias * scale.voltage / 2**scale.bias_exp, target.bias_bits),
+        bias_mant=round_into(bias * scale.voltage / 2**scale.bias_exp, target.bias_bits),
         bias_exp=scale.bias_exp,
+        reset=neuron.op.reset,
     )
-    integer = (
-        IntConv(weight, op.stride, op.padding, op.dilation, op.groups) if isinstance(op, Conv) else IntDense(weight)
+    connections = tuple(
+        Connection(source.name, _rounded(op, scale, target), source.shape)
+        for (op, _), source in zip(incoming, sources, strict=True)
     )
     return QuantLayer(
-        name=neuron.name,
-        source=source.name,
-        synapse=integer,
-        neuron=registers,
-        in_shape=source.shape,
-        shape=neuron.shape,
-        scale=scale.voltage,
-        limited_by=scale.limited_by,
+        neuron.name, connections, registers, neuron.shape, scale.voltage, scale.limited_by, target.weight_bits
     )
+
+
+def _incoming(op: Op, source: Node, frames: QuantInput) -> Incoming:
+    """Weights for integer input, and its largest magnitude."""
+    assert isinstance(op, Conv | Linear)
+    if not isinstance(source.op, Input):
+        return op, 1
+    return _times(op, frames.unit), signed_range(frames.bits)[1] if frames.bits else 1
+
+
+def _rounded(op: Synapse, scale: Scale, target: Target) -> IntSynapse:
+    weight = round_weights(op.weight * scale.weight, target.weight_bits)
+    if isinstance(op, Linear):
+        return IntDense(weight)
+    return IntConv(weight, op.stride, op.padding, op.dilation, op.groups)
 
 
 def _input_unit(calibration: Frames, peak_input: int) -> float:
@@ -97,7 +121,8 @@ def _times(op: Synapse, unit: float) -> Synapse:
     return Conv(weight, op.bias, op.stride, op.padding, op.dilation, op.groups)
 
 
-def _check(calibration: Frames, shape: tuple[int, ...]) -> None:
+def _check(calibration: Frames, graph: Graph) -> None:
+    shape = (graph.steps,) * is_sequence(graph) + graph.nodes[0].shape
     if calibration.shape[1:] != shape or len(calibration) == 0:
         raise InputError(
             f"the calibration batch has shape {calibration.shape}, the network reads frames of shape {shape}: pass "
@@ -111,28 +136,41 @@ def _check(calibration: Frames, shape: tuple[int, ...]) -> None:
 
 
 def quantize_input(spec: QuantInput, frames: Frames) -> tuple[npt.NDArray[np.int8], int]:
-    """Graded integer spikes of float frames [samples, *shape], and how many values met the end of the range."""
-    low, high = signed_range(spec.bits)
+    """Integer spikes of float frames [samples, ..., *shape], and how many values met the end of the range."""
+    low, high = signed_range(spec.bits) if spec.bits else (0, 1)
     scaled = np.rint(frames / np.float32(spec.unit))
     return np.clip(scaled, low, high).astype(np.int8), int(((scaled < low) | (scaled > high)).sum())
 
 
 def dequantize(graph: QuantGraph) -> Graph:
-    """The float program that the rounded registers stand for; it reads quantised frames times `graph.input.unit`."""
-    nodes = [Node("input", Input(), (), graph.input.shape)]
+    """The float program that the rounded registers stand for; it reads quantised frames times `graph.input.unit`.
+
+    Only for programs without delays, as `quantize` makes them.
+    """
+    nodes = [Node("input", Input(graph.input.sequence), (), graph.input.shape)]
     for layer in graph.layers:
-        unit = graph.input.unit if layer.source == "input" else 1.0
-        weight_scale = layer.scale / (1 << STATE_SHIFT)
-        weight = frozen_array(layer.synapse.weight / (weight_scale * unit), np.float64)
-        bias = frozen_array(layer.neuron.bias_mant * 2.0**layer.neuron.bias_exp / layer.scale, np.float64)
-        synapse: Synapse
-        if isinstance(layer.synapse, IntConv):
-            conv = layer.synapse
-            synapse = Conv(weight, bias, conv.stride, conv.padding, conv.dilation, conv.groups)
-        else:
-            synapse = Linear(weight, bias)
-        threshold = (layer.neuron.vth * (1 << STATE_SHIFT) + 1) / layer.scale
-        neuron = Neuron(layer.neuron.decay_v / DECAY_UNITY, threshold)
-        nodes.append(Node(f"{layer.name}.synapse", synapse, (layer.source,), layer.shape))
-        nodes.append(Node(layer.name, neuron, (f"{layer.name}.synapse",), layer.shape))
-    return Graph(tuple(nodes), graph.steps)
+        synapses = []
+        for number, connection in enumerate(layer.connections):
+            assert connection.delay == 0, layer.name
+            bias = layer.neuron.bias_mant * 2.0**layer.neuron.bias_exp / layer.scale * (number == 0)
+            op = _dequantized(connection, layer.scale, bias, graph.input.unit)
+            synapses.append(Node(f"{layer.name}.synapse{number}", op, (connection.source,), layer.shape))
+        unit = 1 << STATE_SHIFT
+        neuron = Neuron(
+            decay=layer.neuron.decay_v / DECAY_UNITY,
+            threshold=(layer.neuron.vth * unit + 1) / layer.scale,
+            current_decay=(layer.neuron.decay_u + 1) / DECAY_UNITY,
+            reset=layer.neuron.reset,
+        )
+        nodes += [*synapses, Node(layer.name, neuron, tuple(node.name for node in synapses), layer.shape)]
+    return Graph(tuple(nodes), graph.steps, graph.readout)
+
+
+def _dequantized(connection: Connection, scale: float, bias: FloatArray, unit: float) -> Synapse:
+    per_input = unit if connection.source == "input" else 1.0
+    weight = frozen_array(connection.synapse.weight / (scale / (1 << STATE_SHIFT) * per_input), np.float64)
+    bias = frozen_array(bias, np.float64)
+    if isinstance(connection.synapse, IntDense):
+        return Linear(weight, bias)
+    conv = connection.synapse
+    return Conv(weight, bias, conv.stride, conv.padding, conv.dilation, conv.groups)

@@ -4,11 +4,12 @@ A layer's scale is the number of weight units for one unit of its float potentia
 times finer.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from neuroprune.graph.nodes import Neuron, Synapse
+from neuroprune.graph.nodes import FloatArray, Neuron, Synapse
 from neuroprune.quantize.fixedpoint import BIAS_EXPONENT, STATE_SHIFT, signed_range, weight_range
 from neuroprune.targets import Target
 
@@ -34,29 +35,32 @@ class Scale:
         return self.weight * (1 << STATE_SHIFT)
 
 
-def choose_scale(synapse: Synapse, neuron: Neuron, peak_current: float, peak_input: int, target: Target) -> Scale:
-    """The largest scale at which weights, threshold, bias and current fit their fields.
+Incoming = tuple[Synapse, int]
+"""A synapse, its weights in units of potential for one unit of integer input, and the largest such input."""
 
-    synapse: its weights already in units of potential for one unit of integer input.
+
+def choose_scale(incoming: Sequence[Incoming], neuron: Neuron, peak_current: float, target: Target) -> Scale:
+    """The largest scale at which the weights of all incoming synapses, threshold, bias and current fit their fields.
+
     peak_current: largest magnitude delivered in one step on calibration data, in units of potential.
-    peak_input: largest magnitude of an integer input, 1 for spikes.
 
     The scale is then lowered a little so that the float threshold falls on 64 vth + 1 units of v: a neuron that fires
     at h >= threshold and one that fires at v > 64 vth then agree, since a potential of exactly the threshold is the
     first that fires on either side.
     """
+    bias = total_bias([synapse for synapse, _ in incoming])
     limits = {
-        "weight": _weight_limit(synapse, target),
+        "weight": min(_weight_limit(synapse, target) for synapse, _ in incoming),
         "threshold": (2**target.threshold_bits - 1) / neuron.threshold,
-        "bias": _bias_limit(synapse, target.bias_exponent_max, target),
-        "current": _current_limit(synapse, peak_current, peak_input, target),
+        "bias": _bias_limit(bias, target.bias_exponent_max, target),
+        "current": _current_limit(incoming, peak_current, target),
     }
     limited_by = min(limits, key=lambda name: limits[name])
     unit = 1 << STATE_SHIFT
     vth = max(int((limits[limited_by] * neuron.threshold * unit - 1) // unit), 0)
     weight = (unit * vth + 1) / (unit * neuron.threshold)
     bias_exp = BIAS_EXPONENT
-    while bias_exp < target.bias_exponent_max and _bias_limit(synapse, bias_exp, target) < weight:
+    while bias_exp < target.bias_exponent_max and _bias_limit(bias, bias_exp, target) < weight:
         bias_exp += 1
     return Scale(weight, vth, bias_exp, limited_by)
 
@@ -66,20 +70,29 @@ def _weight_limit(synapse: Synapse, target: Target) -> float:
     return min(_ratio(high, float(synapse.weight.max())), _ratio(-low, -float(synapse.weight.min())))
 
 
-def _bias_limit(synapse: Synapse, bias_exp: int, target: Target) -> float:
+def total_bias(synapses: Sequence[Synapse]) -> FloatArray:
+    """Biases of synapses that feed the same neurons add up."""
+    total: FloatArray = np.sum([synapse.bias for synapse in synapses], axis=0)
+    return total
+
+
+def _bias_limit(bias: FloatArray, bias_exp: int, target: Target) -> float:
     largest = signed_range(target.bias_bits)[1] * 2.0 ** (bias_exp - STATE_SHIFT)
-    return _ratio(largest, float(np.abs(synapse.bias).max(initial=0.0)))
+    return _ratio(largest, float(np.abs(bias).max(initial=0.0)))
 
 
-def _current_limit(synapse: Synapse, peak_current: float, peak_input: int, target: Target) -> float:
+def _current_limit(incoming: Sequence[Incoming], peak_current: float, target: Target) -> float:
     """Scale at which u cannot leave its register: by the worst input there is, or else by what calibration saw."""
     register = signed_range(target.state_bits)[1] / (1 << STATE_SHIFT)
+    worst = np.sum([_worst_current(*each) for each in incoming], axis=0)
+    return max(_ratio(register, float(worst.max())), _ratio(register, peak_current * HEADROOM))
+
+
+def _worst_current(synapse: Synapse, peak_input: int) -> FloatArray:
+    """Largest current up and down, [2, out channels]: spikes only add, graded input may be negative."""
     rows = synapse.weight.reshape(len(synapse.weight), -1)
-    if peak_input == 1:
-        worst = float(max(np.maximum(rows, 0).sum(axis=1).max(), np.maximum(-rows, 0).sum(axis=1).max()))
-    else:
-        worst = float(np.abs(rows).sum(axis=1).max()) * peak_input
-    return max(_ratio(register, worst), _ratio(register, peak_current * HEADROOM))
+    up, down = np.maximum(rows, 0).sum(axis=1), np.maximum(-rows, 0).sum(axis=1)
+    return np.stack([up, down]) if peak_input == 1 else np.stack([up + down, up + down]) * peak_input
 
 
 def _ratio(limit: float, value: float) -> float:

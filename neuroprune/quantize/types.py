@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from neuroprune.graph.nodes import Pair, Shape
+from neuroprune.graph.nodes import Pair, Readout, Reset, Shape
 
 WeightArray = npt.NDArray[np.int16]
 IntArray = npt.NDArray[np.int32]
@@ -13,7 +13,10 @@ IntArray = npt.NDArray[np.int32]
 
 @dataclass(frozen=True, eq=False)
 class IntConv:
-    """weight: int16 [out channels, in channels / groups, height, width], even, in [-256, 254]."""
+    """weight: int16 [out channels, in channels / groups, height, width], even, in [-256, 254].
+
+    Cross-correlation with zero padding, as torch's Conv2d; pairs are (vertical, horizontal).
+    """
 
     weight: WeightArray
     stride: Pair
@@ -29,6 +32,9 @@ class IntDense:
     weight: WeightArray
 
 
+IntSynapse = IntConv | IntDense
+
+
 @dataclass(frozen=True, eq=False)
 class IntNeuron:
     """Registers of a current-based LIF neuron, in Lava 0.10's fixed-point rules (proc/lif/models.py).
@@ -37,6 +43,7 @@ class IntNeuron:
     vth: 17-bit mantissa; a neuron fires where v > vth * 64.
     bias_mant: int32 [channels of the layer] (features of a dense layer), 13 bits with sign; added to v each step as
     bias_mant * 2**bias_exp.
+    reset: what a spike does to v: "zero" as in Lava's model, or "subtract" vth * 64, which Lava has no model of.
     """
 
     decay_u: int
@@ -44,44 +51,65 @@ class IntNeuron:
     vth: int
     bias_mant: IntArray
     bias_exp: int
+    reset: Reset = "zero"
+
+
+@dataclass(frozen=True, eq=False)
+class Connection:
+    """Synapses from one layer, or the input, to the neurons that hold the connection.
+
+    source: name of the layer whose spikes it reads, or "input". in_shape: that of the source.
+    delay: steps of the sample by which spikes arrive later, >= 0; those of the last `delay` steps never arrive.
+    """
+
+    source: str
+    synapse: IntSynapse
+    in_shape: Shape
+    delay: int = 0
 
 
 @dataclass(frozen=True, eq=False)
 class QuantLayer:
-    """A synapse and the neurons it feeds.
+    """Neurons, and the connections whose currents they add up; at least one, in the order of their sources.
 
-    source: name of the layer whose spikes it reads, or "input".
-    in_shape, shape: of the source and of these neurons, without batch and time.
+    shape: of these neurons, without batch and time; every connection delivers a map of it.
     scale: units of v for one unit of the float potential.
     limited_by: which limit of the chip set the scale: "weight", "threshold", "bias" or "current".
+    weight_bits: of a stored weight of its connections, 2 to 8.
     """
 
     name: str
-    source: str
-    synapse: IntConv | IntDense
+    connections: tuple[Connection, ...]
     neuron: IntNeuron
-    in_shape: Shape
     shape: Shape
     scale: float
     limited_by: str
+    weight_bits: int = 8
 
 
 @dataclass(frozen=True, eq=False)
 class QuantInput:
-    """Graded input spikes: integer = round(value / unit), saturating at +-(2**(bits-1) - 1)."""
+    """Graded input spikes: integer = round(value / unit), saturating at +-(2**(bits-1) - 1).
+
+    bits: 0 where all values are 0 or 1: spikes without a value.
+    sequence: whether samples bring a frame for each step; else one frame is presented at every step.
+    """
 
     shape: Shape
     unit: float
     bits: int
+    sequence: bool = False
 
 
 @dataclass(frozen=True, eq=False)
 class QuantGraph:
-    """The whole integer program; layers in the order of the pipeline, the output layer last.
+    """The whole integer program; layers in topological order, the output layer last.
 
-    The input frame is presented at each of `steps` time steps; the result is the spike count of the last layer.
+    A sample runs for `steps` time steps from u = v = 0. In every step each layer reads what its sources sent in the
+    same step (or `delay` steps before); the result is the spike count of the last layer or, by `readout`, its voltage.
     """
 
     input: QuantInput
     layers: tuple[QuantLayer, ...]
     steps: int
+    readout: Readout = Readout()

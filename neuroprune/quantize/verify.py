@@ -1,9 +1,9 @@
-"""The rules of an integer program: every register within its field, every layer fed by the one before."""
+"""The rules of an integer program: every register within its field, every layer fed by those before it."""
 
 import numpy as np
 
 from neuroprune.quantize.fixedpoint import signed_range, weight_range, weight_step
-from neuroprune.quantize.types import IntDense, QuantGraph, QuantLayer
+from neuroprune.quantize.types import Connection, IntDense, IntNeuron, QuantGraph, QuantLayer
 from neuroprune.targets import Target
 
 
@@ -12,22 +12,31 @@ def verify_quantized(graph: QuantGraph, target: Target) -> None:
     assert graph.steps >= 1 and graph.layers
     shapes = {"input": graph.input.shape}
     for layer in graph.layers:
-        assert shapes[layer.source] == layer.in_shape, layer.name
+        assert layer.connections and layer.name not in shapes, layer.name
+        for connection in layer.connections:
+            assert shapes[connection.source] == connection.in_shape and connection.delay >= 0, layer.name
+            _verify_synapse(connection, layer)
         shapes[layer.name] = layer.shape
-        _verify_layer(layer, target)
+        _verify_neuron(layer.neuron, layer, target)
 
 
-def _verify_layer(layer: QuantLayer, target: Target) -> None:
-    low, high = weight_range(target.weight_bits)
-    weight, neuron = layer.synapse.weight, layer.neuron
-    assert low <= weight.min() and weight.max() <= high and not np.any(weight % weight_step(target.weight_bits))
+def _verify_synapse(connection: Connection, layer: QuantLayer) -> None:
+    low, high = weight_range(layer.weight_bits)
+    weight = connection.synapse.weight
+    assert low <= weight.min() and weight.max() <= high, layer.name
+    assert not np.any(weight % weight_step(layer.weight_bits)), layer.name
+    assert len(weight) == layer.shape[0], layer.name
+    if isinstance(connection.synapse, IntDense):
+        assert weight.shape[1] == int(np.prod(connection.in_shape)), layer.name
+    else:
+        assert weight.shape[1] * connection.synapse.groups == connection.in_shape[0], layer.name
+
+
+def _verify_neuron(neuron: IntNeuron, layer: QuantLayer, target: Target) -> None:
+    assert 2 <= layer.weight_bits <= target.weight_bits, layer.name
     assert 0 <= neuron.vth < 2**target.threshold_bits, layer.name
     assert 0 <= neuron.decay_v < 2**target.decay_bits and 0 <= neuron.decay_u < 2**target.decay_bits, layer.name
     assert 0 <= neuron.bias_exp <= target.bias_exponent_max, layer.name
     bias_low, bias_high = signed_range(target.bias_bits)
     assert bias_low <= neuron.bias_mant.min() and neuron.bias_mant.max() <= bias_high, layer.name
-    assert neuron.bias_mant.shape == (layer.shape[0],) == (len(weight),), layer.name
-    if isinstance(layer.synapse, IntDense):
-        assert weight.shape[1] == int(np.prod(layer.in_shape)), layer.name
-    else:
-        assert weight.shape[1] * layer.synapse.groups == layer.in_shape[0], layer.name
+    assert neuron.bias_mant.shape == (layer.shape[0],), layer.name

@@ -49,7 +49,7 @@ def measure(
     assert trace.samples > 0, "nothing was run"
     activity = {layer.name: layer for layer in trace.layers}
     events = {"input": trace.input_events} | {name: layer.spikes for name, layer in activity.items()}
-    arriving = {layer.name: synops(layer, events[layer.source]) for layer in graph.layers}
+    arriving = {layer.name: synops(layer, events) for layer in graph.layers}
     cores_of = Counter(name for core in mapping.cores for name in {use.tile.layer for use in core.tiles})
     layers = tuple(
         _layer(layer, activity[layer.name], arriving[layer.name], cores_of[layer.name], trace, target)
@@ -99,8 +99,8 @@ def _layer(
     neurons = prod(layer.shape)
     return LayerReport(
         name=layer.name,
-        kind="conv" if isinstance(layer.synapse, IntConv) else "dense",
-        source=layer.source,
+        kind="conv" if isinstance(layer.connections[0].synapse, IntConv) else "dense",
+        sources=tuple(connection.source for connection in layer.connections),
         shape=layer.shape,
         neurons=neurons,
         synapses=int(present.all.sum()),
@@ -108,8 +108,8 @@ def _layer(
         spikes_per_neuron_step=int(activity.spikes.sum()) / (neurons * trace.samples * trace.steps),
         synops_per_sample=int(operations.all.sum()) / trace.samples,
         nonzero_synops_per_sample=int(operations.nonzero.sum()) / trace.samples,
-        weight_bits=target.weight_bits,
-        saturated_weights_share=_saturated_share(layer, target.weight_bits),
+        weight_bits=layer.weight_bits,
+        saturated_weights_share=_saturated_share(layer),
         vth=layer.neuron.vth,
         scale=layer.scale,
         limited_by=layer.limited_by,
@@ -119,10 +119,10 @@ def _layer(
     )
 
 
-def _saturated_share(layer: QuantLayer, weight_bits: int) -> float:
+def _saturated_share(layer: QuantLayer) -> float:
     """Share of the weights that stand at an end of the range; all of them where all weights are equal, as in a pool."""
-    low, high = weight_range(weight_bits)
-    weight = layer.synapse.weight
+    low, high = weight_range(layer.weight_bits)
+    weight = np.concatenate([connection.synapse.weight.reshape(-1) for connection in layer.connections])
     return float(np.mean((weight <= low) | (weight >= high)))
 
 
@@ -135,7 +135,7 @@ def _core(index: int, core: Core, arriving: dict[str, Arriving], trace: Trace, t
         x=core.x,
         y=core.y,
         tiles=tuple(
-            TileReport(layer=use.tile.layer, start=use.tile.start, stop=use.tile.stop, encoding=use.encoding)
+            TileReport(layer=use.tile.layer, start=use.tile.start, stop=use.tile.stop, encodings=use.encodings)
             for use in core.tiles
         ),
         neurons=core.neurons,

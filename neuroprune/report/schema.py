@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from neuroprune.errors import InputError
 from neuroprune.files import write_text
 
-SCHEMA_VERSION: Literal[1] = 1
+SCHEMA_VERSION: Literal[2] = 2
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Amount = Annotated[float, Field(ge=0)]
@@ -86,7 +86,7 @@ class InputReport(Frozen):
 
 
 class LayerReport(Frozen):
-    """One layer: synapses and the neurons they feed.
+    """One layer: synapses and the neurons they feed. sources: what each of its connections reads, in their order.
 
     spikes_per_neuron_step: mean spike rate, spikes a neuron and time step.
     weight_bits: bits of a stored weight. saturated_weights_share: share of the stored weights at an end of their range.
@@ -96,7 +96,7 @@ class LayerReport(Frozen):
 
     name: str
     kind: Literal["conv", "dense"]
-    source: str
+    sources: tuple[str, ...]
     shape: tuple[int, ...]
     neurons: Count
     synapses: Count
@@ -120,7 +120,7 @@ class TileReport(Frozen):
     layer: str
     start: tuple[int, int, int]
     stop: tuple[int, int, int]
-    encoding: Literal["dense", "sparse", "shared"]
+    encodings: tuple[Literal["dense", "sparse", "shared"], ...]
 
 
 class CoreReport(Frozen):
@@ -155,7 +155,7 @@ class CoreReport(Frozen):
     @property
     def encodings(self) -> tuple[str, ...]:
         """Synapse encodings on this core, each once."""
-        return tuple(dict.fromkeys(tile.encoding for tile in self.tiles))
+        return tuple(dict.fromkeys(encoding for tile in self.tiles for encoding in tile.encodings))
 
 
 class Totals(Frozen):
@@ -183,7 +183,7 @@ class Report(Frozen):
     netx_remarks: what the exchange file could not hold. versions: package -> version. seed: of the run, if one was set.
     """
 
-    schema_version: Literal[1] = SCHEMA_VERSION
+    schema_version: Literal[2] = SCHEMA_VERSION
     network: str
     data: str | None
     target: TargetLimits

@@ -1,5 +1,6 @@
 """How many synapses and synaptic operations arrive at each neuron, exactly, borders of convolutions included."""
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -7,7 +8,7 @@ import numpy.typing as npt
 import torch
 from torch.nn import functional as F
 
-from neuroprune.quantize.types import IntConv, QuantLayer
+from neuroprune.quantize.types import Connection, IntConv, QuantLayer
 
 CountArray = npt.NDArray[np.int64]
 
@@ -21,31 +22,36 @@ class Arriving(NamedTuple):
 
 def synapses(layer: QuantLayer) -> Arriving:
     """Synapses of each neuron of `layer`; the padding of a convolution holds none."""
-    return synops(layer, np.ones(layer.in_shape, dtype=np.int64))
+    return synops(layer, {each.source: np.ones(each.in_shape, dtype=np.int64) for each in layer.connections})
 
 
-def synops(layer: QuantLayer, events: CountArray) -> Arriving:
+def synops(layer: QuantLayer, events: Mapping[str, CountArray]) -> Arriving:
     """Synaptic operations at each neuron of `layer`: deliveries of an event over a synapse.
 
-    events: int64 [in_shape], events of each source. Summed over a layer this is each event times its source's fan-out;
+    events: by the name of a source, int64 [its shape], events of each of its neurons. Summed over a layer this is each
+    event times its source's fan-out;
     summed over the neurons of a core, the operations of that core. NeuroBench's effective SynOps leave out zero
     weights, SpikingJelly's SynOpCounter counts them.
     """
-    weight = layer.synapse.weight
-    return Arriving(_deliver(layer, events, np.ones_like(weight)), _deliver(layer, events, weight != 0))
+    everything, nonzero = np.zeros((2, *layer.shape), dtype=np.int64)
+    for each in layer.connections:
+        weight, arriving = each.synapse.weight, events[each.source]
+        everything += _deliver(each, arriving, np.ones_like(weight)).reshape(layer.shape)
+        nonzero += _deliver(each, arriving, weight != 0).reshape(layer.shape)
+    return Arriving(everything, nonzero)
 
 
-def _deliver(layer: QuantLayer, events: CountArray, present: npt.NDArray[Any]) -> CountArray:
-    """`events` through the layer with weight 1 where a synapse is `present`.
+def _deliver(connection: Connection, events: CountArray, present: npt.NDArray[Any]) -> CountArray:
+    """`events` through the connection with weight 1 where a synapse is `present`.
 
     float64 holds these sums exactly, and torch convolves it on a CPU by plain sums, without Winograd's fractions.
     """
     weight = torch.from_numpy(present.astype(np.float64))
-    source = torch.from_numpy(events.astype(np.float64)).reshape(layer.in_shape)
-    if isinstance(layer.synapse, IntConv):
-        conv = layer.synapse
+    source = torch.from_numpy(events.astype(np.float64)).reshape(connection.in_shape)
+    if isinstance(connection.synapse, IntConv):
+        conv = connection.synapse
         arriving = F.conv2d(source[None], weight, None, conv.stride, conv.padding, conv.dilation, conv.groups)
     else:
         arriving = F.linear(source.flatten(), weight)
     assert float(arriving.max()) < 2**53, "counts beyond the exact range of float64"
-    return arriving.numpy().astype(np.int64).reshape(layer.shape)
+    return arriving.numpy().astype(np.int64)

@@ -10,8 +10,11 @@ from neuroprune.report.schema import CoreReport, LayerReport, Report
 
 
 def layers_csv(report: Report) -> str:
-    """A row for each layer: the fields of `LayerReport`, shapes written 64x32x32."""
-    rows = [layer.model_dump() | {"shape": "x".join(map(str, layer.shape))} for layer in report.layers]
+    """A row for each layer: the fields of `LayerReport`, shapes written 64x32x32, sources with blanks between."""
+    rows = [
+        layer.model_dump() | {"shape": "x".join(map(str, layer.shape)), "sources": " ".join(layer.sources)}
+        for layer in report.layers
+    ]
     return _csv(LayerReport.model_fields, rows)
 
 

@@ -19,8 +19,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from neuroprune.progress import Progress, silent
-from neuroprune.quantize.types import IntConv, IntNeuron, QuantGraph, QuantLayer
-from neuroprune.simulate.frames import check_frames
+from neuroprune.quantize.types import Connection, IntConv, IntNeuron, IntSynapse, QuantGraph, QuantLayer
+from neuroprune.simulate.frames import check_frames, count_events
 from neuroprune.simulate.neuron import FLOAT32_INTEGERS, HALF, Firing, fire
 from neuroprune.simulate.types import LayerRecord, LayerTrace, Record, Trace
 
@@ -28,7 +28,7 @@ from neuroprune.simulate.types import LayerRecord, LayerTrace, Record, Trace
 def exact_dtype(layer: QuantLayer, max_input: int) -> torch.dtype:
     """float32 where it provably holds every partial sum of `layer`'s synapses, else float64.
 
-    max_input: largest absolute value that arrives: 1 for spikes, 2**(bits - 1) for the graded input.
+    max_input: largest absolute value of the input: 1 for spikes, 2**(bits - 1) where it is graded.
     """
     reach, unit = _reach(layer, max_input)
     return torch.float32 if reach <= FLOAT32_INTEGERS * unit else torch.float64
@@ -54,7 +54,8 @@ def simulate(
 ) -> Trace:
     """Run a whole data set and sum up its activity.
 
-    frames: int8 [samples, *input shape]. batch: samples run at once; memory grows with it, not with the data set.
+    frames: int8 [samples, *input shape], or [samples, steps, *input shape] of sequences.
+    batch: samples run at once; memory grows with it, not with the data set.
     device: torch device. saturated_inputs: input values that the quantisation of `frames` cut, kept in the trace.
     Raises InputError for frames of another kind.
     """
@@ -62,19 +63,22 @@ def simulate(
     layers = _compile(graph, device)
     spikes = [np.zeros(layer.shape, np.int64) for layer in graph.layers]
     wraps, saturations = [0] * len(layers), [0] * len(layers)
-    counts = []
+    outputs = []
     for first in range(0, len(frames), batch):
-        for index, firing in enumerate(_run(layers, frames[first : first + batch], graph.steps, device)):
+        for index, firing in enumerate(
+            _run(layers, _on_device(graph, frames[first : first + batch], device), graph.steps)
+        ):
             spikes[index] += firing.spikes.sum(dim=(0, 1)).long().cpu().numpy()
             wraps[index] += firing.current_wraps
             saturations[index] += firing.voltage_saturations
-        counts.append(firing.spikes.sum(dim=0).flatten(1).long().cpu().numpy())
+        last = firing.voltages if graph.readout.of == "voltage" else firing.spikes.sum(dim=0)
+        outputs.append(last.flatten(1).long().cpu().numpy())
         progress("simulate", min(first + batch, len(frames)), len(frames))
     return Trace(
         samples=len(frames),
         steps=graph.steps,
-        counts=np.concatenate(counts),
-        input_events=np.count_nonzero(frames, axis=0).astype(np.int64) * graph.steps,
+        outputs=np.concatenate(outputs),
+        input_events=count_events(graph, frames),
         saturated_inputs=saturated_inputs,
         layers=tuple(
             LayerTrace(layer.name, fired, wrapped, saturated)
@@ -86,10 +90,11 @@ def simulate(
 def record(graph: QuantGraph, frames: npt.NDArray[np.int8], device: str = "cpu") -> Record:
     """Every spike and the last voltages of a few samples, all at once.
 
-    frames: int8 [samples, *input shape]. Raises InputError for frames of another kind.
+    frames: int8 [samples, *input shape], or [samples, steps, *input shape] of sequences.
+    Raises InputError for frames of another kind.
     """
     check_frames(graph, frames)
-    firings = _run(_compile(graph, device), frames, graph.steps, device)
+    firings = _run(_compile(graph, device), _on_device(graph, frames, device), graph.steps)
     return Record(
         tuple(
             LayerRecord(
@@ -103,42 +108,61 @@ def record(graph: QuantGraph, frames: npt.NDArray[np.int8], device: str = "cpu")
 
 
 @dataclass(frozen=True, eq=False)
-class _Layer:
-    """A layer as tensors: weight and bias in units of v, in a format that holds all sums.
+class _Connection:
+    """Synapses as a tensor in units of v, in a format that holds all sums of the layer.
 
     may_wrap: whether a sum can leave 24 bits, where a convolution wraps.
     last_reader: nobody else reads the source's spikes afterwards.
     """
 
-    layer: QuantLayer
+    connection: Connection
     weight: Tensor
-    bias: Tensor
     may_wrap: bool
     last_reader: bool
 
-    @property
-    def bias_map(self) -> Tensor:
-        """The bias in a shape that broadcasts over [samples, *shape]."""
-        return self.bias.reshape(-1, *(1 for _ in self.layer.shape[1:]))
-
-    def drive(self, spikes: Tensor) -> tuple[Tensor, int]:
-        """spikes [samples, *in_shape] -> 64 * current + bias [samples, *shape], and how many sums wrapped."""
+    def deliver(self, spikes: Tensor) -> tuple[Tensor, int]:
+        """spikes [samples, *in_shape] -> 64 * current [samples, *shape], and how many sums wrapped."""
         spikes = spikes.to(self.weight.dtype)
-        synapse = self.layer.synapse
+        synapse = self.connection.synapse
         if not isinstance(synapse, IntConv):
-            return F.linear(spikes.flatten(1), self.weight, self.bias), 0
+            return F.linear(spikes.flatten(1), self.weight), 0
         with direct_convolutions():
-            drive = F.conv2d(
-                spikes, self.weight, self.bias, synapse.stride, synapse.padding, synapse.dilation, synapse.groups
+            sums = F.conv2d(
+                spikes, self.weight, None, synapse.stride, synapse.padding, synapse.dilation, synapse.groups
             )
-        return self._wrap_sums(drive) if self.may_wrap else (drive, 0)
+        return _wrap_sums(sums) if self.may_wrap else (sums, 0)
 
-    def _wrap_sums(self, drive: Tensor) -> tuple[Tensor, int]:
-        """lava/proc/conv/models.py, PyConvModelFixed.clamp_precision, which is no clamp: sums modulo 2**24."""
-        bias = self.bias_map.double()
-        sums = (drive.double() - bias) / 64
-        wrapped = torch.remainder(sums + HALF, 2 * HALF) - HALF
-        return wrapped * 64 + bias, int((wrapped != sums).sum())
+
+def _wrap_sums(currents: Tensor) -> tuple[Tensor, int]:
+    """lava/proc/conv/models.py, PyConvModelFixed.clamp_precision, which is no clamp: sums modulo 2**24."""
+    sums = currents.double() / 64
+    wrapped = torch.remainder(sums + HALF, 2 * HALF) - HALF
+    return wrapped * 64, int((wrapped != sums).sum())
+
+
+@dataclass(frozen=True, eq=False)
+class _Layer:
+    """A layer as tensors; `bias` in a shape that broadcasts over [samples, *shape]."""
+
+    layer: QuantLayer
+    connections: tuple[_Connection, ...]
+    bias: Tensor
+
+    def drive(self, outputs: dict[str, Tensor], steps: int) -> tuple[Tensor, int]:
+        """64 * current + bias, [steps or 1, samples, *shape], and how many sums wrapped in all steps."""
+        drive, wraps = self.bias, 0
+        for each in self.connections:
+            source = each.connection.source
+            spikes = outputs.pop(source) if each.last_reader else outputs[source]
+            current, wrapped = each.deliver(spikes.flatten(0, 1))
+            current = current.view(len(spikes), -1, *self.layer.shape)
+            delay = each.connection.delay
+            if delay:
+                current = current.expand(steps, *current.shape[1:])
+                current = torch.cat([torch.zeros_like(current[:delay]), current])[:steps]
+            wraps += wrapped * (steps if len(spikes) == 1 else 1)
+            drive = current + drive
+        return drive, wraps
 
 
 def _effective_bias(neuron: IntNeuron) -> npt.NDArray[np.int64]:
@@ -147,9 +171,9 @@ def _effective_bias(neuron: IntNeuron) -> npt.NDArray[np.int64]:
     return mantissa << neuron.bias_exp if neuron.bias_exp >= 0 else mantissa >> -neuron.bias_exp
 
 
-def _largest_sum(layer: QuantLayer, max_input: int) -> npt.NDArray[np.int64]:
-    """For each output channel the largest absolute value of any partial sum of its synapses."""
-    weight = layer.synapse.weight.astype(np.int64)
+def _largest_sum(synapse: IntSynapse, max_input: int) -> npt.NDArray[np.int64]:
+    """For each output channel the largest absolute value of any partial sum of the synapses."""
+    weight = synapse.weight.astype(np.int64)
     largest: npt.NDArray[np.int64] = np.abs(weight).reshape(len(weight), -1).sum(axis=1) * max_input
     return largest
 
@@ -157,46 +181,50 @@ def _largest_sum(layer: QuantLayer, max_input: int) -> npt.NDArray[np.int64]:
 def _reach(layer: QuantLayer, max_input: int) -> tuple[int, int]:
     """Largest absolute value of any partial sum in units of v, and the unit that divides all of them."""
     bias = _effective_bias(layer.neuron)
-    reach = 64 * _largest_sum(layer, max_input) + np.abs(bias)
-    unit = np.gcd.reduce(np.concatenate([layer.synapse.weight.reshape(-1).astype(np.int64) * 64, bias]))
+    sums = [_largest_sum(connection.synapse, _largest_input(connection, max_input)) for connection in layer.connections]
+    reach = 64 * np.sum(sums, axis=0) + np.abs(bias)
+    weights = [connection.synapse.weight.reshape(-1).astype(np.int64) * 64 for connection in layer.connections]
+    unit = np.gcd.reduce(np.concatenate([*weights, bias]))
     return int(reach.max()), int(unit)
 
 
-def _max_input(graph: QuantGraph, layer: QuantLayer) -> int:
-    return 2 ** (graph.input.bits - 1) if layer.source == "input" else 1
+def _largest_input(connection: Connection, max_input: int) -> int:
+    return max_input if connection.source == "input" else 1
 
 
 def _compile(graph: QuantGraph, device: str) -> list[_Layer]:
+    max_input = 2 ** (graph.input.bits - 1) if graph.input.bits else 1
+    last_reader = {connection.source: id(connection) for layer in graph.layers for connection in layer.connections}
     compiled = []
-    for index, layer in enumerate(graph.layers):
-        max_input = _max_input(graph, layer)
+    for layer in graph.layers:
         dtype = exact_dtype(layer, max_input)
-        compiled.append(
-            _Layer(
-                layer,
-                weight=torch.tensor(layer.synapse.weight, dtype=dtype, device=device) * 64,
-                bias=torch.tensor(_effective_bias(layer.neuron), dtype=dtype, device=device),
-                may_wrap=isinstance(layer.synapse, IntConv) and int(_largest_sum(layer, max_input).max()) >= HALF,
-                last_reader=all(later.source != layer.source for later in graph.layers[index + 1 :]),
+        connections = tuple(
+            _Connection(
+                connection,
+                weight=torch.tensor(connection.synapse.weight, dtype=dtype, device=device) * 64,
+                may_wrap=isinstance(connection.synapse, IntConv)
+                and int(_largest_sum(connection.synapse, _largest_input(connection, max_input)).max()) >= HALF,
+                last_reader=last_reader[connection.source] == id(connection),
             )
+            for connection in layer.connections
         )
+        bias = torch.tensor(_effective_bias(layer.neuron), dtype=dtype, device=device)
+        compiled.append(_Layer(layer, connections, bias.reshape(-1, *(1 for _ in layer.shape[1:]))))
     return compiled
 
 
 @torch.inference_mode()
-def _run(layers: list[_Layer], frames: npt.NDArray[np.int8], steps: int, device: str) -> Iterator[Firing]:
-    """One batch through all layers, in their order. A firing's spikes are read by later layers: not to be changed."""
-    outputs = {"input": torch.tensor(frames, device=device)}
+def _run(layers: list[_Layer], frames: Tensor, steps: int) -> Iterator[Firing]:
+    """One batch [steps or 1, samples, ...] through all layers, in their order; later layers read a firing's spikes."""
+    outputs = {"input": frames}
     for compiled in layers:
-        layer = compiled.layer
-        source = outputs.pop(layer.source) if compiled.last_reader else outputs[layer.source]
-        if layer.source == "input":
-            drive, wrapped = compiled.drive(source)
-            drive, wrapped = drive.unsqueeze(0), wrapped * steps
-        else:
-            drive, wrapped = compiled.drive(source.flatten(0, 1))
-            drive = drive.view(steps, -1, *layer.shape)
-        del source
-        firing = fire(drive, steps, layer.neuron, compiled.bias_map)
-        outputs[layer.name] = firing.spikes
+        drive, wrapped = compiled.drive(outputs, steps)
+        firing = fire(drive, steps, compiled.layer.neuron, compiled.bias)
+        outputs[compiled.layer.name] = firing.spikes
         yield replace(firing, current_wraps=firing.current_wraps + wrapped)
+
+
+def _on_device(graph: QuantGraph, frames: npt.NDArray[np.int8], device: str) -> Tensor:
+    """[steps, samples, *shape] of sequences, [1, samples, *shape] of frames that every step presents."""
+    tensor = torch.tensor(frames, device=device)
+    return tensor.transpose(0, 1) if graph.input.sequence else tensor.unsqueeze(0)

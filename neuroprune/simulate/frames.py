@@ -1,4 +1,4 @@
-"""What every simulator checks about the frames it is given."""
+"""What every simulator checks and counts about the frames it is given."""
 
 from typing import Any
 
@@ -10,10 +10,19 @@ from neuroprune.quantize.types import QuantGraph
 
 
 def check_frames(graph: QuantGraph, frames: npt.NDArray[Any]) -> None:
-    """Raise InputError unless `frames` is int8 [samples >= 1, *input shape] of `graph`."""
-    wanted = ", ".join(str(size) for size in graph.input.shape)
-    if frames.dtype != np.int8 or frames.shape[1:] != graph.input.shape or len(frames) == 0:
+    """Raise InputError unless `frames` is int8 [samples >= 1, *input shape], or [samples, steps, ...] of sequences."""
+    shape = (graph.steps,) * graph.input.sequence + graph.input.shape
+    wanted = ", ".join(str(size) for size in shape)
+    if frames.dtype != np.int8 or frames.shape[1:] != shape or len(frames) == 0:
         raise InputError(
             f"the frames are {frames.dtype} of shape {list(frames.shape)}, but this program reads int8 of shape "
             f"[samples, {wanted}] with at least one sample: quantise them with quantize_input first"
         )
+
+
+def count_events(graph: QuantGraph, frames: npt.NDArray[np.int8]) -> npt.NDArray[np.int64]:
+    """Non-zero spikes of each input over all samples and steps, int64 [input shape]; a frame counts once a step."""
+    if graph.input.sequence:
+        frames = frames.reshape(-1, *graph.input.shape)
+    presented: npt.NDArray[np.int64] = np.sum(frames != 0, axis=0, dtype=np.int64)
+    return presented if graph.input.sequence else presented * graph.steps

@@ -22,7 +22,8 @@ import numpy.typing as npt
 
 from neuroprune.errors import LavaError
 from neuroprune.quantize.groups import merge_groups
-from neuroprune.quantize.types import IntConv, QuantGraph, QuantLayer
+from neuroprune.quantize.timing import depths, wait
+from neuroprune.quantize.types import Connection, IntConv, IntSynapse, QuantGraph, QuantLayer
 from neuroprune.simulate.frames import check_frames
 from neuroprune.simulate.types import LayerRecord, Record
 
@@ -42,7 +43,8 @@ def record_with_lava(
 ) -> Record:
     """What Lava's own fixed-point process models make of a few samples, streamed back to back.
 
-    frames: int8 [samples, *input shape]. timeout_s: seconds after which the worker is ended.
+    frames: int8 [samples, *input shape], or [samples, steps, *input shape] of sequences.
+    timeout_s: seconds after which the worker is ended.
     python: interpreter that has lava-nc 0.10.0; this one if None. It does not need neuroprune.
     Raises LavaError if Lava is missing, fails or does not end in time, InputError for frames of another kind.
     """
@@ -55,34 +57,50 @@ def record_with_lava(
 
 
 def _write_job(graph: QuantGraph, frames: npt.NDArray[np.int8], folder: Path) -> None:
-    arrays: dict[str, npt.NDArray[Any]] = {"frames": frames}
+    """The array "stream" is what each step presents: [samples * steps, *input shape]."""
+    stream = frames.reshape(-1, *graph.input.shape) if graph.input.sequence else np.repeat(frames, graph.steps, axis=0)
+    arrays: dict[str, npt.NDArray[Any]] = {"stream": stream}
     layers = []
+    depth = depths(graph)
     for index, layer in enumerate(graph.layers):
-        synapse = layer.synapse
-        if isinstance(synapse, IntConv):
-            synapse = merge_groups(synapse)
-        arrays[f"weight-{index}"] = synapse.weight.astype(np.int32)
         arrays[f"bias-{index}"] = layer.neuron.bias_mant
-        layers.append(_describe(layer, synapse, graph.input.bits if layer.source == "input" else 0))
+        connections = []
+        for number, connection in enumerate(layer.connections):
+            synapse = connection.synapse
+            if isinstance(synapse, IntConv):
+                synapse = merge_groups(synapse)
+            arrays[f"weight-{index}-{number}"] = synapse.weight.astype(np.int32)
+            input_bits = graph.input.bits if connection.source == "input" else 0
+            connections.append(_describe_connection(connection, synapse, input_bits, wait(connection, layer, depth)))
+        layers.append(_describe_neurons(layer, depth[layer.name]) | {"connections": connections})
     program = {"samples": len(frames), "steps": graph.steps, "layers": layers}
     np.savez(folder / "arrays.npz", **arrays)
     (folder / "program.json").write_text(json.dumps(program), encoding="utf-8")
     shutil.copy(WORKER, folder)
 
 
-def _describe(layer: QuantLayer, synapse: object, input_bits: int) -> dict[str, Any]:
-    """input_bits: of the graded spikes that arrive, 0 for spikes without a value."""
-    described: dict[str, Any] = {
+def _describe_neurons(layer: QuantLayer, depth: int) -> dict[str, Any]:
+    """depth: chip steps that the layer computes behind the input."""
+    return {
         "name": layer.name,
-        "source": layer.source,
-        "kind": "dense",
-        "in_shape": layer.in_shape,
         "shape": layer.shape,
-        "input_bits": input_bits,
+        "depth": depth,
         "decay_u": layer.neuron.decay_u,
         "decay_v": layer.neuron.decay_v,
         "vth": layer.neuron.vth,
         "bias_exp": layer.neuron.bias_exp,
+        "reset": layer.neuron.reset,
+    }
+
+
+def _describe_connection(connection: Connection, synapse: IntSynapse, input_bits: int, waits: int) -> dict[str, Any]:
+    """input_bits: of the graded spikes that arrive, 0 for spikes without a value. waits: chip steps more than one."""
+    described: dict[str, Any] = {
+        "source": connection.source,
+        "kind": "dense",
+        "in_shape": connection.in_shape,
+        "input_bits": input_bits,
+        "wait": waits,
     }
     if isinstance(synapse, IntConv):
         described |= {

@@ -52,9 +52,9 @@ try:
     import_var_model()
     from lava.magma.core.decorator import implements, requires
     from lava.magma.core.model.py.model import PyLoihiProcessModel
-    from lava.magma.core.model.py.ports import PyInPort, PyRefPort
+    from lava.magma.core.model.py.ports import PyInPort, PyOutPort, PyRefPort
     from lava.magma.core.model.py.type import LavaPyType
-    from lava.magma.core.process.ports.ports import InPort, RefPort
+    from lava.magma.core.process.ports.ports import InPort, OutPort, RefPort
     from lava.magma.core.process.process import AbstractProcess, LogConfig
     from lava.magma.core.resources import CPU
     from lava.magma.core.run_conditions import RunSteps
@@ -63,6 +63,7 @@ try:
     from lava.proc.conv.process import Conv
     from lava.proc.dense.process import Dense
     from lava.proc.io.source import RingBuffer
+    from lava.proc.lif.models import PyLifResetModelBitAcc
     from lava.proc.lif.process import LIFReset
     from lava.utils.weightutils import SignMode
 except ImportError:
@@ -120,22 +121,55 @@ class PyTap(PyLoihiProcessModel):
             np.save(self.proc_params["voltages_file"], np.stack(self.left))
 
 
+class DelayLine(AbstractProcess):
+    """Hands spikes on `wait` steps later: the synaptic delay that stock Lava has for dense synapses only."""
+
+    def __init__(self, *, shape: tuple[int, ...], wait: int) -> None:
+        super().__init__(shape=shape, wait=wait)
+        self.s_in = InPort(shape=shape)
+        self.s_out = OutPort(shape=shape)
+
+
+@implements(proc=DelayLine, protocol=LoihiProtocol)
+@requires(CPU)
+class PyDelayLine(PyLoihiProcessModel):
+    s_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int32)
+    s_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int32)
+
+    def __init__(self, proc_params: Any) -> None:
+        super().__init__(proc_params)
+        self.line = [np.zeros(proc_params["shape"], np.int32)] * proc_params["wait"]
+
+    def run_spk(self) -> None:
+        self.s_out.send(self.line.pop(0))
+        self.line.append(self.s_in.recv())
+
+
+class SubtractingLIFReset(LIFReset):
+    """Neurons that keep what exceeds the threshold: Lava's own model in all but what a spike does to v."""
+
+
+class PySubtractingLIFReset(PyLifResetModelBitAcc):
+    def reset_voltage(self, spike_vector: npt.NDArray[Any]) -> None:
+        self.v[spike_vector] -= self.effective_vth
+
+
 def reverse(values: list[int]) -> tuple[int, ...]:
     """Everything spatial is (x, y, channel) in Lava, (channel, y, x) in the program."""
     return tuple(values[::-1])
 
 
-def make_synapse(layer: dict[str, Any], weight: npt.NDArray[Any]) -> Any:
-    bits = layer["input_bits"]
-    if layer["kind"] == "dense":
+def make_synapse(connection: dict[str, Any], weight: npt.NDArray[Any]) -> Any:
+    bits = connection["input_bits"]
+    if connection["kind"] == "dense":
         return Dense(weights=weight, sign_mode=SignMode.MIXED, num_message_bits=bits)
     return Conv(
         weight=weight[:, :, ::-1, ::-1].transpose(0, 3, 2, 1),  # Lava's convolution is a true one, kernels flipped
-        input_shape=reverse(layer["in_shape"]),
-        stride=reverse(layer["stride"]),
-        padding=reverse(layer["padding"]),
-        dilation=reverse(layer["dilation"]),
-        groups=layer["groups"],
+        input_shape=reverse(connection["in_shape"]),
+        stride=reverse(connection["stride"]),
+        padding=reverse(connection["padding"]),
+        dilation=reverse(connection["dilation"]),
+        groups=connection["groups"],
         num_message_bits=bits,
     )
 
@@ -143,7 +177,8 @@ def make_synapse(layer: dict[str, Any], weight: npt.NDArray[Any]) -> Any:
 def make_neurons(layer: dict[str, Any], bias_mant: npt.NDArray[Any], steps: int, first: int) -> Any:
     """Neurons that restart at chip step `first` and every `steps` from there."""
     shape = reverse(layer["shape"])
-    return LIFReset(
+    kind = SubtractingLIFReset if layer["reset"] == "subtract" else LIFReset
+    return kind(
         shape=shape,
         du=layer["decay_u"],
         dv=layer["decay_v"],
@@ -155,31 +190,33 @@ def make_neurons(layer: dict[str, Any], bias_mant: npt.NDArray[Any], steps: int,
     )
 
 
-def connect(source: Any, synapse: Any) -> None:
+def connect(source: Any, wait: int, synapse: Any, neurons: Any) -> None:
     """Layers with channels feed a dense one in the order (channel, y, x)."""
+    if wait:
+        line = DelayLine(shape=source.shape, wait=wait)
+        source.connect(line.s_in)
+        source = line.s_out
     if len(synapse.s_in.shape) == 1 and len(source.shape) == 3:
-        source.transpose([2, 1, 0]).flatten().connect(synapse.s_in)
-    else:
-        source.connect(synapse.s_in)
+        source = source.transpose([2, 1, 0]).flatten()
+    source.connect(synapse.s_in)
+    synapse.a_out.connect(neurons.a_in)
 
 
 def run(folder: Path) -> None:
-    """Stream all samples back to back through the pipeline: layer l computes a step l + 1 steps after its input."""
+    """Stream all samples back to back through the pipeline; layers of depth l are l steps behind the input."""
     program = json.loads((folder / "program.json").read_text())
     arrays = np.load(folder / "arrays.npz", allow_pickle=False)
     samples, steps = program["samples"], program["steps"]
-    frames = arrays["frames"].astype(np.int32)
-    stream = np.repeat(frames, steps, axis=0).transpose()  # [x, y, channel, step]
-    outputs = {"input": (RingBuffer(data=np.concatenate([stream, np.zeros_like(stream)], axis=-1)).s_out, 1)}
+    stream = arrays["stream"].astype(np.int32).transpose()  # [x, y, channel, step]
+    outputs = {"input": RingBuffer(data=np.concatenate([stream, np.zeros_like(stream)], axis=-1)).s_out}
     taps = []
     for index, layer in enumerate(program["layers"]):
-        source, source_first = outputs[layer["source"]]
-        first = source_first + 1
-        synapse = make_synapse(layer, arrays[f"weight-{index}"])
+        first = layer["depth"] + 1
         neurons = make_neurons(layer, arrays[f"bias-{index}"], steps, first)
-        connect(source, synapse)
-        synapse.a_out.connect(neurons.a_in)
-        outputs[layer["name"]] = neurons.s_out, first
+        for number, connection in enumerate(layer["connections"]):
+            synapse = make_synapse(connection, arrays[f"weight-{index}-{number}"])
+            connect(outputs[connection["source"]], connection["wait"], synapse, neurons)
+        outputs[layer["name"]] = neurons.s_out
         taps.append(
             Tap(
                 neurons=neurons,
@@ -190,8 +227,9 @@ def run(folder: Path) -> None:
                 voltages_file=str(folder / f"voltages-{index}.npy"),
             )
         )
-    last = max(first for _, first in outputs.values()) + samples * steps - 1
-    models = dict.fromkeys(taps, PyTap)  # named here, Lava does not search the folder of this file for them
+    last = max(layer["depth"] for layer in program["layers"]) + samples * steps
+    # Models named here are not searched for in the folder of this file.
+    models = {Tap: PyTap, DelayLine: PyDelayLine, SubtractingLIFReset: PySubtractingLIFReset}
     taps[-1].run(condition=RunSteps(last), run_cfg=Loihi2SimCfg(select_tag="fixed_pt", exception_proc_model_map=models))
     taps[-1].stop()
 

@@ -74,7 +74,10 @@ def _fire_without_wrap(drive: Tensor, steps: int, neuron: IntNeuron, saturates: 
             saturations += int((v.abs() >= HALF).sum())
             v.clamp_(1 - HALF, HALF - 1)
         torch.gt(v, neuron.vth * 64, out=spikes[t])
-        v.addcmul_(v, spikes[t], value=-1)
+        if neuron.reset == "zero":
+            v.addcmul_(v, spikes[t], value=-1)
+        else:
+            v.sub_(spikes[t], alpha=neuron.vth * 64)
     return Firing(spikes, v, 0, saturations)
 
 
@@ -94,5 +97,8 @@ def _fire_any(drive: Tensor, steps: int, neuron: IntNeuron, bias: Tensor) -> Fir
         saturations += int((v.abs() >= HALF).sum())
         v.clamp_(1 - HALF, HALF - 1)
         torch.gt(v, neuron.vth * 64, out=spikes[t])
-        v.masked_fill_(spikes[t] > 0, 0)
+        if neuron.reset == "zero":
+            v.masked_fill_(spikes[t] > 0, 0)
+        else:
+            v.sub_(spikes[t], alpha=neuron.vth * 64)
     return Firing(spikes, v, wraps, saturations)

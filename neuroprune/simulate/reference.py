@@ -9,9 +9,11 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from neuroprune.quantize.types import IntConv, IntDense, IntNeuron, QuantGraph, QuantLayer
-from neuroprune.simulate.frames import check_frames
+from neuroprune.quantize.types import IntConv, IntDense, IntNeuron, IntSynapse, QuantGraph, QuantLayer
+from neuroprune.simulate.frames import check_frames, count_events
 from neuroprune.simulate.types import LayerRecord, LayerTrace, Record, Trace
+
+Integers = npt.NDArray[np.int64]
 
 HALF = 2**23
 """u and v are registers of 24 bits with sign (lava/proc/lif/models.py, max_uv_val)."""
@@ -43,7 +45,7 @@ def step(state: NeuronState, current: int, neuron: IntNeuron, bias_mant: int) ->
     """One neuron, one time step: lava/proc/lif/models.py, AbstractPyLifModelFixed.subthr_dynamics.
 
     u = decay(u) + current * 64 in an int32, then wrapped once into (-2**23, 2**23];
-    v = decay(v) + u + bias, saturating at +-(2**23 - 1); a spike where v > vth * 64, and then v = 0.
+    v = decay(v) + u + bias, saturating at +-(2**23 - 1); a spike where v > vth * 64, and then v = 0 or v - vth * 64.
     """
     unlimited = decay(state.u, 4096 - (neuron.decay_u + 1)) + current * 64
     wrapped = not -HALF < unlimited <= HALF
@@ -56,7 +58,8 @@ def step(state: NeuronState, current: int, neuron: IntNeuron, bias_mant: int) ->
     unlimited = decay(state.v, 4096 - neuron.decay_v) + u + bias
     v = max(-(HALF - 1), min(HALF - 1, unlimited))
     spike = v > neuron.vth * 64
-    return NeuronState(u, 0 if spike else v, spike, wrapped, v != unlimited)
+    after = v - neuron.vth * 64 if neuron.reset == "subtract" else 0
+    return NeuronState(u, after if spike else v, spike, wrapped, v != unlimited)
 
 
 def convolve(synapse: IntConv, spikes: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
@@ -77,7 +80,7 @@ def convolve(synapse: IntConv, spikes: npt.NDArray[np.int64]) -> npt.NDArray[np.
     return result
 
 
-def synaptic_current(synapse: IntConv | IntDense, spikes: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.int64], int]:
+def synaptic_current(synapse: IntSynapse, spikes: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.int64], int]:
     """What the synapses send on, and how many sums wrapped: a convolution's do at 24 bits (proc/conv/models.py)."""
     if isinstance(synapse, IntDense):
         return synapse.weight.astype(np.int64) @ spikes.reshape(-1), 0
@@ -86,52 +89,82 @@ def synaptic_current(synapse: IntConv | IntDense, spikes: npt.NDArray[np.int64])
     return wrapped, int(np.count_nonzero(wrapped != sums))
 
 
+def delayed(spikes: npt.NDArray[np.int64], delay: int) -> npt.NDArray[np.int64]:
+    """[steps, ...] shifted to later steps; what arrives after the last one is lost."""
+    shifted: Integers = np.concatenate([np.zeros_like(spikes[:delay]), spikes])[: len(spikes)]
+    return shifted
+
+
+def total_current(
+    layer: QuantLayer, outputs: dict[str, npt.NDArray[np.int64]], step: int
+) -> tuple[npt.NDArray[np.int64], int]:
+    """What all connections deliver at `step`, flat, and how many sums wrapped; outputs [steps, *shape] by layer."""
+    total, wraps = np.zeros(int(np.prod(layer.shape)), np.int64), 0
+    for connection in layer.connections:
+        current, wrapped = synaptic_current(
+            connection.synapse, delayed(outputs[connection.source], connection.delay)[step]
+        )
+        total, wraps = total + current.reshape(-1), wraps + wrapped
+    return total, wraps
+
+
 def run_layer(
-    layer: QuantLayer, inputs: npt.NDArray[np.int64]
-) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], int, int]:
-    """One sample through one layer: inputs [steps, *in_shape] -> spikes [steps, *shape], last v, wraps, saturations."""
+    layer: QuantLayer, outputs: dict[str, npt.NDArray[np.int64]], steps: int
+) -> tuple[list[list[NeuronState]], int]:
+    """One sample through one layer: the states of its neurons after each step, and how many sums wrapped."""
     biases = np.repeat(layer.neuron.bias_mant, np.prod(layer.shape[1:], dtype=int)).tolist()
-    states = [NeuronState(0, 0)] * len(biases)
-    spikes = []
-    wraps = saturations = 0
-    for frame in inputs:
-        currents, wrapped_sums = synaptic_current(layer.synapse, frame)
-        states = [
-            step(state, current, layer.neuron, bias)
-            for state, current, bias in zip(states, currents.reshape(-1).tolist(), biases, strict=True)
-        ]
-        spikes.append([state.spike for state in states])
-        wraps += wrapped_sums + sum(state.wrapped for state in states)
-        saturations += sum(state.saturated for state in states)
-    voltages = np.array([state.v for state in states], np.int64).reshape(layer.shape)
-    return np.array(spikes, np.int64).reshape(-1, *layer.shape), voltages, wraps, saturations
+    states = [[NeuronState(0, 0)] * len(biases)]
+    wraps = 0
+    for now in range(steps):
+        currents, wrapped = total_current(layer, outputs, now)
+        states.append(
+            [
+                step(state, current, layer.neuron, bias)
+                for state, current, bias in zip(states[-1], currents.tolist(), biases, strict=True)
+            ]
+        )
+        wraps += wrapped
+    return states[1:], wraps
 
 
 def run_reference(graph: QuantGraph, frames: npt.NDArray[np.int8]) -> tuple[Record, Trace]:
-    """Every spike, voltage and overflow of `frames` int8 [samples, *input shape]. Raises InputError otherwise."""
+    """Every u, v, spike and overflow of `frames` int8 as `check_frames` wants them. Raises InputError otherwise."""
     check_frames(graph, frames)
-    results = []
-    for frame in frames:
-        outputs = {"input": np.stack([frame.astype(np.int64)] * graph.steps)}
-        sample = []
+    samples: list[dict[str, list[list[NeuronState]]]] = []
+    sum_wraps = dict.fromkeys((layer.name for layer in graph.layers), 0)
+    for frame in frames.astype(np.int64):
+        outputs = {"input": frame if graph.input.sequence else np.stack([frame] * graph.steps)}
+        samples.append({})
         for layer in graph.layers:
-            sample.append(run_layer(layer, outputs[layer.source]))
-            outputs[layer.name] = sample[-1][0]
-        results.append(sample)
+            samples[-1][layer.name], wraps = run_layer(layer, outputs, graph.steps)
+            sum_wraps[layer.name] += wraps
+            fired = [[state.spike for state in states] for states in samples[-1][layer.name]]
+            outputs[layer.name] = np.array(fired, np.int64).reshape(-1, *layer.shape)
     records, traces = [], []
-    for layer, runs in zip(graph.layers, zip(*results, strict=True), strict=True):
-        spikes = np.stack([run[0] for run in runs])
+    for layer in graph.layers:
+        runs = [sample[layer.name] for sample in samples]
+
+        shape = (len(frames), graph.steps, *layer.shape)
+        u, v, spikes, wrapped, saturated = (
+            np.array(
+                [[[getattr(state, field) for state in states] for states in run] for run in runs], np.int64
+            ).reshape(shape)
+            for field in ("u", "v", "spike", "wrapped", "saturated")
+        )
         records.append(
-            LayerRecord(layer.name, spikes.astype(bool), np.stack([run[1] for run in runs]).astype(np.int32))
+            LayerRecord(
+                layer.name, spikes.astype(bool), v[:, -1].astype(np.int32), u.astype(np.int32), v.astype(np.int32)
+            )
         )
-        traces.append(
-            LayerTrace(layer.name, spikes.sum(axis=(0, 1)), sum(run[2] for run in runs), sum(run[3] for run in runs))
-        )
-    counts = records[-1].spikes.sum(axis=1, dtype=np.int64).reshape(len(frames), -1)
-    events = np.count_nonzero(frames, axis=0).astype(np.int64) * graph.steps
-    return Record(tuple(records)), Trace(len(frames), graph.steps, counts, events, 0, tuple(traces))
+        wraps = sum_wraps[layer.name] + int(wrapped.sum())
+        traces.append(LayerTrace(layer.name, spikes.sum(axis=(0, 1)), wraps, int(saturated.sum())))
+    last = records[-1]
+    final = last.voltages if graph.readout.of == "voltage" else last.spikes.sum(axis=1)
+    results = final.astype(np.int64).reshape(len(frames), -1)
+    events = count_events(graph, frames)
+    return Record(tuple(records)), Trace(len(frames), graph.steps, results, events, 0, tuple(traces))
 
 
 def reference_record(graph: QuantGraph, frames: npt.NDArray[np.int8]) -> Record:
-    """Every spike and the last voltages of `frames` int8 [samples, *input shape]. Raises InputError otherwise."""
+    """Every u, v and spike of `frames`, int8 as `check_frames` wants them. Raises InputError otherwise."""
     return run_reference(graph, frames)[0]

@@ -25,14 +25,14 @@ class LayerTrace:
 class Trace:
     """A whole data set through the exact engine.
 
-    counts: int64 [samples, outputs], output spikes of each sample.
-    input_events: int64 [input shape], non-zero graded spikes of each input, over all samples and steps.
+    outputs: int64 [samples, outputs], spikes of the last layer in each sample or, by the readout, its voltages.
+    input_events: int64 [input shape], non-zero spikes of each input, over all samples and steps.
     saturated_inputs: input values beyond the graded range, over all samples (counted once a sample).
     """
 
     samples: int
     steps: int
-    counts: npt.NDArray[np.int64]
+    outputs: npt.NDArray[np.int64]
     input_events: npt.NDArray[np.int64]
     saturated_inputs: int
     layers: tuple[LayerTrace, ...]
@@ -40,18 +40,21 @@ class Trace:
 
 @dataclass(frozen=True, eq=False)
 class LayerRecord:
-    """Every spike and the last voltage of one layer.
+    """Every spike and the last voltage of one layer; in a full record also u and v of every step.
 
     spikes: bool [samples, steps, layer shape]; voltages: int32 [samples, layer shape], after the last step's reset.
+    u, v: int32 [samples, steps, layer shape], at the end of each step, v after its reset.
     """
 
     name: str
     spikes: npt.NDArray[np.bool_]
     voltages: npt.NDArray[np.int32]
+    u: npt.NDArray[np.int32] | None = None
+    v: npt.NDArray[np.int32] | None = None
 
 
 @dataclass(frozen=True, eq=False)
 class Record:
-    """Full record of a few samples: what the exact engine and Lava are compared by."""
+    """A few samples in every spike: what the exact engine and Lava are compared by."""
 
     layers: tuple[LayerRecord, ...]

@@ -26,8 +26,8 @@ def test_the_folded_program_fires_as_the_network_does(network: nn.Module) -> Non
     graph = fold(trace(network, torch.from_numpy(frames)))
     run = run_float(graph, frames.astype(np.float32))
     outputs = run_module(network, frames) * graph.steps
-    assert 0 < run.counts.sum() < run.counts.size * graph.steps
-    assert np.mean(outputs.round() == run.counts) > 0.99  # float32 may move a potential across the threshold
+    assert 0 < run.outputs.sum() < run.outputs.size * graph.steps
+    assert np.mean(outputs.round() == run.outputs) > 0.99  # float32 may move a potential across the threshold
     assert min(run.spikes.values()) > 0
 
 

@@ -15,7 +15,7 @@ FRAMES = torch.zeros(2, 1, 28, 28)
 
 def test_a_multi_step_network_is_read_layer_by_layer() -> None:
     graph = trace(Unusual(steps=4), FRAMES)
-    assert graph.steps == 4 and graph.readout == "mean"
+    assert graph.steps == 4 and graph.readout.over_time == "mean"
     assert [(node.name, type(node.op).__name__, node.shape) for node in graph.nodes] == [
         ("input", "Input", (1, 28, 28)),
         ("conv1", "Conv", (6, 14, 28)),

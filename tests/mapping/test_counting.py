@@ -11,7 +11,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from synapse_oracle import COARSE, LOIHI, enumerate_synapses, layer_of, tiled_convolutions
 
-from neuroprune.mapping.counting import cheapest_encoding, encodings, run_bits
+from neuroprune.mapping.counting import cheapest_use, encodings, run_bits
 from neuroprune.mapping.types import Tile
 from neuroprune.quantize.types import IntConv, IntDense, QuantLayer
 from neuroprune.targets import Target
@@ -52,8 +52,8 @@ def test_sparse_wins_below_about_44_percent_of_density() -> None:
     for density, expected in ((0.36, "sparse"), (0.52, "dense")):
         weight = np.where(rng.random((1024, 64)) < density, 2, 0).astype(np.int16)
         layer = layer_of(IntDense(weight), (64,), (1024,))
-        use = cheapest_encoding(layer, Tile("layer", (0, 0, 0), (1024, 1, 1)), LOIHI)
-        assert use.encoding == expected
+        use = cheapest_use(layer, Tile("layer", (0, 0, 0), (1024, 1, 1)), LOIHI)
+        assert use.encodings[0] == expected
 
 
 @settings(max_examples=150, deadline=None)
@@ -63,7 +63,11 @@ def test_dense_and_sparse_counts_are_those_of_an_enumeration(case: tuple[QuantLa
     synapses = enumerate_synapses(layer, tile)
     fan_out = Counter(source for source, _, weight in synapses if weight != 0)
     sparse_bits = target.weight_bits + index_bits(tile.neurons, target)
-    uses = {use.encoding: use for use in encodings(layer, tile, target) if use.encoding != "shared"}
+    uses = {
+        use.encodings[0]: use
+        for use in encodings(layer.connections[0], tile, target.weight_bits, target)
+        if use.encodings[0] != "shared"
+    }
     assert uses["dense"].input_axons == uses["sparse"].input_axons == len(fan_out)
     assert uses["dense"].synapses == uses["sparse"].synapses == len(synapses)
     assert uses["dense"].idle_neurons == uses["sparse"].idle_neurons == 0
@@ -83,7 +87,9 @@ def test_shared_blocks_hold_exactly_the_tiles_synapses(case: tuple[QuantLayer, T
     synapses = enumerate_synapses(layer, tile)
     pixels = {source[1:] for source, _, _ in synapses}
     assume(pixels)
-    shared = [use for use in encodings(layer, tile, target) if use.encoding == "shared"]
+    shared = [
+        use for use in encodings(layer.connections[0], tile, target.weight_bits, target) if use.encodings[0] == "shared"
+    ]
     assert len(shared) == 4
     for use, opened in zip(shared, product((False, True), repeat=2), strict=True):
         assert use.input_axons == len(pixels)
@@ -98,7 +104,7 @@ def lay_out(
     layer: QuantLayer, tile: Tile, pixels: set[tuple[int, int]], opened: tuple[bool, bool], target: Target
 ) -> tuple[int, list[int]]:
     """Neurons used, idle ones too, and the sizes of the distinct blocks of the shared encoding."""
-    synapse = layer.synapse
+    synapse = layer.connections[0].synapse
     assert isinstance(synapse, IntConv)
     out_channels, per_group, *kernel = synapse.weight.shape
     group = out_channels // synapse.groups
@@ -169,7 +175,12 @@ def test_dense_layers_count_a_source_only_where_it_has_a_weight(
     start = int(rng.integers(0, outputs))
     stop = int(rng.integers(start + 1, outputs + 1))
     layer = layer_of(IntDense(weight), (inputs,), (outputs,))
-    uses = {use.encoding: use for use in encodings(layer, Tile("layer", (start, 0, 0), (stop, 1, 1)), COARSE)}
+    uses = {
+        use.encodings[0]: use
+        for use in encodings(
+            layer.connections[0], Tile("layer", (start, 0, 0), (stop, 1, 1)), COARSE.weight_bits, COARSE
+        )
+    }
     fan_out = [sum(weight[o, i] != 0 for o in range(start, stop)) for i in range(inputs)]
     bits = COARSE.weight_bits + index_bits(stop - start, COARSE)
     assert set(uses) == {"dense", "sparse"}
@@ -185,8 +196,11 @@ def test_a_tile_of_more_neurons_than_an_index_numbers_has_only_the_dense_encodin
     layer = layer_of(IntDense(np.full((9, 2), 2, dtype=np.int16)), (2,), (9,))
     narrow = replace(LOIHI, index_bits_min=2, index_bits_max=3)
     whole, part = Tile("layer", (0, 0, 0), (9, 1, 1)), Tile("layer", (0, 0, 0), (8, 1, 1))
-    assert [use.encoding for use in encodings(layer, whole, narrow)] == ["dense"]
-    assert [use.encoding for use in encodings(layer, part, narrow)] == ["dense", "sparse"]
+    assert [use.encodings[0] for use in encodings(layer.connections[0], whole, narrow.weight_bits, narrow)] == ["dense"]
+    assert [use.encodings[0] for use in encodings(layer.connections[0], part, narrow.weight_bits, narrow)] == [
+        "dense",
+        "sparse",
+    ]
 
 
 @settings(max_examples=100, deadline=None)
@@ -200,6 +214,9 @@ def test_the_chosen_encoding_fits_whenever_one_does(
         used = case[1].neurons + idle
         return used <= neurons and input_axons <= axons and bits <= target.synapse_bits_per_core
 
-    every = [fits(use.idle_neurons, use.input_axons, use.synapse_bits) for use in encodings(*case, target)]
-    best = cheapest_encoding(*case, target)
+    every = [
+        fits(use.idle_neurons, use.input_axons, use.synapse_bits)
+        for use in encodings(case[0].connections[0], case[1], case[0].weight_bits, target)
+    ]
+    best = cheapest_use(*case, target)
     assert fits(best.idle_neurons, best.input_axons, best.synapse_bits) == any(every)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from synapse_oracle import COARSE, LOIHI, chain, convolutions, enumerate_synapses, layer_of
 
 from neuroprune.errors import CapacityError, VerificationError
-from neuroprune.mapping.counting import cheapest_encoding
+from neuroprune.mapping.counting import cheapest_use
 from neuroprune.mapping.map import map_graph
 from neuroprune.mapping.types import Core, Mapping, Tile, TileUse
 from neuroprune.mapping.verify import verify_mapping
@@ -54,7 +54,7 @@ def count_output_axons(tile: Tile, readers: Iterable[tuple[QuantLayer, TileUse]]
     total = 0
     for layer, use in readers:
         synapses = [s for s in enumerate_synapses(layer, use.tile) if inside(s[0], tile)]
-        if use.encoding == "shared":
+        if use.encodings[0] == "shared":
             total += slots * len({source[1:] for source, _, _ in synapses})
         else:
             total += len({source for source, _, weight in synapses if weight != 0})
@@ -66,7 +66,10 @@ def programs(draw: st.DrawFn) -> QuantGraph:
     """Two convolutions and two dense layers."""
     first = draw(convolutions())
     second = draw(convolutions(in_shape=(first.shape[0], first.shape[1], first.shape[2])))
-    first, second = replace(first, name="conv1"), replace(second, name="conv2", source="conv1")
+    first, second = (
+        replace(first, name="conv1"),
+        replace(second, name="conv2", connections=(replace(second.connections[0], source="conv1"),)),
+    )
     rng = np.random.default_rng(draw(st.integers(0, 1000)))
 
     def sparse(outputs: int, in_shape: tuple[int, ...], name: str, source: str) -> QuantLayer:
@@ -118,7 +121,7 @@ def test_any_program_on_any_core_keeps_every_limit_or_is_refused(
         readers = [
             (reader, use)
             for reader in graph.layers
-            if reader.source == layer.name
+            if reader.connections[0].source == layer.name
             for use in all_uses(mapping, reader.name)
         ]
         for use in uses:
@@ -172,7 +175,7 @@ def test_a_pixel_sends_one_population_axon_of_two_slots_to_each_reader() -> None
     """nengo-loihi `Axon.axon_slots`: slots_per_axon * n_axons, an axon a pixel, whatever the number of channels."""
     graph = chain(conv(8, (1, 6, 6)), conv(8, (8, 6, 6), name="next", source="conv"))
     mapping = map_graph(graph, replace(LOIHI, synapse_words_per_core=150))
-    assert {use.encoding for use in all_uses(mapping, "next")} == {"shared"}
+    assert {use.encodings[0] for use in all_uses(mapping, "next")} == {"shared"}
     readers = len(all_uses(mapping, "next"))
     assert readers > 1
     assert sum(use.output_axons for use in all_uses(mapping, "conv")) >= 2 * 36 * readers
@@ -207,7 +210,7 @@ def test_among_as_many_tiles_those_of_least_synapse_memory_win() -> None:
         [((0, 0, 0), (4, 4, 8)), ((0, 4, 0), (4, 8, 8))],
         [((0, 0, 0), (4, 8, 4)), ((0, 0, 4), (4, 8, 8))],
     ]
-    bits = [sum(cheapest_encoding(layer, Tile("conv", *box), target).synapse_bits for box in boxes) for boxes in cuts]
+    bits = [sum(cheapest_use(layer, Tile("conv", *box), target).synapse_bits for box in boxes) for boxes in cuts]
     assert len(set(bits)) > 1
     mapping = map_graph(chain(layer), target)
     assert len(mapping.cores) == 2
@@ -251,7 +254,7 @@ def test_a_neuron_that_reads_more_than_a_core_has_axons() -> None:
 
 def test_pruning_a_dense_layer_makes_it_fit() -> None:
     layer = dense(3, (5000,))
-    weight = layer.synapse.weight.copy()
+    weight = layer.connections[0].synapse.weight.copy()
     weight[:, :1000] = 0
     map_graph(chain(layer_of(IntDense(weight), (5000,), (3,))), LOIHI)
 
@@ -259,7 +262,7 @@ def test_pruning_a_dense_layer_makes_it_fit() -> None:
 def test_a_convolution_of_more_synapses_than_axons_fits_by_population_axons() -> None:
     mapping = map_graph(chain(conv(1, (512, 3, 3))), LOIHI)
     (use,) = all_uses(mapping, "conv")
-    assert use.encoding == "shared"
+    assert use.encodings[0] == "shared"
     assert (use.input_axons, use.synapses) == (9, 512 * 49)
 
 

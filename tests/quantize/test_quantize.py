@@ -46,7 +46,7 @@ def test_signed_fields_saturate() -> None:
 def test_each_layer_uses_its_weight_field_unless_another_limit_is_nearer() -> None:
     program, _ = program_of(Unusual())
     for layer in program.layers:
-        reached = max(layer.synapse.weight.max() / 254, layer.synapse.weight.min() / -256)
+        reached = max(layer.connections[0].synapse.weight.max() / 254, layer.connections[0].synapse.weight.min() / -256)
         assert reached <= 1.0
         assert (layer.limited_by == "weight") == (reached > 0.98)
     assert program.layers[0].limited_by == "current"  # graded input times 15 weights would leave the 24 bits of u
@@ -64,7 +64,7 @@ def test_each_layer_uses_its_weight_field_unless_another_limit_is_nearer() -> No
 )
 def test_the_nearest_limit_sets_the_scale(weight, bias, threshold, peak, limited_by, bias_exp) -> None:
     synapse = Linear(frozen_array([[weight]], np.float64), frozen_array([bias], np.float64))
-    scale = choose_scale(synapse, Neuron(0.0, threshold), peak, 1, TARGET)
+    scale = choose_scale([(synapse, 1)], Neuron(0.0, threshold), peak, TARGET)
     assert (scale.limited_by, scale.bias_exp) == (limited_by, bias_exp)
     assert 0 <= scale.vth < 2**17
     assert scale.weight * weight <= 254
@@ -73,7 +73,7 @@ def test_the_nearest_limit_sets_the_scale(weight, bias, threshold, peak, limited
 
 def test_current_is_held_within_its_register_on_inputs_like_the_calibration() -> None:
     synapse = Linear(frozen_array(np.ones((1, 4000)), np.float64), frozen_array([0.0], np.float64))
-    scale = choose_scale(synapse, Neuron(0.0, 1.0), 3000.0, 1, TARGET)
+    scale = choose_scale([(synapse, 1)], Neuron(0.0, 1.0), 3000.0, TARGET)
     assert scale.limited_by == "current"
     assert scale.voltage * 4000 < 2**23  # the worst input there is fits, which is nearer than twice the peak seen
 
@@ -83,7 +83,7 @@ def test_current_is_held_within_its_register_on_inputs_like_the_calibration() ->
 def test_a_potential_of_exactly_the_threshold_is_the_first_that_fires(threshold: float, weight: float) -> None:
     """The scale puts the float threshold on 64 vth + 1 units of v, the first value above 64 vth."""
     synapse = Linear(frozen_array([[weight]], np.float64), frozen_array([0.0], np.float64))
-    scale = choose_scale(synapse, Neuron(0.0, threshold), weight, 1, TARGET)
+    scale = choose_scale([(synapse, 1)], Neuron(0.0, threshold), weight, TARGET)
     assert threshold * scale.voltage == pytest.approx(64 * scale.vth + 1, rel=1e-12)
 
 
@@ -95,7 +95,7 @@ def test_leaks_count_in_4096ths() -> None:
 
 def test_layers_are_named_after_their_neurons_and_chained() -> None:
     program, _ = program_of(Unusual())
-    assert [(layer.name, layer.source) for layer in program.layers] == [
+    assert [(layer.name, layer.connections[0].source) for layer in program.layers] == [
         ("lif1", "input"), ("if2", "lif1"), ("most", "if2"), ("lif3", "most"),
     ]  # fmt: skip
 

@@ -23,7 +23,7 @@ def made_up_report(cores: int, **changes: object) -> Report:
         LayerReport(
             name=name,
             kind=kind,
-            source=source,
+            sources=(source,),
             shape=shape,
             neurons=neurons,
             synapses=10_000 * neurons,
@@ -56,7 +56,7 @@ def made_up_report(cores: int, **changes: object) -> Report:
                     layer="classifier" if index == cores - 1 else "features.0.neuron",
                     start=(0, 0, 0),
                     stop=(10, 1, 1),
-                    encoding="dense" if index == cores - 1 else "shared",
+                    encodings=("dense",) if index == cores - 1 else ("shared",),
                 ),
             ),
             neurons=1000 + index % 24,

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from neuroprune.mapping.types import Core, Mapping, Tile, TileUse
-from neuroprune.quantize.types import IntConv, IntDense, IntNeuron, QuantGraph, QuantInput, QuantLayer
+from neuroprune.quantize.types import Connection, IntConv, IntDense, IntNeuron, QuantGraph, QuantInput, QuantLayer
 from neuroprune.report.measure import measure
 from neuroprune.report.schema import AccuracyLadder, LavaCheck, Report
 from neuroprune.report.synops import synapses, synops
@@ -24,7 +24,7 @@ def neuron(channels: int) -> IntNeuron:
 def layer(
     name: str, source: str, synapse: IntConv | IntDense, in_shape: tuple[int, ...], shape: tuple[int, ...]
 ) -> QuantLayer:
-    return QuantLayer(name, source, synapse, neuron(shape[0]), in_shape, shape, 12.5, "weight")
+    return QuantLayer(name, (Connection(source, synapse, in_shape),), neuron(shape[0]), shape, 12.5, "weight")
 
 
 def weights(shape: tuple[int, ...], seed: int) -> np.ndarray:
@@ -50,31 +50,31 @@ LAYERS = {**CONVS, "dense after conv": DENSE}
 
 def every_synapse(layer: QuantLayer) -> Iterator[tuple[tuple[int, ...], tuple[int, ...], int]]:
     """(source, neuron, weight) of each synapse, by the definition of a convolution."""
-    if isinstance(layer.synapse, IntDense):
-        sources = list(np.ndindex(*layer.in_shape))
+    if isinstance(layer.connections[0].synapse, IntDense):
+        sources = list(np.ndindex(*layer.connections[0].in_shape))
         for (index,) in np.ndindex(*layer.shape):
-            for source, weight in zip(sources, layer.synapse.weight[index], strict=True):
+            for source, weight in zip(sources, layer.connections[0].synapse.weight[index], strict=True):
                 yield source, (index,), int(weight)
         return
-    conv = layer.synapse
+    conv = layer.connections[0].synapse
     out_channels, in_group, height, width = conv.weight.shape
     for c, y, x in np.ndindex(*layer.shape):
         group = c // (out_channels // conv.groups)
         for k, i, j in np.ndindex(in_group, height, width):
             row = y * conv.stride[0] - conv.padding[0] + i * conv.dilation[0]
             column = x * conv.stride[1] - conv.padding[1] + j * conv.dilation[1]
-            if 0 <= row < layer.in_shape[1] and 0 <= column < layer.in_shape[2]:
+            if 0 <= row < layer.connections[0].in_shape[1] and 0 <= column < layer.connections[0].in_shape[2]:
                 yield (group * in_group + k, row, column), (c, y, x), int(conv.weight[c, k, i, j])
 
 
 @pytest.mark.parametrize("layer", LAYERS.values(), ids=LAYERS)
 def test_operations_arriving_at_each_neuron_equal_the_sum_over_every_synapse(layer: QuantLayer) -> None:
-    events = np.random.default_rng(9).integers(0, 50, layer.in_shape)
+    events = np.random.default_rng(9).integers(0, 50, layer.connections[0].in_shape)
     every, nonzero = np.zeros(layer.shape, np.int64), np.zeros(layer.shape, np.int64)
     for source, target, weight in every_synapse(layer):
         every[target] += events[source]
         nonzero[target] += events[source] * (weight != 0)
-    found = synops(layer, events)
+    found = synops(layer, {layer.connections[0].source: events})
     np.testing.assert_array_equal(found.all, every)
     np.testing.assert_array_equal(found.nonzero, nonzero)
 
@@ -88,19 +88,19 @@ def test_synapses_leave_the_padding_out(layer: QuantLayer) -> None:
 
 @pytest.mark.parametrize("layer", LAYERS.values(), ids=LAYERS)
 def test_each_event_of_a_source_counts_once_for_each_synapse_that_leaves_it(layer: QuantLayer) -> None:
-    fan_out = np.zeros(layer.in_shape, np.int64)
+    fan_out = np.zeros(layer.connections[0].in_shape, np.int64)
     for source, _, _ in every_synapse(layer):
         fan_out[source] += 1
-    for source in itertools.islice(np.ndindex(*layer.in_shape), 0, None, 7):
-        events = np.zeros(layer.in_shape, np.int64)
+    for source in itertools.islice(np.ndindex(*layer.connections[0].in_shape), 0, None, 7):
+        events = np.zeros(layer.connections[0].in_shape, np.int64)
         events[source] = 1
-        assert synops(layer, events).all.sum() == fan_out[source]
+        assert synops(layer, {layer.connections[0].source: events}).all.sum() == fan_out[source]
 
 
 def test_counts_of_a_whole_test_set_stay_exact() -> None:
     layer = CONVS["padded"]
-    events = np.full(layer.in_shape, 10**12 + 1)
-    assert synops(layer, events).all[0, 2, 2] == 27 * (10**12 + 1)
+    events = np.full(layer.connections[0].in_shape, 10**12 + 1)
+    assert synops(layer, {layer.connections[0].source: events}).all[0, 2, 2] == 27 * (10**12 + 1)
 
 
 CONV = layer("c", "input", IntConv(weights((5, 1, 3, 3), 5), (2, 2), (1, 1), (1, 1), 1), (1, 4, 4), (5, 2, 2))
@@ -109,8 +109,8 @@ CONV = layer("c", "input", IntConv(weights((5, 1, 3, 3), 5), (2, 2), (1, 1), (1,
 def use(layer: str, start: tuple[int, int, int], stop: tuple[int, int, int], bits: int) -> TileUse:
     tile = Tile(layer, start, stop)
     if layer == "d":
-        return TileUse(tile, 10, 20, 30, bits, "dense")
-    return TileUse(tile, 10, 20, 30, bits, "shared", idle_neurons=6)
+        return TileUse(tile, 10, 20, 30, bits, ("dense",))
+    return TileUse(tile, 10, 20, 30, bits, ("shared",), idle_neurons=6)
 
 
 @pytest.fixture(scope="module")
@@ -129,7 +129,7 @@ def trace() -> Trace:
     return Trace(
         samples=SAMPLES,
         steps=STEPS,
-        counts=generator.integers(0, 2, (SAMPLES, 7)),
+        outputs=generator.integers(0, 2, (SAMPLES, 7)),
         input_events=generator.integers(0, SAMPLES * STEPS + 1, (1, 4, 4)),
         saturated_inputs=12,
         layers=(
@@ -177,8 +177,8 @@ def test_what_is_not_measured_is_taken_over(report: Report) -> None:
 
 def test_layers_hold_their_activity(report: Report, trace: Trace) -> None:
     conv, dense = report.layers
-    assert (conv.name, conv.kind, conv.source, conv.shape, conv.neurons) == ("c", "conv", "input", (5, 2, 2), 20)
-    assert (dense.name, dense.kind, dense.source, dense.shape, dense.neurons) == ("d", "dense", "c", (7,), 7)
+    assert (conv.name, conv.kind, conv.sources, conv.shape, conv.neurons) == ("c", "conv", ("input",), (5, 2, 2), 20)
+    assert (dense.name, dense.kind, dense.sources, dense.shape, dense.neurons) == ("d", "dense", ("c",), (7,), 7)
     assert conv.spikes_per_neuron_step == trace.layers[0].spikes.sum() / (20 * SAMPLES * STEPS)
     assert (conv.current_wraps, conv.voltage_saturations) == (1, 2)
     assert (conv.cores, dense.cores) == (2, 2)
@@ -186,13 +186,13 @@ def test_layers_hold_their_activity(report: Report, trace: Trace) -> None:
     # 4x4 inputs, stride 2, padding 1: windows of 2x2, 2x3, 3x2 and 3x3 inputs, for each of 5 channels.
     assert conv.synapses == 5 * (4 + 6 + 6 + 9)
     assert dense.synapses == 7 * 20
-    assert dense.nonzero_synapses == np.count_nonzero(DENSE.synapse.weight)
+    assert dense.nonzero_synapses == np.count_nonzero(DENSE.connections[0].synapse.weight)
 
 
 def test_operations_are_events_times_fan_out(report: Report, trace: Trace) -> None:
     dense = report.layers[1]
     assert dense.synops_per_sample == 7 * trace.layers[0].spikes.sum() / SAMPLES
-    fan_out = np.count_nonzero(DENSE.synapse.weight, axis=0)
+    fan_out = np.count_nonzero(DENSE.connections[0].synapse.weight, axis=0)
     assert dense.nonzero_synops_per_sample == (fan_out * trace.layers[0].spikes.ravel()).sum() / SAMPLES
 
 
@@ -209,7 +209,7 @@ def test_a_core_delivers_the_operations_of_its_own_neurons(report: Report, trace
     expected = sum(trace.input_events[source] for source, neuron, _ in every_synapse(CONV) if upper[neuron])
     assert first.synops_per_step == expected / (SAMPLES * STEPS)
     assert third.synops_per_step == 4 * trace.layers[0].spikes.sum() / (SAMPLES * STEPS)
-    nonzero = (np.count_nonzero(DENSE.synapse.weight[3:], axis=0) * trace.layers[0].spikes.ravel()).sum()
+    nonzero = (np.count_nonzero(DENSE.connections[0].synapse.weight[3:], axis=0) * trace.layers[0].spikes.ravel()).sum()
     assert third.nonzero_synops_per_step == nonzero / (SAMPLES * STEPS)
     assert second.synops_per_step > 3 * trace.layers[0].spikes.sum() / (SAMPLES * STEPS)
 

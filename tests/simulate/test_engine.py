@@ -19,7 +19,7 @@ from neuroprune.simulate.types import Trace
 
 
 def assert_same_trace(found: Trace, expected: Trace) -> None:
-    np.testing.assert_array_equal(found.counts, expected.counts)
+    np.testing.assert_array_equal(found.outputs, expected.outputs)
     np.testing.assert_array_equal(found.input_events, expected.input_events)
     assert (found.samples, found.steps) == (expected.samples, expected.steps)
     for ours, theirs in zip(found.layers, expected.layers, strict=True):
@@ -111,7 +111,7 @@ def test_results_do_not_depend_on_batch_or_order() -> None:
     whole = simulate(graph, frames, batch=64)
     assert_same_trace(simulate(graph, frames, batch=3), whole)
     order = rng.permutation(7)
-    np.testing.assert_array_equal(simulate(graph, frames[order], batch=2).counts, whole.counts[order])
+    np.testing.assert_array_equal(simulate(graph, frames[order], batch=2).outputs, whole.outputs[order])
 
 
 def test_float32_and_float64_loops_agree(monkeypatch: pytest.MonkeyPatch) -> None:

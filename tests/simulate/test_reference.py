@@ -80,5 +80,5 @@ def test_a_neuron_counts_its_charge_over_the_steps() -> None:
     # 10 a step and a threshold of 20: above it at the third step, again from 0 afterwards
     assert record.layers[0].spikes[0, :, 0].tolist() == [False, False, True, False, False]
     assert record.layers[0].voltages.tolist() == [[20 * 64]]
-    assert trace.counts.tolist() == [[1]]
+    assert trace.outputs.tolist() == [[1]]
     assert trace.input_events.tolist() == [[[5, 5]]]

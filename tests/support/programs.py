@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from neuroprune.frozen import frozen_array
 from neuroprune.graph.nodes import Pair, Shape
-from neuroprune.quantize.types import IntConv, IntDense, IntNeuron, QuantGraph, QuantInput, QuantLayer
+from neuroprune.quantize.types import Connection, IntConv, IntDense, IntNeuron, QuantGraph, QuantInput, QuantLayer
 
 NEURON = IntNeuron(decay_u=4095, decay_v=2048, vth=300, bias_mant=frozen_array([0], np.int32), bias_exp=6)
 
@@ -35,7 +35,9 @@ def conv(
     )
     synapse = IntConv(frozen_array(weight, np.int16), stride, padding, dilation, groups)
     neuron = with_bias(neuron, np.broadcast_to(neuron.bias_mant, len(weight)))
-    return QuantLayer(name, source, synapse, neuron, in_shape, (len(weight), height, width), 1.0, "weight")
+    return QuantLayer(
+        name, (Connection(source, synapse, in_shape),), neuron, (len(weight), height, width), 1.0, "weight"
+    )
 
 
 def dense(
@@ -43,11 +45,11 @@ def dense(
 ) -> QuantLayer:
     synapse = IntDense(frozen_array(weight, np.int16))
     neuron = with_bias(neuron, np.broadcast_to(neuron.bias_mant, len(weight)))
-    return QuantLayer(name, source, synapse, neuron, in_shape, (len(weight),), 1.0, "weight")
+    return QuantLayer(name, (Connection(source, synapse, in_shape),), neuron, (len(weight),), 1.0, "weight")
 
 
 def program(*layers: QuantLayer, steps: int = 4) -> QuantGraph:
-    return QuantGraph(QuantInput(layers[0].in_shape, 1.0, 8), layers, steps)
+    return QuantGraph(QuantInput(layers[0].connections[0].in_shape, 1.0, 8), layers, steps)
 
 
 def random_weights(rng: np.random.Generator, shape: Shape, peak: int) -> npt.NDArray[np.int16]:

@@ -7,7 +7,7 @@ import numpy as np
 from hypothesis import strategies as st
 
 from neuroprune.mapping.types import Box, Tile
-from neuroprune.quantize.types import IntConv, IntDense, IntNeuron, QuantGraph, QuantInput, QuantLayer
+from neuroprune.quantize.types import Connection, IntConv, IntDense, IntNeuron, QuantGraph, QuantInput, QuantLayer
 from neuroprune.targets import load_target
 
 Synapse = tuple[Box, Box, int]
@@ -34,12 +34,12 @@ def layer_of(
 ) -> QuantLayer:
     """A layer whose neuron does not matter."""
     neuron = IntNeuron(4095, 0, 100, np.zeros(shape[0], dtype=np.int32), 6)
-    return QuantLayer(name, source, synapse, neuron, in_shape, shape, 1.0, "weight")
+    return QuantLayer(name, (Connection(source, synapse, in_shape),), neuron, shape, 1.0, "weight")
 
 
 def chain(*layers: QuantLayer) -> QuantGraph:
     """The program of these layers."""
-    return QuantGraph(QuantInput(layers[0].in_shape, 1.0, 8), layers, 4)
+    return QuantGraph(QuantInput(layers[0].connections[0].in_shape, 1.0, 8), layers, 4)
 
 
 @st.composite
@@ -76,10 +76,10 @@ def tiled_convolutions(draw: st.DrawFn) -> tuple[QuantLayer, Tile]:
 
 def enumerate_synapses(layer: QuantLayer, tile: Tile) -> list[Synapse]:
     """(source neuron, neuron of the tile, weight) of every synapse, straight from the definition of the layer."""
-    synapse = layer.synapse
+    synapse = layer.connections[0].synapse
     box = [range(first, last) for first, last in zip(tile.start, tile.stop, strict=True)]
     if isinstance(synapse, IntDense):
-        sources = list(np.ndindex(*layer.in_shape, *(1,) * (3 - len(layer.in_shape))))
+        sources = list(np.ndindex(*layer.connections[0].in_shape, *(1,) * (3 - len(layer.connections[0].in_shape))))
         return [(source, (o, 0, 0), int(synapse.weight[o, i])) for o in box[0] for i, source in enumerate(sources)]
     out_channels, per_group, *kernel = synapse.weight.shape
     found = []
@@ -90,6 +90,6 @@ def enumerate_synapses(layer: QuantLayer, tile: Tile) -> list[Synapse]:
                 y * synapse.stride[0] - synapse.padding[0] + ky * synapse.dilation[0],
                 x * synapse.stride[1] - synapse.padding[1] + kx * synapse.dilation[1],
             )
-            if all(0 <= at < size for at, size in zip(source, layer.in_shape, strict=True)):
+            if all(0 <= at < size for at, size in zip(source, layer.connections[0].in_shape, strict=True)):
                 found.append((source, (c, y, x), int(synapse.weight[c, i, ky, kx])))
     return found
