@@ -32,7 +32,7 @@ def command(name: str | None, as_json: bool) -> None:
             "", "recipe", "what it is", "made for", "T", "layers", "epochs", right=("T", "layers", "epochs")
         )
         for recipe in recipes:
-            figures = (str(recipe.steps), str(len(recipe.layers) + 1), str(recipe.training.epochs))
+            figures = (str(recipe.steps), str(recipe.depth), str(recipe.training.epochs))
             table.add_row(recipe.name, recipe.title, recipe.data, *figures)
         show(table)
         next_step(f"neuroprune train --model {recipes[0].name}")

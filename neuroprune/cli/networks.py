@@ -37,7 +37,7 @@ def choose_recipe(model: str | None, data: "Dataset", steps: int | None) -> "Rec
     if model is not None:
         recipe = load_recipe(model)
     else:
-        recipes = [load_recipe(name) for name in list_recipes()]
+        recipes = sorted((load_recipe(name) for name in list_recipes()), key=lambda each: not each.default)
         alike = [info.name for info in list_datasets() if info.shape == data.input_shape]
         fitting = [recipe for name in (data.name, *alike) for recipe in recipes if recipe.data == name]
         if not fitting:

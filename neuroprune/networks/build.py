@@ -8,7 +8,18 @@ from spikingjelly.activation_based import functional, layer, neuron, surrogate
 from torch import nn
 
 from neuroprune.errors import InputError
-from neuroprune.networks.recipe import ConvLayer, DropoutLayer, LinearLayer, NeuronModel, PoolLayer, Recipe
+from neuroprune.networks.recipe import (
+    BlockLayer,
+    ConvLayer,
+    DepthwiseLayer,
+    DropoutLayer,
+    LinearLayer,
+    NeuronModel,
+    Part,
+    PoolLayer,
+    Recipe,
+)
+from neuroprune.networks.residual import BLOCKS, ChannelSelection, Pair
 from neuroprune.networks.user import load_class
 
 __all__ = ["SpikingNetwork", "build", "load_class"]
@@ -26,8 +37,9 @@ class SpikingNetwork(nn.Module):
     """A spiking network: convolution and BatchNorm of the stem, then the body over all time steps.
 
     Frames [N, C, H, W] are presented at every step (direct coding), so the stem sees them once a sample; a sequence
-    [T, N, C, H, W] brings a frame for each of the `steps`. Both become firing rates [N, classes] in 0..1.
-    body: over [T, N, ...] (SpikingJelly's multi-step mode), ending in one neuron a class.
+    [T, N, C, H, W] brings a frame for each of the `steps`. Both become scores [N, classes], the mean over time of what
+    the body gives: firing rates in 0..1, or voltages where it ends without neurons.
+    body: over [T, N, ...] (SpikingJelly's multi-step mode), ending in one output a class.
     """
 
     def __init__(self, stem: nn.Sequential, body: nn.Sequential, steps: int) -> None:
@@ -40,8 +52,7 @@ class SpikingNetwork(nn.Module):
         # Written without a branch on the number of axes, which torch.fx could not follow.
         current = self.stem(frames.flatten(0, -4))
         current = current.reshape(frames.shape[:-3] + current.shape[1:])
-        spikes = self.body(current.expand(self.steps, -1, -1, -1, -1))
-        return spikes.mean(0)
+        return self.body(current.expand(self.steps, -1, -1, -1, -1)).mean(0)
 
 
 def build(recipe: Recipe, input_shape: tuple[int, int, int], classes: int, seed: int = 0) -> SpikingNetwork:
@@ -55,76 +66,147 @@ def build(recipe: Recipe, input_shape: tuple[int, int, int], classes: int, seed:
 
 
 def _build(recipe: Recipe, input_shape: tuple[int, int, int], classes: int) -> SpikingNetwork:
-    modules: OrderedDict[str, nn.Module] = OrderedDict()
-    channels, *extent = input_shape
-    features: int | None = None
-    blocks = 0
+    building = _Building(recipe, input_shape)
     for index, part in enumerate(recipe.layers):
-        match part:
-            case ConvLayer():
-                blocks += 1
-                kernel, stride = _pair(part.kernel), _pair(part.stride)
-                padding = (kernel[0] // 2, kernel[1] // 2) if part.padding is None else _pair(part.padding)
-                extent = _extent_after(extent, kernel, stride, padding, f"layers.{index} of {recipe.name}", input_shape)
-                modules[f"conv{blocks}"] = layer.Conv2d(channels, part.conv, kernel, stride, padding, bias=False)
-                modules[f"norm{blocks}"] = layer.BatchNorm2d(part.conv)
-                modules[f"neuron{blocks}"] = _neuron(recipe.neuron)
-                channels = part.conv
-            case PoolLayer():
-                size = _pair(part.size)
-                extent = _extent_after(extent, size, size, (0, 0), f"layers.{index} of {recipe.name}", input_shape)
-                pool = layer.AvgPool2d if part.pool == "average" else layer.MaxPool2d
-                modules[f"pool{blocks}"] = pool(size)
-            case LinearLayer():
-                blocks += 1
-                if features is None:
-                    features = channels * extent[0] * extent[1]
-                    modules["flatten"] = layer.Flatten()
-                modules[f"linear{blocks}"] = layer.Linear(features, part.linear)
-                modules[f"neuron{blocks}"] = _neuron(recipe.neuron)
-                features = part.linear
-            case DropoutLayer():
-                modules[f"dropout{blocks}"] = layer.Dropout(part.dropout)
-    if features is None:
-        features = channels * extent[0] * extent[1]
-        modules["flatten"] = layer.Flatten()
-    modules["classifier"] = layer.Linear(features, classes)
-    modules["output"] = _neuron(recipe.neuron)
-
-    stem = nn.Sequential(OrderedDict((name, modules.pop(name)) for name in ("conv1", "norm1")))
+        building.add(index, part)
+    features = building.flatten()
+    modules = building.modules
+    modules["classifier"] = layer.Linear(features, classes * recipe.votes)
+    if recipe.readout == "spikes":
+        modules["output"] = building.fire()
+    if recipe.votes > 1:
+        modules["votes"] = layer.VotingLayer(recipe.votes)
+    stem = nn.Sequential(OrderedDict((name, modules.pop(name)) for name in ("conv1", "norm1") if name in modules))
     body = nn.Sequential(modules)
     functional.set_step_mode(body, "m")
     return SpikingNetwork(stem, body, recipe.steps)
+
+
+class _Building:
+    """A network on its way up: its modules so far, and the shape of what the last of them gives."""
+
+    def __init__(self, recipe: Recipe, input_shape: tuple[int, int, int]) -> None:
+        self.recipe = recipe
+        self.input_shape = input_shape
+        self.modules: OrderedDict[str, nn.Module] = OrderedDict()
+        self.channels, *self.extent = input_shape
+        self.features: int | None = None
+        self.number = 0
+        """Of the last layer with weights, which the names of modules end in."""
+
+    def add(self, index: int, part: Part) -> None:
+        """The modules of `part`, the layer at `index` of the recipe."""
+        match part:
+            case ConvLayer():
+                self._add_conv(index, part)
+            case DepthwiseLayer():
+                self._add_depthwise(index, part)
+            case BlockLayer():
+                self._add_blocks(index, part)
+            case LinearLayer():
+                features = self.flatten()
+                self._name("linear", layer.Linear(features, part.linear))
+                self._append("neuron", self.fire())
+                self.features = part.linear
+            case PoolLayer(pool="global"):
+                self._append("pool", layer.AdaptiveAvgPool2d(1))
+                self.extent = [1, 1]
+            case PoolLayer():
+                size = _pair(part.size or 2)
+                self._shrink(index, size, size, (0, 0))
+                self._append("pool", layer.AvgPool2d(size) if part.pool == "average" else layer.MaxPool2d(size))
+            case DropoutLayer():
+                self._append("dropout", layer.Dropout(part.dropout))
+
+    def fire(self) -> nn.Module:
+        return _neuron(self.recipe.neuron)
+
+    def flatten(self) -> int:
+        """The number of features, behind a Flatten if maps came so far."""
+        if self.features is None:
+            self.features = self.channels * self.extent[0] * self.extent[1]
+            self.modules["flatten"] = layer.Flatten()
+        return self.features
+
+    def _add_conv(self, index: int, part: ConvLayer) -> None:
+        kernel, stride = _pair(part.kernel), _pair(part.stride)
+        padding = _same(kernel) if part.padding is None else _pair(part.padding)
+        self._shrink(index, kernel, stride, padding)
+        self._name("conv", layer.Conv2d(self.channels, part.conv, kernel, stride, padding, bias=False))
+        self.channels = part.conv
+        reader = self._reader_of_current(index)
+        if reader != "preact":
+            self._append("norm", layer.BatchNorm2d(self.channels))
+        if reader is None:
+            self._append("neuron", self.fire())
+
+    def _add_depthwise(self, index: int, part: DepthwiseLayer) -> None:
+        kernel, stride, channels = _pair(part.depthwise), _pair(part.stride), self.channels
+        self._shrink(index, kernel, stride, _same(kernel))
+        conv = layer.Conv2d(channels, channels, kernel, stride, _same(kernel), groups=channels, bias=False)
+        self._name("conv", conv)
+        self._append("norm", layer.BatchNorm2d(channels))
+        self._append("neuron", self.fire())
+
+    def _add_blocks(self, index: int, part: BlockLayer) -> None:
+        for repeated in range(part.repeat):
+            stride = _pair(part.stride) if repeated == 0 else (1, 1)
+            self._shrink(index, (3, 3), stride, (1, 1))
+            self._name("block", BLOCKS[part.block](self.channels, part.channels, stride, self.fire))
+            self.channels = part.channels
+        if part.takes_current and self._reader_of_current(index) is None:
+            if part.block == "preact":
+                self._append("norm", layer.BatchNorm2d(self.channels))
+                self._append("selection", ChannelSelection(self.channels))
+            self._append("neuron", self.fire())
+
+    def _reader_of_current(self, index: int) -> str | None:
+        """The kind of the block behind the layer at `index`, if that begins with neurons of its own."""
+        behind = self.recipe.layers[index + 1] if index + 1 < len(self.recipe.layers) else None
+        return behind.block if isinstance(behind, BlockLayer) and behind.takes_current else None
+
+    def _name(self, kind: str, module: nn.Module) -> None:
+        """Append a layer with weights, which counts on."""
+        self.number += 1
+        self._append(kind, module)
+
+    def _append(self, kind: str, module: nn.Module) -> None:
+        self.modules[f"{kind}{self.number}"] = module
+
+    def _shrink(self, index: int, window: Pair, stride: Pair, padding: Pair) -> None:
+        """Move a window over the map. Raises InputError when it does not fit in."""
+        sizes = zip(self.extent, window, stride, padding, strict=True)
+        after = [(size + 2 * rim - reach) // step + 1 for size, reach, step, rim in sizes]
+        if min(after) < 1:
+            raise InputError(
+                f"layers.{index} of {self.recipe.name} has a window of {window[0]}x{window[1]}, but only "
+                f"{self.extent[0]}x{self.extent[1]} pixels are left there of frames of "
+                f"{self.input_shape[1]}x{self.input_shape[2]}: use larger frames or fewer pools and strides"
+            )
+        self.extent = after
 
 
 def _neuron(model: NeuronModel) -> nn.Module:
     sharpness = {} if model.alpha is None else {"alpha": model.alpha}
     shared = {
         "v_threshold": model.v_threshold,
-        "v_reset": 0.0,
+        "v_reset": 0.0 if model.reset == "zero" else None,
         "surrogate_function": SURROGATES[model.surrogate](**sharpness),
         "detach_reset": model.detach_reset,
     }
-    return neuron.LIFNode(tau=model.tau, **shared) if model.kind == "lif" else neuron.IFNode(**shared)
+    match model.kind:
+        case "lif":
+            return neuron.LIFNode(tau=model.tau, **shared)
+        case "plif":
+            return neuron.ParametricLIFNode(init_tau=model.tau, **shared)
+        case "if":
+            return neuron.IFNode(**shared)
 
 
-def _pair(size: int | tuple[int, int]) -> tuple[int, int]:
+def _same(kernel: Pair) -> Pair:
+    """The padding that keeps the size of a map at stride 1, for odd kernels."""
+    return kernel[0] // 2, kernel[1] // 2
+
+
+def _pair(size: int | Pair) -> Pair:
     return (size, size) if isinstance(size, int) else size
-
-
-def _extent_after(
-    extent: list[int],
-    kernel: tuple[int, int],
-    stride: tuple[int, int],
-    padding: tuple[int, int],
-    place: str,
-    input_shape: tuple[int, int, int],
-) -> list[int]:
-    """Height and width after a window moves over `extent`. Raises InputError when the window does not fit in."""
-    after = [(e + 2 * p - k) // s + 1 for e, k, s, p in zip(extent, kernel, stride, padding, strict=True)]
-    if min(after) < 1:
-        raise InputError(
-            f"{place} has a window of {kernel[0]}x{kernel[1]}, but only {extent[0]}x{extent[1]} pixels are left there "
-            f"of frames of {input_shape[1]}x{input_shape[2]}: use larger frames or fewer pools and strides"
-        )
-    return after

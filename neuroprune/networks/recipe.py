@@ -1,5 +1,6 @@
 """Recipes: a network and its training defaults as a YAML file of models/, checked before anything is built."""
 
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -28,6 +29,30 @@ class ConvLayer(Part):
     padding: Annotated[int, Field(ge=0)] | tuple[int, int] | None = None
 
 
+class DepthwiseLayer(Part):
+    """Convolution of each channel by itself without bias, BatchNorm, neurons. `depthwise`: size of the kernel."""
+
+    depthwise: Sizes
+    stride: Sizes = 1
+
+
+class BlockLayer(Part):
+    """Residual blocks in a row, of `channels` each, all of one kind (`neuroprune.networks.residual`).
+
+    repeat: how many; stride: of the first of them.
+    """
+
+    block: Literal["td", "sew", "ms", "preact"]
+    channels: Size
+    repeat: Size = 1
+    stride: Sizes = 1
+
+    @property
+    def takes_current(self) -> bool:
+        """Whether the block begins with neurons of its own, and so reads the current that others would get."""
+        return self.block in ("ms", "preact")
+
+
 class LinearLayer(Part):
     """Fully connected with bias, neurons. `linear` is the number of neurons; frames are flattened before the first."""
 
@@ -35,10 +60,16 @@ class LinearLayer(Part):
 
 
 class PoolLayer(Part):
-    """Average or maximum over windows of spikes."""
+    """Average or maximum over windows of spikes, or the average over the whole map."""
 
-    pool: Literal["average", "max"]
-    size: Sizes = 2
+    pool: Literal["average", "max", "global"]
+    size: Sizes | None = None
+
+    @model_validator(mode="after")
+    def _window(self) -> "PoolLayer":
+        if self.pool == "global" and self.size is not None:
+            raise ValueError("a global pool covers the whole map: remove its size")
+        return self
 
 
 class DropoutLayer(Part):
@@ -49,6 +80,8 @@ class DropoutLayer(Part):
 
 KINDS: dict[str, type[Part]] = {
     "conv": ConvLayer,
+    "depthwise": DepthwiseLayer,
+    "block": BlockLayer,
     "linear": LinearLayer,
     "pool": PoolLayer,
     "dropout": DropoutLayer,
@@ -62,6 +95,8 @@ def _kind(layer: Any) -> str | None:
 
 Layer = Annotated[
     Annotated[ConvLayer, Tag("conv")]
+    | Annotated[DepthwiseLayer, Tag("depthwise")]
+    | Annotated[BlockLayer, Tag("block")]
     | Annotated[LinearLayer, Tag("linear")]
     | Annotated[PoolLayer, Tag("pool")]
     | Annotated[DropoutLayer, Tag("dropout")],
@@ -70,15 +105,18 @@ Layer = Annotated[
 
 
 class NeuronModel(Part):
-    """The spiking neuron of every layer, with hard reset to 0.
+    """The spiking neuron of every layer.
 
-    lif: v += (x - v) / tau; integrate: v += x; a spike where v >= v_threshold. In the backward pass the spike's slope
-    is that of `surrogate`, of sharpness `alpha` (SpikingJelly's default where left out).
+    lif: v += (x - v) / tau; plif: the same, and training learns a tau for each layer, starting from this one; if:
+    v += x. A spike where v >= v_threshold, which then sets v to zero or subtracts the threshold from it (`reset`). In
+    the backward pass the spike's slope is that of `surrogate`, of sharpness `alpha` (SpikingJelly's default where left
+    out).
     """
 
-    kind: Literal["lif", "if"] = "lif"
+    kind: Literal["lif", "plif", "if"] = "lif"
     tau: Annotated[float, Field(gt=1)] = 2.0
     v_threshold: Annotated[float, Field(gt=0)] = 1.0
+    reset: Literal["zero", "subtract"] = "zero"
     surrogate: Literal["atan", "sigmoid", "erf", "soft_sign", "piecewise_quadratic"] = "atan"
     alpha: Annotated[float, Field(gt=0)] | None = None
     detach_reset: bool = True
@@ -108,32 +146,53 @@ class FineTuning(Part):
 
 
 class Recipe(Part):
-    """A feed-forward spiking network: `layers`, then one linear classifier with a spiking neuron for each class.
+    """A spiking network: `layers`, then one linear classifier.
 
-    data: the data set it is meant for; steps: T, the number of time steps.
+    data: the data set it is meant for; default: whether it is taken where only that data set is named. steps: T, the
+    number of time steps. readout: the score of a class is the firing rate of a neuron behind the classifier, or the
+    voltage there, the mean over time of what the classifier gives. votes: neighbouring outputs whose mean is the score
+    of one class.
     """
 
     name: str
     title: str
     data: str
+    default: bool = False
     steps: Size
     neuron: NeuronModel = NeuronModel()
     layers: tuple[Layer, ...] = Field(min_length=1)
+    readout: Literal["spikes", "voltage"] = "spikes"
+    votes: Size = 1
     training: Training = Training()
     fine_tuning: FineTuning = FineTuning()
+
+    @property
+    def depth(self) -> int:
+        """Layers with weights from the frames to the classes, two for each block."""
+        weighted = (each for each in self.layers if not isinstance(each, PoolLayer | DropoutLayer))
+        return 1 + sum(2 * each.repeat if isinstance(each, BlockLayer) else 1 for each in weighted)
 
     @model_validator(mode="after")
     def _order(self) -> "Recipe":
         if not isinstance(self.layers[0], ConvLayer):
             raise ValueError("layers must begin with a conv layer: add one that reads the frames")
         flat = False
-        for layer in self.layers:
-            flat = flat or isinstance(layer, LinearLayer)
-            if flat and isinstance(layer, ConvLayer | PoolLayer):
+        for before, layer in pairwise(self.layers):
+            flat = flat or isinstance(before, LinearLayer)
+            if flat and not isinstance(layer, LinearLayer | DropoutLayer):
                 raise ValueError(
-                    "a conv or pool layer cannot follow a linear layer: move it before the first linear layer"
+                    f"a {_kind(layer)} layer cannot follow a linear layer: move it before the first linear layer"
+                )
+            if isinstance(layer, BlockLayer) and layer.takes_current and not _gives_current(before, layer):
+                raise ValueError(
+                    f"{layer.block} blocks read the current of a conv layer or of other {layer.block} blocks, not a "
+                    f"{_kind(before)} layer: put a conv layer before them"
                 )
         return self
+
+
+def _gives_current(before: Part, block: BlockLayer) -> bool:
+    return isinstance(before, ConvLayer) or (isinstance(before, BlockLayer) and before.block == block.block)
 
 
 def list_recipes() -> tuple[str, ...]:
@@ -185,7 +244,7 @@ def _fault(error: Any, values: dict[str, Any]) -> str:
         case "missing":
             return f"lacks the key {place}: add it"
         case "value_error":
-            return f"cannot be built: {error['ctx']['error']}"
+            return f"{f'has a fault at {place}' if place else 'cannot be built'}: {error['ctx']['error']}"
     return f"has {place} = {error['input']!r}, which is not allowed ({error['msg']}): correct it"
 
 

@@ -1,5 +1,7 @@
 """Statistics for the normalisation of a network that was never trained."""
 
+from typing import Any
+
 import torch
 from spikingjelly.activation_based import functional
 from torch import nn
@@ -7,21 +9,36 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 
 def settle_norms(module: nn.Module, frames: torch.Tensor) -> None:
-    """Set the running statistics of every BatchNorm of `module`, in place, to those of one batch; weights stay.
+    """Set the running statistics of every BatchNorm of `module`, in place, to those of one batch.
 
-    frames: [N, C, H, W] as the network sees them. Without this the deeper layers of an untrained network never fire,
-    and running it says nothing of the activity that a chip would have. The module is left in evaluation mode.
+    Linear layers have no BatchNorm, so their weights and bias are scaled instead, to outputs of mean square 1; all
+    other weights stay. frames: [N, C, H, W] or [T, N, C, H, W], as the network sees them. Without this the deeper
+    layers of an untrained network never fire, and running it says nothing of the activity that a chip would have. The
+    module is left in evaluation mode.
     """
     norms = [each for each in module.modules() if isinstance(each, _BatchNorm)]
     momenta = [norm.momentum for norm in norms]
     for norm in norms:
         norm.reset_running_stats()
         norm.momentum = None  # torch's way to say: the plain mean over the batches seen, here one
+    hooks = [each.register_forward_hook(_scale) for each in module.modules() if isinstance(each, nn.Linear)]
     module.train()
     with torch.no_grad():
         functional.reset_net(module)
         module(frames)
         functional.reset_net(module)
     module.eval()
+    for hook in hooks:
+        hook.remove()
     for norm, momentum in zip(norms, momenta, strict=True):
         norm.momentum = momentum
+
+
+def _scale(linear: nn.Linear, args: Any, output: torch.Tensor) -> torch.Tensor:
+    """A forward hook: outputs of mean square 1, now and from now on."""
+    size = output.square().mean().sqrt()
+    if size == 0.0:
+        return output
+    for parameter in linear.parameters():
+        parameter.div_(size)
+    return output / size

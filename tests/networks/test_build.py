@@ -9,7 +9,13 @@ from neuroprune.errors import InputError
 from neuroprune.networks.build import SURROGATES, SpikingNetwork, build
 from neuroprune.networks.recipe import list_recipes, load_recipe, parse_recipe
 
-SHAPES = {"digits-conv": (1, 8, 8), "fashion-conv": (1, 28, 28), "vgg16": (3, 32, 32)}
+SHAPES = {
+    "digits": (1, 8, 8),
+    "fashion-mnist": (1, 28, 28),
+    "cifar10": (3, 32, 32),
+    "n-mnist": (2, 34, 34),
+    "poker-dvs": (2, 32, 32),
+}
 
 
 def small(layers: list[dict], **changes) -> SpikingNetwork:
@@ -25,23 +31,19 @@ class SpikingTracer(fx.Tracer):
 
 
 @pytest.mark.parametrize("name", list_recipes())
-def test_every_recipe_answers_frames_with_rates(name):
+def test_every_recipe_answers_frames_with_scores_and_is_traced_by_fx(name):
     recipe = load_recipe(name)
-    network = build(recipe, SHAPES[name], 10)
-    rates = network(torch.randn(2, *SHAPES[name]))
-    assert rates.shape == (2, 10)
-    counts = rates * recipe.steps
-    assert torch.allclose(counts, counts.round(), atol=1e-6) and counts.max() <= recipe.steps
-
-
-@pytest.mark.parametrize("name", list_recipes())
-def test_every_recipe_is_traced_by_fx_and_computes_the_same_then(name):
-    network = build(load_recipe(name), SHAPES[name], 10).eval()
-    traced = fx.GraphModule(network, SpikingTracer().trace(network))
-    frames = torch.randn(2, *SHAPES[name])
-    expected = network(frames)
-    functional.reset_net(network)
-    assert torch.equal(traced(frames), expected)
+    network = build(recipe, SHAPES[recipe.data], 10).eval()
+    frames = torch.randn(1, *SHAPES[recipe.data])
+    with torch.no_grad():
+        scores = network(frames)
+        functional.reset_net(network)
+        traced = fx.GraphModule(network, SpikingTracer().trace(network))
+        assert torch.equal(traced(frames), scores)
+    assert scores.shape == (1, 10)
+    if recipe.readout == "spikes":
+        counts = scores * recipe.steps * recipe.votes
+        assert torch.allclose(counts, counts.round(), atol=1e-5) and scores.max() <= 1
 
 
 def test_all_layers_come_in_the_order_of_the_recipe():
@@ -75,6 +77,51 @@ def test_all_layers_come_in_the_order_of_the_recipe():
     assert list(kinds) == [name for name, _ in network.body.named_children()]
     assert network(torch.randn(4, 2, 9, 7)).shape == (4, 5)
     assert network.body.conv2.bias is None and network.stem.conv1.bias is None
+
+
+def test_a_depthwise_layer_convolves_each_channel_by_itself():
+    network = small([{"conv": 3}, {"depthwise": [3, 5], "stride": 2}])
+    conv = network.body.conv2
+    assert tuple(conv.weight.shape) == (3, 1, 3, 5) and conv.groups == 3 and conv.bias is None
+    assert (conv.stride, conv.padding) == ((2, 2), (1, 2))
+    assert network(torch.randn(4, 2, 9, 7)).shape == (4, 5)
+
+
+def test_a_global_pool_is_the_mean_of_the_whole_map():
+    network = small([{"conv": 3}, {"pool": "global"}])
+    seen = {}
+    for name in ("neuron1", "pool1"):
+        network.body.get_submodule(name).register_forward_hook(
+            lambda module, inputs, output, name=name: seen.update({name: output})
+        )
+    network(torch.randn(4, 2, 9, 7))
+    torch.testing.assert_close(seen["pool1"], seen["neuron1"].mean((3, 4), keepdim=True))
+    assert network.body.classifier.in_features == 3
+
+
+def test_neighbouring_outputs_vote_for_a_class():
+    network = small([{"conv": 3}], votes=4)
+    votes = []
+    network.body.output.register_forward_hook(lambda module, inputs, output: votes.append(output))
+    scores = network(torch.randn(4, 2, 9, 7))
+    torch.testing.assert_close(scores, votes[0].reshape(3, 4, 5, 4).mean((0, 3)))
+
+
+def test_the_voltage_of_a_class_is_the_mean_of_its_current():
+    network = small([{"conv": 3}], readout="voltage")
+    currents = []
+    network.body.classifier.register_forward_hook(lambda module, inputs, output: currents.append(output))
+    scores = network(torch.randn(4, 2, 9, 7))
+    assert "output" not in dict(network.body.named_children())
+    torch.testing.assert_close(scores, currents[0].mean(0))
+
+
+def test_the_neuron_is_that_of_the_recipe():
+    learned = small([{"conv": 3}], neuron={"kind": "plif", "tau": 3.0}).body.neuron1
+    assert isinstance(learned, neuron.ParametricLIFNode) and learned.v_reset == 0.0
+    torch.testing.assert_close(learned.w.sigmoid().item(), 1 / 3)
+    soft = small([{"conv": 3}], neuron={"reset": "subtract", "tau": 3.0}).body.output
+    assert isinstance(soft, neuron.LIFNode) and soft.v_reset is None and soft.tau == 3.0
 
 
 def test_the_stem_sees_a_frame_once_for_all_steps():
