@@ -81,7 +81,8 @@ def command(
     checkpoint = trained.checkpoint
     tuning = _fine_tuning(checkpoint, given(epochs=epochs, lr=lr, seed=seed, device=device))
     settings = CompressSettings(flops, fine_tune=tuning, **given(**options))
-    data = load_dataset(checkpoint.data.name, data_dir, download)
+    coding = checkpoint.data.coding
+    data = load_dataset(checkpoint.data.name, data_dir, download, coding.kind, coding.steps)
     with progress_bars(not as_json) as progress:
         result = compress(trained.module, data, settings, progress)
     history = (*checkpoint.history, *result.history)

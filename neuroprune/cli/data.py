@@ -19,17 +19,17 @@ Examples:
 @json_option
 def command(data_dir: Path | None, as_json: bool) -> None:
     """List the data sets, the files each consists of, and the folder in which they are looked for."""
-    from neuroprune.data.load import data_folder, list_datasets
+    from neuroprune.data.catalog import list_datasets
+    from neuroprune.data.load import data_folder
 
     if as_json:
         show_json([dataclasses.asdict(info) for info in list_datasets()])
         return
     table = plain_table("", "data", "what it is", "frames", "train", "test", "files", "source", right=("train", "test"))
     for info in list_datasets():
+        frames = ("Tx" if info.recordings else "") + "x".join(map(str, info.shape))
         samples = (f"{info.train_samples:,}", f"{info.test_samples:,}")
-        table.add_row(
-            info.name, info.title, "x".join(map(str, info.shape)), *samples, info.files or "none needed", info.source
-        )
+        table.add_row(info.name, info.title, frames, *samples, info.files or "none needed", info.source)
     show(table)
     note(f"files are looked for in {data_folder(data_dir).resolve()}")
     next_step(f"neuroprune train --data {list_datasets()[0].name}")

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     from torch import nn
 
-    from neuroprune.data.types import Dataset, Frames, Images
+    from neuroprune.data.types import Coding, Dataset, Frames, Images
 
 CALIBRATION_SAMPLES = 256
 """Training frames, spread evenly over the training set, that set the scale of the input."""
@@ -36,20 +36,19 @@ Examples:
 
 
 class Job(NamedTuple):
-    """A network, what it is called, and how its frames are normalised."""
+    """A network, what it is called, and how its frames are made."""
 
     network: "nn.Module"
     name: str
     data: "Dataset"
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
+    coding: "Coding"
     seed: int | None
 
     def frames(self, images: "Images") -> "Frames":
         """Raw pixels as the network sees them."""
-        from neuroprune.data.types import normalise
+        from neuroprune.data.coding import frames_of
 
-        return normalise(images, self.mean, self.std)
+        return frames_of(images, self.coding)
 
 
 @click.command(epilog=EPILOG, short_help="Compile the latest network for a chip, run and weigh it.")
@@ -143,7 +142,7 @@ def _trained(
 
     trained = open_run(runs_folder, run, model, ["train", "compress"])
     facts = trained.checkpoint.data
-    dataset = load_dataset(data or facts.name, data_dir, download)
+    dataset = load_dataset(data or facts.name, data_dir, download, facts.coding.kind, facts.coding.steps)
     if dataset.input_shape != facts.input_shape:
         raise InputError(
             f"{trained.run} was trained on frames of {facts.input_shape} (channels, height, width), but those of "
@@ -151,13 +150,14 @@ def _trained(
         )
     made_by = trained.checkpoint.model
     name = f"{made_by if isinstance(made_by, str) else made_by.name} ({trained.run.name})"
-    return Job(trained.module, name, dataset, facts.mean, facts.std, trained.checkpoint.seed)
+    return Job(trained.module, name, dataset, facts.coding, trained.checkpoint.seed)
 
 
 def _untrained(model: str, data: str | None, data_dir: Path | None, download: bool) -> Job:
     """A class's network as the class makes it, or a recipe's with initial weights and settled normalisation."""
     import torch
 
+    from neuroprune.data.coding import time_first
     from neuroprune.data.load import load_dataset
     from neuroprune.networks.build import build
     from neuroprune.networks.recipe import load_recipe
@@ -167,12 +167,12 @@ def _untrained(model: str, data: str | None, data_dir: Path | None, download: bo
     if is_class(model):
         dataset = load_dataset(data or "digits", data_dir, download)
         note(f"taking {model} as it is made, without a run")
-        return Job(load_class(model).eval(), model, dataset, dataset.mean, dataset.std, None)
+        return Job(load_class(model).eval(), model, dataset, dataset.coding, None)
     recipe = load_recipe(model)
-    dataset = load_dataset(data or recipe.data, data_dir, download)
+    dataset = load_dataset(data or recipe.data, data_dir, download, steps=recipe.steps)
     network = build(recipe, dataset.input_shape, len(dataset.classes))
-    job = Job(network, f"{recipe.name}, untrained", dataset, dataset.mean, dataset.std, 0)
-    settle_norms(network, torch.from_numpy(job.frames(dataset.train.images[_spread(dataset)])))
+    job = Job(network, f"{recipe.name}, untrained", dataset, dataset.coding, 0)
+    settle_norms(network, time_first(torch.from_numpy(job.frames(dataset.train.images[_spread(dataset)]))))
     note(f"taking {recipe.name} with initial weights, its normalisation settled on {CALIBRATION_SAMPLES} frames")
     return job
 

@@ -11,7 +11,7 @@ from neuroprune.runs import find_run
 if TYPE_CHECKING:
     from torch import nn
 
-    from neuroprune.data.types import Dataset
+    from neuroprune.data.catalog import DatasetInfo
     from neuroprune.networks.recipe import Recipe
     from neuroprune.train.checkpoint import Checkpoint
 
@@ -29,16 +29,16 @@ def is_class(model: str) -> bool:
     return ":" in model
 
 
-def choose_recipe(model: str | None, data: "Dataset", steps: int | None) -> "Recipe":
+def choose_recipe(model: str | None, data: "DatasetInfo", steps: int | None) -> "Recipe":
     """The recipe that was named, or else one meant for `data` or for frames of its size; `steps` replaces its T."""
-    from neuroprune.data.load import list_datasets
+    from neuroprune.data.catalog import list_datasets
     from neuroprune.networks.recipe import list_recipes, load_recipe
 
     if model is not None:
         recipe = load_recipe(model)
     else:
         recipes = sorted((load_recipe(name) for name in list_recipes()), key=lambda each: not each.default)
-        alike = [info.name for info in list_datasets() if info.shape == data.input_shape]
+        alike = [info.name for info in list_datasets() if info.shape == data.shape]
         fitting = [recipe for name in (data.name, *alike) for recipe in recipes if recipe.data == name]
         if not fitting:
             raise InputError(f"no recipe is meant for {data.name}: name one with --model, see `neuroprune models`")

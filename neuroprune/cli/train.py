@@ -24,7 +24,7 @@ from neuroprune.runs import RESULT_FILES, run_folder
 if TYPE_CHECKING:
     from torch import nn
 
-    from neuroprune.data.types import Dataset
+    from neuroprune.data.types import Dataset, Kind
     from neuroprune.train.checkpoint import Model
     from neuroprune.train.settings import TrainSettings
 
@@ -33,6 +33,8 @@ EPILOG = """\b
 Examples:
   neuroprune train
   neuroprune train --data fashion-mnist --data-dir ~/data --epochs 30
+  neuroprune train --data n-mnist --steps 8
+  neuroprune train --coding poisson --steps 12
   neuroprune train --model my_network.py:Net --data cifar10 --l1 1e-4
   neuroprune train --resume"""
 
@@ -67,6 +69,11 @@ class Job(NamedTuple):
     help="With --schedule step: epochs, such as 80,120, at which the rate falls to a tenth.",
 )
 @click.option("--steps", type=int, help="Time steps T, in place of the recipe's.")
+@click.option(
+    "--coding",
+    type=click.Choice(["direct", "poisson", "latency"]),
+    help="Show images as they are, or as spikes whose number or time says the brightness.  [default: direct]",
+)
 @click.option("--l1", type=float, help="L1 on BatchNorm scales, which readies the network for slimming.")
 @click.option("--label-smoothing", type=float, help="Share of the target that is spread over all classes.")
 @click.option("--seed", type=int, help="Where all randomness comes from.  [default: 0]")
@@ -88,6 +95,7 @@ def command(
     download: bool,
     model: str | None,
     steps: int | None,
+    coding: "Kind | None",
     resume: str | None,
     runs_folder: Path,
     out: Path | None,
@@ -105,9 +113,9 @@ def command(
     load = partial(load_dataset, folder=data_dir, download=download)
     settings = given(**options)
     if resume is None:
-        job = _new_job(load(data or _data_of(model)), model, steps, settings)
+        job = _new_job(load, data or _data_of(model), model, coding or "direct", steps, settings)
     else:
-        for option, value in (("--data", data), ("--steps", steps), ("--out", out)):
+        for option, value in (("--data", data), ("--steps", steps), ("--coding", coding), ("--out", out)):
             if value is not None:
                 raise click.UsageError(f"{option} cannot change in a run that is resumed: leave it out.")
         job, out = _interrupted_job(load, resume or None, model, settings, runs_folder)
@@ -144,21 +152,27 @@ def _data_of(model: str | None) -> str:
     return DEFAULT_DATA if model is None or is_class(model) else load_recipe(model).data
 
 
-def _new_job(data: "Dataset", model: str | None, steps: int | None, changes: dict[str, Any]) -> Job:
+def _new_job(
+    load: "partial[Dataset]", name: str, model: str | None, coding: "Kind", steps: int | None, changes: dict[str, Any]
+) -> Job:
     import torch
 
+    from neuroprune.data.catalog import find_dataset
     from neuroprune.networks.build import build
     from neuroprune.networks.user import load_class
     from neuroprune.train.settings import TrainSettings, settings_of
 
+    info = find_dataset(name)
     if model is not None and is_class(model):
-        if steps is not None:
+        if steps is not None and coding == "direct" and not info.recordings:
             raise InputError(f"--steps {steps} sets the T of a recipe, but {model} has its own: set it in its code")
+        data = load(name, coding=coding, steps=steps)
         settings = TrainSettings(**changes)
         torch.manual_seed(settings.seed)
         return Job(load_class(model), model, data, settings)
-    recipe = choose_recipe(model, data, steps)
+    recipe = choose_recipe(model, info, steps)
     settings = settings_of(recipe, **changes)
+    data = load(name, coding=coding, steps=recipe.steps)
     network = build(recipe, data.input_shape, len(data.classes), settings.seed)
     return Job(network, recipe, data, settings)
 
@@ -170,4 +184,6 @@ def _interrupted_job(
     trained = open_run(runs_folder, run, model, ["train"])
     checkpoint = trained.checkpoint
     settings = dataclasses.replace(checkpoint.settings, **changes)
-    return Job(trained.module, checkpoint.model, load(checkpoint.data.name), settings), trained.run
+    facts = checkpoint.data
+    data = load(facts.name, coding=facts.coding.kind, steps=facts.coding.steps)
+    return Job(trained.module, checkpoint.model, data, settings), trained.run

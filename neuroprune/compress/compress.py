@@ -14,7 +14,8 @@ from neuroprune.compress.search import Selection, search
 from neuroprune.compress.select import rank
 from neuroprune.compress.settings import CompressSettings
 from neuroprune.compress.surgery import duplicate, remove_channels
-from neuroprune.data.types import Dataset, Images, normalise
+from neuroprune.data.coding import encode, time_first
+from neuroprune.data.types import Dataset, Images
 from neuroprune.errors import InputError, UnsupportedNetwork
 from neuroprune.graph.nodes import Graph
 from neuroprune.graph.trace import trace
@@ -123,7 +124,7 @@ def _select(
 
 
 def _training_frames(module: nn.Module, data: Dataset, progress: Progress) -> Iterator[torch.Tensor]:
-    """The whole training split, normalised and not augmented, in batches on the module's device."""
+    """The whole training split, coded and not augmented, in batches on the module's device."""
     total = len(data.train)
     for start in range(0, total, SCORE_BATCH):
         yield _frames(module, data, data.train.images[start : start + SCORE_BATCH])
@@ -131,8 +132,8 @@ def _training_frames(module: nn.Module, data: Dataset, progress: Progress) -> It
 
 
 def _frames(module: nn.Module, data: Dataset, images: Images) -> torch.Tensor:
-    parameter = next(module.parameters())
-    return torch.from_numpy(normalise(images, data.mean, data.std)).to(parameter.device)
+    device = next(module.parameters()).device
+    return time_first(encode(torch.tensor(images, device=device), data.coding))
 
 
 def _trace_slim(slim: nn.Module, data: Dataset) -> Graph:

@@ -31,7 +31,7 @@ def measure(module: nn.Module, graph: Graph, data: Dataset) -> NetworkCost:
     """Cost of `module`, of which `graph` was traced, on the test set of `data`."""
     counter = SynopsCounter(graph)
     with counter.attached(module):
-        share = accuracy(module, data.test.images, data.test.labels, data.mean, data.std)
+        share = accuracy(module, data.test.images, data.test.labels, data.coding)
     return NetworkCost(
         accuracy=share,
         parameters=sum(parameter.numel() for parameter in module.parameters()),

@@ -26,15 +26,17 @@ def criticality(
 ) -> Scores:
     """Criticality of every channel of all groups, in their order, each in (0, 1].
 
-    module: in evaluation mode; graph: as traced from it; batches: frames [N, C, H, W] on the module's device.
+    module: in evaluation mode; graph: as traced from it; batches: frames [N, C, H, W], or
+    sequences [T, N, C, H, W], on the module's device.
     Eq 6 of the criticality paper: the mean over samples of the maximum over the feature map of the mean over time of
     g'(h[t] - threshold), with h the potential before reset and g' the derivative of the paper's surrogate.
     """
     totals = [torch.zeros(group.channels, dtype=torch.float64) for group in groups]
     samples = 0
     for frames in batches:
-        samples += len(frames)
-        for total, scores in zip(totals, _batch_criticality(module, graph, groups, frames), strict=True):
+        found = _batch_criticality(module, graph, groups, frames)
+        samples += len(found[0])
+        for total, scores in zip(totals, found, strict=True):
             total += scores.double().sum(0).cpu()
     return (torch.cat(totals) / samples).numpy()
 

@@ -2,103 +2,23 @@
 
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 
+from neuroprune.data.catalog import DatasetInfo, find_dataset
 from neuroprune.data.cifar import read_binary, read_python
 from neuroprune.data.digits import read_digits
+from neuroprune.data.events import read_nmnist, read_poker
 from neuroprune.data.idx import read_idx_split
-from neuroprune.data.types import Augmentation, Dataset, Split, make_dataset
+from neuroprune.data.types import Dataset, Kind, Split, make_dataset
 from neuroprune.errors import InputError
 
 FOLDER_VARIABLE = "NEUROPRUNE_DATA"
 
 
-@dataclass(frozen=True)
-class DatasetInfo:
-    """What is known of a data set before its files are read.
-
-    files: what is looked for below the data folder, in words; source: where they come from; torchvision: the class of
-    torchvision.datasets that can download them, "" where nothing needs downloading.
-    """
-
-    name: str
-    title: str
-    shape: tuple[int, int, int]
-    train_samples: int
-    test_samples: int
-    classes: tuple[str, ...]
-    augmentation: Augmentation
-    files: str = ""
-    source: str = ""
-    torchvision: str = ""
-
-
 Find = Callable[[Path], tuple[Split, Split] | None]
-
-_DIGITS = tuple("0123456789")
-_CLOTHES = ("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot")
-_CIFAR10 = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
-_IDX_FILES = "{train,t10k}-images-idx3-ubyte and {train,t10k}-labels-idx1-ubyte (or .gz)"
-
-_INFOS = (
-    DatasetInfo("digits", "handwritten digits of scikit-learn", (1, 8, 8), 1437, 360, _DIGITS, Augmentation(1)),
-    DatasetInfo(
-        "mnist",
-        "handwritten digits",
-        (1, 28, 28),
-        60_000,
-        10_000,
-        _DIGITS,
-        Augmentation(2),
-        f"{_IDX_FILES} in MNIST/raw, mnist or the folder itself",
-        "https://ossci-datasets.s3.amazonaws.com/mnist/",
-        "MNIST",
-    ),
-    DatasetInfo(
-        "fashion-mnist",
-        "Zalando's articles of clothing",
-        (1, 28, 28),
-        60_000,
-        10_000,
-        _CLOTHES,
-        Augmentation(2, flip=True),
-        f"{_IDX_FILES} in FashionMNIST/raw, fashion-mnist or the folder itself",
-        "https://github.com/zalandoresearch/fashion-mnist",
-        "FashionMNIST",
-    ),
-    DatasetInfo(
-        "cifar10",
-        "small colour photographs of ten kinds",
-        (3, 32, 32),
-        50_000,
-        10_000,
-        _CIFAR10,
-        Augmentation(4, flip=True),
-        "data_batch_1 to data_batch_5 and test_batch, in cifar-10-batches-py or (each with .bin) cifar-10-batches-bin",
-        "https://www.cs.toronto.edu/~kriz/cifar.html",
-        "CIFAR10",
-    ),
-    DatasetInfo(
-        "cifar100",
-        "small colour photographs of a hundred kinds",
-        (3, 32, 32),
-        50_000,
-        10_000,
-        tuple(str(number) for number in range(100)),
-        Augmentation(4, flip=True),
-        "train.bin and test.bin in cifar-100-binary, or train and test in cifar-100-python",
-        "https://www.cs.toronto.edu/~kriz/cifar.html",
-        "CIFAR100",
-    ),
-)
-
-
-def list_datasets() -> tuple[DatasetInfo, ...]:
-    """All data sets that `load_dataset` knows, the default first."""
-    return _INFOS
+FindRecordings = Callable[[Path, int], tuple[Split, Split] | None]
 
 
 def data_folder(folder: Path | None = None) -> Path:
@@ -106,29 +26,46 @@ def data_folder(folder: Path | None = None) -> Path:
     return folder or Path(os.environ.get(FOLDER_VARIABLE) or "data")
 
 
-def load_dataset(name: str, folder: Path | None = None, download: bool = False) -> Dataset:
+def load_dataset(
+    name: str,
+    folder: Path | None = None,
+    download: bool = False,
+    coding: Kind = "direct",
+    steps: int | None = None,
+) -> Dataset:
     """The data set `name`, read from `data_folder(folder)`.
 
-    download: fetch files that are not there, with torchvision's downloader if torchvision is installed.
-    Raises InputError when the name is unknown, or files are missing, cut short or of the wrong size.
+    download: fetch files that are not there, with torchvision's downloader if torchvision is installed and knows them.
+    coding: how images are shown (see `Coding`); steps: T, of coded images and of event recordings, which need it;
+    images that are shown as they are have none.
+    Raises InputError when the name is unknown, files are missing, cut short or of the wrong size, T is missing, or
+    event recordings should be coded.
     """
-    info = next((info for info in _INFOS if info.name == name), None)
-    if info is None:
-        known = ", ".join(info.name for info in _INFOS)
-        raise InputError(f"there is no data set {name!r}; choose one of {known}")
+    info = find_dataset(name)
     place = data_folder(folder)
-    splits = _FIND[name](place)
-    if splits is None and download:
+    splits = _find(info, place, steps)
+    if splits is None and download and info.torchvision:
         _download(info, place)
-        splits = _FIND[name](place)
+        splits = _find(info, place, steps)
     if splits is None:
+        fetch = ", or fetch them with --download if torchvision is installed" if info.torchvision else ""
         raise InputError(
             f"data set {name} was not found in {place.resolve()}; wanted are {info.files}: get them from "
-            f"{info.source} and name their folder with --data-dir or {FOLDER_VARIABLE}, or fetch them with --download "
-            "if torchvision is installed"
+            f"{info.source} and name their folder with --data-dir or {FOLDER_VARIABLE}{fetch}"
         )
     train, test = splits
-    return make_dataset(name, train, test, info.classes, info.augmentation)
+    return make_dataset(name, train, test, info.classes, info.augmentation, coding, steps)
+
+
+def _find(info: DatasetInfo, folder: Path, steps: int | None) -> tuple[Split, Split] | None:
+    if not info.recordings:
+        return _FIND[info.name](folder)
+    if steps is None or steps < 1:
+        raise InputError(
+            f"data set {info.name} is recorded in events, which are binned to T frames, but T is {steps}: give a "
+            "number of steps of at least 1"
+        )
+    return _FIND_RECORDINGS[info.name](folder, steps)
 
 
 def _find_idx(names: tuple[str, ...], folder: Path) -> tuple[Split, Split] | None:
@@ -172,6 +109,22 @@ def _find_cifar100(folder: Path) -> tuple[Split, Split] | None:
     return None
 
 
+def _find_nmnist(folder: Path, steps: int) -> tuple[Split, Split] | None:
+    for place in (folder / "N-MNIST", folder / "NMNIST", folder / "n-mnist", folder):
+        if (place / "Train").is_dir() and (place / "Test").is_dir():
+            return read_nmnist(place / "Train", steps), read_nmnist(place / "Test", steps)
+    return None
+
+
+def _find_poker(folder: Path, steps: int) -> tuple[Split, Split] | None:
+    for place in (folder / "POKERDVS", folder / "poker-dvs", folder):
+        for suffix in ("", ".tar.gz"):
+            train, test = place / f"pips_train{suffix}", place / f"pips_test{suffix}"
+            if train.exists() and test.exists():
+                return read_poker(train, steps), read_poker(test, steps)
+    return None
+
+
 _FIND: Mapping[str, Find] = MappingProxyType(
     {
         "digits": lambda _: read_digits(),
@@ -181,6 +134,7 @@ _FIND: Mapping[str, Find] = MappingProxyType(
         "cifar100": _find_cifar100,
     }
 )
+_FIND_RECORDINGS: Mapping[str, FindRecordings] = MappingProxyType({"n-mnist": _find_nmnist, "poker-dvs": _find_poker})
 
 
 def _download(info: DatasetInfo, folder: Path) -> None:

@@ -1,6 +1,7 @@
-"""Data sets of labelled frames, as bytes, with the figures that normalise them."""
+"""Data sets of labelled images and event recordings, as bytes, with what makes frames of them."""
 
 from dataclasses import dataclass
+from typing import Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -11,11 +12,12 @@ from neuroprune.frozen import frozen_array
 Images = npt.NDArray[np.uint8]
 Labels = npt.NDArray[np.int64]
 Frames = npt.NDArray[np.float32]
+Kind = Literal["direct", "poisson", "latency"]
 
 
 @dataclass(frozen=True, eq=False)
 class Split:
-    """images: uint8 [N, C, H, W], raw pixels; labels: int64 [N]. Both become read-only copies."""
+    """images: uint8 [N, C, H, W], raw pixels, or [N, T, C, H, W], event counts; labels: int64 [N]. Read-only copies."""
 
     images: Images
     labels: Labels
@@ -23,10 +25,10 @@ class Split:
     def __post_init__(self) -> None:
         object.__setattr__(self, "images", frozen_array(self.images, np.uint8))
         object.__setattr__(self, "labels", frozen_array(self.labels, np.int64))
-        if self.images.ndim != 4 or self.labels.shape != self.images.shape[:1]:
+        if self.images.ndim not in (4, 5) or self.labels.shape != self.images.shape[:1]:
             raise InputError(
                 f"a split has images of shape {self.images.shape} and labels of shape {self.labels.shape}, "
-                "but needs [N, C, H, W] and [N]: reshape them so that every image has one label"
+                "but needs [N, C, H, W] or [N, T, C, H, W] and [N]: reshape them so that every image has one label"
             )
 
     def __len__(self) -> int:
@@ -41,36 +43,69 @@ class Augmentation:
     flip: bool = False
 
 
+@dataclass(frozen=True)
+class Coding:
+    """How raw pixels become the frames that a network sees (`neuroprune.data.coding.encode` says how exactly).
+
+    mean, std: one value a channel in raw pixel units, which take a pixel to (pixel - mean) / std.
+    kind: "direct" shows that value; "poisson" and "latency" turn it, in 0..1, into spikes over time.
+    steps: T of the sequences that each sample is; None where it is one frame, which is shown at every step.
+    Raises InputError for an unknown kind, or spikes without steps.
+    """
+
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    kind: Kind = "direct"
+    steps: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.kind not in get_args(Kind):
+            raise InputError(f"there is no coding {self.kind!r}: choose one of {', '.join(get_args(Kind))}")
+        if (self.steps is None and self.kind != "direct") or (self.steps is not None and self.steps < 1):
+            raise InputError(
+                f"the coding {self.kind} has {self.steps} time steps, but needs at least 1: give a number of steps"
+            )
+
+
 @dataclass(frozen=True, eq=False)
 class Dataset:
-    """A data set in two splits; mean and std, one value a channel, are in raw pixel units (see `make_dataset`)."""
+    """A data set in two splits, and how its frames are made (see `make_dataset`)."""
 
     name: str
     train: Split
     test: Split
     classes: tuple[str, ...]
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
+    coding: Coding
     augmentation: Augmentation = Augmentation()
 
     @property
     def input_shape(self) -> tuple[int, int, int]:
         """(channels, height, width) of one frame."""
-        channels, height, width = self.train.images.shape[1:]
+        channels, height, width = self.train.images.shape[-3:]
         return channels, height, width
 
 
 def make_dataset(
-    name: str, train: Split, test: Split, classes: tuple[str, ...], augmentation: Augmentation = Augmentation()
+    name: str,
+    train: Split,
+    test: Split,
+    classes: tuple[str, ...],
+    augmentation: Augmentation = Augmentation(),
+    coding: Kind = "direct",
+    steps: int | None = None,
 ) -> Dataset:
-    """A `Dataset` whose mean and standard deviation are measured on its training split.
+    """A `Dataset` whose coding is measured on its training split.
 
-    Raises InputError when a split is empty, the splits have different shapes, or a label names no class.
+    Images shown as they are have mean 0 and standard deviation 1 over the split; coded to spikes over `steps`, its
+    brightest pixel is 1 and black 0. Event counts stay the small integers that they are, which a chip takes exactly.
+    Raises InputError when a split is empty, the splits have different shapes, a label names no class, event counts
+    should be coded, or spikes lack steps.
     """
     if train.images.shape[1:] != test.images.shape[1:]:
         raise InputError(
             f"data set {name} has training frames of {train.images.shape[1:]} and test frames of "
-            f"{test.images.shape[1:]}; both need one (channels, height, width): check that the files belong together"
+            f"{test.images.shape[1:]}; both need one (channels, height, width), after one T in sequences: check that "
+            "the files belong together"
         )
     for part, split in (("training", train), ("test", test)):
         if not len(split):
@@ -81,8 +116,22 @@ def make_dataset(
                 f"data set {name} has {part} labels from {lowest} to {highest}, but its {len(classes)} classes are "
                 f"numbered 0 to {len(classes) - 1}: check that the files belong to this data set"
             )
-    mean, std = pixel_statistics(train.images)
-    return Dataset(name, train, test, classes, mean, std, augmentation)
+    if train.images.ndim == 5 and coding != "direct":
+        raise InputError(
+            f"data set {name} is recorded in events, which are spikes already and cannot be coded as {coding} ones: "
+            "take the coding direct"
+        )
+    return Dataset(name, train, test, classes, _measure(train.images, coding, steps), augmentation)
+
+
+def _measure(images: Images, kind: Kind, steps: int | None) -> Coding:
+    channels = images.shape[-3]
+    zeros = (0.0,) * channels
+    if images.ndim == 5:
+        return Coding(zeros, (1.0,) * channels, kind, images.shape[1])
+    if kind == "direct":
+        return Coding(*pixel_statistics(images))
+    return Coding(zeros, (float(images.max()) or 1.0,) * channels, kind, steps)
 
 
 def pixel_statistics(images: Images) -> tuple[tuple[float, ...], tuple[float, ...]]:
@@ -98,10 +147,3 @@ def pixel_statistics(images: Images) -> tuple[tuple[float, ...], tuple[float, ..
         means.append(mean)
         deviations.append(float(np.sqrt(share @ (values - mean) ** 2)) or 1.0)
     return tuple(means), tuple(deviations)
-
-
-def normalise(images: Images, mean: tuple[float, ...], std: tuple[float, ...]) -> Frames:
-    """float32 [N, C, H, W] = (pixel - mean) / std, with one mean and std a channel in raw pixel units."""
-    shape = (1, -1, 1, 1)
-    centred = images.astype(np.float32) - np.asarray(mean, dtype=np.float32).reshape(shape)
-    return centred / np.asarray(std, dtype=np.float32).reshape(shape)

@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from torch import nn
 
 from neuroprune import __version__
-from neuroprune.data.types import Dataset
+from neuroprune.data.types import Coding, Dataset
 from neuroprune.errors import InputError
 from neuroprune.files import write_json
 from neuroprune.networks.build import build, load_class
@@ -27,7 +27,9 @@ from neuroprune.train.history import EpochRecord, write_metrics
 from neuroprune.train.settings import TrainSettings
 from neuroprune.train.tensors import load_tensors, read_tensors, widths, write_tensors
 
-SCHEMA = 1
+SCHEMA = 2
+"""Version 1 held mean and std beside the other facts of the data, and knew no coding but the direct one."""
+
 DESCRIPTION = "checkpoint.json"
 TENSORS = "checkpoint.safetensors"
 
@@ -37,11 +39,10 @@ Model = Recipe | str
 
 @dataclass(frozen=True)
 class DataFacts:
-    """What a network must know of the data it was trained on; mean and std in raw pixel units, one a channel."""
+    """What a network must know of the data it was trained on, and how it was shown it."""
 
     name: str
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
+    coding: Coding
     input_shape: tuple[int, int, int]
     classes: tuple[str, ...]
 
@@ -73,7 +74,7 @@ class _Document(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    schema_version: Literal[1]
+    schema_version: Literal[2]
     model: Annotated[dict[Literal["recipe"], Recipe] | dict[Literal["class"], str], Field(min_length=1)]
     data: DataFacts
     widths: dict[str, int]
@@ -85,7 +86,7 @@ class _Document(BaseModel):
 
 def facts_of(data: Dataset) -> DataFacts:
     """What a checkpoint keeps of a data set."""
-    return DataFacts(data.name, data.mean, data.std, data.input_shape, data.classes)
+    return DataFacts(data.name, data.coding, data.input_shape, data.classes)
 
 
 def save_checkpoint(
@@ -169,11 +170,13 @@ def _parse(path: Path) -> _Document:
     except ValueError as error:
         raise InputError(f"{path} is not whole JSON ({error}): restore it or train again") from error
     schema = values.get("schema_version") if isinstance(values, dict) else None
-    if schema != SCHEMA:
+    if schema not in (1, SCHEMA):
         raise InputError(
-            f"{path} has schema version {schema}, but neuroprune {__version__} reads version {SCHEMA}: "
+            f"{path} has schema version {schema}, but neuroprune {__version__} reads versions 1 and {SCHEMA}: "
             "use the neuroprune that wrote it, or train again"
         )
+    if schema == 1:
+        values = _lift(values)
     try:
         return _Document.model_validate(values)
     except ValidationError as error:
@@ -182,3 +185,12 @@ def _parse(path: Path) -> _Document:
         raise InputError(
             f"{path} does not describe a checkpoint ({place}: {fault['msg']}): restore it or train again"
         ) from error
+
+
+def _lift(values: dict[str, Any]) -> dict[str, Any]:
+    """A description of version 1 as one of version 2."""
+    data = values.get("data")
+    if isinstance(data, dict):
+        coding = {name: data[name] for name in ("mean", "std") if name in data}
+        data = {name: value for name, value in data.items() if name not in coding} | {"coding": coding}
+    return {**values, "schema_version": SCHEMA, "data": data}

@@ -1,4 +1,4 @@
-"""The training loop: frames on the device as bytes, a step, hooks around it, a checkpoint after every epoch."""
+"""The training loop: samples on the device as bytes, a step, hooks around it, a checkpoint after every epoch."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -14,11 +14,12 @@ from torch.nn.functional import cross_entropy
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from neuroprune.data.augment import augment
-from neuroprune.data.types import Augmentation, Dataset
+from neuroprune.data.coding import encode, time_first
+from neuroprune.data.types import Augmentation, Coding, Dataset
 from neuroprune.errors import InputError
 from neuroprune.progress import Progress, silent
 from neuroprune.train.checkpoint import DESCRIPTION, Model, facts_of, save_checkpoint
-from neuroprune.train.evaluate import accuracy, channel_tensor, normalise_on_device
+from neuroprune.train.evaluate import accuracy
 from neuroprune.train.history import EpochRecord
 from neuroprune.train.resume import STATE, load_state, save_state
 from neuroprune.train.settings import TrainSettings, pick_device
@@ -55,7 +56,10 @@ def train(
     after_backward: Hook = _no_hook,
     after_step: Hook = _no_hook,
 ) -> TrainResult:
-    """Train `module`, in place, to answer frames [N, C, H, W] of `data` with firing rates [N, classes].
+    """Train `module`, in place, to answer `data` with firing rates [N, classes].
+
+    It is called with frames [N, C, H, W], or [T, N, C, H, W] where the coding of `data` makes sequences; Poisson spikes
+    are drawn anew in every epoch.
 
     folder: where a checkpoint is kept after every epoch, which needs `model` to say how the module is built (a
     recipe, or "file.py:Class"); resume: go on from the last finished epoch kept there, to the numbers of an unbroken
@@ -84,7 +88,7 @@ def train(
         loss, train_accuracy = _train_epoch(
             module, optimizer, samples, settings, epoch, (after_backward, after_step), progress
         )
-        test_accuracy = accuracy(module, data.test.images, data.test.labels, data.mean, data.std)
+        test_accuracy = accuracy(module, data.test.images, data.test.labels, data.coding)
         seconds = time.perf_counter() - start
         rate = settings.learning_rate(epoch, 0.0)
         history = (*history, EpochRecord(epoch + 1, loss, train_accuracy, test_accuracy, rate, seconds))
@@ -101,8 +105,7 @@ class _Samples:
 
     images: torch.Tensor
     labels: torch.Tensor
-    mean: torch.Tensor
-    std: torch.Tensor
+    coding: Coding
     augmentation: Augmentation
 
     @classmethod
@@ -110,8 +113,7 @@ class _Samples:
         return cls(
             images=torch.tensor(data.train.images, device=device),
             labels=torch.tensor(data.train.labels, device=device),
-            mean=channel_tensor(data.mean, device),
-            std=channel_tensor(data.std, device),
+            coding=data.coding,
             augmentation=data.augmentation if settings.augment else Augmentation(),
         )
 
@@ -122,7 +124,7 @@ class _Samples:
         for chosen in order.split(size):
             if len(chosen) == size:
                 images = augment(self.images[chosen], self.augmentation, generator)
-                yield normalise_on_device(images, self.mean, self.std), self.labels[chosen]
+                yield time_first(encode(images, self.coding, generator)), self.labels[chosen]
 
 
 def _train_epoch(
@@ -203,9 +205,12 @@ def _make_optimizer(module: nn.Module, settings: TrainSettings) -> torch.optim.O
 
 
 def _check_fits(module: nn.Module, data: Dataset, device: torch.device) -> None:
-    """Raise InputError unless `module` answers two frames of `data` with one rate for each class."""
+    """Raise InputError unless `module` answers two samples of `data` with one rate for each class."""
+    steps = data.coding.steps
     frames = torch.zeros(2, *data.input_shape, device=device)
-    name = type(module).__name__
+    if steps is not None:
+        frames = frames.expand(steps, *frames.shape)
+    name, kind = type(module).__name__, "frames" if steps is None else f"sequences [{steps}, N, C, H, W] with frames"
     was_training = module.training
     module.eval()
     try:
@@ -213,16 +218,16 @@ def _check_fits(module: nn.Module, data: Dataset, device: torch.device) -> None:
             shape = tuple(module(frames).shape)
     except (RuntimeError, ValueError) as error:
         raise InputError(
-            f"network {name} cannot take frames of {data.input_shape} (channels, height, width), those of {data.name} "
-            f"({error}): choose another data set or change the network"
+            f"network {name} cannot take {kind} of {tuple(frames.shape[-3:])} (channels, height, width), those of "
+            f"{data.name} ({error}): choose another data set or change the network"
         ) from error
     finally:
         functional.reset_net(module)
         module.train(was_training)
     if shape != (2, len(data.classes)):
         raise InputError(
-            f"network {name} answers 2 frames with the shape {shape}, but data set {data.name} needs "
-            f"{(2, len(data.classes))} (frames, classes): give it one output neuron a class and the mean over time"
+            f"network {name} answers 2 samples with the shape {shape}, but data set {data.name} needs "
+            f"{(2, len(data.classes))} (samples, classes): give it one output neuron a class and the mean over time"
         )
 
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import csv
+import dataclasses
 import io
 import json
 import re
@@ -256,28 +257,33 @@ def two_splits_of_zeros(shape: tuple[int, int, int]) -> tuple[object, object]:
 
 @pytest.mark.parametrize(
     ("data", "shape", "recipe"),
-    [("digits", (1, 8, 8), "digits-conv"), ("mnist", (1, 28, 28), "fashion-conv"), ("cifar100", (3, 32, 32), "vgg16")],
+    [
+        ("digits", (1, 8, 8), "digits-conv"),
+        ("mnist", (1, 28, 28), "fashion-conv"),
+        ("cifar100", (3, 32, 32), "vgg16"),
+        ("n-mnist", (2, 34, 34), "nmnist-conv"),
+    ],
 )
 def test_without_a_model_the_recipe_for_the_data_or_for_its_size_is_taken(
     data: str, shape: tuple[int, int, int], recipe: str
 ) -> None:
     from neuroprune.cli.networks import choose_recipe
-    from neuroprune.data.load import make_dataset
+    from neuroprune.data.catalog import find_dataset
 
-    dataset = make_dataset(data, *two_splits_of_zeros(shape), tuple("0123456789"))
-    assert choose_recipe(None, dataset, None).name == recipe
+    assert find_dataset(data).shape == shape
+    assert choose_recipe(None, find_dataset(data), None).name == recipe
 
 
 def test_data_that_no_recipe_is_meant_for_is_said() -> None:
     from neuroprune.cli.networks import choose_recipe
-    from neuroprune.data.load import make_dataset
+    from neuroprune.data.catalog import find_dataset
     from neuroprune.errors import InputError
 
-    dataset = make_dataset("other", *two_splits_of_zeros((2, 5, 5)), ("0",))
+    data = dataclasses.replace(find_dataset("digits"), name="other", shape=(2, 5, 5))
     with pytest.raises(
         InputError, match="no recipe is meant for other: name one with --model, see `neuroprune models`"
     ):
-        choose_recipe(None, dataset, None)
+        choose_recipe(None, data, None)
 
 
 @pytest.mark.parametrize("command", ["compress", "deploy", "report"])

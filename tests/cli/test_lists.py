@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from neuroprune.cli.main import main
-from neuroprune.data.load import list_datasets
+from neuroprune.data.catalog import list_datasets
 from neuroprune.networks.recipe import list_recipes, load_recipe
 from neuroprune.targets import list_targets, load_target
 

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from neuroprune.data.types import Split, make_dataset, normalise, pixel_statistics
+from neuroprune.data.coding import frames_of
+from neuroprune.data.types import Coding, Split, make_dataset, pixel_statistics
 from neuroprune.errors import InputError
 
 
@@ -30,17 +31,33 @@ def test_statistics_are_those_of_numpy_for_each_channel():
 
 def test_training_frames_normalise_to_mean_0_and_deviation_1():
     data = make_dataset("x", split(40), split(2), ("a",))
-    frames = normalise(data.train.images, data.mean, data.std)
+    frames = frames_of(data.train.images, data.coding)
     assert frames.dtype == np.float32
     assert abs(frames.mean()) < 1e-6
     assert abs(frames.std() - 1) < 1e-6
+
+
+@pytest.mark.parametrize("kind", ["poisson", "latency"])
+def test_the_brightest_training_pixel_is_full_brightness_of_coded_images(kind):
+    data = make_dataset("x", split(2, (2, 3, 4)), split(4, (2, 3, 4)), ("a",), coding=kind, steps=5)
+    assert data.coding == Coding((0.0, 0.0), (47.0, 47.0), kind, 5)
+    black = Split(np.zeros((1, 1, 2, 2)), np.zeros(1))
+    assert make_dataset("x", black, black, ("a",), coding=kind, steps=5).coding.std == (1.0,)
+
+
+def test_event_counts_stay_as_they_are():
+    data = make_dataset("x", split(3, (6, 2, 4, 5)), split(2, (6, 2, 4, 5)), ("a",))
+    assert data.input_shape == (2, 4, 5)
+    assert data.coding == Coding((0.0, 0.0), (1.0, 1.0), "direct", 6)
+    frames = frames_of(data.train.images, data.coding)
+    assert frames.dtype == np.float32 and np.array_equal(frames, data.train.images)
 
 
 def test_a_channel_that_never_changes_normalises_to_zeros():
     images = np.full((3, 1, 2, 2), 7, np.uint8)
     mean, std = pixel_statistics(images)
     assert (mean, std) == ((7.0,), (1.0,))
-    assert not normalise(images, mean, std).any()
+    assert not frames_of(images, Coding(mean, std)).any()
 
 
 @pytest.mark.parametrize(
@@ -48,7 +65,7 @@ def test_a_channel_that_never_changes_normalises_to_zeros():
     [
         (
             lambda: Split(np.zeros((2, 4, 4), np.uint8), np.zeros(2, np.int64)),
-            r"images of shape \(2, 4, 4\) and labels of shape \(2,\), but needs \[N, C, H, W\] and \[N\]: reshape",
+            r"images of shape \(2, 4, 4\) and labels of shape \(2,\), but needs \[N, C, H, W\] or .*: reshape",
         ),
         (
             lambda: make_dataset("x", split(), split(shape=(1, 3, 3)), ("a",)),
@@ -61,6 +78,19 @@ def test_a_channel_that_never_changes_normalises_to_zeros():
         (
             lambda: make_dataset("x", split(labels=[0, 1, 2, 0]), split(), ("a", "b")),
             "data set x has training labels from 0 to 2, but its 2 classes are numbered 0 to 1: check",
+        ),
+        (
+            lambda: make_dataset("x", split(shape=(3, 1, 2, 2)), split(shape=(3, 1, 2, 2)), ("a",), coding="poisson"),
+            "data set x is recorded in events, which are spikes already and cannot be coded as poisson ones: take",
+        ),
+        (
+            lambda: make_dataset("x", split(), split(), ("a",), coding="latency"),
+            "the coding latency has None time steps, but needs at least 1: give a number of steps",
+        ),
+        (lambda: Coding((0.0,), (1.0,), "direct", 0), "the coding direct has 0 time steps, but needs at least 1: give"),
+        (
+            lambda: Coding((0.0,), (1.0,), "morse", 3),
+            "there is no coding 'morse': choose one of direct, poisson, latency",
         ),
     ],
 )

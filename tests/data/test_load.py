@@ -3,6 +3,7 @@
 import gzip
 import hashlib
 import pickle
+import shutil
 import struct
 import sys
 from pathlib import Path
@@ -10,8 +11,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from neuroprune.data.load import data_folder, list_datasets, load_dataset
-from neuroprune.data.types import Augmentation
+from neuroprune.data.catalog import find_dataset, list_datasets
+from neuroprune.data.load import data_folder, load_dataset
+from neuroprune.data.types import Augmentation, Coding
 from neuroprune.errors import InputError
 
 RNG = np.random.default_rng(0)
@@ -122,6 +124,8 @@ def test_sets_are_varied_as_is_usual_for_them():
         "fashion-mnist": Augmentation(2, flip=True),
         "cifar10": Augmentation(4, flip=True),
         "cifar100": Augmentation(4, flip=True),
+        "n-mnist": Augmentation(2),
+        "poker-dvs": Augmentation(2),
     }
 
 
@@ -135,14 +139,14 @@ NEED_FILES = [info for info in list_datasets() if info.files]
 
 @pytest.mark.parametrize("info", NEED_FILES, ids=lambda info: info.name)
 def test_a_missing_set_names_folder_files_and_remedy(tmp_path, info):
-    assert len(NEED_FILES) == 4
+    assert len(NEED_FILES) == 6
     with pytest.raises(InputError) as caught:
-        load_dataset(info.name, tmp_path)
+        load_dataset(info.name, tmp_path, download=info.recordings, steps=4)
     said = str(caught.value)
     assert said.startswith(
         f"data set {info.name} was not found in {tmp_path}; wanted are {info.files}: get them from http"
     )
-    assert "--data-dir or NEUROPRUNE_DATA" in said and "--download" in said
+    assert "--data-dir or NEUROPRUNE_DATA" in said and ("--download" in said) == (not info.recordings)
 
 
 def test_a_truncated_file_of_a_set_is_refused(tmp_path):
@@ -185,7 +189,68 @@ def test_a_failed_download_says_why(tmp_path, monkeypatch):
         load_dataset("cifar10", tmp_path, download=True)
 
 
-@pytest.mark.parametrize("info", NEED_FILES, ids=lambda info: info.name)
+def write_nmnist(folder: Path) -> None:
+    for part, count in (("Train", 3), ("Test", 2)):
+        for number in range(count):
+            path = folder / part / str(2 * number) / f"0{number}.bin"
+            path.parent.mkdir(parents=True)
+            path.write_bytes(bytes([number, 33, 0, 0, 5]))
+
+
+@pytest.mark.parametrize("place", ["N-MNIST", "NMNIST", "n-mnist", "."])
+def test_nmnist_is_found_in_the_usual_places(tmp_path, place):
+    write_nmnist(tmp_path / place)
+    data = load_dataset("n-mnist", tmp_path, steps=3)
+    assert data.train.images.shape == (3, 3, 2, 34, 34)
+    assert (data.train.labels.tolist(), data.test.labels.tolist()) == ([0, 2, 4], [0, 2])
+    assert data.train.images[:, 0, 0, 33, :3].tolist() == np.eye(3).tolist()
+    assert data.coding.steps == 3
+
+
+@pytest.mark.parametrize("place", ["POKERDVS", "poker-dvs", "."])
+@pytest.mark.parametrize("packed", [True, False])
+def test_poker_is_found_packed_and_unpacked(tmp_path, place, packed):
+    for part in ("train", "test"):
+        folder = tmp_path / place / f"pips_{part}"
+        for label, suit in enumerate(("cl", "he", "di", "sp")):
+            (folder / suit).mkdir(parents=True)
+            np.save(folder / suit / "0.npy", np.array([[0, 7, label, 1]], np.uint64))
+        (folder / ".ipynb_checkpoints").mkdir()
+        (folder / ".ipynb_checkpoints" / "0.npy").write_bytes(b"left over")
+        if packed:
+            shutil.make_archive(str(folder), "gztar", folder.parent, folder.name)
+            shutil.rmtree(folder)
+    data = load_dataset("poker-dvs", tmp_path, steps=2)
+    assert data.test.labels.tolist() == [0, 1, 2, 3]
+    assert data.test.images[:, 0, 1, :4, 7].tolist() == np.eye(4).tolist()
+
+
+@pytest.mark.parametrize("steps", [None, 0])
+def test_recordings_need_a_number_of_frames(tmp_path, steps):
+    write_nmnist(tmp_path)
+    with pytest.raises(InputError, match=f"binned to T frames, but T is {steps}: give a number of steps of at least 1"):
+        load_dataset("n-mnist", tmp_path, steps=steps)
+
+
+def test_coded_digits_have_the_steps_that_were_asked_for():
+    data = load_dataset("digits", coding="poisson", steps=7)
+    assert data.coding == Coding((0.0,), (16.0,), "poisson", 7)
+    assert load_dataset("digits", steps=7).coding.steps is None
+
+
+def test_the_event_recordings_are_what_the_catalogue_says():
+    for name, sizes in (("n-mnist", None), ("poker-dvs", (48, 20))):
+        try:
+            data = load_dataset(name, steps=5)
+        except InputError as missing:
+            pytest.skip(str(missing))
+        assert sizes is None or (len(data.train), len(data.test)) == sizes
+        assert data.input_shape == find_dataset(name).shape
+        assert np.array_equal(np.unique(data.test.labels), np.arange(len(data.classes)))
+        assert data.train.images.any(axis=(1, 2, 3, 4)).all()
+
+
+@pytest.mark.parametrize("info", [info for info in NEED_FILES if not info.recordings], ids=lambda info: info.name)
 def test_a_published_set_has_its_published_sizes(info):
     try:
         data = load_dataset(info.name)

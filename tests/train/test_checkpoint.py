@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from neuroprune.data.types import Coding, make_dataset
 from neuroprune.errors import InputError
 from neuroprune.train.checkpoint import facts_of, load_checkpoint, restore, save_checkpoint
 from neuroprune.train.history import EpochRecord
@@ -36,6 +37,20 @@ def test_everything_comes_back(folder, network, recipe, data):
     restored = restore(found)
     assert not restored.training
     assert all(torch.equal(tensor, restored.state_dict()[name]) for name, tensor in network.state_dict().items())
+
+
+def test_how_coded_images_were_shown_comes_back(tmp_path, network, recipe, data):
+    coded = make_dataset("bars", data.train, data.test, data.classes, coding="poisson", steps=3)
+    save_checkpoint(tmp_path, network, recipe, facts_of(coded), SETTINGS, ())
+    assert load_checkpoint(tmp_path).data.coding == Coding((0.0,), (255.0,), "poisson", 3)
+
+
+def test_a_checkpoint_of_version_1_is_of_frames_shown_as_they_are(folder, data):
+    facts = {"name": "bars", "mean": [7.5], "std": [3.25], "input_shape": [1, 6, 6], "classes": ["a", "b", "c"]}
+    edit(folder, schema_version=1, data=facts)
+    found = load_checkpoint(folder)
+    assert found.data.coding == Coding((7.5,), (3.25,), "direct", None)
+    restore(found)
 
 
 def test_a_file_of_the_folder_names_it_too(folder):
@@ -96,14 +111,17 @@ def test_a_truncated_description_is_refused(folder):
     ("changes", "sentence"),
     [
         (
-            {"schema_version": 2},
-            r"checkpoint\.json has schema version 2, but neuroprune .* reads version 1: use the neuro",
+            {"schema_version": 3},
+            r"checkpoint\.json has schema version 3, but neuroprune .* reads versions 1 and 2: use the neuro",
         ),
         (
             {"extra": 1},
             r"does not describe a checkpoint \(extra: Extra inputs are not permitted\): restore it or train",
         ),
         ({"model": {"pickle": "x"}}, r"does not describe a checkpoint \(model\."),
+        ({"data": {"name": "bars"}}, r"does not describe a checkpoint \(data\.coding: Field required\)"),
+        ({"schema_version": 1, "data": {"std": [1.0]}}, r"a checkpoint \(data\.(name|coding\.mean): Field required\)"),
+        ({"schema_version": 1, "data": 5}, r"does not describe a checkpoint \(data: "),
         ({"model": {}}, r"does not describe a checkpoint \(model"),
         ({"history": [{"epoch": 1}]}, r"does not describe a checkpoint \(history\.0\.loss: Field required\)"),
     ],

@@ -8,9 +8,10 @@ import pytest
 import torch
 from torch import nn
 
-from neuroprune.data.types import Dataset, Split
+from neuroprune.data.types import Augmentation, Dataset, Split, make_dataset
 from neuroprune.errors import InputError, OutputError
 from neuroprune.networks.build import build
+from neuroprune.networks.recipe import parse_recipe
 from neuroprune.train import train as training
 from neuroprune.train.checkpoint import load_checkpoint, restore
 from neuroprune.train.evaluate import accuracy
@@ -40,7 +41,7 @@ def test_a_network_learns(network, data, optimizer):
 
 def test_the_last_record_is_of_the_network_that_is_returned(network, data):
     result = train(network, data, SETTINGS)
-    measured = accuracy(network, data.test.images, data.test.labels, data.mean, data.std)
+    measured = accuracy(network, data.test.images, data.test.labels, data.coding)
     assert result.history[-1].test_accuracy == measured
     assert [record.epoch for record in result.history] == [1, 2, 3]
 
@@ -139,6 +140,75 @@ def test_automatic_mixed_precision_trains(network, data):
     assert train(network, data, replace(SETTINGS, amp=True)).history[-1].loss < 1.2
 
 
+# --- sequences -------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def moving() -> Dataset:
+    """Recordings of 3x5 pixels, 6 steps, two polarities: something that goes right, or left; no frame tells which."""
+    counts, labels = np.random.default_rng(0).integers(0, 2, (60, 6, 2, 3, 5), dtype=np.uint8), np.arange(60) % 2
+    for sample, label in enumerate(labels):
+        for step in range(5):
+            counts[sample, step, sample // 2 % 2, :, step if label else 4 - step] += 6
+    train_split, test_split = Split(counts[:40], labels[:40]), Split(counts[40:], labels[40:])
+    return make_dataset("moving", train_split, test_split, ("left", "right"), Augmentation(1))
+
+
+class Rates(nn.Module):
+    """A network that takes whatever comes, and keeps what it was given."""
+
+    def __init__(self, classes: int) -> None:
+        super().__init__()
+        self.linear = nn.LazyLinear(classes)
+        self.given: list[torch.Tensor] = []
+
+    def forward(self, frames: torch.Tensor) -> torch.Tensor:
+        self.given.append(frames)
+        return self.linear(frames.transpose(0, 1).flatten(1) if frames.ndim == 5 else frames.flatten(1))
+
+
+def test_a_network_learns_from_recordings_what_no_single_frame_tells(moving):
+    layers = [{"conv": 8}]
+    recipe = parse_recipe({"name": "tiny", "title": "t", "data": "moving", "steps": 6, "layers": layers}, "tiny")
+    result = train(build(recipe, moving.input_shape, 2), moving, replace(SETTINGS, epochs=16, lr=0.05))
+    assert result.history[-1].test_accuracy > 0.9
+
+
+def test_recordings_reach_the_network_as_their_counts_with_the_steps_first(moving):
+    module = Rates(2)
+    train(module, moving, replace(SETTINGS, epochs=1, batch=40, augment=False))
+    frames = module.given[1]
+    assert frames.shape == (6, 40, 2, 3, 5)
+    found = sorted(frames[:, index].numpy().tobytes() for index in range(40))
+    assert found == sorted(counts.astype(np.float32).tobytes() for counts in moving.train.images)
+
+
+@pytest.mark.parametrize("kind", ["poisson", "latency"])
+def test_coded_images_are_spikes_that_only_poisson_draws_anew(data, kind):
+    coded = make_dataset("bars", data.train, data.test, data.classes, coding=kind, steps=4)
+    module = Rates(3)
+    train(module, coded, replace(SETTINGS, epochs=2, batch=96))
+    _, first, first_test, second, second_test = module.given
+    assert first.shape == (4, 96, 1, 6, 6) and set(first.unique().tolist()) == {0.0, 1.0}
+    assert torch.equal(first_test, second_test)
+
+    def by_sample(frames: torch.Tensor) -> set[bytes]:
+        return {frames[:, index].contiguous().numpy().tobytes() for index in range(96)}
+
+    assert (by_sample(first) == by_sample(second)) == (kind == "latency")
+
+
+def test_a_network_that_takes_no_sequences_is_told_what_came(moving):
+    class Frames(nn.Conv2d):
+        pass
+
+    sentence = (
+        r"network Frames cannot take sequences \[6, N, C, H, W\] with frames of \(2, 3, 5\) \(channels, height, width\)"
+    )
+    with pytest.raises(InputError, match=sentence):
+        train(Frames(2, 2, 3), moving, SETTINGS)
+
+
 # --- interrupted and resumed -----------------------------------------------------------------------------------------
 
 
@@ -182,7 +252,7 @@ def test_ctrl_c_keeps_the_last_finished_epoch(tmp_path, network, recipe, data):
     checkpoint = load_checkpoint(tmp_path)
     assert len(checkpoint.history) == 1
     restored = restore(checkpoint)
-    measured = accuracy(restored, data.test.images, data.test.labels, data.mean, data.std)
+    measured = accuracy(restored, data.test.images, data.test.labels, data.coding)
     assert measured == checkpoint.history[-1].test_accuracy
     assert [json.loads(line)["epoch"] for line in (tmp_path / "metrics.jsonl").read_text().splitlines()] == [1]
 
@@ -257,9 +327,7 @@ def test_a_checkpoint_needs_to_know_its_model(tmp_path, network, data):
 
 
 def test_frames_the_network_cannot_take_are_refused(network, data):
-    colour = Dataset(
-        "colour", Split(np.zeros((9, 3, 6, 6)), np.zeros(9)), data.test, data.classes, (0.0,) * 3, (1.0,) * 3
-    )
+    colour = make_dataset("colour", *[Split(np.zeros((9, 3, 6, 6)), np.zeros(9))] * 2, data.classes)
     sentence = (
         r"network SpikingNetwork cannot take frames of \(3, 6, 6\) \(channels, height, width\), those of colour \(.*"
     )
@@ -270,7 +338,7 @@ def test_frames_the_network_cannot_take_are_refused(network, data):
 def test_a_network_without_one_output_a_class_is_refused(recipe, data):
     module = build(recipe, data.input_shape, 4)
     sentence = (
-        r"answers 2 frames with the shape \(2, 4\), but data set bars needs \(2, 3\) \(frames, classes\): give it one"
+        r"answers 2 samples with the shape \(2, 4\), but data set bars needs \(2, 3\) \(samples, classes\): give it one"
     )
     with pytest.raises(InputError, match=sentence):
         train(module, data, SETTINGS)

@@ -1,0 +1,125 @@
+"""The data sets that are known by name, and what is known of each before its files are read."""
+
+from dataclasses import dataclass
+
+from neuroprune.data.types import Augmentation
+from neuroprune.errors import InputError
+
+
+@dataclass(frozen=True)
+class DatasetInfo:
+    """What is known of a data set before its files are read.
+
+    shape: (channels, height, width) of a frame; recordings: whether samples are events, of which each is binned to T
+    frames. files: what is looked for below the data folder, in words; source: where they come from; torchvision: the
+    class of torchvision.datasets that can download them, "" where there is none.
+    """
+
+    name: str
+    title: str
+    shape: tuple[int, int, int]
+    train_samples: int
+    test_samples: int
+    classes: tuple[str, ...]
+    augmentation: Augmentation
+    files: str = ""
+    source: str = ""
+    torchvision: str = ""
+    recordings: bool = False
+
+
+_DIGITS = tuple("0123456789")
+_CLOTHES = ("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot")
+_CIFAR10 = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
+_IDX_FILES = "{train,t10k}-images-idx3-ubyte and {train,t10k}-labels-idx1-ubyte (or .gz)"
+
+_INFOS = (
+    DatasetInfo("digits", "handwritten digits of scikit-learn", (1, 8, 8), 1437, 360, _DIGITS, Augmentation(1)),
+    DatasetInfo(
+        "mnist",
+        "handwritten digits",
+        (1, 28, 28),
+        60_000,
+        10_000,
+        _DIGITS,
+        Augmentation(2),
+        f"{_IDX_FILES} in MNIST/raw, mnist or the folder itself",
+        "https://ossci-datasets.s3.amazonaws.com/mnist/",
+        "MNIST",
+    ),
+    DatasetInfo(
+        "fashion-mnist",
+        "Zalando's articles of clothing",
+        (1, 28, 28),
+        60_000,
+        10_000,
+        _CLOTHES,
+        Augmentation(2, flip=True),
+        f"{_IDX_FILES} in FashionMNIST/raw, fashion-mnist or the folder itself",
+        "https://github.com/zalandoresearch/fashion-mnist",
+        "FashionMNIST",
+    ),
+    DatasetInfo(
+        "cifar10",
+        "small colour photographs of ten kinds",
+        (3, 32, 32),
+        50_000,
+        10_000,
+        _CIFAR10,
+        Augmentation(4, flip=True),
+        "data_batch_1 to data_batch_5 and test_batch, in cifar-10-batches-py or (each with .bin) cifar-10-batches-bin",
+        "https://www.cs.toronto.edu/~kriz/cifar.html",
+        "CIFAR10",
+    ),
+    DatasetInfo(
+        "cifar100",
+        "small colour photographs of a hundred kinds",
+        (3, 32, 32),
+        50_000,
+        10_000,
+        tuple(str(number) for number in range(100)),
+        Augmentation(4, flip=True),
+        "train.bin and test.bin in cifar-100-binary, or train and test in cifar-100-python",
+        "https://www.cs.toronto.edu/~kriz/cifar.html",
+        "CIFAR100",
+    ),
+    DatasetInfo(
+        "n-mnist",
+        "handwritten digits, recorded by an event camera",
+        (2, 34, 34),
+        60_000,
+        10_000,
+        _DIGITS,
+        Augmentation(2),
+        "{Train,Test}/<digit>/*.bin in N-MNIST, NMNIST, n-mnist or the folder itself",
+        "https://www.garrickorchard.com/datasets/n-mnist",
+        recordings=True,
+    ),
+    DatasetInfo(
+        "poker-dvs",
+        "pips of cards that pass an event camera",
+        (2, 35, 35),
+        48,
+        20,
+        ("club", "heart", "diamond", "spade"),
+        Augmentation(2),
+        "pips_{train,test}.tar.gz, or unpacked pips_{train,test}/<cl,he,di,sp>/*.npy, in POKERDVS, poker-dvs or the "
+        "folder itself",
+        "https://github.com/neuromorphs/tonic",
+        recordings=True,
+    ),
+)
+
+
+def list_datasets() -> tuple[DatasetInfo, ...]:
+    """All data sets that `load_dataset` knows, the default first."""
+    return _INFOS
+
+
+def find_dataset(name: str) -> DatasetInfo:
+    """What is known of the data set `name`. Raises InputError when there is none."""
+    info = next((info for info in _INFOS if info.name == name), None)
+    if info is None:
+        known = ", ".join(info.name for info in _INFOS)
+        raise InputError(f"there is no data set {name!r}; choose one of {known}")
+    return info

@@ -1,0 +1,55 @@
+"""From raw pixels to the frames that a network sees: as they are, or as spikes whose number or time says how bright."""
+
+import zlib
+
+import numpy as np
+import torch
+
+from neuroprune.data.types import Coding, Frames, Images
+
+
+def encode(images: torch.Tensor, coding: Coding, generator: torch.Generator | None = None) -> torch.Tensor:
+    """Frames as float32 on the device of `images`: [N, C, H, W], or sequences [N, T, C, H, W].
+
+    images: uint8 [N, C, H, W], or event counts [N, T, C, H, W]. With x = (pixel - mean) / std, for spikes clipped to
+    0..1, they are coded direct: x; poisson: at each step a spike with probability x; latency: one spike at step
+    round((1 - x) * (T - 1)), as SpikingJelly's linear LatencyEncoder does, but none for x = 0.
+
+    generator: where Poisson spikes are drawn from, on the CPU. Without it they depend on the image's bytes alone, so an
+    image has the same spikes in whatever batch, in training's evaluation, in compression and on the chip.
+    """
+    x = (images.float() - _channels(coding.mean, images)) / _channels(coding.std, images)
+    if coding.kind == "direct":
+        return x
+    x = x.clamp(0.0, 1.0).unsqueeze(1)
+    assert coding.steps is not None  # Coding refuses these kinds without it
+    if coding.kind == "poisson":
+        shape = (len(images), coding.steps, *images.shape[1:])
+        draws = _fixed_draws(images, shape) if generator is None else torch.rand(shape, generator=generator)
+        return (draws.to(x.device) < x).float()
+    at = ((1.0 - x) * (coding.steps - 1)).round()
+    steps = torch.arange(coding.steps, device=x.device).reshape(1, -1, 1, 1, 1)
+    return ((at == steps) & (x > 0)).float()
+
+
+def frames_of(images: Images, coding: Coding) -> Frames:
+    """As `encode`, from array to array, with spikes that depend on the images alone."""
+    return encode(torch.tensor(images), coding).numpy()
+
+
+def time_first(frames: torch.Tensor) -> torch.Tensor:
+    """Sequences [N, T, C, H, W] in the order in which networks take them, [T, N, C, H, W]; [N, C, H, W] stays."""
+    return frames.transpose(0, 1) if frames.ndim == 5 else frames
+
+
+def _channels(values: tuple[float, ...], images: torch.Tensor) -> torch.Tensor:
+    """One value a channel as float32 [C, 1, 1]."""
+    return torch.tensor(values, dtype=torch.float32, device=images.device)[:, None, None]
+
+
+def _fixed_draws(images: torch.Tensor, shape: tuple[int, ...]) -> torch.Tensor:
+    """Uniform over [0, 1), for each image from a generator that its bytes seed."""
+    draws = np.empty(shape, np.float32)
+    for image, row in zip(images.cpu().numpy(), draws, strict=True):
+        np.random.default_rng(zlib.crc32(image.tobytes())).random(out=row, dtype=np.float32)
+    return torch.from_numpy(draws)
