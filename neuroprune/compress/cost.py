@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from math import prod
 
 from neuroprune.compress.channels import ChannelGroup
+from neuroprune.graph.evaluate import is_sequence
 from neuroprune.graph.nodes import Conv, Graph, Linear, Neuron, Node
 
 FLOPS_PER_MAC = 2
@@ -25,15 +26,15 @@ def synapse_work(graph: Graph, groups: tuple[ChannelGroup, ...] = ()) -> tuple[S
     """Work of every convolution and linear layer of a traced graph, in the order of its nodes.
 
     Counted once a time step, so T times a sample; a layer that no neuron precedes is fed the same frame at every step
-    and counts once. Products with padding count, additions of bias do not. This is the convention of the tables in
-    the criticality paper (methods.md A).
+    and counts once, unless samples are sequences. Products with padding count, additions of bias do not. This is the
+    convention of the tables in the criticality paper (methods.md A).
     """
     reads = {consumer: group for group in groups for consumer in group.consumers}
     feeds = {group.producer: group for group in groups}
     return tuple(
         SynapseWork(
             node.name,
-            _macs_per_step(node) * (graph.steps if _is_behind_neurons(graph, node) else 1),
+            _macs_per_step(node) * (graph.steps if is_sequence(graph) or _is_behind_neurons(graph, node) else 1),
             reads.get(node.name),
             feeds.get(node.name),
         )

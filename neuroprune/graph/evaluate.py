@@ -32,7 +32,8 @@ class FloatRun:
 def run_module(module: nn.Module, frames: Frames, batch: int = 64, progress: Progress = silent) -> Frames:
     """Outputs of `module` in evaluation mode, [samples, outputs]; sequences [T, N, outputs] are averaged over T.
 
-    frames: [samples, channels, height, width], as the module expects them. The module is left as it was found.
+    frames: [samples, channels, height, width], or sequences [samples, steps, channels, height, width], of which the
+    module gets the steps first. It is left as it was found.
     """
     was_training = module.training
     module.eval()
@@ -41,7 +42,8 @@ def run_module(module: nn.Module, frames: Frames, batch: int = 64, progress: Pro
     with torch.inference_mode():
         for start in range(0, len(frames), batch):
             functional.reset_net(module)
-            output = module(torch.from_numpy(frames[start : start + batch]).to(device))
+            chunk = torch.from_numpy(frames[start : start + batch]).to(device)
+            output = module(chunk.transpose(0, 1) if chunk.ndim == 5 else chunk)
             outputs.append((output.mean(0) if output.ndim == 3 else output).float().cpu())
             progress("float", min(start + batch, len(frames)), len(frames))
     functional.reset_net(module)
