@@ -11,6 +11,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from neuroprune.errors import InputError
 from neuroprune.files import replace_file
+from neuroprune.networks.residual import ChannelSelection
 
 Tensors = Mapping[str, torch.Tensor]
 
@@ -43,8 +44,9 @@ def read_tensors(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
 def load_tensors(module: nn.Module, tensors: Tensors) -> None:
     """Put `tensors`, named as in the module's state_dict, into `module`.
 
-    Convolutions, linear layers and BatchNorms whose tensors have another number of channels or features are resized to
-    them, widths included: so a slimmed network comes back from the code that built the dense one.
+    Convolutions, linear layers, BatchNorms and channel selections whose tensors have another number of channels or
+    features are resized to them, widths included: so a slimmed network comes back from the code that built the dense
+    one.
     Raises InputError, before anything is changed, for missing or foreign names, for values that are not finite, and for
     shapes that no change of width explains.
     """
@@ -63,7 +65,10 @@ def load_tensors(module: nn.Module, tensors: Tensors) -> None:
                 f"tensor {name} of the checkpoint holds {bad} values that are not finite (of {tensor.numel()}), "
                 "but all must be: train again, perhaps with a lower learning rate"
             )
-        if tensor.shape != own[name].shape:
+        layer = module.get_submodule(name.rpartition(".")[0])
+        if isinstance(layer, ChannelSelection):
+            _check_selection(layer, name, tensor)
+        elif tensor.shape != own[name].shape:
             _check_resizable(module, name, tensor, own[name])
     for name, tensor in tensors.items():
         owner, _, leaf = name.rpartition(".")
@@ -81,19 +86,36 @@ def load_tensors(module: nn.Module, tensors: Tensors) -> None:
 
 def _check_resizable(module: nn.Module, name: str, found: torch.Tensor, own: torch.Tensor) -> None:
     layer = module.get_submodule(name.rpartition(".")[0])
-    grouped = isinstance(layer, nn.Conv2d) and layer.groups != 1
-    resizable = isinstance(layer, nn.Conv2d | nn.Linear | _BatchNorm) and not grouped
-    if not resizable or found.shape[2:] != own.shape[2:] or found.ndim != own.ndim or 0 in found.shape:
+    resizable = isinstance(layer, nn.Conv2d | nn.Linear | _BatchNorm)
+    fixed = own.shape[2:]
+    if isinstance(layer, nn.Conv2d) and layer.groups != 1:
+        resizable, fixed = _is_depthwise(layer), own.shape[1:]
+    if not resizable or found.shape[own.ndim - len(fixed) :] != fixed or found.ndim != own.ndim or 0 in found.shape:
         raise InputError(
             f"tensor {name} of the checkpoint has shape {tuple(found.shape)}, but {type(module).__name__} needs "
             f"{tuple(own.shape)} there: name the network it was made with"
         )
 
 
+def _check_selection(selection: ChannelSelection, name: str, found: torch.Tensor) -> None:
+    whole = found.dtype == torch.int64 and found.ndim == 1 and found.numel() > 0
+    if not whole or found[0] < 0 or found[-1] >= selection.width or (found.diff() <= 0).any():
+        raise InputError(
+            f"tensor {name} of the checkpoint does not select channels: it must hold numbers in 0 .. "
+            f"{selection.width - 1} in ascending order; restore it or train again"
+        )
+
+
+def _is_depthwise(layer: nn.Conv2d) -> bool:
+    return layer.groups == layer.in_channels == layer.out_channels != 1
+
+
 def _set_widths(module: nn.Module) -> None:
     """Make every layer's stated width that of its tensors."""
     for layer in module.modules():
-        if isinstance(layer, nn.Conv2d) and layer.groups == 1:
+        if isinstance(layer, nn.Conv2d) and _is_depthwise(layer):
+            layer.out_channels = layer.in_channels = layer.groups = layer.weight.shape[0]
+        elif isinstance(layer, nn.Conv2d) and layer.groups == 1:
             layer.out_channels, layer.in_channels = layer.weight.shape[:2]
         elif isinstance(layer, nn.Linear):
             layer.out_features, layer.in_features = layer.weight.shape
@@ -102,9 +124,9 @@ def _set_widths(module: nn.Module) -> None:
 
 
 def widths(module: nn.Module) -> dict[str, int]:
-    """Output channels or features of every convolution and linear layer, by name, in the order of the module."""
+    """Output channels or features of every convolution, linear layer and channel selection, by name, in their order."""
     return {
-        name: layer.weight.shape[0]
+        name: len(layer.channels) if isinstance(layer, ChannelSelection) else layer.weight.shape[0]
         for name, layer in module.named_modules()
-        if isinstance(layer, nn.Conv2d | nn.Linear)
+        if isinstance(layer, nn.Conv2d | nn.Linear | ChannelSelection)
     }

@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from neuroprune.errors import InputError, OutputError
+from neuroprune.networks.residual import ChannelSelection
 from neuroprune.train.tensors import load_tensors, read_tensors, widths, write_tensors
 
 
@@ -105,6 +106,55 @@ def test_a_grouped_convolution_keeps_its_widths():
     tensors = nn.Conv2d(4, 4, 3, groups=2).state_dict()
     with pytest.raises(InputError, match=r"tensor weight .* has shape \(4, 2, 3, 3\), but Conv2d needs \(8, 2, 3, 3\)"):
         load_tensors(nn.Conv2d(4, 8, 3, groups=2), tensors)
+
+
+def depthwise(channels: int) -> nn.Sequential:
+    return nn.Sequential(nn.Conv2d(1, channels, 1), nn.Conv2d(channels, channels, 3, groups=channels), nn.Flatten())
+
+
+@pytest.mark.parametrize("left", [5, 1])
+def test_a_depthwise_convolution_is_resized_with_its_groups(left):
+    slim, module = depthwise(left), depthwise(8)
+    load_tensors(module, slim.state_dict())
+    frames = torch.randn(3, 1, 4, 4)
+    assert torch.equal(module(frames), slim(frames))
+    assert module[1].groups == module[1].in_channels == module[1].out_channels == left
+    tensors = {**slim.state_dict(), "1.weight": torch.zeros(left, 2, 3, 3)}
+    with pytest.raises(InputError, match=r"tensor 1\.weight .* but Sequential needs \(8, 1, 3, 3\) there"):
+        load_tensors(depthwise(8), tensors)
+
+
+def test_a_channel_selection_is_resized():
+    module = nn.Sequential(ChannelSelection(6), nn.Conv2d(6, 2, 1))
+    slim = {"0.channels": torch.tensor([1, 4, 5]), "1.weight": torch.randn(2, 3, 1, 1), "1.bias": torch.zeros(2)}
+    load_tensors(module, slim)
+    frames = torch.randn(3, 6, 4, 4)
+    expected = nn.functional.conv2d(frames[:, [1, 4, 5]], slim["1.weight"])
+    torch.testing.assert_close(module(frames), expected)
+    assert widths(module) == {"0": 3, "1": 2}
+
+
+@pytest.mark.parametrize(
+    "channels",
+    [
+        torch.tensor([0, 6]),
+        torch.tensor([-1, 2]),
+        torch.tensor([2, 1, 3]),
+        torch.tensor([1, 1]),
+        torch.tensor([0.0, 1.0]),
+        torch.tensor([True, False]),
+        torch.tensor(3),
+        torch.zeros(0, dtype=torch.int64),
+        torch.tensor([0, 1, 2, 3, 4, 6]),
+    ],
+)
+def test_a_selection_of_channels_that_are_not_there_is_refused(channels):
+    sentence = (
+        r"tensor channels of the checkpoint does not select channels: it must hold numbers in 0 \.\. 5 in ascending "
+        "order; restore it or train again"
+    )
+    with pytest.raises(InputError, match=sentence):
+        load_tensors(ChannelSelection(6), {"channels": channels})
 
 
 def test_missing_and_truncated_files_are_refused(tmp_path):
