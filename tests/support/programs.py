@@ -1,20 +1,22 @@
 """Integer programs made up at random, with weights, states and registers at the ends of their ranges."""
 
 from collections.abc import Sequence
+from dataclasses import replace
+from itertools import product
 
 import numpy as np
 import numpy.typing as npt
 from hypothesis import strategies as st
 
 from neuroprune.frozen import frozen_array
-from neuroprune.graph.nodes import Pair, Shape
+from neuroprune.graph.nodes import Pair, Readout, Shape
 from neuroprune.quantize.types import Connection, IntConv, IntDense, IntNeuron, QuantGraph, QuantInput, QuantLayer
 
 NEURON = IntNeuron(decay_u=4095, decay_v=2048, vth=300, bias_mant=frozen_array([0], np.int32), bias_exp=6)
 
 
 def with_bias(neuron: IntNeuron, bias_mant: Sequence[int] | npt.NDArray[np.int32]) -> IntNeuron:
-    return IntNeuron(neuron.decay_u, neuron.decay_v, neuron.vth, frozen_array(bias_mant, np.int32), neuron.bias_exp)
+    return replace(neuron, bias_mant=frozen_array(bias_mant, np.int32))
 
 
 def conv(
@@ -48,8 +50,20 @@ def dense(
     return QuantLayer(name, (Connection(source, synapse, in_shape),), neuron, (len(weight),), 1.0, "weight")
 
 
-def program(*layers: QuantLayer, steps: int = 4) -> QuantGraph:
-    return QuantGraph(QuantInput(layers[0].connections[0].in_shape, 1.0, 8), layers, steps)
+def program(*layers: QuantLayer, steps: int = 4, bits: int = 8, sequence: bool = False) -> QuantGraph:
+    """The program of these layers, whose first one reads the input."""
+    return QuantGraph(QuantInput(layers[0].connections[0].in_shape, 1.0, bits, sequence), layers, steps)
+
+
+def joined(layer: QuantLayer, *others: QuantLayer) -> QuantLayer:
+    """The layer with the connections of others of its shape as well."""
+    connections = [connection for part in (layer, *others) for connection in part.connections]
+    return replace(layer, connections=tuple(connections))
+
+
+def later(layer: QuantLayer, delay: int) -> QuantLayer:
+    """The layer with spikes that arrive `delay` steps later on all its connections."""
+    return replace(layer, connections=tuple(replace(connection, delay=delay) for connection in layer.connections))
 
 
 def random_weights(rng: np.random.Generator, shape: Shape, peak: int) -> npt.NDArray[np.int16]:
@@ -66,43 +80,138 @@ def random_frames(rng: np.random.Generator, samples: int, shape: Shape) -> npt.N
     return np.where(rng.random(frames.shape) < 0.2, rng.choice([-128, 127], frames.shape), frames).astype(np.int8)
 
 
-def _divisors(number: int) -> list[int]:
-    return [candidate for candidate in range(1, number + 1) if number % candidate == 0]
+Case = tuple[QuantGraph, npt.NDArray[np.int8]]
+
+EDGES = (2**10, 2**16, 2**18)
+"""Weights of this sum, times -128, are 2**17, beyond which u wraps, 2**23, where a convolution does, and 2**25, where
+the current leaves an int32."""
 
 
-@st.composite
-def programs(draw: st.DrawFn, memoryless: bool = False) -> tuple[QuantGraph, npt.NDArray[np.int8]]:
-    """A chain of one to three layers and a few frames. memoryless: u keeps nothing, as in all that we compile."""
-    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
-    in_shape: Shape = (draw(st.integers(1, 4)), draw(st.integers(1, 6)), draw(st.integers(1, 6)))
+def programs(memoryless: bool = False) -> st.SearchStrategy[Case]:
+    """`made_up` of every seed."""
+    return st.integers(0, 2**32 - 1).map(lambda seed: made_up(seed, memoryless))
+
+
+def made_up(seed: int, memoryless: bool = False) -> Case:
+    """A program of one to four layers and one to three samples for it, the same for the same seed.
+
+    memoryless: u keeps nothing, as in all that we compile.
+    A layer has up to three connections, from layers of any depth, the input among them, and some arrive later. In one
+    program of five the sums of the first layers are at, or one above, the ends of a convolution's or of u's registers.
+    """
+    rng = np.random.default_rng(seed)
+    edges = rng.random() < 0.2
+    height, width = rng.integers(1, 7, 2).tolist()
+    channels = int(rng.choice([5, 29, 57, 116])) if edges else int(rng.integers(1, 5))
+    shape = (channels, min(height, 4), min(width, 4)) if edges else (channels, height, width)
+    binary, sequence = bool(rng.random() < 0.3 and not edges), bool(rng.random() < 0.3)
+    steps = int(rng.integers(1, 6))
     layers: list[QuantLayer] = []
-    for index in range(draw(st.integers(1, 3))):
-        name, source = f"layer{index}", layers[-1].name if layers else "input"
-        outputs = draw(st.integers(1, 4))
-        peak = draw(st.sampled_from([4, 60, 256]))
-        neuron = IntNeuron(
-            decay_u=4095 if memoryless else draw(st.sampled_from([4095, 4094, 2048, 100, 0])),
-            decay_v=draw(st.sampled_from([0, 1, 1000, 1024, 2048, 3072, 4095])),
-            vth=draw(st.sampled_from([0, 1, 37, 900, 20000, 131070, 131071])),
-            bias_mant=frozen_array([0], np.int32),
-            bias_exp=draw(st.sampled_from([6, 6, 0, 3, 7])),
-        )
-        if len(in_shape) == 3 and draw(st.booleans()):
-            groups = draw(st.sampled_from(_divisors(in_shape[0])))
-            kernel = tuple(draw(st.integers(1, min(3, size))) for size in in_shape[1:])
-            dilation = tuple(
-                draw(st.integers(1, 2)) if 2 * (k - 1) < size else 1
-                for k, size in zip(kernel, in_shape[1:], strict=True)
-            )
-            padding = (draw(st.integers(0, 2)), draw(st.integers(0, 2)))
-            stride = (draw(st.integers(1, 2)), draw(st.integers(1, 2)))
-            weight = random_weights(rng, (outputs * groups, in_shape[0] // groups, *kernel), peak)
-            neuron = with_bias(neuron, rng.choice([-4096, -1, 0, 3, 4095], len(weight)))
-            layer = conv(name, source, in_shape, weight, stride, padding, dilation, groups, neuron)
-        else:
-            weight = random_weights(rng, (outputs, int(np.prod(in_shape))), peak)
-            layer = dense(name, source, in_shape, weight, with_bias(neuron, rng.integers(-4096, 4096, outputs)))
+    shapes = {"input": shape}
+    for index in range(int(rng.integers(1, 5))):
+        name = f"layer{index}"
+        layer = _made_up_layer(rng, name, shapes, _neuron(rng, memoryless), steps, edges and index < 2)
         layers.append(layer)
-        in_shape = layer.shape
-    graph = program(*layers, steps=draw(st.integers(1, 4)))
-    return graph, random_frames(rng, draw(st.integers(1, 3)), graph.input.shape)
+        shapes[name] = layer.shape
+    graph = QuantGraph(
+        QuantInput(shape, 1.0, 0 if binary else 8, sequence),
+        tuple(layers),
+        steps,
+        Readout(of="voltage" if rng.random() < 0.2 else "spikes"),
+    )
+    samples = int(rng.integers(1, 4))
+    wanted = (steps, *shape) if sequence else shape
+    if binary:
+        return graph, (rng.random((samples, *wanted)) < rng.random()).astype(np.int8)
+    frames = random_frames(rng, samples, wanted)
+    if edges:
+        frames[0] = rng.choice([-128, -128, 127])
+        if rng.random() < 0.5:
+            frames[0].flat[rng.integers(frames[0].size)] = rng.integers(-128, 128)
+    return graph, frames
+
+
+def _neuron(rng: np.random.Generator, memoryless: bool) -> IntNeuron:
+    """Registers at the ends of their ranges, and between; biases are added with the weights."""
+    return IntNeuron(
+        decay_u=4095 if memoryless else int(rng.choice([4095, 4095, 4094, 2048, 100, 0])),
+        decay_v=int(rng.choice([0, 0, 1, 1000, 1024, 2048, 3072, 4095])),
+        vth=int(rng.choice([0, 1, 37, 900, 20000, 131070, 131071])),
+        bias_mant=frozen_array([0], np.int32),
+        bias_exp=int(rng.choice([6, 6, 0, 3, 7])),
+        reset="subtract" if rng.random() < 0.4 else "zero",
+    )
+
+
+def _made_up_layer(
+    rng: np.random.Generator, name: str, shapes: dict[str, Shape], neuron: IntNeuron, steps: int, edges: bool
+) -> QuantLayer:
+    """A layer on the newest source, or another, and on more of them where a convolution meets its shape."""
+    sources = list(shapes)
+    source = "input" if edges else sources[-1] if rng.random() < 0.7 else str(rng.choice(sources))
+    if len(shapes[source]) == 3 and rng.random() < 0.6:
+        layer = _made_up_conv(rng, name, source, shapes[source], None, edges)
+        assert layer is not None
+    else:
+        layer = _made_up_dense(rng, name, source, shapes[source], int(rng.integers(1, 6)), edges)
+    biases = rng.choice([-4096, -1, 0, 3, 4095, int(rng.integers(-4096, 4096))], len(layer.neuron.bias_mant))
+    layer = replace(layer, neuron=with_bias(neuron, biases * (rng.random() < 0.8)))
+    others = []
+    for _ in range(int(rng.choice([0, 0, 1, 2]))):
+        source = str(rng.choice(sources))
+        if len(layer.shape) == 1:
+            others.append(_made_up_dense(rng, name, source, shapes[source], layer.shape[0], False))
+        elif len(shapes[source]) == 3:
+            other = _made_up_conv(rng, name, source, shapes[source], layer.shape, False)
+            others += [other] if other is not None else []
+    delays = [int(rng.integers(0, steps + 2)) if rng.random() < 0.25 else 0 for _ in (layer, *others)]
+    return joined(*(later(part, delay) for part, delay in zip((layer, *others), delays, strict=True)))
+
+
+def _made_up_conv(
+    rng: np.random.Generator, name: str, source: str, in_shape: Shape, shape: Shape | None, edges: bool
+) -> QuantLayer | None:
+    """A convolution, to `shape` if it is given; None if there is none."""
+    ways = [_axis_ways(size, None if shape is None else shape[axis]) for axis, size in enumerate(in_shape) if axis]
+    if not all(ways):
+        return None
+    vertical, horizontal = (options[int(rng.integers(len(options)))] for options in ways)
+    kernel, stride, padding, dilation = zip(vertical, horizontal, strict=True)
+    common = [g for g in range(1, in_shape[0] + 1) if in_shape[0] % g == 0 and (shape is None or shape[0] % g == 0)]
+    groups = 1 if edges else int(rng.choice(common))
+    outputs = shape[0] if shape is not None else groups * int(rng.integers(1, 4 if groups < 5 else 2))
+    weight = _made_up_weights(rng, (outputs, in_shape[0] // groups, *kernel), edges)
+    return conv(name, source, in_shape, weight, stride, padding, dilation, groups)
+
+
+def _axis_ways(size: int, wanted: int | None) -> list[tuple[int, int, int, int]]:
+    """(kernel, stride, padding, dilation) that lead from an axis of `size` to one of `wanted`, or to any of up to 9."""
+    ways = []
+    for kernel, stride, padding, dilation in product((1, 2, 3), (1, 2), (0, 1, 2), (1, 2)):
+        reach = size + 2 * padding - dilation * (kernel - 1) - 1
+        reached = reach // stride + 1
+        if reached >= 1 and (reached <= 9 if wanted is None else reached == wanted):
+            ways.append((kernel, stride, padding, dilation))
+    return ways
+
+
+def _made_up_dense(
+    rng: np.random.Generator, name: str, source: str, in_shape: Shape, outputs: int, edges: bool
+) -> QuantLayer:
+    return dense(name, source, in_shape, _made_up_weights(rng, (outputs, int(np.prod(in_shape))), edges))
+
+
+def _made_up_weights(rng: np.random.Generator, shape: Shape, edges: bool) -> npt.NDArray[np.int16]:
+    """edges: the weights of each output add up to one of EDGES, or to a neighbour of it, if it has so many."""
+    if not edges:
+        return random_weights(rng, shape, int(rng.choice([4, 60, 256])))
+    weight = np.zeros((shape[0], int(np.prod(shape[1:]))), np.int16)
+    for row in weight:
+        peak = int(rng.choice([-256, 254]))
+        within = [total for total in EDGES if total + 2 < abs(peak) * len(row)] or [2]
+        total = int(rng.choice(within)) + int(rng.choice([0, 0, 2, -2]))
+        count, rest = divmod(total, abs(peak))
+        places = rng.permutation(len(row))
+        row[places[:count]] = peak
+        row[places[count]] = np.sign(peak) * rest
+    return weight.reshape(shape)
