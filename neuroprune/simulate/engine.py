@@ -87,24 +87,31 @@ def simulate(
     )
 
 
-def record(graph: QuantGraph, frames: npt.NDArray[np.int8], device: str = "cpu") -> Record:
+def record(graph: QuantGraph, frames: npt.NDArray[np.int8], device: str = "cpu", every_step: bool = False) -> Record:
     """Every spike and the last voltages of a few samples, all at once.
 
     frames: int8 [samples, *input shape], or [samples, steps, *input shape] of sequences.
+    every_step: keep u and v of each step, too.
     Raises InputError for frames of another kind.
     """
     check_frames(graph, frames)
-    firings = _run(_compile(graph, device), _on_device(graph, frames, device), graph.steps)
+    firings = _run(_compile(graph, device), _on_device(graph, frames, device), graph.steps, every_step)
     return Record(
         tuple(
             LayerRecord(
                 layer.name,
                 firing.spikes.transpose(0, 1).bool().cpu().numpy(),
-                firing.voltages.to(torch.int32).cpu().numpy(),
+                _integers(firing.voltages),
+                *(_integers(state.transpose(0, 1)) for state in firing.states or ()),
             )
             for layer, firing in zip(graph.layers, firings, strict=True)
         )
     )
+
+
+def _integers(values: Tensor) -> npt.NDArray[np.int32]:
+    integers: npt.NDArray[np.int32] = values.to(torch.int32).cpu().numpy()
+    return integers
 
 
 @dataclass(frozen=True, eq=False)
@@ -214,12 +221,12 @@ def _compile(graph: QuantGraph, device: str) -> list[_Layer]:
 
 
 @torch.inference_mode()
-def _run(layers: list[_Layer], frames: Tensor, steps: int) -> Iterator[Firing]:
+def _run(layers: list[_Layer], frames: Tensor, steps: int, every_step: bool = False) -> Iterator[Firing]:
     """One batch [steps or 1, samples, ...] through all layers, in their order; later layers read a firing's spikes."""
     outputs = {"input": frames}
     for compiled in layers:
         drive, wrapped = compiled.drive(outputs, steps)
-        firing = fire(drive, steps, compiled.layer.neuron, compiled.bias)
+        firing = fire(drive, steps, compiled.layer.neuron, compiled.bias, every_step)
         outputs[compiled.layer.name] = firing.spikes
         yield replace(firing, current_wraps=firing.current_wraps + wrapped)
 

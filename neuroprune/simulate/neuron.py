@@ -21,20 +21,24 @@ FLOAT32_INTEGERS = 2**24
 
 @dataclass(frozen=True, eq=False)
 class Firing:
-    """spikes: 0 or 1 [steps, samples, *shape]; voltages [samples, *shape] after the last step; counts of overflows."""
+    """spikes: 0 or 1 [steps, samples, *shape]; voltages [samples, *shape] after the last step; counts of overflows.
+
+    states: u and v at the end of every step, [steps, samples, *shape] each, where they were asked for.
+    """
 
     spikes: Tensor
     voltages: Tensor
     current_wraps: int
     voltage_saturations: int
+    states: tuple[Tensor, Tensor] | None = None
 
 
-def fire(drive: Tensor, steps: int, neuron: IntNeuron, bias: Tensor) -> Firing:
+def fire(drive: Tensor, steps: int, neuron: IntNeuron, bias: Tensor, every_step: bool = False) -> Firing:
     """Run `steps` time steps from u = v = 0.
 
     drive: [steps, samples, *shape], or [1, samples, *shape] where every step receives the same: 64 * synaptic current
     + bias in units of v, exact. It may be overwritten.
-    bias: what of the drive is bias, broadcastable to the drive.
+    bias: what of the drive is bias, broadcastable to the drive. every_step: keep u and v of each step.
     """
     low, high = (value.item() for value in torch.aminmax(drive))
     peak = max(-low, high)
@@ -43,8 +47,9 @@ def fire(drive: Tensor, steps: int, neuron: IntNeuron, bias: Tensor) -> Firing:
     reach = peak * min(steps, 4096 / max(neuron.decay_v, 1))
     numerator, _ = _kept(neuron.decay_v)
     if wraps or min(reach, HALF) * numerator > FLOAT32_INTEGERS:
-        return _fire_any(drive, steps, neuron, bias)
-    return _fire_without_wrap(drive, steps, neuron, saturates=reach >= HALF)
+        return _fire_any(drive, steps, neuron, bias, every_step)
+    currents = (drive - bias).expand(steps, *drive.shape[1:]) if every_step else None
+    return _fire_without_wrap(drive, steps, neuron, reach >= HALF, currents)
 
 
 def _kept(decay_v: int) -> tuple[int, int]:
@@ -54,14 +59,17 @@ def _kept(decay_v: int) -> tuple[int, int]:
     return keep // shared, 4096 // shared
 
 
-def _fire_without_wrap(drive: Tensor, steps: int, neuron: IntNeuron, saturates: bool) -> Firing:
+def _fire_without_wrap(
+    drive: Tensor, steps: int, neuron: IntNeuron, saturates: bool, currents: Tensor | None
+) -> Firing:
     """The rules where u is the current of the step: v and drive are below 2**23, so that their sum is exact, too.
 
-    In place: the spikes of a step replace its drive.
+    In place: the spikes of a step replace its drive. currents: of every step, where its states are to be kept.
     """
     numerator, denominator = _kept(neuron.decay_v)
     spikes = drive if len(drive) == steps else drive.new_empty((steps, *drive.shape[1:]))
     v = drive[0].clone()
+    voltages = []
     saturations = 0
     for t in range(steps):
         if t > 0:
@@ -78,15 +86,18 @@ def _fire_without_wrap(drive: Tensor, steps: int, neuron: IntNeuron, saturates: 
             v.addcmul_(v, spikes[t], value=-1)
         else:
             v.sub_(spikes[t], alpha=neuron.vth * 64)
-    return Firing(spikes, v, 0, saturations)
+        if currents is not None:
+            voltages.append(v.clone())
+    return Firing(spikes, v, 0, saturations, None if currents is None else (currents, torch.stack(voltages)))
 
 
-def _fire_any(drive: Tensor, steps: int, neuron: IntNeuron, bias: Tensor) -> Firing:
+def _fire_any(drive: Tensor, steps: int, neuron: IntNeuron, bias: Tensor, every_step: bool) -> Firing:
     """The rules in full, in the order of lava/proc/lif/models.py: u is an int32 before it wraps, once, at 24 bits."""
     spikes = drive.new_empty((steps, *drive.shape[1:]))
     drive, bias = drive.double(), bias.double()
     u, v = torch.zeros_like(drive[0]), torch.zeros_like(drive[0])
     wraps = saturations = 0
+    states: tuple[list[Tensor], list[Tensor]] = ([], [])
     for t in range(steps):
         u.mul_(4095 - neuron.decay_u).div_(4096).trunc_().add_(drive[t if len(drive) == steps else 0] - bias)
         wraps += int(((u > HALF) | (u <= -HALF)).sum())
@@ -101,4 +112,8 @@ def _fire_any(drive: Tensor, steps: int, neuron: IntNeuron, bias: Tensor) -> Fir
             v.masked_fill_(spikes[t] > 0, 0)
         else:
             v.sub_(spikes[t], alpha=neuron.vth * 64)
-    return Firing(spikes, v, wraps, saturations)
+        if every_step:
+            states[0].append(u.clone())
+            states[1].append(v.clone())
+    kept = (torch.stack(states[0]), torch.stack(states[1])) if every_step else None
+    return Firing(spikes, v, wraps, saturations, kept)

@@ -31,7 +31,11 @@ def assert_same_trace(found: Trace, expected: Trace) -> None:
 
 def assert_equals_reference(graph: QuantGraph, frames: npt.NDArray[np.int8]) -> Trace:
     expected, trace = run_reference(graph, frames)
-    compare(expected, record(graph, frames))
+    found = record(graph, frames, every_step=True)
+    compare(expected, found)
+    for ours, theirs in zip(found.layers, expected.layers, strict=True):
+        np.testing.assert_array_equal(ours.u, theirs.u)
+        np.testing.assert_array_equal(ours.v, theirs.v)
     assert_same_trace(simulate(graph, frames, batch=2), trace)
     return trace
 
