@@ -19,14 +19,16 @@ Certainty = Literal["published", "derived", "assumed"]
 class Fact:
     """One number of a target, where it is from, and how well it is known."""
 
-    value: int | tuple[int, int]
+    value: int | tuple[int, ...]
     source: str
     certainty: Certainty
 
 
 @dataclass(frozen=True, eq=False)
 class Target:
-    """What a chip can hold; all numbers are >= 1, and `facts` holds the provenance of each by field name.
+    """What a chip can hold, and `facts` has the provenance of each number by its field's name.
+
+    All are >= 1, save for synaptic_delay_max: 0 says that synapses cannot delay.
 
     mesh: cores of a chip along x and y.
     synapse_formats_per_core: how many layers may keep synapses on one core, each in its own format.
@@ -34,6 +36,9 @@ class Target:
     index_bits_min, index_bits_max: widths of the neuron index that a sparse synapse can carry.
     axon_base_bits: bits of the base compartment that an input axon adds to the indices of its synapses.
     population_axon_slots: output axon slots that an axon shared by the channels of a pixel takes.
+    synaptic_delay_max: steps that a synapse can hold a spike back, beyond the one that each takes.
+    delay_bits: of each stored synapse where synapses delay.
+    weight_bits_offered: widths of a stored weight, ascending; weight_bits is the widest.
     threshold_bits: unsigned mantissa. bias_bits: mantissa with sign. state_bits: of u and v, with sign.
     input_bits: of a graded input spike, with sign.
     """
@@ -54,7 +59,10 @@ class Target:
     index_bits_max: int
     axon_base_bits: int
     population_axon_slots: int
+    synaptic_delay_max: int
+    delay_bits: int
     weight_bits: int
+    weight_bits_offered: tuple[int, ...]
     decay_bits: int
     threshold_bits: int
     bias_bits: int
@@ -67,6 +75,10 @@ class Target:
     def synapse_bits_per_core(self) -> int:
         """Synapse memory of a core, in bits."""
         return self.synapse_words_per_core * self.word_bits
+
+    def stored_bits(self, weight_bits: int) -> int:
+        """Bits that a weight of `weight_bits` is stored in: the narrowest width offered that holds it."""
+        return min(bits for bits in self.weight_bits_offered if bits >= weight_bits)
 
 
 NUMBERS = tuple(field.name for field in dataclasses.fields(Target) if field.name not in ("name", "title", "facts"))
@@ -103,6 +115,11 @@ def load_target(name_or_path: str) -> Target:
         raise InputError(
             f"{path}: mesh has {columns} x {rows} = {columns * rows} cores, but cores_per_chip is "
             f"{target.cores_per_chip}: make the two agree"
+        )
+    if target.weight_bits_offered[-1] != target.weight_bits:
+        raise InputError(
+            f"{path}: the widest of weight_bits_offered is {target.weight_bits_offered[-1]}, but weight_bits is "
+            f"{target.weight_bits}: make the two agree"
         )
     return target
 
@@ -166,13 +183,22 @@ def _fact(path: Path, key: str, entry: object) -> Fact:
     return Fact(_number(path, key, entry["value"]), source, entry["certainty"])
 
 
-def _number(path: Path, key: str, value: object) -> int | tuple[int, int]:
+def _number(path: Path, key: str, value: object) -> int | tuple[int, ...]:
     if key == "mesh":
         if isinstance(value, list) and len(value) == 2 and all(map(_is_count, value)):
-            return value[0], value[1]
+            return tuple(value)
         raise InputError(f"{path}: value of mesh is {value!r}, but must be two whole numbers above 0, as in [16, 8]")
+    if key == "weight_bits_offered":
+        if isinstance(value, list) and value and all(map(_is_count, value)) and value == sorted(set(value)):
+            return tuple(value)
+        raise InputError(
+            f"{path}: value of {key} is {value!r}, but must be ascending whole numbers above 0, as in [4, 8]"
+        )
+    if key == "synaptic_delay_max" and value == 0 and type(value) is int:
+        return 0
     if not _is_count(value):
-        raise InputError(f"{path}: value of {key} is {value!r}, but must be a whole number above 0")
+        least = "of 0 or more" if key == "synaptic_delay_max" else "above 0"
+        raise InputError(f"{path}: value of {key} is {value!r}, but must be a whole number {least}")
     return cast(int, value)
 
 

@@ -30,13 +30,15 @@ def command(name: str | None, as_json: bool) -> None:
     for target in targets:
         table = plain_table(f"{target.name}: {target.title}", "limit", "value", "known", "source", right=("value",))
         for limit, fact in target.facts.items():
-            table.add_row(limit, _value(fact.value), fact.certainty, fact.source)
+            table.add_row(limit, _value(limit, fact.value), fact.certainty, fact.source)
         show(table)
     next_step(f"neuroprune deploy --target {name or targets[0].name}")
 
 
-def _value(value: int | tuple[int, int]) -> str:
-    return " x ".join(map(str, value)) if isinstance(value, tuple) else str(value)
+def _value(limit: str, value: int | tuple[int, ...]) -> str:
+    if isinstance(value, tuple):
+        return (" x " if limit == "mesh" else " ").join(map(str, value))
+    return str(value)
 
 
 def _plain(target: "Target") -> dict[str, Any]:

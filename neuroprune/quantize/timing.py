@@ -1,20 +1,115 @@
 """When each layer computes on a chip, where every synapse takes one step and layers work as a pipeline.
 
 Layer l of a chain computes step t of a sample l steps after the input brought it. Where paths of different length meet,
-spikes of the shorter one must wait, so that all that belongs to one step of the sample arrives together.
+spikes of the shorter one must wait, so that all that belongs to one step of the sample arrives together. Synapses hold
+them back where the target's can, else relay neurons do, which hand on each spike one step later. Neither changes what
+a layer computes: programs count the steps of the sample, not those of the chip.
+
+The input needs neither: the host injects the frames into the axons of each layer that reads them, when they are due.
 """
 
-from neuroprune.quantize.types import Connection, QuantGraph, QuantLayer
+from dataclasses import replace
+from math import prod
+
+import numpy as np
+
+from neuroprune.frozen import frozen_array
+from neuroprune.graph.nodes import Shape
+from neuroprune.quantize.fixedpoint import STATE_SHIFT
+from neuroprune.quantize.types import (
+    Connection,
+    IntConv,
+    IntDense,
+    IntNeuron,
+    IntSynapse,
+    QuantGraph,
+    QuantLayer,
+)
+
+RELAY = "relay"
+"""What limits the scale of a relay layer, and so marks it: its weights stand for no floats."""
+
+RELAY_WEIGHT, RELAY_WEIGHT_BITS = 128, 2
+"""The positive weight of the narrowest mixed-sign field."""
 
 
 def depths(graph: QuantGraph) -> dict[str, int]:
-    """Chip steps between the input and each layer, by name: the longest path; 0 for "input"."""
+    """Chip steps by which each layer computes behind the input, by name: as early as its sources allow; 0 for "input".
+
+    A connection whose spikes belong to a later step of the sample lets its layer compute so much earlier.
+    """
     found = {"input": 0}
     for layer in graph.layers:
-        found[layer.name] = 1 + max(found[connection.source] for connection in layer.connections)
+        found[layer.name] = max(1, *(found[each.source] + 1 - each.delay for each in layer.connections))
     return found
 
 
 def wait(connection: Connection, layer: QuantLayer, depth: dict[str, int]) -> int:
     """Chip steps that spikes of `connection` into `layer` wait beyond the one that every synapse takes."""
     return depth[layer.name] - depth[connection.source] - 1 + connection.delay
+
+
+def synaptic_delay(connection: Connection, layer: QuantLayer, depth: dict[str, int]) -> int:
+    """What of the wait the synapses of `connection` hold spikes back: all of it, save for the input's."""
+    return 0 if connection.source == "input" else wait(connection, layer, depth)
+
+
+def is_relay(layer: QuantLayer) -> bool:
+    """Whether `balance` put the layer into a path."""
+    return layer.limited_by == RELAY
+
+
+def balance(graph: QuantGraph, delay_max: int) -> QuantGraph:
+    """The same program with relays wherever a wait exceeds the `delay_max` steps that a synapse can hold spikes back.
+
+    A source has one chain of relays, as long as its longest wait asks for; each layer that waits reads the relay that
+    is early enough. So there are as few relay neurons as relays allow that fire as soon as their spikes arrive.
+    All other layers compute what they did. Relays of a layer follow it, and the output layer stays the last.
+    """
+    depth = depths(graph)
+    length = dict.fromkeys(depth, 0)
+    layers = []
+    for layer in graph.layers:
+        connections = []
+        for connection in layer.connections:
+            relays = max(0, synaptic_delay(connection, layer, depth) - delay_max)
+            length[connection.source] = max(length[connection.source], relays)
+            connections.append(replace(connection, source=_name(connection.source, relays)))
+        layers.append(replace(layer, connections=tuple(connections)))
+    relayed = [each for layer in layers for each in (layer, *_relays(layer, length[layer.name]))]
+    return replace(graph, layers=tuple(relayed))
+
+
+def _name(source: str, number: int) -> str:
+    """Of a relay of `source`, counted from 1; 0 is the source itself."""
+    return f"{source} relay {number}" if number else source
+
+
+def _relays(layer: QuantLayer, count: int) -> list[QuantLayer]:
+    """Memoryless neurons that fire exactly when theirs of `layer` did, each behind the one before."""
+    synapse = _one_to_one(layer.shape)
+    drive = RELAY_WEIGHT << STATE_SHIFT
+    neuron = IntNeuron(
+        decay_u=4095, decay_v=0, vth=RELAY_WEIGHT // 2, bias_mant=frozen_array(np.zeros(layer.shape[0]), np.int32),
+        bias_exp=6,
+    )  # fmt: skip
+    return [
+        QuantLayer(
+            name=_name(layer.name, number),
+            connections=(Connection(_name(layer.name, number - 1), synapse, layer.shape),),
+            neuron=neuron,
+            shape=layer.shape,
+            scale=float(drive),
+            limited_by=RELAY,
+            weight_bits=RELAY_WEIGHT_BITS,
+        )
+        for number in range(1, count + 1)
+    ]
+
+
+def _one_to_one(shape: Shape) -> IntSynapse:
+    """Each neuron to the one in its place."""
+    if len(shape) == 3:
+        weight = frozen_array(np.full((shape[0], 1, 1, 1), RELAY_WEIGHT), np.int16)
+        return IntConv(weight, (1, 1), (0, 0), (1, 1), shape[0])
+    return IntDense(frozen_array(np.diag(np.full(prod(shape), RELAY_WEIGHT)), np.int16))

@@ -74,6 +74,50 @@ def tiled_convolutions(draw: st.DrawFn) -> tuple[QuantLayer, Tile]:
     return layer, Tile(layer.name, (start[0], start[1], start[2]), (stop[0], stop[1], stop[2]))
 
 
+@st.composite
+def branched_programs(draw: st.DrawFn, delays: bool = False) -> QuantGraph:
+    """Layers of one or more connections to any layers before them: residual, skipping, repeated; the last is dense.
+
+    Maps have one size, so that anything can be added to anything; one layer in two has a shape of features only.
+    delays: whether spikes may arrive at a later step of the sample.
+    """
+    rng = np.random.default_rng(draw(st.integers(0, 2**16)))
+    height, width = draw(st.integers(1, 4)), draw(st.integers(1, 4))
+    shapes = {"input": (draw(st.integers(1, 3)), height, width)}
+    layers: list[QuantLayer] = []
+    for number in range(draw(st.integers(1, 6))):
+        flat = draw(st.booleans()) or any(len(layer.shape) == 1 for layer in layers)
+        shape = (draw(st.integers(1, 3)),) if flat else (draw(st.integers(1, 3)), height, width)
+        sources = draw(st.lists(st.sampled_from(sorted(shapes)), min_size=1, max_size=4))
+        sources[0] = layers[-1].name if layers else "input"
+        connections = []
+        for source in sources if flat else [name for name in sources if len(shapes[name]) == 3] or ["input"]:
+            synapse = _random_synapse(rng, shapes[source], shape, kernel=draw(st.sampled_from([1, 3])))
+            delay = draw(st.integers(0, 3)) if delays else 0
+            connections.append(Connection(source, synapse, shapes[source], delay))
+            if draw(st.booleans()):  # the same weights once more, from any source of the same shape
+                twin = draw(st.sampled_from(sorted(name for name in shapes if shapes[name] == shapes[source])))
+                connections.append(replace(connections[-1], source=twin))
+        bias = rng.integers(-40, 40, shape[0]).astype(np.int32)
+        neuron = IntNeuron(int(rng.choice([4095, 1000])), int(rng.choice([0, 2048])), int(rng.integers(0, 60)), bias, 6)
+        layers.append(
+            QuantLayer(f"layer{number}", tuple(connections), neuron, shape, 1.0, "weight", int(rng.choice([2, 4, 8])))
+        )
+        shapes[f"layer{number}"] = shape
+    return QuantGraph(QuantInput(shapes["input"], 1.0, 8), tuple(layers), draw(st.integers(1, 5)))
+
+
+def _random_synapse(
+    rng: np.random.Generator, in_shape: tuple[int, ...], shape: tuple[int, ...], kernel: int
+) -> IntConv | IntDense:
+    """Weights of -128, 0 and 128, which every width holds."""
+    if len(shape) == 1:
+        return IntDense((rng.integers(-1, 2, (shape[0], int(np.prod(in_shape)))) * 128).astype(np.int16))
+    groups = in_shape[0] if in_shape[0] == shape[0] and rng.random() < 0.5 else 1
+    weight = (rng.integers(-1, 2, (shape[0], in_shape[0] // groups, kernel, kernel)) * 128).astype(np.int16)
+    return IntConv(weight, (1, 1), (kernel // 2, kernel // 2), (1, 1), groups)
+
+
 def enumerate_synapses(layer: QuantLayer, tile: Tile) -> list[Synapse]:
     """(source neuron, neuron of the tile, weight) of every synapse, straight from the definition of the layer."""
     synapse = layer.connections[0].synapse

@@ -34,7 +34,20 @@ def test_loihi_sim_has_the_published_limits() -> None:
     assert target.cores_per_chip == 128
     assert target.mesh == (16, 8)
     assert (target.weight_bits, target.decay_bits, target.threshold_bits) == (8, 12, 17)
+    assert target.weight_bits_offered == (1, 2, 3, 4, 5, 6, 8)
+    assert (target.synaptic_delay_max, target.delay_bits) == (62, 6)
     assert (target.bias_bits, target.bias_exponent_max, target.state_bits, target.input_bits) == (13, 7, 24, 8)
+
+
+def test_loihi_sim_relay_differs_by_its_delays_only() -> None:
+    target, base = load_target("loihi-sim-relay"), load_target("loihi-sim")
+    assert target.synaptic_delay_max == 0
+    assert [key for key in NUMBERS if getattr(target, key) != getattr(base, key)] == ["synaptic_delay_max"]
+
+
+@pytest.mark.parametrize(("weight_bits", "stored"), [(1, 1), (2, 2), (6, 6), (7, 8), (8, 8)])
+def test_a_weight_is_stored_in_the_narrowest_width_that_holds_it(weight_bits: int, stored: int) -> None:
+    assert load_target("loihi-sim").stored_bits(weight_bits) == stored
 
 
 def test_every_bundled_target_loads_and_gives_each_number_a_source() -> None:
@@ -97,6 +110,32 @@ def test_a_limit_that_is_no_count(tmp_path: Path, value: object) -> None:
     path = write(tmp_path, "a", {"extends": "loihi-sim", "neurons_per_core": entry(value)})
     with pytest.raises(
         InputError, match=r"a\.yaml: value of neurons_per_core is .*, but must be a whole number above 0"
+    ):
+        load_target(path)
+
+
+@pytest.mark.parametrize("value", [-1, True, "none", 0.0, None])
+def test_a_delay_that_is_no_number_of_steps(tmp_path: Path, value: object) -> None:
+    path = write(tmp_path, "a", {"extends": "loihi-sim", "synaptic_delay_max": entry(value)})
+    with pytest.raises(
+        InputError, match=r"value of synaptic_delay_max is .*, but must be a whole number of 0 or more$"
+    ):
+        load_target(path)
+
+
+@pytest.mark.parametrize("value", [8, [], [0, 8], [8, 4], [8, 8], "8"])
+def test_weight_widths_that_are_no_ascending_counts(tmp_path: Path, value: object) -> None:
+    path = write(tmp_path, "a", {"extends": "loihi-sim", "weight_bits_offered": entry(value)})
+    with pytest.raises(
+        InputError, match=r"value of weight_bits_offered is .*, but must be ascending whole numbers above 0, as in"
+    ):
+        load_target(path)
+
+
+def test_weight_widths_that_disagree_with_the_widest(tmp_path: Path) -> None:
+    path = write(tmp_path, "a", {"extends": "loihi-sim", "weight_bits": entry(4)})
+    with pytest.raises(
+        InputError, match=r"the widest of weight_bits_offered is 8, but weight_bits is 4: make the two agree$"
     ):
         load_target(path)
 
