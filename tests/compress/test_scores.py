@@ -12,6 +12,10 @@ from torch import nn
 from neuroprune.compress.channels import channel_groups
 from neuroprune.compress.scores import criticality, magnitude, surrogate_derivative
 from neuroprune.graph.trace import trace
+from neuroprune.networks.build import build
+from neuroprune.networks.recipe import parse_recipe
+
+RECIPE = {"name": "tiny", "title": "t", "data": "x", "steps": 4, "layers": [{"conv": 6}, {"conv": 8}]}
 
 
 def inputs_of(network: nn.Module, name: str, frames: torch.Tensor) -> torch.Tensor:
@@ -74,6 +78,16 @@ def test_scores_do_not_depend_on_the_batches_and_leave_no_trace(network: nn.Modu
         assert not module._forward_hooks
         if isinstance(module, neuron.BaseNode):
             assert module.v == 0.0
+
+
+def test_scores_of_a_sequence_are_means_over_its_samples(frames: torch.Tensor) -> None:
+    """A frame repeated by hand is what a network that repeats it itself sees."""
+    network = build(parse_recipe(RECIPE, "tiny"), tuple(frames.shape[1:]), 3).eval()
+    graph = trace(network, frames)
+    groups = channel_groups(graph)
+    expected = criticality(network, graph, groups, [frames])
+    repeated = frames.unsqueeze(0).repeat(4, 1, 1, 1, 1)
+    assert np.array_equal(criticality(network, graph, groups, [repeated]), expected)
 
 
 def test_the_derivative_is_that_of_spikingjellys_atan_surrogate() -> None:
