@@ -118,6 +118,8 @@ def _figures(result: "CompressResult") -> dict[str, Any]:
         "regeneration": result.settings.r,
         "flops_asked": result.settings.flops,
         "flops_share": result.selection.share,
+        "channels_prunable": result.prunable,
+        "channels_total": result.channels,
         "channels_removed_share": result.selection.p,
         **{name: dataclasses.asdict(getattr(result, name)) for name in ("dense", "cut", "slim")},
         "channels": [dataclasses.asdict(width) for width in result.widths],

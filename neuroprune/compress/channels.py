@@ -2,50 +2,91 @@
 
 from dataclasses import dataclass
 
-from neuroprune.graph.nodes import AvgPool, BatchNorm, Conv, Flatten, Graph, Linear, MaxPool, Neuron, Node
+from neuroprune.graph.nodes import AvgPool, BatchNorm, Conv, Flatten, Graph, Linear, MaxPool, Neuron, Node, Select
 
 
 @dataclass(frozen=True)
-class ChannelGroup:
-    """The output channels of a layer that is normalised and fires; all names are module paths.
+class Stage:
+    """One layer of neurons whose channels belong to a group; all names are module paths.
 
-    With scale and shift of a channel of `norm` at 0 the neurons of that channel never receive anything, so they never
-    fire: the channel can be cut from `producer` and `norm`, and from the inputs of all `consumers`. A `Linear` consumer
-    behind a Flatten holds a block of equally many inputs for each channel.
+    producer: the convolution or linear layer that its BatchNorm `norm` stands behind, or the channel selection that
+    stands behind `norm`.
+    gathers: in the latter case, the channels of `norm` that it selects; that norm keeps its width, as does the residual
+    stream that it reads.
     """
 
     producer: str
     norm: str
     neuron: str
+    gathers: tuple[int, ...] | None = None
+
+
+@dataclass(frozen=True)
+class ChannelGroup:
+    """Channels that can only be removed together: of one layer of neurons and of the depthwise layers behind it.
+
+    With scale and shift of a channel at 0 in the norms of all stages, the neurons of that channel never receive
+    anything, so they never fire: the channel can be cut from the producers and their norms, and from the inputs of all
+    `consumers`. A `Linear` consumer behind a Flatten holds a block of equally many inputs for each channel.
+    """
+
+    stages: tuple[Stage, ...]
     consumers: tuple[str, ...]
     channels: int
+
+    @property
+    def name(self) -> str:
+        """The path of the layer that makes or gathers the channels."""
+        return self.stages[0].producer
 
 
 def channel_groups(graph: Graph) -> tuple[ChannelGroup, ...]:
     """The prunable channels of a traced (not folded) graph, in the order of its nodes.
 
-    Left out, and so never pruned: channels without a BatchNorm directly behind their convolution or linear layer, the
-    channels of grouped convolutions and those that feed one, channels that a second BatchNorm would wake up again, and
-    the output of the network.
+    Left out, and so never pruned: channels without a BatchNorm directly behind their convolution or linear layer, those
+    that are added to others or concatenated with them (residual streams), the channels of grouped convolutions other
+    than depthwise ones, and those that feed one, channels that a second BatchNorm would wake up again, and the output
+    of the network.
     """
     groups = (_group(graph, node) for node in graph.nodes if isinstance(node.op, BatchNorm))
     return tuple(group for group in groups if group is not None)
 
 
+def count_channels(graph: Graph, groups: tuple[ChannelGroup, ...]) -> tuple[int, int]:
+    """How many channels `groups` hold, layer by layer, and how many all layers and channel selections have."""
+    layers = (node for node in graph.nodes if isinstance(node.op, Conv | Linear | Select))
+    return sum(group.channels * len(group.stages) for group in groups), sum(node.shape[0] for node in layers)
+
+
 def _group(graph: Graph, norm: Node) -> ChannelGroup | None:
     producer = graph[norm.inputs[0]]
-    if not _is_dense(producer) or graph.consumers(producer.name) != (norm,):
+    readers = graph.consumers(norm.name)
+    gathers: tuple[int, ...] | None = None
+    if len(readers) == 1 and isinstance(readers[0].op, Select):
+        (producer,) = readers
+        gathers = tuple(readers[0].op.channels.tolist())
+        behind = producer
+    elif _is_dense(producer) and graph.consumers(producer.name) == (norm,):
+        behind = norm
+    else:
         return None
-    neuron = _neuron_behind(graph, norm)
-    consumers = _consumers(graph, neuron) if neuron is not None else None
-    if neuron is None or consumers is None:
+    neuron = _neuron_behind(graph, behind)
+    reach = _reach(graph, neuron) if neuron is not None else None
+    if neuron is None or reach is None:
         return None
-    return ChannelGroup(producer.name, norm.name, neuron.name, consumers, norm.shape[0])
+    stages, consumers = reach
+    first = Stage(producer.name, norm.name, neuron.name, gathers)
+    return ChannelGroup((first, *stages), consumers, producer.shape[0])
 
 
 def _is_dense(node: Node) -> bool:
     """Whether every output channel of `node` reads every input channel."""
     return isinstance(node.op, Linear) or (isinstance(node.op, Conv) and node.op.groups == 1)
+
+
+def _is_depthwise(node: Node) -> bool:
+    """Whether each output channel of `node` reads the input channel of its own number."""
+    return isinstance(node.op, Conv) and node.op.groups == len(node.op.weight) and node.op.weight.shape[1] == 1
 
 
 def _neuron_behind(graph: Graph, node: Node) -> Node | None:
@@ -56,20 +97,38 @@ def _neuron_behind(graph: Graph, node: Node) -> Node | None:
     (reader,) = readers
     if isinstance(reader.op, AvgPool | MaxPool):
         return _neuron_behind(graph, reader)
-    return reader if isinstance(reader.op, Neuron) else None
+    return reader if isinstance(reader.op, Neuron) and reader.inputs == (node.name,) else None
 
 
-def _consumers(graph: Graph, node: Node) -> tuple[str, ...] | None:
-    """The synapses that read `node` through pools and flattening; None if anything else does, or nothing at all."""
-    found: list[str] = []
+def _reach(graph: Graph, node: Node) -> tuple[tuple[Stage, ...], tuple[str, ...]] | None:
+    """The depthwise layers that the channels of `node` run through, and the synapses that read them in the end.
+
+    None if anything else reads them, or nothing at all.
+    """
+    stages: tuple[Stage, ...] = ()
+    consumers: tuple[str, ...] = ()
     for reader in graph.consumers(node.name):
         if _is_dense(reader):
-            found.append(reader.name)
-        elif isinstance(reader.op, AvgPool | MaxPool | Flatten):
-            behind = _consumers(graph, reader)
-            if behind is None:
-                return None
-            found.extend(behind)
+            consumers += (reader.name,)
+            continue
+        if isinstance(reader.op, AvgPool | MaxPool | Flatten):
+            behind = _reach(graph, reader)
+        elif _is_depthwise(reader):
+            behind = _reach_through(graph, reader)
         else:
             return None
-    return tuple(found) or None
+        if behind is None:
+            return None
+        stages += behind[0]
+        consumers += behind[1]
+    return (stages, consumers) if consumers else None
+
+
+def _reach_through(graph: Graph, depthwise: Node) -> tuple[tuple[Stage, ...], tuple[str, ...]] | None:
+    """As `_reach`, from a depthwise convolution on, which needs a BatchNorm and neurons of its own."""
+    readers = graph.consumers(depthwise.name)
+    neuron = _neuron_behind(graph, readers[0]) if len(readers) == 1 and isinstance(readers[0].op, BatchNorm) else None
+    behind = _reach(graph, neuron) if neuron is not None else None
+    if neuron is None or behind is None:
+        return None
+    return (Stage(depthwise.name, readers[0].name, neuron.name), *behind[0]), behind[1]

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from neuroprune.compress.channels import ChannelGroup, channel_groups
+from neuroprune.compress.channels import ChannelGroup, channel_groups, count_channels
 from neuroprune.compress.cost import synapse_work
 from neuroprune.compress.measure import NetworkCost, measure
 from neuroprune.compress.scores import criticality, magnitude
@@ -30,7 +30,10 @@ SCORE_BATCH = 256
 
 @dataclass(frozen=True)
 class LayerWidth:
-    """Channels of the layer `name` before and after; `regenerated` of those left stay for their criticality."""
+    """Channels of the layer or channel selection `name` before and after, and those of depthwise layers behind it.
+
+    `regenerated` of those left stay for their criticality.
+    """
 
     name: str
     before: int
@@ -45,6 +48,7 @@ class CompressResult:
     module: the slimmed network, in evaluation mode.
     dense, cut, slim: costs before, right after the removal, and at the end (those of `cut` again if nothing was
     fine-tuned). selection: what stayed. widths: of every layer with prunable channels, in the order of the network.
+    prunable, channels: how many channels could be removed at all, of how many that the dense layers have.
     history: what fine-tuning logged, epoch by epoch.
     """
 
@@ -55,6 +59,8 @@ class CompressResult:
     slim: NetworkCost
     selection: Selection
     widths: tuple[LayerWidth, ...]
+    prunable: int
+    channels: int
     history: tuple[EpochRecord, ...]
 
 
@@ -77,6 +83,7 @@ def compress(
     slim = remove_channels(dense, groups, selection.kept)
     slim_graph = _trace_slim(slim, data)
     cut = measure(slim, slim_graph, data)
+    prunable, channels = count_channels(graph, groups)
     history: tuple[EpochRecord, ...] = ()
     after = cut
     if settings.fine_tune is not None:
@@ -90,19 +97,23 @@ def compress(
         slim=after,
         selection=selection,
         widths=tuple(_width(group, selection) for group in groups),
+        prunable=prunable,
+        channels=channels,
         history=history,
     )
 
 
 def _prunable(module: nn.Module, graph: Graph) -> tuple[ChannelGroup, ...]:
-    """The channel groups whose BatchNorm has a scale to rank them by and to silence them with."""
+    """The channel groups whose BatchNorms have scales to rank them by and to silence them with."""
     tensors = module.state_dict()
-    groups = tuple(group for group in channel_groups(graph) if f"{group.norm}.weight" in tensors)
+    groups = tuple(
+        group for group in channel_groups(graph) if all(f"{stage.norm}.weight" in tensors for stage in group.stages)
+    )
     if not groups:
         raise InputError(
             f"{type(module).__name__} has no channels that can be removed: pruning takes those of a convolution (not "
-            "grouped) or linear layer followed by BatchNorm2d, neurons and another such layer; add BatchNorm2d behind "
-            "its convolutions and train it again"
+            "grouped) or linear layer followed by BatchNorm2d, neurons and another such layer, with no addition in "
+            "between; add BatchNorm2d behind its convolutions and train it again"
         )
     return groups
 
@@ -149,8 +160,8 @@ def _trace_slim(slim: nn.Module, data: Dataset) -> Graph:
 
 def _width(group: ChannelGroup, selection: Selection) -> LayerWidth:
     return LayerWidth(
-        name=group.producer,
+        name=group.name,
         before=group.channels,
-        after=int(selection.kept[group.norm].sum()),
-        regenerated=int(selection.regenerated[group.norm].sum()),
+        after=int(selection.kept[group.name].sum()),
+        regenerated=int(selection.regenerated[group.name].sum()),
     )

@@ -14,7 +14,10 @@ FLOPS_PER_MAC = 2
 
 @dataclass(frozen=True)
 class SynapseWork:
-    """Multiply-accumulates of the layer `name` for one sample, and the channel groups at its input and output."""
+    """Multiply-accumulates of the layer `name` for one sample, and the channel groups at its input and output.
+
+    A depthwise layer that belongs to a group has it at its output only, since its work goes with one of the two.
+    """
 
     name: str
     macs: int
@@ -30,7 +33,7 @@ def synapse_work(graph: Graph, groups: tuple[ChannelGroup, ...] = ()) -> tuple[S
     convention of the tables in the criticality paper (methods.md A).
     """
     reads = {consumer: group for group in groups for consumer in group.consumers}
-    feeds = {group.producer: group for group in groups}
+    feeds = {stage.producer: group for group in groups for stage in group.stages}
     return tuple(
         SynapseWork(
             node.name,
@@ -44,14 +47,14 @@ def synapse_work(graph: Graph, groups: tuple[ChannelGroup, ...] = ()) -> tuple[S
 
 
 def count_macs(work: tuple[SynapseWork, ...], kept: Mapping[str, int] | None = None) -> int:
-    """Multiply-accumulates for one sample, with `kept` channels (by norm) in place of all where given."""
+    """Multiply-accumulates for one sample, with `kept` channels (by group) in place of all where given."""
     return sum(_scaled(_scaled(layer.macs, layer.reads, kept), layer.feeds, kept) for layer in work)
 
 
 def _scaled(macs: int, group: ChannelGroup | None, kept: Mapping[str, int] | None) -> int:
     if group is None or kept is None:
         return macs
-    return macs // group.channels * kept[group.norm]
+    return macs // group.channels * kept[group.name]
 
 
 def _macs_per_step(node: Node) -> int:

@@ -9,16 +9,19 @@ import torch
 from spikingjelly.activation_based import functional
 from torch import nn
 
-from neuroprune.compress.channels import ChannelGroup
+from neuroprune.compress.channels import ChannelGroup, Stage
 from neuroprune.graph.nodes import Graph, Neuron, Op
 
 Scores = npt.NDArray[np.float64]
 
 
 def magnitude(module: nn.Module, groups: tuple[ChannelGroup, ...]) -> Scores:
-    """|gamma| of every channel of all groups, in their order (network slimming, Liu et al. 2017)."""
-    scales = [_scale(module, group).detach().abs().cpu().double().numpy() for group in groups]
-    return np.concatenate(scales)
+    """|gamma| of every channel of all groups, in their order (network slimming, Liu et al. 2017).
+
+    Of a group with depthwise layers it is the mean over its stages.
+    """
+    scores = [torch.stack([_scale(module, stage).abs() for stage in group.stages]).mean(0) for group in groups]
+    return torch.cat(scores).cpu().numpy()
 
 
 def criticality(
@@ -29,7 +32,8 @@ def criticality(
     module: in evaluation mode; graph: as traced from it; batches: frames [N, C, H, W], or
     sequences [T, N, C, H, W], on the module's device.
     Eq 6 of the criticality paper: the mean over samples of the maximum over the feature map of the mean over time of
-    g'(h[t] - threshold), with h the potential before reset and g' the derivative of the paper's surrogate.
+    g'(h[t] - threshold), with h the potential before reset and g' the derivative of the paper's surrogate. Of a group
+    with depthwise layers it is the mean over its stages.
     """
     totals = [torch.zeros(group.channels, dtype=torch.float64) for group in groups]
     samples = 0
@@ -45,11 +49,8 @@ def _batch_criticality(
     module: nn.Module, graph: Graph, groups: tuple[ChannelGroup, ...], frames: torch.Tensor
 ) -> list[torch.Tensor]:
     """For each group the scores of its channels for each of `frames`, [N, channels]."""
-    recorders = [_Recorder(graph[group.neuron].op) for group in groups]
-    hooks = [
-        module.get_submodule(group.neuron).register_forward_hook(recorder)
-        for group, recorder in zip(groups, recorders, strict=True)
-    ]
+    recorders = {stage.neuron: _Recorder(graph[stage.neuron].op) for group in groups for stage in group.stages}
+    hooks = [module.get_submodule(name).register_forward_hook(recorder) for name, recorder in recorders.items()]
     functional.reset_net(module)
     try:
         with torch.no_grad():
@@ -58,7 +59,7 @@ def _batch_criticality(
         for hook in hooks:
             hook.remove()
         functional.reset_net(module)
-    return [recorder.scores() for recorder in recorders]
+    return [torch.stack([recorders[stage.neuron].scores() for stage in group.stages]).mean(0) for group in groups]
 
 
 def surrogate_derivative(u: torch.Tensor) -> torch.Tensor:
@@ -76,6 +77,7 @@ class _Recorder:
     def __init__(self, neuron: Op) -> None:
         assert isinstance(neuron, Neuron)
         self._neuron = neuron
+        self._current = torch.zeros(())
         self._potential = torch.zeros(())
         self._total = torch.zeros(())
         self._steps = 0
@@ -86,9 +88,11 @@ class _Recorder:
         else:
             steps = zip(args[0][None], spikes[None], strict=True)
         for x, fired in steps:
-            h = self._potential * (1.0 - self._neuron.decay) + self._neuron.gain * x
+            self._current = self._current * (1.0 - self._neuron.current_decay) + self._neuron.gain * x
+            h = self._potential * (1.0 - self._neuron.decay) + self._current
             self._total = self._total + surrogate_derivative(h - self._neuron.threshold)
-            self._potential = h.masked_fill(fired > 0, 0.0)
+            after = h - self._neuron.threshold if self._neuron.reset == "subtract" else 0.0
+            self._potential = torch.where(fired > 0, after, h)
             self._steps += 1
 
     def scores(self) -> torch.Tensor:
@@ -97,7 +101,9 @@ class _Recorder:
         return mean.flatten(2).amax(2) if mean.dim() > 2 else mean
 
 
-def _scale(module: nn.Module, group: ChannelGroup) -> torch.Tensor:
-    scale = module.get_submodule(group.norm).weight
+def _scale(module: nn.Module, stage: Stage) -> torch.Tensor:
+    """gamma of the channels of a stage, float64."""
+    scale = module.get_submodule(stage.norm).weight
     assert isinstance(scale, torch.Tensor)
-    return scale
+    scale = scale.detach().double()
+    return scale if stage.gathers is None else scale[list(stage.gathers)]

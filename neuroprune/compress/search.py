@@ -17,8 +17,8 @@ TOLERANCE = 0.01
 class Selection:
     """Which channels stay, and what share of the operations they leave, in 0..1.
 
-    kept: by norm, a mask over its channels, True for those that stay; regenerated: likewise, True for those of them
-    that stay for their criticality.
+    kept: by name of the group, a mask over its channels, True for those that stay; regenerated: likewise, True for
+    those of them that stay for their criticality.
     """
 
     kept: dict[str, Mask]
@@ -54,10 +54,10 @@ def search(
 
     def share(choice: Choice) -> float:
         counts = np.bincount(layer[choice.kept], minlength=len(groups)).tolist()
-        return count_macs(work, {group.norm: count for group, count in zip(groups, counts, strict=True)}) / dense
+        return count_macs(work, {group.name: count for group, count in zip(groups, counts, strict=True)}) / dense
 
-    def by_norm(mask: Mask) -> dict[str, Mask]:
-        return {group.norm: mask[layer == number] for number, group in enumerate(groups)}
+    def by_group(mask: Mask) -> dict[str, Mask]:
+        return {group.name: mask[layer == number] for number, group in enumerate(groups)}
 
     reached = [share(choose(removed)) for removed in range(len(layer) - len(groups) + 1)]
     removed = int(np.argmin(np.abs(np.array(reached) - flops)))
@@ -67,4 +67,4 @@ def search(
             f"reach is {reached[removed]:.1%}, more than {TOLERANCE:.0%} away; ask for {reached[removed]:.3f} instead"
         )
     choice = choose(removed)
-    return Selection(by_norm(choice.kept), by_norm(choice.regenerated), reached[removed])
+    return Selection(by_group(choice.kept), by_group(choice.regenerated), reached[removed])

@@ -3,6 +3,7 @@
 import copy
 from collections.abc import Mapping
 
+import numpy as np
 import torch
 from spikingjelly.activation_based import functional
 from torch import nn
@@ -11,8 +12,8 @@ from neuroprune.compress.channels import ChannelGroup
 from neuroprune.compress.select import Mask
 from neuroprune.train.tensors import Tensors, load_tensors
 
-OUTPUT_TENSORS = ("weight", "bias", "running_mean", "running_var")
-"""Tensors of a convolution, linear layer or BatchNorm whose first axis is that of its output channels."""
+OUTPUT_TENSORS = ("weight", "bias", "running_mean", "running_var", "channels")
+"""Tensors of a convolution, linear layer, BatchNorm or channel selection whose first axis is its output channels."""
 
 
 def duplicate(module: nn.Module) -> nn.Module:
@@ -22,23 +23,26 @@ def duplicate(module: nn.Module) -> nn.Module:
 
 
 def mask_channels(module: nn.Module, groups: tuple[ChannelGroup, ...], kept: Mapping[str, Mask]) -> nn.Module:
-    """A copy in which scale and shift of all channels but the `kept` ones (masks by norm) are 0."""
+    """A copy in which scale and shift of all channels but the `kept` ones (masks by group) are 0."""
     tensors = dict(module.state_dict())
     for group in groups:
-        stays = torch.from_numpy(kept[group.norm])
-        for name in _names(module, group.norm, ("weight", "bias")):
-            tensors[name] = tensors[name] * stays.to(tensors[name])
+        for stage in group.stages:
+            places = np.arange(group.channels) if stage.gathers is None else np.array(stage.gathers)
+            gone = torch.from_numpy(places[~kept[group.name]])
+            for name in _names(module, stage.norm, ("weight", "bias")):
+                tensors[name] = tensors[name].index_fill(0, gone.to(tensors[name].device), 0.0)
     return _with_tensors(module, tensors)
 
 
 def remove_channels(module: nn.Module, groups: tuple[ChannelGroup, ...], kept: Mapping[str, Mask]) -> nn.Module:
-    """A copy that holds the `kept` channels only (masks by norm); evaluated, it computes what the masked one does."""
+    """A copy that holds the `kept` channels only (masks by group); evaluated, it computes what the masked one does."""
     tensors = dict(module.state_dict())
     for group in groups:
-        stays = torch.from_numpy(kept[group.norm]).nonzero().flatten()
-        for layer in (group.producer, group.norm):
-            for name in _names(module, layer, OUTPUT_TENSORS):
-                tensors[name] = _take(tensors[name], 0, stays)
+        stays = torch.from_numpy(kept[group.name]).nonzero().flatten()
+        for stage in group.stages:
+            for layer in (stage.producer, stage.norm) if stage.gathers is None else (stage.producer,):
+                for name in _names(module, layer, OUTPUT_TENSORS):
+                    tensors[name] = _take(tensors[name], 0, stays)
         for consumer in group.consumers:
             for name in _names(module, consumer, ("weight",)):
                 tensors[name] = _take(tensors[name], 1, _inputs(stays, tensors[name].shape[1] // group.channels))

@@ -8,7 +8,8 @@ from neuroprune.compress.compress import CompressResult
 
 def render(result: CompressResult) -> RenderableType:
     """What the network cost before and after, and how many channels each layer keeps; fits 80 columns."""
-    return Group(_cost_table(result), _channel_table(result))
+    prunable = f"{result.prunable} of the {result.channels} channels of all layers are prunable: "
+    return Group(_cost_table(result), _channel_table(result), prunable + "no addition or output needs them whole")
 
 
 def _cost_table(result: CompressResult) -> Table:

@@ -8,6 +8,9 @@ from sample_networks import MergedTime, Unusual, stir
 from spikingjelly.activation_based import functional, layer, neuron
 from torch import nn
 
+from neuroprune.networks.build import build
+from neuroprune.networks.recipe import parse_recipe
+
 torch.set_num_threads(1)
 
 
@@ -65,16 +68,30 @@ class SingleStep(nn.Module):
         return total / 3
 
 
+def depthwise() -> nn.Module:
+    """A recipe's network of depthwise and pointwise convolutions, two depthwise ones in a row among them."""
+    pointwise = [{"conv": 12, "kernel": 1}, {"depthwise": 3, "stride": 2}, {"pool": "max"}, {"depthwise": 3}]
+    return recipe([{"conv": 8}, {"depthwise": 3}, *pointwise, {"linear": 6}])
+
+
+def recipe(layers: list[dict[str, object]]) -> nn.Module:
+    values = {"name": "r", "title": "t", "data": "digits", "steps": 4, "layers": layers, "neuron": {"v_threshold": 0.3}}
+    return build(parse_recipe(values, "recipe r"), (1, 8, 8), 5)
+
+
 MAKES: dict[str, tuple[Callable[[], nn.Module], int]] = {
     "multi-step": (MultiStep, 8),
     "single-step": (SingleStep, 8),
+    "depthwise": (depthwise, 8),
     "unusual": (Unusual, 28),
     "merged-time": (MergedTime, 28),
 }
 """How each is made, and the height and width of the frames it takes."""
 
+SEEDS = {make: (0,) if make == "depthwise" else (0, 1) for make in MAKES}
 
-@pytest.fixture(params=[(make, seed) for make in MAKES for seed in range(2)], ids=lambda it: f"{it[0]}-{it[1]}")
+
+@pytest.fixture(params=[(make, seed) for make in MAKES for seed in SEEDS[make]], ids=lambda it: f"{it[0]}-{it[1]}")
 def made(request: pytest.FixtureRequest) -> tuple[nn.Module, torch.Tensor]:
     """A network in evaluation mode whose layers all fire, and frames for it [6, 1, H, W], some pixels 0; float64."""
     make, seed = request.param

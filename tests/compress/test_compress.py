@@ -83,6 +83,7 @@ def test_the_share_of_flops_is_met_and_is_that_of_the_slimmed_network(result: Co
     frames = torch.zeros(1, 1, 4, 4)
     assert result.slim.flops == FLOPS_PER_MAC * count_macs(synapse_work(trace(result.module, frames)))
     assert [width.name for width in result.widths] == ["conv1", "conv2"]
+    assert (result.prunable, result.channels) == (24 + 40, 24 + 40 + 3)
     for width in result.widths:
         assert result.module.get_submodule(width.name).out_channels == width.after < width.before
 
@@ -110,7 +111,7 @@ def test_without_fine_tuning_the_network_is_as_it_was_cut(data: Dataset) -> None
     assert result.slim == result.cut and result.history == ()
     assert all(torch.equal(before[name], tensor) for name, tensor in given.state_dict().items())
     assert given.training
-    columns = torch.from_numpy(np.flatnonzero(result.selection.kept["norm1"]))
+    columns = torch.from_numpy(np.flatnonzero(result.selection.kept["conv1"]))
     assert torch.equal(result.module.conv1.weight, given.conv1.weight[columns])
 
 
@@ -123,10 +124,10 @@ def test_the_loss_through_the_cut_is_told_apart_from_the_end(result: CompressRes
 def test_slimming_is_the_same_with_nothing_regenerated(data: Dataset) -> None:
     slimming = compress(network(), data, CompressSettings(0.5, "slimming"))
     nothing = compress(network(), data, CompressSettings(0.5, "criticality", regeneration=0.0))
-    assert all(np.array_equal(slimming.selection.kept[norm], mask) for norm, mask in nothing.selection.kept.items())
+    assert all(np.array_equal(slimming.selection.kept[name], mask) for name, mask in nothing.selection.kept.items())
     assert all(width.regenerated == 0 for width in slimming.widths)
     scales = network().norm2.weight.detach().numpy()
-    kept = slimming.selection.kept["norm2"]
+    kept = slimming.selection.kept["conv2"]
     assert scales[kept].min() > scales[~kept].max()
 
 
@@ -168,7 +169,7 @@ def test_the_table_fits_80_columns_and_shows_every_figure(result: CompressResult
         f"Pruned by criticality to {result.selection.share:.1%} of the FLOPs",
         f"{dense.accuracy:.2%}", f"{slim.accuracy:.2%}", "before fine-tuning", f"{result.cut.accuracy:.2%}",
         f"{dense.flops / 1e3:.4g} k", f"{slim.parameters / 1e3:.4g} k", f"{slim.bytes / 1e3:.4g} kB", "SynOps / sample",
-        "conv1", "conv2", "regenerated",
+        "conv1", "conv2", "regenerated", "64 of the 67 channels of all layers are prunable",
     ):  # fmt: skip
         assert shown in text
     for width in result.widths:
@@ -204,8 +205,8 @@ def test_a_regeneration_rate_out_of_range_is_refused(r: float) -> None:
 def test_a_network_without_scales_is_refused(data: Dataset) -> None:
     sentence = (
         "Wide has no channels that can be removed: pruning takes those of a convolution (not grouped) or linear layer "
-        "followed by BatchNorm2d, neurons and another such layer; add BatchNorm2d behind its convolutions and train it "
-        "again"
+        "followed by BatchNorm2d, neurons and another such layer, with no addition in between; add BatchNorm2d behind "
+        "its convolutions and train it again"
     )
     with pytest.raises(InputError) as caught:
         compress(network(affine=False), data, CompressSettings(0.5))

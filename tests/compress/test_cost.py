@@ -68,7 +68,7 @@ def test_a_layer_scales_with_the_channels_on_both_sides() -> None:
     graph = vgg16(steps=1)
     groups = channel_groups(graph)
     assert len(groups) == 13
-    half = {group.norm: group.channels // 2 for group in groups}
+    half = {group.name: group.channels // 2 for group in groups}
     dense, slim = synapse_work(graph, groups), count_macs(synapse_work(graph, groups), half)
     stem, classifier = dense[0].macs, dense[-1].macs
     assert slim == (count_macs(dense) - stem - classifier) // 4 + stem // 2 + classifier // 2

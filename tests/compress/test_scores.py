@@ -60,9 +60,12 @@ def test_criticality_is_eq_6_neuron_by_neuron(network: nn.Module, frames: torch.
     groups = channel_groups(graph)
     expected = []
     for group in groups:
-        currents = inputs_of(network, group.neuron, frames).flatten(3).numpy()
-        layer = network.get_submodule(group.neuron)
-        expected += [score_of_channel(layer, currents[:, :, channel]) for channel in range(group.channels)]
+        of_stages = []
+        for stage in group.stages:
+            currents = inputs_of(network, stage.neuron, frames).flatten(3).numpy()
+            layer = network.get_submodule(stage.neuron)
+            of_stages.append([score_of_channel(layer, currents[:, :, channel]) for channel in range(group.channels)])
+        expected += np.mean(of_stages, axis=0).tolist()
     found = criticality(network, graph, groups, [frames])
     np.testing.assert_allclose(found, expected, rtol=1e-9)
     assert found.min() > 0 and found.max() <= 1
@@ -106,6 +109,7 @@ def test_magnitude_is_the_size_of_each_scale_in_the_order_of_the_groups(
     expected = []
     for number, group in enumerate(groups):
         values = [number + (channel + 1) / 100 for channel in range(group.channels)]
-        network.get_submodule(group.norm).weight.data[:] = sign * torch.tensor(values)
-        expected += values
+        for behind, stage in enumerate(group.stages):
+            network.get_submodule(stage.norm).weight.data[:] = sign * (1 + behind) * torch.tensor(values)
+        expected += [value * np.mean(range(1, len(group.stages) + 1)) for value in values]
     np.testing.assert_allclose(magnitude(network, groups), expected)

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from neuroprune.compress.channels import ChannelGroup
+from neuroprune.compress.channels import ChannelGroup, Stage
 from neuroprune.compress.cost import SynapseWork, count_macs
 from neuroprune.compress.search import TOLERANCE, Selection, search
 from neuroprune.compress.select import rank, select
@@ -15,7 +15,8 @@ from neuroprune.errors import InputError
 def chain(*widths: int, pixels: int = 100) -> tuple[tuple[ChannelGroup, ...], tuple[SynapseWork, ...]]:
     """1x1 convolutions of those widths in a row, behind 3 input channels and before 10 outputs."""
     groups = tuple(
-        ChannelGroup(f"conv{i}", f"norm{i}", f"fire{i}", (f"conv{i + 1}",), width) for i, width in enumerate(widths)
+        ChannelGroup((Stage(f"conv{i}", f"norm{i}", f"fire{i}"),), (f"conv{i + 1}",), width)
+        for i, width in enumerate(widths)
     )
     sides = (None, *groups, None)
     counts = (3, *widths, 10)
@@ -54,19 +55,19 @@ def test_no_other_number_of_removed_channels_comes_nearer(flops: float, seed: in
     layer = np.repeat([0, 1, 2], widths)
     for removed in range(sum(widths) - 2):
         kept = select(rank(magnitude), rank(criticality), layer, removed, r).kept
-        counts = {f"norm{i}": int(kept[layer == i].sum()) for i in range(3)}
+        counts = {f"conv{i}": int(kept[layer == i].sum()) for i in range(3)}
         assert abs(found.share - flops) <= abs(count_macs(work, counts) / count_macs(work) - flops)
 
 
 def test_the_selection_says_what_share_its_masks_leave() -> None:
     groups, work = chain(32, 64, 64)
     selection = find((32, 64, 64), 0.5, r=0.3)
-    counts = {norm: int(mask.sum()) for norm, mask in selection.kept.items()}
+    counts = {name: int(mask.sum()) for name, mask in selection.kept.items()}
     assert selection.share == count_macs(work, counts) / count_macs(work)
     assert selection.p == pytest.approx(1 - sum(counts.values()) / 160)
     regenerated = sum(int(mask.sum()) for mask in selection.regenerated.values())
     assert regenerated == int(sum(counts.values()) * 0.3)
-    assert [len(selection.kept[group.norm]) for group in groups] == [32, 64, 64]
+    assert [len(selection.kept[group.name]) for group in groups] == [32, 64, 64]
 
 
 def test_a_share_between_the_steps_of_a_narrow_network_is_refused_with_the_nearest_one() -> None:
