@@ -18,13 +18,13 @@ def core_limits(target: Target) -> dict[str, int]:
 
 
 def core_load(uses: Sequence[TileUse]) -> dict[str, int]:
-    """What tiles on one core take of it, idle neurons and all; a tile has a synapse format of its own."""
+    """What tiles on one core take of it, idle neurons and all; a tile has synapse formats of its own."""
     return {
         "neurons": sum(use.compartments for use in uses),
         "input axons": sum(use.input_axons for use in uses),
         "output axons": sum(use.output_axons for use in uses),
         "bits of synapse memory": sum(use.synapse_bits for use in uses),
-        "synapse formats": len(uses),
+        "synapse formats": sum(use.synapse_formats for use in uses),
     }
 
 

@@ -5,6 +5,7 @@ from neuroprune.mapping.place import pack, place
 from neuroprune.mapping.split import split_layer
 from neuroprune.mapping.types import Mapping, TileUse
 from neuroprune.mapping.verify import verify_mapping
+from neuroprune.quantize.timing import depths, synaptic_delay
 from neuroprune.quantize.types import QuantGraph
 from neuroprune.targets import Target
 
@@ -13,10 +14,12 @@ def map_graph(graph: QuantGraph, target: Target) -> Mapping:
     """Every neuron of `graph` on a core of `target`, as many chips as it takes.
 
     Layers are split from the last to the first, because a layer's output axons depend on how its readers are split.
-    The frames are injected from off-chip into the input axons of the first layer. Deterministic.
+    The frames are injected from off-chip into input axons of each layer that reads them. Deterministic.
+    graph: balanced, so that no synapse delays longer than those of `target` can.
     Raises CapacityError when a single neuron of a layer does not fit a core.
     """
     split: dict[str, tuple[TileUse, ...]] = {}
+    depth = depths(graph)
     for layer in reversed(graph.layers):
         consumers = [
             (connection, [(use.tile, use.encodings[number]) for use in split[consumer.name]])
@@ -25,7 +28,8 @@ def map_graph(graph: QuantGraph, target: Target) -> Mapping:
             if connection.source == layer.name
         ]
         readers = read_by(layer, consumers)
-        split[layer.name] = split_layer(layer, readers, target)
+        delays = [synaptic_delay(connection, layer, depth) for connection in layer.connections]
+        split[layer.name] = split_layer(layer, delays, readers, target)
     uses = [use for layer in graph.layers for use in split[layer.name]]
     cores = place(pack(uses, target), target)
     mapping = Mapping(target=target.name, cores=cores, chips=-(-len(cores) // target.cores_per_chip))

@@ -1,7 +1,7 @@
 """Which neurons a tile reads: receptive fields in closed form, one axis at a time."""
 
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -32,6 +32,11 @@ class Reach:
     margin: int
     gap: int
 
+    @cached_property
+    def key(self) -> bytes:
+        """Equal for runs of one length that differ by where they lie only."""
+        return self.taps.tobytes() + self.first.tobytes()
+
 
 @dataclass(frozen=True, eq=False)
 class Field:
@@ -50,9 +55,9 @@ class Field:
     open_columns: Reach
 
     @property
-    def key(self) -> bytes:
+    def key(self) -> tuple[bytes, bytes]:
         """Equal for fields of tiles of one shape that differ by where they lie only."""
-        return b"".join(axis.taps.tobytes() + axis.first.tobytes() for axis in (self.rows, self.columns))
+        return self.rows.key, self.columns.key
 
 
 def volume(shape: Shape) -> Box:

@@ -1,11 +1,12 @@
 """Cutting a layer into tiles: the fewest boxes of neurons of which each fits a core."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from itertools import product
 
 from neuroprune.errors import CapacityError
 from neuroprune.mapping.axons import Readers, output_axons
-from neuroprune.mapping.counting import SynapseUse, cheapest_use
+from neuroprune.mapping.encode import Bundle, SynapseUse, bundle, cheapest_use
 from neuroprune.mapping.limits import exceeded
 from neuroprune.mapping.reach import receptive_field, volume
 from neuroprune.mapping.types import Box, Tile, TileUse
@@ -13,24 +14,25 @@ from neuroprune.quantize.types import IntConv, QuantLayer
 from neuroprune.targets import Target
 
 
-def split_layer(layer: QuantLayer, readers: Readers, target: Target) -> tuple[TileUse, ...]:
+def split_layer(layer: QuantLayer, delays: Sequence[int], readers: Readers, target: Target) -> tuple[TileUse, ...]:
     """The tiles of `layer`, in C order, balanced along channels, height and width.
 
+    delays: steps that the synapses of each connection hold spikes back.
     All ways to cut the three axes into parts of nearly equal size are tried, those of fewest tiles first; among
     equals the one of least synapse memory, then of fewest axons, wins. Every limit of a core holds for every tile.
     Raises CapacityError when not even single neurons fit.
     """
-    known: dict[object, SynapseUse] = {}
+    counter = _Counter(layer, bundle(layer, delays), readers, target, {})
     best: tuple[TileUse, ...] = ()
     for cuts in _candidates(volume(layer.shape), target):
         count = cuts[0] * cuts[1] * cuts[2]
         if best and count > len(best):
             break
-        uses = _fitting(layer, cuts, readers, target, known)
+        uses = _fitting(counter, cuts)
         if uses and (not best or _cost(uses) < _cost(best)):
             best = uses
     if not best:
-        raise CapacityError(_why_not(layer, readers, target, known))
+        raise CapacityError(_why_not(counter))
     return best
 
 
@@ -54,56 +56,63 @@ def _tiles(layer: QuantLayer, cuts: Box) -> Iterator[Tile]:
         yield Tile(layer.name, (c0, y0, x0), (c1, y1, x1))
 
 
-def _fitting(
-    layer: QuantLayer, cuts: Box, readers: Readers, target: Target, known: dict[object, SynapseUse]
-) -> tuple[TileUse, ...]:
+def _fitting(counter: "_Counter", cuts: Box) -> tuple[TileUse, ...]:
     """The uses of all tiles, or nothing if one does not fit."""
     uses = []
-    for tile in _tiles(layer, cuts):
-        use = _use(layer, tile, readers, target, known)
-        if exceeded((use,), target):
+    for tile in _tiles(counter.layer, cuts):
+        use = counter.use(tile)
+        if exceeded((use,), counter.target):
             return ()
         uses.append(use)
     return tuple(uses)
 
 
-def _use(layer: QuantLayer, tile: Tile, readers: Readers, target: Target, known: dict[object, SynapseUse]) -> TileUse:
-    """What `tile` takes; `known` keeps the counts of tiles that differ by their position in the plane only."""
-    place = tuple(
-        receptive_field(connection, connection.synapse, tile).key
-        for connection in layer.connections
-        if isinstance(connection.synapse, IntConv)
-    )
-    height, width = tile.stop[1] - tile.start[1], tile.stop[2] - tile.start[2]
-    key = (tile.start[0], tile.stop[0], height, width, place)
-    if key not in known:
-        known[key] = cheapest_use(layer, tile, target)
-    use = known[key]
-    return TileUse(
-        tile=tile,
-        input_axons=use.input_axons,
-        output_axons=output_axons(tile, readers, target),
-        synapses=use.synapses,
-        synapse_bits=use.synapse_bits,
-        encodings=use.encodings,
-        idle_neurons=use.idle_neurons,
-    )
+@dataclass(frozen=True, eq=False)
+class _Counter:
+    """Counts what tiles of one layer take; `known` keeps it of tiles that differ by their place in the plane only."""
+
+    layer: QuantLayer
+    bundles: tuple[Bundle, ...]
+    readers: Readers
+    target: Target
+    known: dict[object, SynapseUse]
+
+    def use(self, tile: Tile) -> TileUse:
+        fields = tuple(
+            receptive_field(each.connection, each.connection.synapse, tile).key
+            for each in self.bundles
+            if isinstance(each.connection.synapse, IntConv)
+        )
+        key = (tile.start[0], tile.stop[0], tile.stop[1] - tile.start[1], tile.stop[2] - tile.start[2], fields)
+        if key not in self.known:
+            self.known[key] = cheapest_use(self.bundles, tile, self.layer.weight_bits, self.target)
+        use = self.known[key]
+        return TileUse(
+            tile=tile,
+            input_axons=use.input_axons,
+            output_axons=output_axons(tile, self.readers, self.target),
+            synapses=use.synapses,
+            synapse_bits=use.synapse_bits,
+            encodings=use.encodings,
+            idle_neurons=use.idle_neurons,
+            synapse_formats=use.synapse_formats,
+        )
 
 
 def _cost(uses: Sequence[TileUse]) -> tuple[int, int]:
     return sum(use.synapse_bits for use in uses), sum(use.input_axons + use.output_axons for use in uses)
 
 
-def _why_not(layer: QuantLayer, readers: Readers, target: Target, known: dict[object, SynapseUse]) -> str:
+def _why_not(counter: _Counter) -> str:
     """The sentence for a layer of which a single neuron exceeds a core."""
-    reasons = (
-        exceeded((_use(layer, tile, readers, target, known),), target) for tile in _tiles(layer, volume(layer.shape))
-    )
+    layer, target = counter.layer, counter.target
+    reasons = (exceeded((counter.use(tile),), target) for tile in _tiles(layer, volume(layer.shape)))
     name, needed, limit = next(reason for reason in reasons if reason)
     remedy = {
         "input axons": "prune the layer or pool before it",
         "output axons": "prune the layers that read it, so that they take fewer cores",
         "bits of synapse memory": "prune the layer",
+        "synapse formats": "let it read fewer layers",
     }[name]
     verb = "reads" if name == "input axons" else "needs"
     return (

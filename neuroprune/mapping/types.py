@@ -30,10 +30,10 @@ class TileUse:
     """What one tile takes on its core, in the target's own counts.
 
     idle_neurons: neurons beside the tile's own that its shared blocks run over into; they send no spikes.
-    encodings: how the synapses of each connection of the layer are stored; "shared" stores equal blocks of a
-    convolution once.
+    encodings: how the synapses of each connection of the layer are stored, in their order; see mapping/encode.py.
     synapses: synapses that exist between the tile and its sources (zero weights counted).
     synapse_bits: bits of synapse memory that they take in these encodings.
+    synapse_formats: of them on the core.
     """
 
     tile: Tile
@@ -43,6 +43,7 @@ class TileUse:
     synapse_bits: int
     encodings: tuple[Encoding, ...]
     idle_neurons: int = 0
+    synapse_formats: int = 1
 
     @property
     def compartments(self) -> int:

@@ -8,6 +8,7 @@ from neuroprune.errors import VerificationError
 from neuroprune.mapping.limits import exceeded
 from neuroprune.mapping.reach import volume
 from neuroprune.mapping.types import Mapping
+from neuroprune.quantize.timing import depths, synaptic_delay
 from neuroprune.quantize.types import QuantGraph
 from neuroprune.targets import Target
 
@@ -17,7 +18,8 @@ def verify_mapping(mapping: Mapping, graph: QuantGraph, target: Target) -> None:
 
     - every neuron of every layer is on exactly one core;
     - no core exceeds a limit of the target;
-    - every core has a place of its own, inside the mesh and on one of the mapping's chips.
+    - every core has a place of its own, inside the mesh and on one of the mapping's chips;
+    - no synapse holds spikes back longer than one of the target can.
     """
     _verify_neurons(mapping, graph)
     for number, core in enumerate(mapping.cores):
@@ -28,6 +30,7 @@ def verify_mapping(mapping: Mapping, graph: QuantGraph, target: Target) -> None:
                 f"core {number} needs {needed} {name}, a core of {target.name} has {available}: map the network again"
             )
     _verify_places(mapping, target)
+    _verify_delays(graph, target)
 
 
 def _verify_neurons(mapping: Mapping, graph: QuantGraph) -> None:
@@ -60,3 +63,15 @@ def _verify_places(mapping: Mapping, target: Target) -> None:
                 f"a core lies at x {x}, y {y} of chip {chip}, outside {mapping.chips} chips of "
                 f"{target.mesh[0]} x {target.mesh[1]} cores: map the network again"
             )
+
+
+def _verify_delays(graph: QuantGraph, target: Target) -> None:
+    depth = depths(graph)
+    for layer in graph.layers:
+        for connection in layer.connections:
+            delay = synaptic_delay(connection, layer, depth)
+            if delay > target.synaptic_delay_max:
+                raise VerificationError(
+                    f"spikes of layer {connection.source} wait {delay} steps for layer {layer.name}, synapses of "
+                    f"{target.name} delay by {target.synaptic_delay_max} at most: balance the program before mapping"
+                )

@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from synapse_oracle import COARSE, LOIHI, chain, convolutions, enumerate_synapses, layer_of
+from synapse_oracle import COARSE, LOIHI, branched_programs, chain, convolutions, enumerate_synapses, layer_of
 
 from neuroprune.errors import CapacityError, VerificationError
-from neuroprune.mapping.counting import cheapest_use
+from neuroprune.mapping.encode import bundle, cheapest_use
 from neuroprune.mapping.map import map_graph
-from neuroprune.mapping.types import Core, Mapping, Tile, TileUse
+from neuroprune.mapping.types import Core, Encoding, Mapping, Tile, TileUse
 from neuroprune.mapping.verify import verify_mapping
-from neuroprune.quantize.types import IntConv, IntDense, QuantGraph, QuantLayer
+from neuroprune.quantize.types import Connection, IntConv, IntDense, QuantGraph, QuantLayer
 
 
 def dense(
@@ -49,12 +49,12 @@ def inside(neuron: tuple[int, int, int], tile: Tile) -> bool:
     return all(a <= at < b for a, at, b in zip(tile.start, neuron, tile.stop, strict=True))
 
 
-def count_output_axons(tile: Tile, readers: Iterable[tuple[QuantLayer, TileUse]], slots: int) -> int:
-    """Slots of `tile` by enumerating every synapse of every tile that may read it."""
+def count_output_axons(tile: Tile, readers: Iterable[tuple[Connection, Encoding, Tile]], slots: int) -> int:
+    """Slots of `tile` by enumerating every synapse of every connection into every tile that may read it."""
     total = 0
-    for layer, use in readers:
-        synapses = [s for s in enumerate_synapses(layer, use.tile) if inside(s[0], tile)]
-        if use.encodings[0] == "shared":
+    for connection, encoding, reading in readers:
+        synapses = [s for s in enumerate_synapses(connection, reading) if inside(s[0], tile)]
+        if encoding == "shared":
             total += slots * len({source[1:] for source, _, _ in synapses})
         else:
             total += len({source for source, _, weight in synapses if weight != 0})
@@ -82,7 +82,7 @@ def programs(draw: st.DrawFn) -> QuantGraph:
 
 @settings(max_examples=150, deadline=None)
 @given(
-    programs(),
+    st.one_of(programs(), branched_programs()),
     st.integers(1, 150),
     st.integers(10, 200),
     st.integers(10, 200),
@@ -111,7 +111,7 @@ def test_any_program_on_any_core_keeps_every_limit_or_is_refused(
         assert sum(use.input_axons for use in core.tiles) <= inputs
         assert sum(use.output_axons for use in core.tiles) <= outputs
         assert sum(use.synapse_bits for use in core.tiles) <= words * target.word_bits
-        assert 1 <= len(core.tiles) <= formats
+        assert 1 <= sum(use.synapse_formats for use in core.tiles) <= formats
     for layer in graph.layers:
         uses = all_uses(mapping, layer.name)
         owned = [
@@ -119,10 +119,11 @@ def test_any_program_on_any_core_keeps_every_limit_or_is_refused(
         ]
         assert len(owned) == len(set(owned)) == math.prod(layer.shape)
         readers = [
-            (reader, use)
+            (connection, encoding, use.tile)
             for reader in graph.layers
-            if reader.connections[0].source == layer.name
             for use in all_uses(mapping, reader.name)
+            for connection, encoding in zip(reader.connections, use.encodings, strict=True)
+            if connection.source == layer.name
         ]
         for use in uses:
             expected = (
@@ -210,7 +211,8 @@ def test_among_as_many_tiles_those_of_least_synapse_memory_win() -> None:
         [((0, 0, 0), (4, 4, 8)), ((0, 4, 0), (4, 8, 8))],
         [((0, 0, 0), (4, 8, 4)), ((0, 0, 4), (4, 8, 8))],
     ]
-    bits = [sum(cheapest_use(layer, Tile("conv", *box), target).synapse_bits for box in boxes) for boxes in cuts]
+    bundles = bundle(layer, [0])
+    bits = [sum(cheapest_use(bundles, Tile("conv", *box), 8, target).synapse_bits for box in boxes) for boxes in cuts]
     assert len(set(bits)) > 1
     mapping = map_graph(chain(layer), target)
     assert len(mapping.cores) == 2

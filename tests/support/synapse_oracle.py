@@ -69,9 +69,39 @@ def convolutions(draw: st.DrawFn, in_shape: Box | None = None) -> QuantLayer:
 def tiled_convolutions(draw: st.DrawFn) -> tuple[QuantLayer, Tile]:
     """A small convolution and any box of its neurons."""
     layer = draw(convolutions())
+    return layer, draw(tiles(layer))
+
+
+@st.composite
+def tiled_sums(draw: st.DrawFn) -> tuple[QuantLayer, tuple[int, ...], Tile]:
+    """A layer of up to four convolutions, some of equal weights, the steps that each delays, and a box of its neurons.
+
+    Sources are of different size, for strides of one and two meet in one map.
+    """
+    rng = np.random.default_rng(draw(st.integers(0, 2**16)))
+    shape = (draw(st.integers(1, 4)), draw(st.integers(1, 4)), draw(st.integers(1, 4)))
+    connections: list[Connection] = []
+    for number in range(draw(st.integers(1, 3))):
+        kernel, stride = draw(st.sampled_from([1, 3])), draw(st.sampled_from([1, 1, 2]))
+        in_shape = (draw(st.integers(1, 2)), *(size * stride for size in shape[1:]))
+        weight = (rng.integers(-1, 2, (shape[0], in_shape[0], kernel, kernel)) * 128).astype(np.int16)
+        conv = IntConv(weight, (stride, stride), (kernel // 2, kernel // 2), (1, 1), 1)
+        connections.append(Connection(f"source{number}", conv, in_shape))
+        if draw(st.booleans()):  # the same weights, from another source
+            twin = replace(conv, weight=weight.copy())
+            connections.append(Connection(f"twin{number}", twin, in_shape))
+    connections = draw(st.permutations(connections))[:4]
+    layer = replace(layer_of(connections[0].synapse, (), shape), connections=tuple(connections))
+    delays = tuple(draw(st.sampled_from([0, 0, 2, 3])) for _ in connections)
+    return layer, delays, draw(tiles(layer))
+
+
+@st.composite
+def tiles(draw: st.DrawFn, layer: QuantLayer) -> Tile:
+    """Any box of the neurons of a layer of maps."""
     start = [draw(st.integers(0, size - 1)) for size in layer.shape]
     stop = [draw(st.integers(first + 1, size)) for first, size in zip(start, layer.shape, strict=True)]
-    return layer, Tile(layer.name, (start[0], start[1], start[2]), (stop[0], stop[1], stop[2]))
+    return Tile(layer.name, (start[0], start[1], start[2]), (stop[0], stop[1], stop[2]))
 
 
 @st.composite
@@ -118,12 +148,12 @@ def _random_synapse(
     return IntConv(weight, (1, 1), (kernel // 2, kernel // 2), (1, 1), groups)
 
 
-def enumerate_synapses(layer: QuantLayer, tile: Tile) -> list[Synapse]:
-    """(source neuron, neuron of the tile, weight) of every synapse, straight from the definition of the layer."""
-    synapse = layer.connections[0].synapse
+def enumerate_synapses(connection: Connection, tile: Tile) -> list[Synapse]:
+    """(source neuron, neuron of the tile, weight) of every synapse, straight from the definition of the connection."""
+    synapse, in_shape = connection.synapse, connection.in_shape
     box = [range(first, last) for first, last in zip(tile.start, tile.stop, strict=True)]
     if isinstance(synapse, IntDense):
-        sources = list(np.ndindex(*layer.connections[0].in_shape, *(1,) * (3 - len(layer.connections[0].in_shape))))
+        sources = list(np.ndindex(*in_shape, *(1,) * (3 - len(in_shape))))
         return [(source, (o, 0, 0), int(synapse.weight[o, i])) for o in box[0] for i, source in enumerate(sources)]
     out_channels, per_group, *kernel = synapse.weight.shape
     found = []
@@ -134,6 +164,6 @@ def enumerate_synapses(layer: QuantLayer, tile: Tile) -> list[Synapse]:
                 y * synapse.stride[0] - synapse.padding[0] + ky * synapse.dilation[0],
                 x * synapse.stride[1] - synapse.padding[1] + kx * synapse.dilation[1],
             )
-            if all(0 <= at < size for at, size in zip(source, layer.connections[0].in_shape, strict=True)):
+            if all(0 <= at < size for at, size in zip(source, in_shape, strict=True)):
                 found.append((source, (c, y, x), int(synapse.weight[c, i, ky, kx])))
     return found

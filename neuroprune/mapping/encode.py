@@ -1,0 +1,216 @@
+"""How the synapses of a tile are stored on a Loihi-style core, and what that takes of it.
+
+The formulas follow nengo-loihi's public accounting of Loihi 1 (`block.py`, `conv.py`, `builder/split_blocks.py`).
+Each connection of a tile has its synapses in one of three encodings:
+
+    dense   each source neuron that has a non-zero weight here: one input axon, and a run of one weight for every
+            neuron of the tile, without indices.
+    sparse  each such source neuron: one input axon, and a weight with an index for every non-zero weight.
+    shared  convolutions only; each source pixel: one input axon, shared by its channels (a 32-bit population axon),
+            that names a block of weights and a base neuron. The block holds, for each source channel, a weight with
+            an index for every tap that joins the pixel to the tile, zeros too. Pixels that reach the tile alike,
+            through the same taps or taps of equal weights, share a block.
+
+Pixels near the edge of a tile have fewer taps and so blocks of their own. Idle neurons around the tile make them
+alike: the block of the inner pixels serves all, and what falls beside the tile is received by neurons that send
+nothing. This is done along either axis, both or none: idle neurons against synapse memory. See `Layout`.
+
+Connections with equal synapses store them once, since an axon names its run or block wherever it comes from; this is
+derived from that model of axons (nengo-loihi's `axon_to_weight_map`), and published for no chip. So a sum of spikes,
+which reads several layers through the same weights, costs axons for each of them but memory for one.
+
+A stored synapse has the bits of its weight, of its index (from 6 to 12 bits that number the neurons of the tile, idle
+ones too) and, where the connection delays, of the delay, which equal synapses have in common. Every encoding in a
+tile, with or without delay, is a synapse format. Assumed beyond the sources: several tiles on a core each have formats
+of their own whose offset moves their indices to their own neurons, so sharing a core costs no extra bits.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from itertools import product
+
+import numpy as np
+
+from neuroprune.mapping.counting import (
+    Counts,
+    count_synapses,
+    index_bits,
+    nonzero_fan_out,
+    run_bits,
+    shared_blocks,
+)
+from neuroprune.mapping.layout import Layout, layouts
+from neuroprune.mapping.reach import Field, receptive_field
+from neuroprune.mapping.types import Encoding, Tile
+from neuroprune.quantize.types import Connection, IntConv, QuantLayer
+from neuroprune.targets import Target
+
+
+@dataclass(frozen=True)
+class SynapseUse:
+    """What the synapses of one tile take, each connection in one encoding; see `TileUse`."""
+
+    encodings: tuple[Encoding, ...]
+    idle_neurons: int
+    input_axons: int
+    synapses: int
+    synapse_bits: int
+    synapse_formats: int
+
+
+@dataclass(frozen=True, eq=False)
+class Bundle:
+    """Connections of a layer with equal synapses: the same weights, geometry and delay, from sources of one shape.
+
+    connection: the first of them. numbers: which of the layer's connections they are.
+    """
+
+    connection: Connection
+    numbers: tuple[int, ...]
+    delayed: bool
+
+
+@dataclass(frozen=True)
+class _Choice:
+    """Encodings of the bundles so far, and what they take.
+
+    formats: which encodings there are, with delay or without.
+    """
+
+    input_axons: int = 0
+    synapse_bits: int = 0
+    encodings: tuple[Encoding, ...] = ()
+    formats: frozenset[tuple[Encoding, bool]] = frozenset()
+
+
+def bundle(layer: QuantLayer, delays: Sequence[int]) -> tuple[Bundle, ...]:
+    """The connections of `layer` by equal synapses; delays: steps that the synapses of each hold spikes back."""
+    alike: dict[object, list[int]] = {}
+    for number, (connection, delay) in enumerate(zip(layer.connections, delays, strict=True)):
+        synapse = connection.synapse
+        geometry: tuple[object, ...] = ()
+        if isinstance(synapse, IntConv):
+            geometry = (synapse.stride, synapse.padding, synapse.dilation, synapse.groups)
+        weights = (synapse.weight.shape, sha256(synapse.weight.tobytes()).digest())
+        alike.setdefault((connection.in_shape, delay, geometry, weights), []).append(number)
+    return tuple(
+        Bundle(layer.connections[numbers[0]], tuple(numbers), delays[numbers[0]] > 0) for numbers in alike.values()
+    )
+
+
+def cheapest_use(bundles: Sequence[Bundle], tile: Tile, weight_bits: int, target: Target) -> SynapseUse:
+    """The layout and encodings that take the least share of the core's scarcest resource, then the least memory.
+
+    bundles: all connections of a layer. weight_bits: of its weights.
+    So whenever a tile fits a core in some layout and encodings, it fits in these.
+    """
+
+    def cost(layout: Layout, choice: _Choice) -> tuple[bool, float, int]:
+        shares = (
+            layout.compartments(tile) / target.neurons_per_core,
+            choice.input_axons / target.input_axons_per_core,
+            choice.synapse_bits / target.synapse_bits_per_core,
+        )
+        too_many = len(choice.formats) > target.synapse_formats_per_core
+        return too_many, max(shares), choice.synapse_bits
+
+    stored_bits = target.stored_bits(weight_bits)
+    counted = [count(each, tile) for each in bundles]
+    fields = [each.field for each in counted if each.field]
+    layout, best = min(
+        ((layout, choice) for layout in layouts(fields) for choice in _choices(counted, layout, stored_bits, target)),
+        key=lambda pair: cost(*pair),
+    )
+    encoding_of = {
+        number: encoding for each, encoding in zip(bundles, best.encodings, strict=True) for number in each.numbers
+    }
+    return SynapseUse(
+        encodings=tuple(encoding_of[number] for number in sorted(encoding_of)),
+        idle_neurons=layout.compartments(tile) - tile.neurons,
+        input_axons=best.input_axons,
+        synapses=sum(len(each.numbers) * count_synapses(each.connection, tile) for each in bundles),
+        synapse_bits=best.synapse_bits,
+        synapse_formats=len(best.formats),
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class Counted:
+    """What of a bundle and a tile depends neither on layout nor on encoding.
+
+    fan_out: int64 [synapses + 1], how many source neurons have so many non-zero weights into the tile; [0] is 0.
+    field: of a convolution.
+    """
+
+    bundle: Bundle
+    tile: Tile
+    fan_out: Counts
+    field: Field | None
+
+
+def count(bundle: Bundle, tile: Tile) -> Counted:
+    """See `Counted`."""
+    connection, synapse = bundle.connection, bundle.connection.synapse
+    fan_out = np.bincount(nonzero_fan_out(connection, tile).reshape(-1), minlength=1)
+    fan_out[0] = 0
+    field = receptive_field(connection, synapse, tile) if isinstance(synapse, IntConv) else None
+    return Counted(bundle, tile, fan_out, field)
+
+
+def encodings(
+    counted: Counted, layout: Layout, stored_bits: int, target: Target
+) -> Iterator[tuple[Encoding, int, int]]:
+    """Each encoding that can number the neurons of `layout`, with the input axons and synapse memory it takes.
+
+    stored_bits: of a weight.
+    """
+    compartments, sources = layout.compartments(counted.tile), len(counted.bundle.numbers)
+    bits = stored_bits + target.delay_bits * counted.bundle.delayed
+    axons = int(counted.fan_out.sum())
+    yield "dense", sources * axons, axons * int(run_bits(np.array([compartments]), bits, target)[0])
+    index = index_bits(compartments, target)
+    if index == 0:
+        return
+    runs = run_bits(np.arange(counted.fan_out.size), bits + index, target)
+    yield "sparse", sources * axons, int((counted.fan_out * runs).sum())
+    field = counted.field
+    if field is None:
+        return
+    pixels = field.rows.positions.size * field.columns.positions.size
+    blocks = min(
+        int(run_bits(shared_blocks(field, counted.tile, rows, columns, layout, target), bits + index, target).sum())
+        for rows in (field.rows, field.open_rows)
+        for columns in (field.columns, field.open_columns)
+        if layout.rows.holds(rows) and layout.columns.holds(columns)
+    )
+    yield "shared", sources * pixels, blocks
+
+
+def _choices(counted: Sequence[Counted], layout: Layout, stored_bits: int, target: Target) -> list[_Choice]:
+    """Every combination of encodings in `layout` that is not worse than another with the same formats."""
+    choices = [_Choice()]
+    for each in counted:
+        options = list(encodings(each, layout, stored_bits, target))
+        together = [
+            _Choice(
+                input_axons=choice.input_axons + axons,
+                synapse_bits=choice.synapse_bits + bits,
+                encodings=(*choice.encodings, encoding),
+                formats=choice.formats | {(encoding, each.bundle.delayed)},
+            )
+            for choice, (encoding, axons, bits) in product(choices, options)
+        ]
+        choices = _without_worse(together)
+    return choices
+
+
+def _without_worse(choices: Sequence[_Choice]) -> list[_Choice]:
+    """Those that no other with the same formats beats in both axons and memory."""
+    kept: list[_Choice] = []
+    least: dict[frozenset[tuple[Encoding, bool]], int] = {}
+    for choice in sorted(choices, key=lambda each: (each.input_axons, each.synapse_bits)):
+        if choice.synapse_bits < least.get(choice.formats, choice.synapse_bits + 1):
+            least[choice.formats] = choice.synapse_bits
+            kept.append(choice)
+    return kept

@@ -1,0 +1,62 @@
+"""How the neurons of a tile are numbered on their core, idle ones among them.
+
+Rows follow each other with a gap of idle neurons, as do channels, and both ends of a run share the gap before and
+after it; a margin stands before the first row and the first column. Every connection of a tile names its neurons by
+these numbers, so one layout serves all of them.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import product
+
+from neuroprune.mapping.reach import Field, Reach
+from neuroprune.mapping.types import Tile
+
+
+@dataclass(frozen=True)
+class Space:
+    """Idle rows (or columns) before the first one, and after each run of them."""
+
+    margin: int
+    gap: int
+
+    def holds(self, reach: Reach) -> bool:
+        """Whether all idle outputs that `reach` runs over into have a place here."""
+        return reach.margin <= self.margin and reach.gap <= self.gap
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The idle neurons of a tile along both axes."""
+
+    rows: Space
+    columns: Space
+
+    def pitch(self, tile: Tile) -> int:
+        """From a neuron to the one below it."""
+        return tile.stop[2] - tile.start[2] + self.columns.gap
+
+    def compartments(self, tile: Tile) -> int:
+        """Neurons of the tile and idle ones."""
+        channels, height, _ = (stop - start for start, stop in zip(tile.start, tile.stop, strict=True))
+        pitch = self.pitch(tile)
+        return self.rows.margin * pitch + self.columns.margin + channels * (height + self.rows.gap) * pitch
+
+
+CLOSED = Layout(Space(0, 0), Space(0, 0))
+"""Without idle neurons."""
+
+
+def layouts(fields: Iterable[Field]) -> Iterator[Layout]:
+    """The closed layout first; then what opens the tile to each of the receptive fields, or to all, on each axis."""
+    fields = tuple(fields)
+    rows = _spaces([field.open_rows for field in fields])
+    columns = _spaces([field.open_columns for field in fields])
+    for along_rows, along_columns in product(rows, columns):
+        yield Layout(along_rows, along_columns)
+
+
+def _spaces(reaches: Iterable[Reach]) -> list[Space]:
+    asked = [CLOSED.rows, *(Space(reach.margin, reach.gap) for reach in reaches)]
+    widest = Space(max(space.margin for space in asked), max(space.gap for space in asked))
+    return list(dict.fromkeys([*asked, widest]))

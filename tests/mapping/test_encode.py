@@ -1,0 +1,411 @@
+"""Counts of axons and synapse memory, against an oracle that enumerates every synapse in plain Python."""
+
+import math
+from collections import Counter, defaultdict
+from dataclasses import replace
+from itertools import product
+
+import numpy as np
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+from synapse_oracle import COARSE, LOIHI, enumerate_synapses, layer_of, tiled_convolutions, tiled_sums
+
+from neuroprune.mapping.counting import run_bits
+from neuroprune.mapping.encode import Counted, bundle, cheapest_use, count, encodings
+from neuroprune.mapping.layout import CLOSED, Layout, Space, layouts
+from neuroprune.mapping.types import Tile
+from neuroprune.quantize.types import Connection, IntConv, IntDense, QuantLayer
+from neuroprune.targets import Target
+
+
+def bits_of_run(synapses: int, bits: int, target: Target) -> int:
+    """Memory of one run, block by block."""
+    total = 0
+    while synapses > 0:
+        block = min(synapses, target.synapses_per_block)
+        total += math.ceil((block * bits + target.block_header_bits) / target.word_bits) * target.word_bits
+        synapses -= block
+    return total
+
+
+def only(layer: QuantLayer, tile: Tile) -> Counted:
+    """The one connection of `layer`, counted."""
+    (alone,) = bundle(layer, [0])
+    return count(alone, tile)
+
+
+def index_bits(neurons: int, target: Target) -> int:
+    return next(b for b in range(target.index_bits_min, target.index_bits_max + 1) if 2**b >= neurons)
+
+
+@pytest.mark.parametrize(
+    ("synapses", "bits", "expected"),
+    # nengo-loihi block.py, SynapseConfig.bits_per_axon at commit e564f66, evaluated with n_synapses=63, weight_bits=7
+    # and compression 3 (8 bits a synapse) or compression 0 with idx_bits 1 and 5 (14 and 18 bits a synapse)
+    [
+        *((1, 8, 64), (6, 8, 64), (7, 8, 128), (64, 8, 576), (65, 8, 640), (100, 8, 896), (512, 8, 4608)),
+        *((1, 14, 64), (3, 14, 64), (4, 14, 128), (64, 14, 960)),
+        *((3, 18, 64), (4, 18, 128), (64, 18, 1216), (100, 18, 1920)),
+    ],
+)
+def test_memory_of_a_run_is_nengo_loihis(synapses: int, bits: int, expected: int) -> None:
+    assert run_bits(np.array([synapses]), bits, LOIHI).tolist() == [expected]
+    assert bits_of_run(synapses, bits, LOIHI) == expected
+
+
+def test_sparse_wins_below_about_44_percent_of_density() -> None:
+    """With 8-bit weights and 10-bit indices; the break-even follows from nengo-loihi's formula."""
+    rng = np.random.default_rng(0)
+    for density, expected in ((0.36, "sparse"), (0.52, "dense")):
+        weight = np.where(rng.random((1024, 64)) < density, 2, 0).astype(np.int16)
+        layer = layer_of(IntDense(weight), (64,), (1024,))
+        use = cheapest_use(bundle(layer, [0]), Tile("layer", (0, 0, 0), (1024, 1, 1)), 8, LOIHI)
+        assert use.encodings[0] == expected
+
+
+@settings(max_examples=150, deadline=None)
+@given(tiled_convolutions(), st.sampled_from([LOIHI, COARSE]))
+def test_dense_and_sparse_counts_are_those_of_an_enumeration(case: tuple[QuantLayer, Tile], target: Target) -> None:
+    layer, tile = case
+    synapses = enumerate_synapses(layer.connections[0], tile)
+    fan_out = Counter(source for source, _, weight in synapses if weight != 0)
+    sparse_bits = target.weight_bits + index_bits(tile.neurons, target)
+    found = {name: rest for name, *rest in encodings(only(layer, tile), CLOSED, target.weight_bits, target)}
+    assert found["dense"] == [len(fan_out), len(fan_out) * bits_of_run(tile.neurons, target.weight_bits, target)]
+    assert found["sparse"] == [len(fan_out), sum(bits_of_run(n, sparse_bits, target) for n in fan_out.values())]
+    assert cheapest_use(bundle(layer, [0]), tile, target.weight_bits, target).synapses == len(synapses)
+
+
+@settings(max_examples=300, deadline=None)
+@given(tiled_convolutions(), st.sampled_from([LOIHI, COARSE]))
+def test_shared_blocks_hold_exactly_the_tiles_synapses(case: tuple[QuantLayer, Tile], target: Target) -> None:
+    """Every neuron is given an address, every pixel a base and a block of (offset, weight) for each source channel.
+
+    The oracle checks that the addresses that a pixel reaches in the tile are those of its synapses and all others
+    idle, then counts distinct blocks.
+    """
+    layer, tile = case
+    (connection,) = layer.connections
+    pixels = {source[1:] for source, _, _ in enumerate_synapses(connection, tile)}
+    assume(pixels)
+    for opened in product((False, True), repeat=2):
+        layout = needed(connection, tile, opened)
+        found = {name: rest for name, *rest in encodings(only(layer, tile), layout, target.weight_bits, target)}
+        bits = target.weight_bits + index_bits(layout.compartments(tile), target)
+        sizes = [
+            sum(bits_of_run(n, bits, target) for n in lay_out(connection, tile, layout, to, target).values())
+            for to in product(*((False, True) if each else (False,) for each in opened))
+        ]
+        assert found["shared"] == [len(pixels), min(sizes)]
+
+
+Taps = list[tuple[int, int, int, int]]
+
+
+def reached(connection: Connection, tile: Tile, pixel: tuple[int, int], opened: tuple[bool, bool]) -> Taps:
+    """(y, x) relative to the tile, and the tap, of all outputs that the pixel is joined to by an allowed tap."""
+    synapse = connection.synapse
+    assert isinstance(synapse, IntConv)
+    found = []
+    for ky, kx in product(*map(range, synapse.weight.shape[2:])):
+        y, y_rest = divmod(pixel[0] + synapse.padding[0] - ky * synapse.dilation[0], synapse.stride[0])
+        x, x_rest = divmod(pixel[1] + synapse.padding[1] - kx * synapse.dilation[1], synapse.stride[1])
+        inside_y, inside_x = tile.start[1] <= y < tile.stop[1], tile.start[2] <= x < tile.stop[2]
+        if y_rest == x_rest == 0 and (opened[0] or inside_y) and (opened[1] or inside_x):
+            found.append((y - tile.start[1], x - tile.start[2], ky, kx))
+    return found
+
+
+def needed(connection: Connection, tile: Tile, opened: tuple[bool, bool]) -> Layout:
+    """The least idle neurons that hold what the pixels of the tile reach."""
+    pixels = {source[1:] for source, _, _ in enumerate_synapses(connection, tile)}
+    spaces = []
+    for axis in (0, 1):
+        at = [output[axis] for pixel in pixels for output in reached(connection, tile, pixel, opened)] or [0]
+        before = max(0, -min(at))
+        spaces.append(Space(before, max(before, max(at) - (tile.stop[axis + 1] - tile.start[axis + 1]) + 1, 0)))
+    return Layout(*spaces)
+
+
+def lay_out(
+    connection: Connection, tile: Tile, layout: Layout, opened: tuple[bool, bool], target: Target
+) -> dict[object, int]:
+    """The sizes of the distinct blocks of the shared encoding, by their content."""
+    synapse = connection.synapse
+    assert isinstance(synapse, IntConv)
+    out_channels, per_group, *kernel = synapse.weight.shape
+    group = out_channels // synapse.groups
+    channels, height, width = (b - a for a, b in zip(tile.start, tile.stop, strict=True))
+    pitch = width + layout.columns.gap
+    first = layout.rows.margin * pitch + layout.columns.margin
+    plane = (height + layout.rows.gap) * pitch
+    total = first + channels * plane
+    assert total == layout.compartments(tile)
+
+    def address(c: int, y: int, x: int) -> int:
+        return first + c * plane + y * pitch + x
+
+    real = {address(c, y, x): (c, y, x) for c, y, x in product(range(channels), range(height), range(width))}
+    assert len(real) == tile.neurons
+    true_targets = defaultdict(set)
+    for source, (c, y, x), _ in enumerate_synapses(connection, tile):
+        true_targets[source].add(address(c - tile.start[0], y - tile.start[1], x - tile.start[2]))
+
+    equal_rows = [synapse.weight[:, :, ky].tolist() for ky in range(kernel[0])]
+    equal_columns = [synapse.weight[:, :, :, kx].tolist() for kx in range(kernel[1])]
+    blocks: dict[object, int] = {}
+    weights: dict[object, list[tuple[int, int]]] = {}
+    groups = sorted({c // group for c in range(tile.start[0], tile.stop[0])})
+    for pixel in {source[1:] for source in true_targets}:
+        outputs = reached(connection, tile, pixel, opened)
+        base = min(y * pitch + x for y, x, *_ in outputs) + first
+        in_axon = base % 2**target.axon_base_bits
+        block, stored, longest = [], [], 0
+        for g, i in product(groups, range(per_group)):
+            members = [c for c in range(tile.start[0], tile.stop[0]) if c // group == g]
+            entries = []
+            for c, (y, x, ky, kx) in product(members, outputs):
+                at = address(c - tile.start[0], y, x)
+                assert in_axon <= at < total
+                row, column = equal_rows.index(equal_rows[ky]), equal_columns.index(equal_columns[kx])
+                entries.append((at - in_axon, c, i, row, column))
+                stored.append((at - in_axon, int(synapse.weight[c, i, ky, kx])))
+            hit = {at + in_axon for at, *_ in entries}
+            assert hit & set(real) == true_targets[(g * per_group + i, *pixel)]
+            block.append(tuple(sorted(entries)))
+            longest = max(longest, len(entries))
+        blocks[tuple(block)] = longest * len(block)
+        assert weights.setdefault(tuple(block), sorted(stored)) == sorted(stored)
+    return blocks
+
+
+# --- several connections into one tile --------------------------------------------------------------------------------
+
+Stored = dict[object, tuple[int, int]]
+"""Runs and blocks by their content: synapses, and bits of each."""
+
+
+def stored_in(
+    connection: Connection, delay: int, tile: Tile, layout: Layout, weight_bits: int, target: Target
+) -> dict[str, tuple[int, Stored]]:
+    """Axons, and what is in memory, of each encoding; equal content of equal synapses has equal keys."""
+    synapse = connection.synapse
+    assert isinstance(synapse, IntConv)
+    same = (delay, connection.in_shape, synapse.stride, synapse.weight.tolist().__repr__())
+    bits = weight_bits + target.delay_bits * (delay > 0)
+    indexed = bits + index_bits(layout.compartments(tile), target)
+    synapses = enumerate_synapses(connection, tile)
+    fan_out = Counter(source for source, _, weight in synapses if weight != 0)
+    pixels = {source[1:] for source, _, _ in synapses}
+    blocks = []
+    for opened in product((False, True), repeat=2):
+        asked = needed(connection, tile, opened)
+        if all(
+            have.margin >= ask.margin and have.gap >= ask.gap
+            for have, ask in ((layout.rows, asked.rows), (layout.columns, asked.columns))
+        ):
+            found = lay_out(connection, tile, layout, opened, target)
+            blocks.append({("shared", same, block): (size, indexed) for block, size in found.items()})
+    return {
+        "dense": (len(fan_out), {("dense", same, s): (layout.compartments(tile), bits) for s in fan_out}),
+        "sparse": (len(fan_out), {("sparse", same, s): (n, indexed) for s, n in fan_out.items()}),
+        "shared": (len(pixels), min(blocks, key=lambda block: memory(block, target))),
+    }
+
+
+def memory(stored: Stored, target: Target) -> int:
+    return sum(bits_of_run(size, bits, target) for size, bits in stored.values())
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    tiled_sums(), st.sampled_from([2, 3, 7, 8]), st.integers(20, 80), st.integers(10, 99), st.integers(50, 999),
+    st.integers(1, 6),
+)  # fmt: skip
+def test_connections_of_one_tile_take_the_best_of_all_layouts_and_encodings(
+    case: tuple[QuantLayer, tuple[int, ...], Tile], weight_bits: int, neurons: int, axons: int, words: int, formats: int
+) -> None:
+    """Against every combination of encodings in every layout, each synapse, run and block enumerated."""
+    layer, delays, tile = case
+    target = replace(
+        COARSE,
+        neurons_per_core=neurons,
+        input_axons_per_core=axons,
+        synapse_words_per_core=words,
+        synapse_formats_per_core=formats,
+    )
+    stored_bits = 8 if weight_bits == 7 else weight_bits
+    asked = [needed(each, tile, (True, True)) for each in layer.connections] + [CLOSED]
+    spaces = [{layout.rows for layout in asked}, {layout.columns for layout in asked}]
+    for along in spaces:
+        along.add(Space(max(space.margin for space in along), max(space.gap for space in along)))
+    best = None
+    for layout in (Layout(rows, columns) for rows, columns in product(*spaces)):
+        options = [
+            stored_in(connection, delay, tile, layout, stored_bits, target)
+            for connection, delay in zip(layer.connections, delays, strict=True)
+        ]
+        for names in product(("dense", "sparse", "shared"), repeat=len(options)):
+            chosen = [option[name] for option, name in zip(options, names, strict=True)]
+            together: Stored = {}
+            for _, stored in chosen:
+                together |= stored
+            taken = (
+                layout.compartments(tile),
+                sum(count for count, _ in chosen),
+                memory(together, target),
+                len({(name, delay > 0) for name, delay in zip(names, delays, strict=True)}),
+            )
+            cost = (
+                taken[3] > formats,
+                max(taken[0] / neurons, taken[1] / axons, taken[2] / target.synapse_bits_per_core),
+                taken[2],
+            )
+            best = cost if best is None else min(best, cost)
+
+    use = cheapest_use(bundle(layer, delays), tile, weight_bits, target)
+    compartments = tile.neurons + use.idle_neurons
+    assert len(use.encodings) == len(layer.connections)
+    assert use.synapses == sum(len(enumerate_synapses(each, tile)) for each in layer.connections)
+    assert best == (
+        use.synapse_formats > formats,
+        max(compartments / neurons, use.input_axons / axons, use.synapse_bits / target.synapse_bits_per_core),
+        use.synapse_bits,
+    )
+
+
+def same_weights_from(*sources: str) -> QuantLayer:
+    """A sum of spikes through one convolution, as SEW-ADD makes it; each connection with an array of its own."""
+    weight = np.random.default_rng(0).integers(1, 100, (16, 16, 3, 3)).astype(np.int16) * 2
+    shape = (16, 8, 8)
+    connections = tuple(
+        Connection(source, IntConv(weight.copy(), (1, 1), (1, 1), (1, 1), 1), shape) for source in sources
+    )
+    return replace(layer_of(connections[0].synapse, shape, shape), connections=connections)
+
+
+def test_equal_synapses_from_several_sources_are_stored_once() -> None:
+    tile = Tile("layer", (0, 0, 0), (16, 8, 8))
+    one = cheapest_use(bundle(same_weights_from("a"), [0]), tile, 8, LOIHI)
+    three = cheapest_use(bundle(same_weights_from("a", "b", "c"), [0, 0, 0]), tile, 8, LOIHI)
+    assert one.encodings == ("shared",)
+    assert three.encodings == ("shared",) * 3
+    assert (three.synapse_bits, three.idle_neurons) == (one.synapse_bits, one.idle_neurons)
+    assert three.input_axons == 3 * one.input_axons
+    assert three.synapses == 3 * one.synapses
+    assert three.synapse_formats == 1
+
+
+def test_synapses_of_another_delay_are_stored_again_and_a_delay_takes_its_bits() -> None:
+    tile = Tile("layer", (0, 0, 0), (16, 8, 8))
+    target = replace(LOIHI, axon_base_bits=20)
+    layer = same_weights_from("a", "b", "c")
+    none, one, two = (
+        cheapest_use(bundle(layer, delays), tile, 8, target) for delays in ([0, 0, 0], [0, 0, 2], [0, 1, 2])
+    )
+    assert (none.synapse_formats, one.synapse_formats, two.synapse_formats) == (1, 2, 2)
+    (plain,) = bundle(same_weights_from("a"), [0])
+    (late,) = bundle(same_weights_from("a"), [2])
+    bits = [min(found[2] for found in encodings(count(each, tile), CLOSED, 8, target)) for each in (plain, late)]
+    assert bits[0] < bits[1]
+    assert none.synapse_bits < one.synapse_bits < two.synapse_bits
+    assert two.synapse_bits - one.synapse_bits == one.synapse_bits - none.synapse_bits
+
+
+def test_other_geometry_or_another_source_shape_is_no_equal_synapse() -> None:
+    conv = IntConv(np.full((2, 2, 1, 1), 2, np.int16), (1, 1), (0, 0), (1, 1), 1)
+    plain = Connection("a", conv, (2, 4, 4))
+    others = (
+        replace(plain, synapse=replace(conv, stride=(2, 2)), in_shape=(2, 8, 8)),
+        replace(plain, synapse=replace(conv, padding=(1, 1)), in_shape=(2, 2, 2)),
+        replace(plain, synapse=replace(conv, weight=conv.weight * 2)),
+        replace(plain, source="b"),
+    )
+    layer = replace(layer_of(conv, (2, 4, 4), (2, 4, 4)), connections=(plain, *others))
+    assert [each.numbers for each in bundle(layer, [0] * 5)] == [(0, 4), (1,), (2,), (3,)]
+
+
+def test_a_one_to_one_connection_takes_one_small_block() -> None:
+    """What a relay costs: an axon a pixel, and a synapse for each channel in a block that all pixels name."""
+    weight = np.full((64, 1, 1, 1), 128, np.int16)
+    layer = layer_of(IntConv(weight, (1, 1), (0, 0), (1, 1), 64), (64, 4, 4), (64, 4, 4))
+    use = cheapest_use(bundle(layer, [0]), Tile("layer", (0, 0, 0), (64, 4, 4)), 2, LOIHI)
+    assert use.encodings == ("shared",)
+    assert use.input_axons == 16
+    assert use.synapse_bits == bits_of_run(64, 2 + 10, LOIHI)
+    assert use.idle_neurons == 0
+
+
+def test_one_layout_serves_a_wide_kernel_and_a_shortcut() -> None:
+    """Idle neurons that the convolution asks for do not disturb the 1x1 shortcut beside it."""
+    shape = (8, 8, 8)
+    rng = np.random.default_rng(0)
+    wide, narrow = (
+        Connection(source, IntConv(rng.integers(1, 99, (8, 64, k, k)).astype(np.int16) * 2, (1, 1), (k // 2,) * 2,
+                                   (1, 1), 1), (64, 8, 8))
+        for source, k in (("a", 3), ("b", 1))
+    )  # fmt: skip
+    layer = replace(layer_of(wide.synapse, (64, 8, 8), shape), connections=(wide, narrow))
+    tile = Tile("layer", (0, 0, 0), shape)
+    use = cheapest_use(bundle(layer, [0, 0]), tile, 8, replace(LOIHI, neurons_per_core=4096))
+    assert use.encodings == ("shared", "shared")
+    assert use.idle_neurons > 0
+    kernels = run_bits(np.array([64 * 8 * 9, 64 * 8]), 8 + 10, LOIHI).sum()
+    assert kernels <= use.synapse_bits < 4 * kernels
+
+
+# --- dense layers -----------------------------------------------------------------------------------------------------
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 10**6), st.integers(1, 12), st.integers(1, 20), st.floats(0, 1))
+def test_dense_layers_count_a_source_only_where_it_has_a_weight(
+    seed: int, outputs: int, inputs: int, density: float
+) -> None:
+    rng = np.random.default_rng(seed)
+    weight = np.where(rng.random((outputs, inputs)) < density, -256, 0).astype(np.int16)
+    start = int(rng.integers(0, outputs))
+    stop = int(rng.integers(start + 1, outputs + 1))
+    layer = layer_of(IntDense(weight), (inputs,), (outputs,))
+    tile = Tile("layer", (start, 0, 0), (stop, 1, 1))
+    found = {name: rest for name, *rest in encodings(only(layer, tile), CLOSED, COARSE.weight_bits, COARSE)}
+    fan_out = [sum(weight[o, i] != 0 for o in range(start, stop)) for i in range(inputs)]
+    bits = COARSE.weight_bits + index_bits(stop - start, COARSE)
+    run = bits_of_run(stop - start, COARSE.weight_bits, COARSE)
+    axons = sum(n > 0 for n in fan_out)
+    assert found == {
+        "dense": [axons, axons * run],
+        "sparse": [axons, sum(bits_of_run(n, bits, COARSE) for n in fan_out)],
+    }
+    assert cheapest_use(bundle(layer, [0]), tile, 8, COARSE).synapses == inputs * (stop - start)
+
+
+def test_a_tile_of_more_neurons_than_an_index_numbers_has_only_the_dense_encoding() -> None:
+    layer = layer_of(IntDense(np.full((9, 2), 2, dtype=np.int16)), (2,), (9,))
+    narrow = replace(LOIHI, index_bits_min=2, index_bits_max=3)
+    for neurons, expected in ((9, ["dense"]), (8, ["dense", "sparse"])):
+        counted = only(layer, Tile("layer", (0, 0, 0), (neurons, 1, 1)))
+        assert [name for name, *_ in encodings(counted, CLOSED, 8, narrow)] == expected
+
+
+@settings(max_examples=100, deadline=None)
+@given(tiled_convolutions(), st.integers(1, 60), st.integers(1, 60), st.integers(1, 60))
+def test_the_chosen_encoding_fits_whenever_one_does(
+    case: tuple[QuantLayer, Tile], neurons: int, axons: int, words: int
+) -> None:
+    target = replace(COARSE, neurons_per_core=neurons, input_axons_per_core=axons, synapse_words_per_core=words)
+    layer, tile = case
+
+    def fits(compartments: int, input_axons: int, bits: int) -> bool:
+        return compartments <= neurons and input_axons <= axons and bits <= target.synapse_bits_per_core
+
+    counted = only(layer, tile)
+    assert counted.field is not None
+    every = [
+        fits(layout.compartments(tile), *taken)
+        for layout in layouts([counted.field])
+        for _, *taken in encodings(counted, layout, 8, target)
+    ]
+    best = cheapest_use(bundle(layer, [0]), tile, 8, target)
+    assert fits(tile.neurons + best.idle_neurons, best.input_axons, best.synapse_bits) == any(every)
