@@ -57,11 +57,9 @@ def test_the_stem_counts_once_and_the_rest_at_every_time_step() -> None:
 
 
 def test_the_stem_counts_at_every_time_step_of_a_sequence() -> None:
-    graph = vgg16(steps=5)
     frames = Node("input", Input(sequence=True), (), (3, 32, 32))
-    assert count_macs(synapse_work(Graph((frames, *graph.nodes[1:]), 5))) == 5 * count_macs(
-        synapse_work(vgg16(steps=1))
-    )
+    graph = Graph((frames, *vgg16(steps=5).nodes[1:]), 5)
+    assert count_macs(synapse_work(graph)) == 5 * count_macs(synapse_work(vgg16(steps=1)))
 
 
 def test_a_layer_scales_with_the_channels_on_both_sides() -> None:
