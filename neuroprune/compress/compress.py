@@ -135,16 +135,16 @@ def _select(
 
 
 def _training_frames(module: nn.Module, data: Dataset, progress: Progress) -> Iterator[torch.Tensor]:
-    """The whole training split, coded and not augmented, in batches on the module's device."""
+    """The whole training split as the module takes it, not augmented, in batches on its device."""
     total = len(data.train)
     for start in range(0, total, SCORE_BATCH):
-        yield _frames(module, data, data.train.images[start : start + SCORE_BATCH])
+        yield time_first(_frames(module, data, data.train.images[start : start + SCORE_BATCH]))
         progress("criticality", min(start + SCORE_BATCH, total), total)
 
 
 def _frames(module: nn.Module, data: Dataset, images: Images) -> torch.Tensor:
     device = next(module.parameters()).device
-    return time_first(encode(torch.tensor(images, device=device), data.coding))
+    return encode(torch.tensor(images, device=device), data.coding)
 
 
 def _trace_slim(slim: nn.Module, data: Dataset) -> Graph:

@@ -1,5 +1,6 @@
-"""Images coded to spikes and event recordings in training."""
+"""Images coded to spikes and event recordings, from training on through the line."""
 
+import json
 import struct
 from pathlib import Path
 
@@ -14,9 +15,8 @@ title: A network that trains in a second
 data: {data}
 steps: 3
 layers:
-  - {{conv: 12, kernel: 5, stride: 4}}
-  - {{conv: 12}}
-training: {{epochs: 1, batch: 10, lr: 0.01}}
+  - {{conv: 60, kernel: 5, stride: {stride}}}
+training: {{epochs: 1, batch: 10, lr: 0.02}}
 fine_tuning: {{epochs: 1, lr: 0.01}}
 """
 CLASS = """
@@ -52,26 +52,36 @@ def run(*arguments: str | Path) -> int | str | None:
     return stopped.value.code
 
 
-def recipe(tmp_path: Path, data: str) -> Path:
+def recipe(tmp_path: Path, data: str, stride: int) -> Path:
     path = tmp_path / "tiny.yaml"
-    path.write_text(RECIPE.format(data=data))
+    path.write_text(RECIPE.format(data=data, stride=stride))
     return path
 
 
-def test_recordings_are_trained_on(tmp_path: Path, events: Path) -> None:
-    runs, model = tmp_path / "runs", recipe(tmp_path, "n-mnist")
+def test_recordings_go_through_training_and_compression(tmp_path: Path, events: Path) -> None:
+    runs, model = tmp_path / "runs", recipe(tmp_path, "n-mnist", 4)
     assert run("train", "--model", model, "--data-dir", events, "--steps", "5", "--runs", runs, "--device", "cpu") == 0
     facts = load_checkpoint(runs / "0001-train-n-mnist").data
     assert (facts.input_shape, facts.coding.kind, facts.coding.steps) == ((2, 34, 34), "direct", 5)
     assert facts.coding.mean == (0.0, 0.0) and facts.coding.std == (1.0, 1.0)
+    assert run("compress", "--flops", "0.6", "--data-dir", events, "--runs", runs) == 0
+    figures = json.loads((runs / "0002-compress-n-mnist" / "compress.json").read_text())
+    macs = 5 * 9 * 9 * 60 * (2 * 25 + 10)
+    assert figures["dense"]["flops"] == 2 * macs
+    assert load_checkpoint(runs / "0002-compress-n-mnist").data == facts
 
 
 @pytest.mark.parametrize("coding", ["poisson", "latency"])
-def test_coded_images_are_trained_on(tmp_path: Path, coding: str) -> None:
-    runs, model = tmp_path / "runs", recipe(tmp_path, "digits")
-    assert run("train", "--model", model, "--coding", coding, "--batch", "50", "--runs", runs, "--device", "cpu") == 0
+def test_coded_images_go_through_training_and_compression(tmp_path: Path, coding: str) -> None:
+    runs, model = tmp_path / "runs", recipe(tmp_path, "digits", 2)
+    assert run("train", "--model", model, "--coding", coding, "--batch", "20", "--runs", runs, "--device", "cpu") == 0
     coded = load_checkpoint(runs / "0001-train-digits").data.coding
     assert (coded.kind, coded.steps, coded.mean, coded.std) == (coding, 3, (0.0,), (16.0,))
+    assert run("compress", "--flops", "0.6", "--epochs", "0", "--runs", runs) == 0
+    figures = json.loads((runs / "0002-compress-digits" / "compress.json").read_text())
+    trained = load_checkpoint(runs / "0001-train-digits").history[-1].test_accuracy
+    assert figures["dense"]["accuracy"] == trained > 0.3
+    assert load_checkpoint(runs / "0002-compress-digits").data.coding == coded
 
 
 def test_a_class_takes_recordings_of_as_many_steps_as_are_asked_for(tmp_path: Path, events: Path) -> None:
@@ -95,7 +105,7 @@ def test_an_interrupted_training_on_coded_images_goes_on_with_them(
 ) -> None:
     from neuroprune.train import train as training
 
-    model = recipe(tmp_path, "digits")
+    model = recipe(tmp_path, "digits", 2)
     common = ("--batch", "400", "--epochs", "2", "--device", "cpu")
     whole, broken = tmp_path / "whole", tmp_path / "broken"
     assert run("train", "--model", model, "--coding", "poisson", *common, "--out", whole) == 0

@@ -238,16 +238,17 @@ def test_coded_digits_have_the_steps_that_were_asked_for():
     assert load_dataset("digits", steps=7).coding.steps is None
 
 
-def test_the_event_recordings_are_what_the_catalogue_says():
-    for name, sizes in (("n-mnist", None), ("poker-dvs", (48, 20))):
-        try:
-            data = load_dataset(name, steps=5)
-        except InputError as missing:
-            pytest.skip(str(missing))
-        assert sizes is None or (len(data.train), len(data.test)) == sizes
-        assert data.input_shape == find_dataset(name).shape
-        assert np.array_equal(np.unique(data.test.labels), np.arange(len(data.classes)))
-        assert data.train.images.any(axis=(1, 2, 3, 4)).all()
+@pytest.mark.parametrize(("name", "sizes"), [("n-mnist", None), ("poker-dvs", (48, 20))])
+def test_recordings_have_the_published_shape_and_events_at_every_step(name, sizes):
+    """Of N-MNIST a part will do, so its sizes are left open."""
+    try:
+        data = load_dataset(name, steps=5)
+    except InputError as missing:
+        pytest.skip(str(missing))
+    assert sizes is None or (len(data.train), len(data.test)) == sizes
+    assert data.input_shape == find_dataset(name).shape
+    assert np.array_equal(np.unique(data.test.labels), np.arange(len(data.classes)))
+    assert data.train.images.any(axis=(2, 3, 4)).all()
 
 
 @pytest.mark.parametrize("info", [info for info in NEED_FILES if not info.recordings], ids=lambda info: info.name)
