@@ -1,11 +1,13 @@
 """Exact products of linear maps: two convolutions as one, a convolution under a dense layer as one dense layer."""
 
+from dataclasses import replace
+
 import numpy as np
 import torch
 from torch.nn import functional as F
 
 from neuroprune.frozen import frozen_array
-from neuroprune.graph.nodes import AvgPool, Conv, FloatArray, Linear, Pair, Shape, Synapse
+from neuroprune.graph.nodes import AvgPool, Conv, FloatArray, IndexArray, Linear, Pair, Shape, Synapse
 
 
 def identity_kernel(channels: int) -> Conv:
@@ -31,6 +33,35 @@ def depthwise(weight: FloatArray, stride: Pair = (1, 1), padding: Pair = (0, 0),
         dilation,
         channels,
     )
+
+
+def is_depthwise(conv: Synapse) -> bool:
+    """Whether each channel has one kernel of its own, and gives one channel."""
+    return isinstance(conv, Conv) and conv.weight.shape[1] == 1 and conv.groups == conv.weight.shape[0]
+
+
+def is_identity(conv: Synapse) -> bool:
+    """Whether it changes nothing."""
+    if not isinstance(conv, Conv) or not is_depthwise(conv) or conv.weight.shape[2:] != (1, 1):
+        return False
+    return conv.stride == (1, 1) and conv.padding == (0, 0) and bool(np.all(conv.weight == 1.0))
+
+
+def ungrouped(conv: Conv) -> Conv:
+    """The same convolution in one group, with the weights between groups written out as zeros."""
+    if conv.groups == 1:
+        return conv
+    outputs, inputs = conv.weight.shape[:2]
+    weight = np.zeros((outputs, inputs * conv.groups, *conv.weight.shape[2:]))
+    weight[np.arange(outputs)[:, None], _inputs(conv)] = conv.weight
+    return replace(conv, weight=frozen_array(weight, np.float64), groups=1)
+
+
+def _inputs(conv: Conv) -> IndexArray:
+    """The input channels that each output reads: int64 [out channels, in channels / groups]."""
+    outputs, inputs = conv.weight.shape[:2]
+    group = np.arange(outputs) // (outputs // conv.groups)
+    return group[:, None] * inputs + np.arange(inputs)[None, :]
 
 
 def scale_outputs(synapse: Synapse, gain: FloatArray, offset: FloatArray) -> Synapse:
@@ -61,21 +92,25 @@ def pads_differ(first: Conv, before: Shape, between: Shape) -> bool:
 
 
 def convolve_after(first: Synapse, second: Conv) -> Conv:
-    """The convolution that equals `first` followed by `second`; one of the two must be depthwise.
+    """The convolution that equals `first` followed by `second`, in one group unless one of the two is depthwise.
 
     With zero padding in `second` this holds only where `pads_differ` is False. Output m of the pair reads input
     m s1 s2 - (p2 s1 + p1) + b d2 s1 + a d1 with weight w2[b] w1[a], so the kernels multiply like polynomials.
     """
     assert isinstance(first, Conv)
     one = _spread(first.weight, first.dilation)
-    two = _spread(second.weight, (second.dilation[0] * first.stride[0], second.dilation[1] * first.stride[1]))
-    inputs, outputs = second.weight.shape[1], second.weight.shape[0]
-    reads = (np.arange(outputs) // (outputs // second.groups))[:, None] * inputs + np.arange(inputs)[None, :]
-    if first.weight.shape[1] == 1 and first.groups == first.weight.shape[0]:
+    apart = (second.dilation[0] * first.stride[0], second.dilation[1] * first.stride[1])
+    two = _spread(second.weight, apart)
+    reads = _inputs(second)
+    if is_depthwise(first):
         weight, groups = _product(two, one[reads, 0]), second.groups
-    else:
-        assert inputs == 1 and second.groups == outputs, "one of the two is depthwise"
+    elif is_depthwise(second):
         weight, groups = _product(one, np.broadcast_to(two, (*one.shape[:2], *two.shape[2:]))), first.groups
+    else:
+        weight, groups = (
+            _chained(_spread(ungrouped(second).weight, apart), _spread(ungrouped(first).weight, first.dilation)),
+            1,
+        )
     carried = (second.weight.sum(axis=(2, 3)) * first.bias[reads]).sum(axis=1)
     return Conv(
         frozen_array(weight, np.float64),
@@ -120,6 +155,15 @@ def _spread(kernel: FloatArray, dilation: tuple[int, int]) -> FloatArray:
     spread = np.zeros((*kernel.shape[:2], (height - 1) * dilation[0] + 1, (width - 1) * dilation[1] + 1))
     spread[:, :, :: dilation[0], :: dilation[1]] = kernel
     return spread
+
+
+def _chained(second: FloatArray, first: FloatArray) -> FloatArray:
+    """Kernels [O, M, h2, w2] behind kernels [M, I, h1, w1], summed over M: [O, I, h1+h2-1, w1+w2-1]."""
+    height, width = first.shape[2:]
+    total = np.zeros((len(second), first.shape[1], second.shape[2] + height - 1, second.shape[3] + width - 1))
+    for y, x in np.ndindex(*second.shape[2:]):
+        total[:, :, y : y + height, x : x + width] += np.tensordot(second[:, :, y, x], first, axes=(1, 0))
+    return total
 
 
 def _product(left: FloatArray, right: FloatArray) -> FloatArray:

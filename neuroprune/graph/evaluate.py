@@ -54,7 +54,10 @@ def run_module(module: nn.Module, frames: Frames, batch: int = 64, progress: Pro
 def run_float(
     graph: Graph, frames: Frames, batch: int = 64, progress: Progress = silent, task: str = "folded"
 ) -> FloatRun:
-    """Run a folded graph in float32 on frames [samples, *input shape], or sequences [samples, steps, *input shape]."""
+    """Run a folded graph on frames [samples, *input shape], or sequences [samples, steps, *input shape].
+
+    It computes in the precision of the frames: float32, or float64 where a spike must not flip.
+    """
     populations = graph.populations()
     spikes = {neuron.name: 0 for neuron, _ in populations}
     peaks = {neuron.name: 0.0 for neuron, _ in populations}
@@ -89,8 +92,8 @@ def _deliver(synapses: tuple[Node, ...], values: dict[str, torch.Tensor]) -> tup
         op, value = synapse.op, values[synapse.inputs[0]]
         assert isinstance(op, Conv | Linear)
         merged = value.flatten(0, 1)
-        weight = torch.from_numpy(op.weight.astype(np.float32))
-        offset = torch.from_numpy(op.bias.astype(np.float32))
+        weight = torch.tensor(op.weight, dtype=value.dtype)
+        offset = torch.tensor(op.bias, dtype=value.dtype)
         if isinstance(op, Linear):
             sums = F.linear(merged.flatten(1), weight)
         else:
@@ -111,4 +114,4 @@ def _fire(neuron: Neuron, drive: torch.Tensor, bias: torch.Tensor, steps: int) -
         fired = h >= neuron.threshold
         v = torch.where(fired, h - neuron.threshold if neuron.reset == "subtract" else 0.0, h)
         spikes.append(fired)
-    return torch.stack(spikes).float(), v
+    return torch.stack(spikes).to(drive.dtype), v

@@ -1,123 +1,230 @@
-"""Folds a traced graph: one synapse with bias for each layer of neurons.
+"""Folds a traced graph: synapses with bias, and layers of neurons that add up what their synapses deliver.
 
-BatchNorm, average pooling and the gain of the neurons are linear, so each chain of them between two layers of spikes
-is one convolution or one dense map. Maximum pooling of spikes is an OR: a synapse of ones and a memoryless neuron.
+Between two layers of spikes everything is linear: BatchNorm, average pooling, additions, concatenations, channel
+selections, 1x1 projections of a current and the gain of the neurons. It multiplies out, exactly up to the rounding of
+float64, to one synapse for each layer of spikes that a layer of neurons sees (several where their geometries differ).
+So the sum of spikes of a SEW block and the membrane shortcut of an MS block, which is a current that flows on through
+many blocks, become synapses from each of the layers that fire into it; an identity shortcut is a one-to-one synapse.
+Maximum pooling of spikes is an OR: a synapse of ones and a memoryless neuron.
 """
+
+from collections import Counter
+from dataclasses import dataclass
 
 import numpy as np
 
 from neuroprune.errors import UnsupportedNetwork
 from neuroprune.frozen import frozen_array
-from neuroprune.graph.compose import (
-    average_kernel,
-    convolve_after,
-    dense_after,
-    depthwise,
-    identity_kernel,
-    pads_differ,
-    scale_outputs,
-)
+from neuroprune.graph.compose import average_kernel, depthwise
 from neuroprune.graph.nodes import (
+    Add,
     AvgPool,
     BatchNorm,
+    Concat,
     Conv,
     Flatten,
+    FloatArray,
     Graph,
     Input,
     Linear,
     MaxPool,
     Neuron,
     Node,
+    Select,
     Shape,
     Synapse,
 )
+from neuroprune.graph.terms import (
+    Value,
+    added,
+    concatenated,
+    convolved,
+    dense,
+    padding_differs,
+    scaled,
+    selected,
+    source_value,
+    synapses,
+)
 from neuroprune.graph.verify import verify_folded
+
+Parts = tuple[Value, ...]
+"""A value; or the maps and features that stand one behind the other in a flattened vector."""
+
+
+@dataclass(frozen=True, eq=False)
+class _Population:
+    """A layer of neurons, and (source, layers, synapse) of all that it adds up; bias: float64 [channels]."""
+
+    name: str
+    shape: Shape
+    neuron: Neuron
+    inputs: list[tuple[str, tuple[str, ...], Synapse]]
+    bias: FloatArray
 
 
 def fold(graph: Graph) -> Graph:
-    """The folded form of a traced graph: Input, then Conv or Linear and Neuron in turn.
+    """The folded form of a traced graph: Input, then each layer of neurons behind its synapses.
 
-    A neuron node keeps its name; the synapse before it is named after the layer that holds its weights. A maximum
-    pool "p" becomes the synapse "p.sum" and the neuron "p". Raises UnsupportedNetwork where an average pooling meets
-    a zero padding that it cannot be folded through.
+    A neuron node keeps its name. A synapse is named after the layer that holds its weights, with "@<source>" behind it
+    where that layer gives several; a synapse without weights of its own is "<neuron>.sum", as of a maximum pool. The
+    bias is that of the first synapse of a layer of neurons. Raises UnsupportedNetwork, listing all problems, where a
+    zero padding is not that of spikes, where a bias would enter a current that decays, and where flattened maps are
+    joined in a way that no synapse has.
     """
-    nodes: list[Node] = [graph.nodes[0]]
-    chain: list[Node] = []
-    problems: list[str] = []
-    for node in graph.nodes[1:]:
-        chain.append(node)
-        if isinstance(node.op, Neuron | MaxPool):
-            source = nodes[-1]
-            synapse, problem = _synapse(chain, source.shape, graph)
-            if problem:
-                problems.append(problem)
-            weighted = [each.name for each in chain if isinstance(each.op, Conv | Linear)]
-            name = weighted[-1] if weighted else f"{node.name}.sum"
-            nodes.append(Node(name, synapse, (source.name,), node.shape))
-            op = node.op
-            # One spike in the window is enough to fire, and firing resets, so nothing is ever remembered.
-            neuron = Neuron(0.0, 0.5) if isinstance(op, MaxPool) else Neuron(op.decay, op.threshold)
-            nodes.append(Node(node.name, neuron, (name,), node.shape))
-            chain = []
-    if problems:
-        raise UnsupportedNetwork(problems)
-    folded = Graph(tuple(nodes), graph.steps, graph.readout)
+    folding = _Folding(graph)
+    for node in graph.nodes:
+        folding.add(node)
+    if folding.problems:
+        raise UnsupportedNetwork(folding.problems)
+    folded = Graph(tuple(_named(graph.nodes[0], folding.populations)), graph.steps, graph.readout)
     verify_folded(folded)
     return folded
 
 
-def _synapse(chain: list[Node], shape: Shape, graph: Graph) -> tuple[Synapse, str | None]:
-    """One linear map for the operations from spikes of `shape` to the input of the neurons that end the chain."""
-    current: Synapse | None = None
-    for node in chain:
-        problem = _padding_problem(current, node, shape, graph)
-        if problem:
-            return identity_kernel(shape[0]), problem
-        before = graph[node.inputs[0]].shape
+class _Folding:
+    """The values that are still to be read, the layers of neurons so far, and the problems met."""
+
+    def __init__(self, graph: Graph) -> None:
+        self.graph = graph
+        self.values: dict[str, Parts] = {}
+        self.readers = Counter(name for node in graph.nodes for name in node.inputs)
+        self.populations: list[_Population] = []
+        self.problems: list[str] = []
+
+    def add(self, node: Node) -> None:
+        """The value of `node`, from those of its inputs."""
+        inputs = [self.values[name] for name in node.inputs]
+        self.values[node.name] = self._value(node, inputs)
+        for name in node.inputs:
+            self.readers[name] -= 1
+            if not self.readers[name]:
+                self.values.pop(name, None)  # weights of large networks are not kept twice
+
+    def _value(self, node: Node, inputs: list[Parts]) -> Parts:
         match node.op:
-            case Conv() as conv:
-                current = conv if current is None else convolve_after(current, conv)
-            case AvgPool() as pool:
-                box = average_kernel(pool, before[0])
-                current = box if current is None else convolve_after(current, box)
-            case MaxPool() as pool:
-                ones = np.ones((before[0], 1, *pool.kernel))
-                current = depthwise(ones, pool.stride, pool.padding, pool.dilation)
+            case Input():
+                return (source_value(node.name, node.shape),)
+            case Flatten():
+                return self._flattened(inputs[0], node.shape)
             case Linear() as linear:
-                current = linear if current is None else dense_after(current, linear, shape, _spatial(chain, graph))
+                return (dense(inputs[0], linear, node.name),)
+            case Neuron() | MaxPool():
+                return self._population(node, inputs[0])
+            case Concat():
+                if all(len(parts) == 1 and _is_plain(parts[0], node) for parts in inputs):
+                    return (concatenated([parts[0] for parts in inputs]),)
+                return tuple(part for parts in inputs for part in parts)
+        shapes = {tuple(part.shape for part in parts) for parts in inputs}
+        scales = isinstance(node.op, BatchNorm) and _is_scale(node.op)
+        if len(shapes) > 1 or not (isinstance(node.op, Add) or scales or _is_plain(inputs[0][0], node)):
+            self.problems.append(
+                f"layer {node.name}: it works on maps that were flattened before; put it in front of the Flatten"
+            )
+            return inputs[0]
+        match node.op:
+            case Add():
+                return tuple(added(list(parts)) for parts in zip(*inputs, strict=True))
+            case BatchNorm() as norm if scales:
+                ones = [np.ones(part.shape[0]) for part in inputs[0]]
+                return tuple(scaled(p, norm.gain[0] * one, 0 * one) for p, one in zip(inputs[0], ones, strict=True))
             case BatchNorm() as norm:
-                assert current is not None
-                current = scale_outputs(current, norm.gain, norm.offset)
-            case Neuron() as neuron:
-                if current is None:
-                    current = identity_kernel(shape[0]) if len(shape) == 3 else _identity_dense(shape[0])
-                gain = np.full(current.bias.shape, neuron.gain)
-                current = scale_outputs(current, gain, np.zeros_like(gain))
-            case Flatten() | Input():
-                pass
-    assert current is not None
-    return current, None
+                return (scaled(inputs[0][0], norm.gain, norm.offset),)
+            case Select() as select:
+                return (selected(inputs[0][0], select.channels),)
+            case Conv() as conv:
+                return (self._convolved(node, inputs[0][0], conv, node.name),)
+            case AvgPool() as pool:
+                return (self._convolved(node, inputs[0][0], average_kernel(pool, node.shape[0]), None),)
+        raise AssertionError(node.op)
+
+    def _convolved(self, node: Node, value: Value, conv: Conv, layer: str | None) -> Value:
+        before = node.inputs[0]
+        if conv.padding != (0, 0) and np.any(value.bias):
+            self.problems.append(
+                f"layer {node.name}: it pads the output of {before} with zeros, but a bias or an offset was added "
+                "there; set its padding to 0, or leave that bias out"
+            )
+        elif padding_differs(value, conv):
+            height, width = value.terms[0].source_shape[1:]
+            self.problems.append(
+                f"layer {node.name}: it pads the output of {before}, whose windows do not tile its input of "
+                f"{height}x{width} exactly; choose a size that the pooling divides, or padding 0"
+            )
+        return convolved(value, conv, node.shape, layer)
+
+    def _flattened(self, parts: Parts, shape: Shape) -> Parts:
+        (value,) = parts
+        if value.shape[0] == shape[0]:  # maps of 1x1 are features
+            return (Value(shape, value.terms, value.bias),)
+        return parts
+
+    def _population(self, node: Node, parts: Parts) -> Parts:
+        value = parts[0]
+        if len(parts) > 1:
+            self.problems.append(
+                f"layer {node.name}: its neurons read maps that were flattened and joined; join their spikes instead"
+            )
+            return parts
+        if isinstance(node.op, MaxPool):
+            pool = node.op
+            ones = depthwise(np.ones((value.shape[0], 1, *pool.kernel)), pool.stride, pool.padding, pool.dilation)
+            value = convolved(value, ones, node.shape, None)
+            # One spike in the window is enough to fire, and firing resets, so nothing is ever remembered.
+            neuron = Neuron(0.0, 0.5)
+        else:
+            assert isinstance(node.op, Neuron)
+            neuron = Neuron(node.op.decay, node.op.threshold, 1.0, node.op.current_decay, node.op.reset)
+            if node.op.gain != 1.0:
+                value = scaled(value, np.full(value.shape[0], node.op.gain), np.zeros(value.shape[0]))
+            if neuron.current_decay < 1.0 and np.any(value.bias):
+                self.problems.append(
+                    f"layer {node.name}: a bias enters its current, which decays, while the chip adds biases to the "
+                    f"voltage; use bias=False and no BatchNorm in front of it, or a LIFNode"
+                )
+        self.populations.append(_Population(node.name, value.shape, neuron, synapses(value), value.bias))
+        return (source_value(node.name, value.shape),)
 
 
-def _padding_problem(current: Synapse | None, node: Node, shape: Shape, graph: Graph) -> str | None:
-    """Why `node` cannot be folded behind `current`: zeros padded after pooling are not zeros padded before it."""
-    padded = isinstance(node.op, Conv | AvgPool) and node.op.padding != (0, 0)
-    source = graph[node.inputs[0]]
-    if not padded or not isinstance(current, Conv) or not pads_differ(current, shape, source.shape):
-        return None
-    return (
-        f"layer {node.name}: it pads the output of {source.name}, whose windows do not tile its input of "
-        f"{shape[1]}x{shape[2]} exactly; choose a size that the pooling divides, or padding 0"
-    )
+def _is_plain(value: Value, node: Node) -> bool:
+    """Whether the value has the axes that `node` gives, so that it is no flattened map."""
+    return len(value.shape) == len(node.shape)
 
 
-def _spatial(chain: list[Node], graph: Graph) -> Shape:
-    """Shape of the map that the chain's linear layer reads, before it was flattened."""
-    for node in chain:
-        if isinstance(node.op, Flatten):
-            return graph[node.inputs[0]].shape
-    raise AssertionError("a pooled map reaches a linear layer through Flatten")
+def _is_scale(norm: BatchNorm) -> bool:
+    """Whether it multiplies everything by one number."""
+    return bool(np.all(norm.gain == norm.gain[0]) and not np.any(norm.offset))
 
 
-def _identity_dense(features: int) -> Linear:
-    return Linear(frozen_array(np.eye(features), np.float64), frozen_array(np.zeros(features), np.float64))
+def _named(first: Node, populations: list[_Population]) -> list[Node]:
+    """The nodes of the folded graph; names of synapses are as short as they can be and still tell them apart."""
+    wanted = [
+        [(layers, source, population.name) for source, layers, _ in population.inputs] for population in populations
+    ]
+    candidates = [[_candidates(*key) for key in keys] for keys in wanted]
+    taken = [Counter(names[level] for keys in candidates for names in keys) for level in range(3)]
+    used = {first.name} | {population.name for population in populations}
+    nodes = [first]
+    for population, keys in zip(populations, candidates, strict=True):
+        made = []
+        for index, ((source, _, op), names) in enumerate(zip(population.inputs, keys, strict=True)):
+            name = next((n for level, n in enumerate(names) if taken[level][n] == 1 and n not in used), None)
+            name = name or f"{names[-1]}#{index + 1}"
+            used.add(name)
+            bias = frozen_array(population.bias if index == 0 else np.zeros_like(population.bias), np.float64)
+            made.append(Node(name, _frozen(op, bias), (source,), population.shape))
+        neuron = Node(population.name, population.neuron, tuple(node.name for node in made), population.shape)
+        nodes += [*made, neuron]
+    return nodes
+
+
+def _candidates(layers: tuple[str, ...], source: str, neuron: str) -> tuple[str, str, str]:
+    base = "+".join(layers) or f"{neuron}.sum"
+    return base, f"{base}@{source}", f"{base}@{source}:{neuron}"
+
+
+def _frozen(op: Synapse, bias: FloatArray) -> Synapse:
+    weight = frozen_array(op.weight, np.float64)
+    if isinstance(op, Linear):
+        return Linear(weight, bias)
+    return Conv(weight, bias, op.stride, op.padding, op.dilation, op.groups)

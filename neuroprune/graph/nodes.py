@@ -10,6 +10,7 @@ All shapes leave out batch and time: (channels, height, width) or (features,). T
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal
 
 import numpy as np
@@ -164,14 +165,23 @@ class Graph:
 
     def __getitem__(self, name: str) -> Node:
         """The node called `name`; KeyError if there is none."""
-        for node in self.nodes:
-            if node.name == name:
-                return node
-        raise KeyError(name)
+        return self._by_name[name]
 
     def consumers(self, name: str) -> tuple[Node, ...]:
         """The nodes that read the output of `name`, in topological order."""
-        return tuple(node for node in self.nodes if name in node.inputs)
+        return self._consumers.get(name, ())
+
+    @cached_property
+    def _by_name(self) -> dict[str, Node]:
+        return {node.name: node for node in self.nodes}
+
+    @cached_property
+    def _consumers(self) -> dict[str, tuple[Node, ...]]:
+        found: dict[str, list[Node]] = {}
+        for node in self.nodes:
+            for name in dict.fromkeys(node.inputs):
+                found.setdefault(name, []).append(node)
+        return {name: tuple(readers) for name, readers in found.items()}
 
     def populations(self) -> tuple[tuple[Node, tuple[Node, ...]], ...]:
         """Of a folded graph: each layer of neurons with its synapses, in topological order."""

@@ -1,50 +1,144 @@
-"""What a tensor of the running code is in the program: who made it, and where its time axis lies."""
+"""What a tensor of the running code is in the program: who made it, and where its time axis lies.
 
-from dataclasses import dataclass
-from typing import Any, Literal
+Symbols stand in for tensors while a module's own code runs. They answer sizes as tensors do, and hand every operation
+to the recorder that made them; what depends on values (a branch, a number taken out) is an error.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol
 
 import torch
 from torch import fx
 
+from neuroprune.graph.nodes import Shape
+
 Layout = Literal["constant", "sequence", "merged", "step"]
 
+SIZES = frozenset(
+    """shape size dim ndim ndimension numel nelement dtype device requires_grad is_cuda is_floating_point
+    get_device""".split()  # noqa: SIM905
+)
+"""What may be asked of a tensor without looking at its values."""
+
+_OPERATORS = """
+    add radd iadd sub rsub isub mul rmul imul truediv rtruediv itruediv floordiv rfloordiv mod pow rpow matmul rmatmul
+    neg pos abs invert and rand or ror xor rxor lt le gt ge eq ne getitem setitem
+""".split()  # noqa: SIM905
+
+
+class Recorder(Protocol):
+    """Who is told of each operation on symbols."""
+
+    def operation(self, name: str, function: Callable[..., Any], args: Any, kwargs: Any) -> Any:
+        """The symbols for what `function` gives; `name` is torch's own, without underscores."""
+
 
 @dataclass(frozen=True, eq=False)
-class Signal:
-    """The output of `node` as the running code holds it.
+class Symbol:
+    """A tensor of the running code that comes from `node`."""
+
+    value: torch.Tensor
+    recorder: Recorder
+    node: str
+    version: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "version", self.value._version)
+
+    @property
+    def is_stale(self) -> bool:
+        """Whether the tensor was changed in place since it was made, so that this says no longer what it is."""
+        return self.value._version != self.version
+
+    @classmethod
+    def __torch_function__(cls, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        symbols = signals_of((args, kwargs or {}))
+        return symbols[0].recorder.operation(func.__name__.strip("_"), func, args, kwargs or {})
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        attribute = getattr(self.value, name)
+        if name in SIZES:
+            return attribute
+        if not callable(attribute):
+            return self.recorder.operation(name, lambda value: getattr(value, name), (self,), {})
+        function = getattr(torch.Tensor, name)
+        return lambda *args, **kwargs: self.recorder.operation(name.strip("_"), function, (self, *args), kwargs)
+
+    def __len__(self) -> int:
+        return len(self.value)
+
+    def __iter__(self) -> Iterator[Any]:
+        return (self[index] for index in range(len(self.value)))  # type: ignore[index]  # set below
+
+    def __bool__(self) -> bool:
+        raise TypeError("a decision depends on the values of a tensor")
+
+    def __index__(self) -> int:
+        raise TypeError("a number is taken out of a tensor")
+
+    __int__ = __index__
+
+    def __float__(self) -> float:
+        raise TypeError("a number is taken out of a tensor")
+
+    def __array__(self, *_: Any) -> Any:
+        raise TypeError("a tensor is made an array")
+
+
+def _operator(name: str) -> Callable[..., Any]:
+    def apply(self: Symbol, *args: Any) -> Any:
+        return self.recorder.operation(name, getattr(torch.Tensor, f"__{name}__"), (self, *args), {})
+
+    return apply
+
+
+for _name in _OPERATORS:
+    setattr(Symbol, f"__{_name}__", _operator(_name))
+
+
+@dataclass(frozen=True, eq=False)
+class Signal(Symbol):
+    """The output of `node` at all steps, or at one.
 
     layout: "constant" [N, ...] is the same at every step; "sequence" is [T, N, ...]; "merged" is [T * N, ...];
-    "step" is [N, ...] at step `at`.
+    "step" is [N, ...] at step `at`. votes: above 1, the mean of as many neighbouring outputs was taken, or, where
+    the last axis still holds them, is yet to be taken.
     """
 
-    value: torch.Tensor
-    node: str
-    layout: Layout
+    layout: Layout = "constant"
     at: int = 0
+    votes: int = 1
+
+    @property
+    def lead(self) -> int:
+        """How many axes come before those of the sample."""
+        return 2 if self.layout == "sequence" else 1
+
+    @property
+    def sample(self) -> Shape:
+        """The shape without time and batch."""
+        return tuple(self.value.shape[self.lead :])
 
 
 @dataclass(frozen=True, eq=False)
-class Readout:
-    """The sum or mean over time of the output spikes, perhaps not over all steps yet."""
+class Readout(Symbol):
+    """[N, ...]: `scale` times the sum over some steps of the output of `node`."""
 
-    value: torch.Tensor
-    node: str
-    steps: int
-    kind: Literal["mean", "sum"]
-
-
-def is_one_step(signal: Any) -> bool:
-    """Whether it is the output of one time step, or a sum of such."""
-    return isinstance(signal, Readout) or (isinstance(signal, Signal) and signal.layout == "step")
+    steps: frozenset[int] = frozenset()
+    scale: float = 1.0
+    votes: int = 1
 
 
 def values_of(tree: Any) -> Any:
     """The arguments of a call with plain tensors in place of symbols."""
-    return fx.node.map_aggregate(tree, lambda leaf: leaf.value if isinstance(leaf, Signal | Readout) else leaf)
+    return fx.node.map_aggregate(tree, lambda leaf: leaf.value if isinstance(leaf, Symbol) else leaf)
 
 
 def signals_of(tree: Any) -> list[Any]:
     """The symbols among the arguments of a call, in their order."""
     found: list[Any] = []
-    fx.node.map_aggregate(tree, lambda leaf: found.append(leaf) if isinstance(leaf, Signal | Readout) else None)
+    fx.node.map_aggregate(tree, lambda leaf: found.append(leaf) if isinstance(leaf, Symbol) else None)
     return found

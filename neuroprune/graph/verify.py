@@ -1,5 +1,7 @@
 """The rules of both forms of a graph, checked after the stage that made it."""
 
+import math
+
 from neuroprune.graph.nodes import (
     Add,
     AvgPool,
@@ -16,7 +18,7 @@ from neuroprune.graph.nodes import (
     Select,
 )
 
-# What flows along an edge: the graded frame, spikes, a linear map of either, or the input of neurons.
+# What flows along an edge: the graded frame, spikes, a weightless map of either, or the input of neurons.
 FRAME, SPIKES, POOLED, CURRENT = "frame", "spikes", "pooled", "current"
 
 
@@ -24,61 +26,54 @@ def problems_of_traced(graph: Graph, last: str) -> list[str]:
     """Sentences for all that keeps a traced graph from being folded; `last` is the node whose output is returned."""
     problems: list[str] = []
     flows: dict[str, str] = {}
+    spiking = False
     for node in graph.nodes:
-        flow, problem = _flow(node, flows.get(node.inputs[0], POOLED) if node.inputs else FRAME)
+        flow, problem = _flow(node, [flows[name] for name in node.inputs])
         flows[node.name] = flow
+        spiking = spiking or (isinstance(node.op, Neuron) and math.isfinite(node.op.threshold))
         if problem:
             problems.append(problem)
         if isinstance(node.op, Linear) and len(graph[node.inputs[0]].shape) != 1:
             problems.append(
                 f"layer {node.name}: it reads a map of shape {graph[node.inputs[0]].shape}; put a Flatten before it"
             )
-        readers = graph.consumers(node.name)
-        if len(readers) > 1:
-            problems.append(
-                f"layer {node.name}: its output feeds {len(readers)} layers ({', '.join(r.name for r in readers)}); "
-                "branches cannot be mapped yet, use one chain of layers"
-            )
-    if last != graph.nodes[-1].name:
-        problems.append(f"layer {graph.nodes[-1].name}: its output is not used; remove it")
-    if flows.get(last) != SPIKES:
-        problems.append(
-            f"layer {last}: it is the output but gives no spikes; append an IFNode or LIFNode and return their "
-            "mean or sum over time"
-        )
+        if isinstance(node.op, Neuron) and math.isinf(node.op.threshold) and node.name != last:
+            problems.append(f"layer {node.name}: it never fires and is not the output; give it a finite threshold")
+        if node.name != last and not graph.consumers(node.name):
+            problems.append(f"layer {node.name}: its output is not used; remove it")
+    if not spiking:
+        problems.append("the network has no spiking neurons: put an IFNode or LIFNode behind its layers")
     return problems
 
 
-def _flow(node: Node, source: str) -> tuple[str, str | None]:
-    """What flows out of `node` when `source` flows in, and what stands against that."""
+def _flow(node: Node, sources: list[str]) -> tuple[str, str | None]:
+    """What flows out of `node` when `sources` flow in, and what stands against that."""
     match node.op:
         case Input():
             return FRAME, None
         case Conv() | Linear():
-            if source == CURRENT:
+            # Weights upon weights multiply out to one layer, but only those of a projection leave its kernel as small.
+            projects = isinstance(node.op, Conv) and node.op.weight.shape[2:] == (1, 1) and node.op.padding == (0, 0)
+            if sources[0] == CURRENT and not projects:
                 return CURRENT, (
                     f"layer {node.name}: it follows {node.inputs[0]} without neurons between; put an IFNode or "
                     "LIFNode there"
                 )
             return CURRENT, None
-        case BatchNorm():
-            if source != CURRENT:
-                return CURRENT, (
-                    f"layer {node.name}: normalisation of {node.inputs[0]} cannot be folded; put it right behind a "
-                    "convolution or linear layer"
-                )
-            return CURRENT, None
-        case AvgPool():
-            return CURRENT if source == CURRENT else POOLED, None
+        case AvgPool() | BatchNorm():
+            return CURRENT if sources[0] == CURRENT else POOLED, None
         case MaxPool():
-            if source != SPIKES:
+            if sources[0] != SPIKES:
                 return SPIKES, (
                     f"layer {node.name}: maximum pooling of values that are not spikes cannot be mapped; put it "
                     "right behind an IFNode or LIFNode, or use AvgPool2d"
                 )
             return SPIKES, None
-        case Flatten() | Add() | Concat() | Select():
-            return source, None
+        case Add():
+            return CURRENT if CURRENT in sources else POOLED, None
+        case Flatten() | Concat() | Select():
+            kinds = set(sources)
+            return sources[0] if len(kinds) == 1 else CURRENT if CURRENT in kinds else POOLED, None
         case Neuron():
             return SPIKES, None
 

@@ -5,7 +5,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sample_networks import MergedTime, StepLoop, Unusual, stir
+from sample_networks import MergedTime, StepLoop, Unusual, branching_networks, stir
 from spikingjelly.activation_based import neuron
 from torch import nn
 from torch.nn import functional as F
@@ -29,6 +29,29 @@ def test_the_folded_program_fires_as_the_network_does(network: nn.Module) -> Non
     assert 0 < run.outputs.sum() < run.outputs.size * graph.steps
     assert np.mean(outputs.round() == run.outputs) > 0.99  # float32 may move a potential across the threshold
     assert min(run.spikes.values()) > 0
+
+
+BRANCHING = branching_networks()
+
+
+@pytest.mark.parametrize("name", BRANCHING)
+def test_branches_and_neurons_of_every_kind_fold_to_what_the_network_computes(name: str) -> None:
+    network, shape = BRANCHING[name]
+    stir(network)
+    if name == "Cuba":  # computes in float32 whatever it is given
+        network.float()
+    precision = next(network.parameters()).dtype
+    sequence = (4,) if name == "SequenceInput" else ()
+    frames = (
+        torch.randn(16, *sequence, *shape, generator=torch.Generator().manual_seed(1), dtype=precision).mul(2).numpy()
+    )
+    graph = fold(trace(network, torch.from_numpy(frames)))
+    run = run_float(graph, frames)
+    assert min(spikes for layer, spikes in run.spikes.items() if not layer.endswith("integrator")) > 0
+    scores = run.outputs.reshape(len(frames), -1, graph.readout.votes).mean(-1)
+    scores /= graph.steps if graph.readout.over_time == "mean" else 1
+    assert len(np.unique(scores)) > 1
+    np.testing.assert_allclose(scores, run_module(network, frames), rtol=0, atol=1e-6)
 
 
 def test_synapses_and_neurons_alternate_and_keep_their_names() -> None:

@@ -1,0 +1,174 @@
+"""Follows the running code of a module: every layer and operation on symbols becomes a node, or a problem."""
+
+from collections.abc import Callable, Hashable
+from math import prod
+from typing import Any
+
+import torch
+from spikingjelly.activation_based import base, layer
+from torch import nn
+from torch.nn.modules.dropout import _DropoutNd
+
+from neuroprune.graph.nodes import Concat, Flatten, Input, Neuron, Node, Op, Shape
+from neuroprune.graph.operations import OPERATIONS, Operation, vote
+from neuroprune.graph.read import read_module
+from neuroprune.graph.signals import SIZES, Readout, Signal, Symbol, signals_of, values_of
+
+INPUT = "input"
+
+
+class Recorder:
+    """Collects nodes by name, in the order of the code, and every problem met.
+
+    A node is found again where the same layer or operation meets the same sources: at the next step of a loop over
+    time. A layer without state that meets other sources gives one more node, "conv@2".
+    """
+
+    def __init__(self, frames: torch.Tensor, sequence: bool) -> None:
+        shape = tuple(frames.shape[2:] if sequence else frames.shape[1:])
+        self.nodes: dict[str, Node] = {INPUT: Node(INPUT, Input(sequence), (), shape)}
+        self.problems: list[str] = []
+        self.steps: int | None = frames.shape[0] if sequence else None
+        self.batch = frames.shape[1] if sequence else frames.shape[0]
+        self.scope: list[str] = []
+        self.frames = Signal(frames, self, INPUT, "sequence" if sequence else "constant")
+        self._made: dict[Hashable, str] = {}
+        self._calls: dict[str, int] = {}
+        self._reads: dict[str, str] = {}
+
+    def node(self, name: str, what: Hashable, op: Op, inputs: tuple[str, ...], shape: Shape) -> str:
+        """The name of the node that does `what` to `inputs`; `name` is what it would be called if it were new."""
+        key = (what, inputs)
+        if key not in self._made:
+            number, free = 1, name
+            while free in self.nodes:
+                number += 1
+                free = f"{name}@{number}"
+            self.nodes[free] = Node(free, op, inputs, shape)
+            self._made[key] = free
+        return self._made[key]
+
+    def scoped(self, kind: str) -> str:
+        """A name for an operation of the module that is running."""
+        return f"{self.scope[-1]}.{kind}" if self.scope and self.scope[-1] else kind
+
+    def call(self, path: str, module: nn.Module, args: Any, kwargs: Any) -> Any:
+        """The symbol behind the layer at `path`."""
+        symbols = signals_of((args, kwargs))
+        if len(args) != 1 or kwargs or not isinstance(args[0], Symbol):
+            self.problems.append(f"layer {path}: it takes more than one input; give each layer exactly one")
+            return self._unknown(path, module(*values_of(args), **values_of(kwargs)), symbols)
+        symbol = args[0]
+        value = module(symbol.value)
+        if symbol.is_stale:
+            self.problems.append(_stale(f"layer {path}", symbol))
+        if isinstance(module, layer.VotingLayer | nn.AvgPool1d):
+            voted = vote(self, symbol, value)
+            if voted is not None:
+                return voted
+        if isinstance(symbol, Readout):
+            self.problems.append(f"layer {path}: it reads a sum or mean over time; put it before that")
+            return self._unknown(path, value, symbols)
+        if isinstance(module, nn.Identity | _DropoutNd | layer.Dropout):  # nothing, in evaluation mode
+            return Signal(value, self, symbol.node, symbol.layout, symbol.at, symbol.votes)
+        assert isinstance(symbol, Signal)
+        return self._layer(path, module, symbol, value)
+
+    def operation(self, name: str, function: Callable[..., Any], args: Any, kwargs: Any) -> Any:
+        """What an operation between layers does to the symbols; plain sizes are just computed."""
+        symbols = signals_of((args, kwargs))
+        stale = [symbol for symbol in symbols if symbol.is_stale]
+        value = function(*values_of(args), **values_of(kwargs))
+        if name in SIZES:
+            return value
+        self.problems += [_stale(f"operation {name}", symbol) for symbol in stale]
+        follow = OPERATIONS.get(name)
+        found = follow(Operation(self, name, function, args, kwargs, symbols, value)) if follow else None
+        if found is not None and not isinstance(found, str):
+            return found
+        reads = " and ".join(dict.fromkeys(symbol.node for symbol in symbols))
+        reason = found or "it has no counterpart on the chip; use layers, additions, concatenations, channel selections"
+        self.problems.append(f"operation {name} on the output of {reads}: {reason}")
+        return self._unknown(self.scoped(name), value, symbols)
+
+    def _layer(self, path: str, module: nn.Module, signal: Signal, value: torch.Tensor) -> Any:
+        source = self.nodes[signal.node]
+        if signal.sample != source.shape:
+            self.problems.append(
+                f"layer {path}: it reads the output of {source.name} as shape {signal.sample} instead of "
+                f"{source.shape}; use a Flatten or a global pooling layer"
+            )
+            return self._unknown(path, value, [signal])
+        if value.shape[: signal.lead] != signal.value.shape[: signal.lead]:
+            self.problems.append(
+                f"layer {path}: it works across the time or batch axis of [T, N, ...]; use spikingjelly's layers in "
+                "step mode 'm'"
+            )
+            return self._unknown(path, value, [signal])
+        op, problem = read_module(path, module, source.shape)
+        layout, at = signal.layout, signal.at
+        if isinstance(module, base.MemoryModule):
+            moved = self._advance(path, module, signal)
+            if isinstance(moved, str):
+                problem = problem or moved
+            else:
+                layout, at = ("step", moved) if moved is not None else ("sequence", 0)
+        if problem:
+            self.problems.append(problem)
+        shape = tuple(value.shape[signal.lead :])
+        if isinstance(op, Flatten) and shape != (prod(source.shape),):
+            self.problems.append(f"layer {path}: it flattens {source.shape} to {shape}; flatten all of it")
+        # A layer that is not understood is followed as one that only passes on what it reads.
+        name = self.node(path, path, op or Concat(), (signal.node,), shape)
+        return Signal(value, self, name, layout, at)
+
+    def _advance(self, path: str, module: nn.Module, signal: Signal) -> int | str | None:
+        """The step that a layer with state has come to, None for all of them, or what is wrong with its call."""
+        first = self._reads.setdefault(path, signal.node)
+        call = self._calls.get(path, 0)
+        self._calls[path] = call + 1
+        if first != signal.node:
+            return (
+                f"layer {path}: it is used on the output of {first} and again on that of {signal.node}, which would "
+                "share its state; give each use a layer of its own"
+            )
+        if getattr(module, "step_mode", "s") == "m":
+            if signal.layout != "sequence":
+                return f"layer {path}: it is in step mode 'm' but reads no [T, N, ...]; set its step mode to 's'"
+            self.steps = max(signal.value.shape[0], self.steps or 0)
+            return f"layer {path}: it goes over the steps twice; call it once" if call else None
+        if signal.layout in ("sequence", "merged"):
+            return f"layer {path}: it is in step mode 's' but reads all steps at once; set its step mode to 'm'"
+        if signal.layout == "step" and signal.at != call:
+            return f"layer {path}: its call {call + 1} is for step {signal.at + 1}; call it once a step, in their order"
+        self.steps = max(call + 1, self.steps or 0)
+        return call
+
+    def _unknown(self, name: str, value: Any, symbols: list[Any]) -> Any:
+        """Goes on behind something that is not understood, so that all problems are found at once."""
+        if isinstance(value, tuple | list):
+            return type(value)(self._unknown(name, each, symbols) for each in value)
+        if not isinstance(value, torch.Tensor):
+            return value
+        first = symbols[0]
+        signal = Signal(value, self, first.node, getattr(first, "layout", "constant"), getattr(first, "at", 0))
+        inputs = tuple(dict.fromkeys(symbol.node for symbol in symbols))
+        made = self.node(name, (name, "unknown", signal.sample), Concat(), inputs, signal.sample)
+        return Signal(value, self, made, signal.layout, signal.at)
+
+    def follows_time(self, name: str) -> bool:
+        """Whether the output of `name` may differ from step to step: behind neurons, or a sequence of frames."""
+        seen, open_ends = {name}, [name]
+        while open_ends:
+            node = self.nodes[open_ends.pop()]
+            if isinstance(node.op, Neuron) or (isinstance(node.op, Input) and node.op.sequence):
+                return True
+            open_ends += [source for source in node.inputs if source not in seen]
+            seen.update(node.inputs)
+        return False
+
+
+def _stale(user: str, symbol: Symbol) -> str:
+    return (
+        f"{user}: the output of {symbol.node} was changed in place before it is read here; write x = x + y, not x += y"
+    )
