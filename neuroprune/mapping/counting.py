@@ -23,11 +23,10 @@ Counts = npt.NDArray[np.int64]
 def run_bits(synapses: Counts, bits: int, target: Target) -> Counts:
     """Memory of runs of `synapses` (int64 [n]) that take `bits` each, in bits; nengo-loihi's `bits_per_axon`."""
 
-    def words(in_block: Counts) -> Counts:
-        return -(-(in_block * bits + target.block_header_bits) // target.word_bits)
-
     full, rest = np.divmod(synapses, target.synapses_per_block)
-    in_words: Counts = full * words(np.array(target.synapses_per_block)) + np.where(rest > 0, words(rest), 0)
+    whole = -(-(target.synapses_per_block * bits + target.block_header_bits) // target.word_bits)
+    begun = -(-(rest * bits + target.block_header_bits) // target.word_bits)
+    in_words: Counts = full * whole + begun * (rest > 0)
     return in_words * target.word_bits
 
 

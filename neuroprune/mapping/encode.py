@@ -40,8 +40,8 @@ from neuroprune.mapping.counting import (
     run_bits,
     shared_blocks,
 )
-from neuroprune.mapping.layout import Layout, layouts
-from neuroprune.mapping.reach import Field, receptive_field
+from neuroprune.mapping.layout import Layout, Space, layouts
+from neuroprune.mapping.reach import Field, Reach, receptive_field
 from neuroprune.mapping.types import Encoding, Tile
 from neuroprune.quantize.types import Connection, IntConv, QuantLayer
 from neuroprune.targets import Target
@@ -106,33 +106,43 @@ def cheapest_use(bundles: Sequence[Bundle], tile: Tile, weight_bits: int, target
     So whenever a tile fits a core in some layout and encodings, it fits in these.
     """
 
-    def cost(layout: Layout, choice: _Choice) -> tuple[bool, float, int]:
-        shares = (
-            layout.compartments(tile) / target.neurons_per_core,
-            choice.input_axons / target.input_axons_per_core,
-            choice.synapse_bits / target.synapse_bits_per_core,
-        )
-        too_many = len(choice.formats) > target.synapse_formats_per_core
-        return too_many, max(shares), choice.synapse_bits
-
     stored_bits = target.stored_bits(weight_bits)
     counted = [count(each, tile) for each in bundles]
-    fields = [each.field for each in counted if each.field]
-    layout, best = min(
-        ((layout, choice) for layout in layouts(fields) for choice in _choices(counted, layout, stored_bits, target)),
-        key=lambda pair: cost(*pair),
-    )
+    best: tuple[_Cost, Layout, _Choice] | None = None
+    for layout in layouts([each.field for each in counted if each.field]):
+        if best and best[0] < (False, layout.compartments(tile) / target.neurons_per_core, 0):
+            continue  # the idle neurons alone cost more
+        choices = _choices(counted, layout, stored_bits, target)
+        cheapest = min(choices, key=lambda choice: _cost(layout, choice, tile, target))
+        cost = _cost(layout, cheapest, tile, target)
+        if best is None or cost < best[0]:
+            best = cost, layout, cheapest
+    assert best
+    _, layout, choice = best
     encoding_of = {
-        number: encoding for each, encoding in zip(bundles, best.encodings, strict=True) for number in each.numbers
+        number: encoding for each, encoding in zip(bundles, choice.encodings, strict=True) for number in each.numbers
     }
     return SynapseUse(
         encodings=tuple(encoding_of[number] for number in sorted(encoding_of)),
         idle_neurons=layout.compartments(tile) - tile.neurons,
-        input_axons=best.input_axons,
+        input_axons=choice.input_axons,
         synapses=sum(len(each.numbers) * count_synapses(each.connection, tile) for each in bundles),
-        synapse_bits=best.synapse_bits,
-        synapse_formats=len(best.formats),
+        synapse_bits=choice.synapse_bits,
+        synapse_formats=len(choice.formats),
     )
+
+
+_Cost = tuple[bool, float, int]
+
+
+def _cost(layout: Layout, choice: _Choice, tile: Tile, target: Target) -> _Cost:
+    """Whether there are too many formats, the share of the scarcest resource, and the memory."""
+    shares = (
+        layout.compartments(tile) / target.neurons_per_core,
+        choice.input_axons / target.input_axons_per_core,
+        choice.synapse_bits / target.synapse_bits_per_core,
+    )
+    return len(choice.formats) > target.synapse_formats_per_core, max(shares), choice.synapse_bits
 
 
 @dataclass(frozen=True, eq=False)
@@ -180,11 +190,15 @@ def encodings(
     pixels = field.rows.positions.size * field.columns.positions.size
     blocks = min(
         int(run_bits(shared_blocks(field, counted.tile, rows, columns, layout, target), bits + index, target).sum())
-        for rows in (field.rows, field.open_rows)
-        for columns in (field.columns, field.open_columns)
-        if layout.rows.holds(rows) and layout.columns.holds(columns)
+        for rows in _held(layout.rows, field.rows, field.open_rows)
+        for columns in _held(layout.columns, field.columns, field.open_columns)
     )
     yield "shared", sources * pixels, blocks
+
+
+def _held(space: Space, closed: Reach, opened: Reach) -> Sequence[Reach]:
+    """The ways to read that have a place in `space`, each once."""
+    return (closed, opened) if space.holds(opened) and opened.key != closed.key else (closed,)
 
 
 def _choices(counted: Sequence[Counted], layout: Layout, stored_bits: int, target: Target) -> list[_Choice]:
