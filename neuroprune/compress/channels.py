@@ -39,17 +39,28 @@ class ChannelGroup:
         """The path of the layer that makes or gathers the channels."""
         return self.stages[0].producer
 
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """All that is cut or silenced with a channel."""
+        return (*self.consumers, *(layer for stage in self.stages for layer in (stage.producer, stage.norm)))
+
 
 def channel_groups(graph: Graph) -> tuple[ChannelGroup, ...]:
     """The prunable channels of a traced (not folded) graph, in the order of its nodes.
 
     Left out, and so never pruned: channels without a BatchNorm directly behind their convolution or linear layer, those
     that are added to others or concatenated with them (residual streams), the channels of grouped convolutions other
-    than depthwise ones, and those that feed one, channels that a second BatchNorm would wake up again, and the output
-    of the network.
+    than depthwise ones, and those that feed one, channels that a second BatchNorm would wake up again, those of layers
+    that are used more than once, and the output of the network.
     """
     groups = (_group(graph, node) for node in graph.nodes if isinstance(node.op, BatchNorm))
-    return tuple(group for group in groups if group is not None)
+    reused = {module_path(node.name) for node in graph.nodes if module_path(node.name) != node.name}
+    return tuple(group for group in groups if group is not None and not reused & set(group.layers))
+
+
+def module_path(name: str) -> str:
+    """Where the layer of the node `name` lies in its network: "conv" for "conv@2", its second use."""
+    return name.partition("@")[0]
 
 
 def count_channels(graph: Graph, groups: tuple[ChannelGroup, ...]) -> tuple[int, int]:

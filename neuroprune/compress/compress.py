@@ -104,10 +104,16 @@ def compress(
 
 
 def _prunable(module: nn.Module, graph: Graph) -> tuple[ChannelGroup, ...]:
-    """The channel groups whose BatchNorms have scales to rank them by and to silence them with."""
+    """The channel groups whose BatchNorms have scales to rank them by and to silence them with.
+
+    A selection must be a layer of its own, since channels that code picks out by number cannot be cut.
+    """
     tensors = module.state_dict()
     groups = tuple(
-        group for group in channel_groups(graph) if all(f"{stage.norm}.weight" in tensors for stage in group.stages)
+        group
+        for group in channel_groups(graph)
+        if all(f"{stage.norm}.weight" in tensors for stage in group.stages)
+        and (group.stages[0].gathers is None or f"{group.name}.channels" in tensors)
     )
     if not groups:
         raise InputError(

@@ -24,12 +24,14 @@ from neuroprune.graph.nodes import (
     Neuron,
     Op,
     Pair,
+    Select,
     Shape,
 )
+from neuroprune.selection import ChannelSelection
 
 SUPPORTED = (
     "Conv2d, Linear, BatchNorm1d, BatchNorm2d, LIFNode, IFNode, ParametricLIFNode, CubaLIFNode, AvgPool2d, MaxPool2d, "
-    "AdaptiveAvgPool2d, Flatten, Dropout"
+    "AdaptiveAvgPool2d, Flatten, Dropout, ChannelSelection"
 )
 Reading = tuple[Op | None, str | None]
 """An operation, or the sentence that says why there is none."""
@@ -166,6 +168,10 @@ def _neuron(name: str, found: Neuron) -> Reading:
     return found, None
 
 
+def _read_selection(name: str, module: Any, shape: Shape) -> Reading:
+    return Select(frozen_array(module.channels.cpu().numpy(), np.int64)), None
+
+
 _READERS: dict[type[nn.Module], Callable[[str, Any, Shape], Reading]] = {
     **dict.fromkeys((nn.Conv2d, layer.Conv2d, layer.WSConv2d), _read_conv),
     **dict.fromkeys((nn.Linear, layer.Linear, layer.WSLinear), _read_linear),
@@ -175,6 +181,7 @@ _READERS: dict[type[nn.Module], Callable[[str, Any, Shape], Reading]] = {
     **dict.fromkeys((nn.MaxPool2d, layer.MaxPool2d), _read_max_pool),
     **dict.fromkeys((nn.AdaptiveAvgPool2d, layer.AdaptiveAvgPool2d), _read_global_pool),
     **dict.fromkeys((nn.Flatten, layer.Flatten), _read_flatten),
+    ChannelSelection: _read_selection,
 }
 # Exact classes, for a subclass of a neuron has other dynamics; by name, for the module of CubaLIFNode imports lava-dl.
 _NEURONS: dict[str, Callable[[str, Any], Reading]] = {

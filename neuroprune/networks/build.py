@@ -19,8 +19,9 @@ from neuroprune.networks.recipe import (
     PoolLayer,
     Recipe,
 )
-from neuroprune.networks.residual import BLOCKS, ChannelSelection, Pair
+from neuroprune.networks.residual import BLOCKS, Pair
 from neuroprune.networks.user import load_class
+from neuroprune.selection import ChannelSelection
 
 __all__ = ["SpikingNetwork", "build", "load_class"]
 

@@ -11,32 +11,14 @@ import torch
 from spikingjelly.activation_based import layer
 from torch import nn
 
+from neuroprune.selection import ChannelSelection
+
 Pair = tuple[int, int]
 Fire = Callable[[], nn.Module]
 """Makes a layer of neurons."""
 
 SHARE = 0.5**0.5
 """Initial scale of each of two normalised currents that are added, so that their sum is normalised again (tdBN)."""
-
-
-class ChannelSelection(nn.Module):
-    """Gathers channels: what pruning leaves of a residual stream for one of its readers, while the stream stays whole.
-
-    channels: int64 [selected], at first all of `width`, in ascending order; part of the state_dict.
-    """
-
-    channels: torch.Tensor
-
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.width = width
-        self.register_buffer("channels", torch.arange(width))
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return x.index_select(-3, self.channels)
-
-    def extra_repr(self) -> str:
-        return f"{len(self.channels)} of {self.width}"
 
 
 class TdBlock(nn.Module):

@@ -11,7 +11,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from neuroprune.errors import InputError
 from neuroprune.files import replace_file
-from neuroprune.networks.residual import ChannelSelection
+from neuroprune.selection import ChannelSelection
 
 Tensors = Mapping[str, torch.Tensor]
 

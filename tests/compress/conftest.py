@@ -1,6 +1,7 @@
 """Networks of several makes, with BatchNorm statistics as training would leave them."""
 
 from collections.abc import Callable
+from functools import partial
 
 import pytest
 import torch
@@ -68,27 +69,44 @@ class SingleStep(nn.Module):
         return total / 3
 
 
+def residual(kind: str) -> nn.Module:
+    """A recipe's network whose blocks pass their input on, change its width, and halve the map."""
+    blocks = [{"block": kind, "channels": 8}, {"block": kind, "channels": 12, "stride": 2}]
+    layers = [{"conv": 8}, *blocks, {"block": kind, "channels": 12}, {"pool": "global"}, {"linear": 6}]
+    return recipe(layers, **KINDS[kind])
+
+
 def depthwise() -> nn.Module:
     """A recipe's network of depthwise and pointwise convolutions, two depthwise ones in a row among them."""
     pointwise = [{"conv": 12, "kernel": 1}, {"depthwise": 3, "stride": 2}, {"pool": "max"}, {"depthwise": 3}]
     return recipe([{"conv": 8}, {"depthwise": 3}, *pointwise, {"linear": 6}])
 
 
-def recipe(layers: list[dict[str, object]]) -> nn.Module:
-    values = {"name": "r", "title": "t", "data": "digits", "steps": 4, "layers": layers, "neuron": {"v_threshold": 0.3}}
+def recipe(layers: list[dict[str, object]], **changes: object) -> nn.Module:
+    values = {"name": "r", "title": "t", "data": "digits", "steps": 4, "layers": layers, **FIRING, **changes}
     return build(parse_recipe(values, "recipe r"), (1, 8, 8), 5)
 
+
+FIRING = {"neuron": {"v_threshold": 0.3}}
+KINDS: dict[str, dict[str, object]] = {
+    "td": {"readout": "voltage"},
+    "sew": {"votes": 2},
+    "ms": {"neuron": {"v_threshold": 0.3, "reset": "subtract"}},
+    "preact": {"neuron": {"v_threshold": 0.3, "kind": "plif", "tau": 1.5}},
+}
+"""Kinds of blocks, each with something else that recipes can ask for."""
 
 MAKES: dict[str, tuple[Callable[[], nn.Module], int]] = {
     "multi-step": (MultiStep, 8),
     "single-step": (SingleStep, 8),
+    **{kind: (partial(residual, kind), 8) for kind in KINDS},
     "depthwise": (depthwise, 8),
     "unusual": (Unusual, 28),
     "merged-time": (MergedTime, 28),
 }
 """How each is made, and the height and width of the frames it takes."""
 
-SEEDS = {make: (0,) if make == "depthwise" else (0, 1) for make in MAKES}
+SEEDS = {make: (0,) if make in (*KINDS, "depthwise") else (0, 1) for make in MAKES}
 
 
 @pytest.fixture(params=[(make, seed) for make in MAKES for seed in SEEDS[make]], ids=lambda it: f"{it[0]}-{it[1]}")

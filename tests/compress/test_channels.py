@@ -144,6 +144,16 @@ def test_a_channel_selection_is_pruned_in_place_of_the_stream_it_reads() -> None
     assert channel_groups(Graph((*nodes, *gather, also), steps=2)) == ()
 
 
+def test_layers_that_are_used_twice_are_left_alone() -> None:
+    nodes = chain(conv1=CONV, norm1=NORM, fire1=FIRE, conv2=CONV, norm2=NORM, fire2=FIRE, conv3=CONV).nodes
+    once = Graph(nodes, steps=2)
+    assert len(channel_groups(once)) == 2
+    again = Graph((*nodes, Node("conv2@2", CONV, ("fire2",), (4, 8, 8))), steps=2)
+    assert channel_groups(again) == ()
+    behind = Graph((*nodes, Node("norm2@2", NORM, ("conv3",), (4, 8, 8))), steps=2)
+    assert [each.name for each in channel_groups(behind)] == ["conv1"]
+
+
 def test_names_are_module_paths() -> None:
     network = nn.Sequential(
         nn.Sequential(nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4)),

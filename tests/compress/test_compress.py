@@ -158,6 +158,36 @@ def test_a_slimmed_network_comes_back_from_its_checkpoint(data: Dataset, tmp_pat
     assert all(torch.equal(tensor, tensors[name]) for name, tensor in again.state_dict().items())
 
 
+@pytest.mark.parametrize("kind", ["td", "preact", "depthwise"])
+def test_slimmed_blocks_come_back_from_their_checkpoint_too(kind: str, data: Dataset, tmp_path: Path) -> None:
+    if kind == "depthwise":
+        layers: list[dict[str, object]] = [{"conv": 40}, {"depthwise": 3}, {"conv": 40, "kernel": 1}]
+    else:
+        layers = [{"conv": 16}, *[{"block": kind, "channels": 40, "repeat": 2}]]
+    recipe = parse_recipe({"name": "r", "title": "t", "data": data.name, "steps": 3, "layers": layers}, "recipe r")
+    result = compress(build(recipe, data.input_shape, 3, seed=1), data, CompressSettings(0.6))
+    share = result.slim.flops / result.dense.flops
+    assert share == result.selection.share and abs(share - 0.6) <= 0.01
+    save_checkpoint(tmp_path, result.module, recipe, facts_of(data), FINE_TUNE, result.history)
+    checkpoint = load_checkpoint(tmp_path)
+    assert {width.name: width.after for width in result.widths}.items() <= checkpoint.widths.items()
+    frames = torch.rand(8, *data.input_shape)
+    with torch.no_grad():
+        assert torch.equal(restore(checkpoint)(frames), result.module(frames))
+
+
+def test_channels_that_code_picks_out_are_left_alone(data: Dataset) -> None:
+    class Picking(Wide):
+        def forward(self, frames: torch.Tensor) -> torch.Tensor:
+            x = self.norm1(self.conv1(frames.unsqueeze(0).repeat(3, 1, 1, 1, 1)))
+            x = self.fire1(torch.cat([x[:, :, 12:], x[:, :, :12]], 2))
+            return self.output(self.linear(self.fire2(self.norm2(self.conv2(x))).flatten(2))).mean(0)
+
+    result = compress(Picking(), data, CompressSettings(0.7))
+    assert [width.name for width in result.widths] == ["conv2"]
+    assert (result.prunable, result.channels) == (40, 24 + 24 + 40 + 3)
+
+
 def test_the_table_fits_80_columns_and_shows_every_figure(result: CompressResult) -> None:
     console = Console(width=80, color_system=None)
     with console.capture() as capture:
@@ -222,7 +252,7 @@ def test_a_network_that_writes_its_widths_into_its_code_is_refused(data: Dataset
 
 def test_a_network_that_cannot_be_traced_is_refused_before_any_work(data: Dataset) -> None:
     module = network()
-    module.fire1 = neuron.ParametricLIFNode(step_mode="m")
+    module.fire1 = neuron.QIFNode(step_mode="m")
     calls: list[str] = []
     with pytest.raises(UnsupportedNetwork, match="layer fire1"):
         compress(module, data, CompressSettings(0.5), lambda task, *_, **__: calls.append(task))

@@ -34,6 +34,7 @@ def inputs_of(network: nn.Module, name: str, frames: torch.Tensor) -> torch.Tens
 def score_of_channel(layer: Any, currents: np.ndarray) -> float:
     """Eq 6 for currents [T, N, positions] of one channel, neuron by neuron, with LIFNode's and IFNode's equations."""
     steps, samples, positions = currents.shape
+    tau = 1 + math.exp(-layer.w.item()) if isinstance(layer, neuron.ParametricLIFNode) else getattr(layer, "tau", None)
     per_sample = []
     for sample in range(samples):
         over_time = []
@@ -44,11 +45,12 @@ def score_of_channel(layer: Any, currents: np.ndarray) -> float:
                 if isinstance(layer, neuron.IFNode):
                     h = v + x
                 elif layer.decay_input:
-                    h = v + (x - v) / layer.tau
+                    h = v + (x - v) / tau
                 else:
-                    h = v - v / layer.tau + x
+                    h = v - v / tau + x
                 total += 1 / (1 + (math.pi * (h - layer.v_threshold)) ** 2)
-                v = 0.0 if h >= layer.v_threshold else h
+                after = h - layer.v_threshold if layer.v_reset is None else 0.0
+                v = after if h >= layer.v_threshold else h
             over_time.append(total / steps)
         per_sample.append(max(over_time))
     return sum(per_sample) / samples

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from spikingjelly.activation_based import functional
+from spikingjelly.activation_based import functional, layer, neuron
 from torch import nn
 from torch.nn import functional as F
 
@@ -38,6 +38,35 @@ def test_operations_are_events_times_the_weights_they_meet(network: nn.Module, f
     expected = sum(delivered(layers[name], x) for name, inputs in calls.items() for x in inputs)
     assert counter.per_sample == pytest.approx(expected / len(frames), rel=1e-12)
     assert all(len(module._forward_pre_hooks) == 1 for module in layers.values()), "hooks of the counter were left"
+
+
+class Shared(nn.Module):
+    """One convolution on maps of one size twice, and once more on smaller ones."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = layer.Conv2d(1, 1, 3, padding=1, step_mode="m")
+        self.fire1, self.fire2, self.fire3 = (neuron.IFNode(v_threshold=1.5, step_mode="m") for _ in range(3))
+        self.pool = layer.MaxPool2d(2, step_mode="m")
+
+    def forward(self, frames: torch.Tensor) -> torch.Tensor:
+        x = self.fire1(self.conv(frames.unsqueeze(0).repeat(3, 1, 1, 1, 1)))
+        return self.fire3(self.conv(self.pool(self.fire2(self.conv(x)))).flatten(2)).mean(0)
+
+
+def test_every_use_of_a_shared_layer_counts() -> None:
+    torch.manual_seed(0)
+    network, frames = Shared().eval(), torch.rand(4, 1, 8, 8)
+    nn.init.uniform_(network.conv.weight, 0.0, 0.5)
+    counter = SynopsCounter(trace(network, frames))
+    calls: list[torch.Tensor] = []
+    network.conv.register_forward_pre_hook(lambda module, args: calls.append(args[0]))
+    with counter.attached(network), torch.no_grad():
+        network(frames)
+    assert [call.shape[-1] for call in calls] == [8, 8, 4]
+    assert calls[2].any() and not calls[1].all()
+    expected = sum(delivered(network.conv, call) for call in calls)
+    assert counter.per_sample == pytest.approx(expected / len(frames), rel=1e-12)
 
 
 def test_counts_add_up_over_batches(network: nn.Module, frames: torch.Tensor) -> None:

@@ -8,7 +8,8 @@ from torch.nn import functional as F
 
 from neuroprune.networks.build import SpikingNetwork, build
 from neuroprune.networks.recipe import parse_recipe
-from neuroprune.networks.residual import BLOCKS, ChannelSelection
+from neuroprune.networks.residual import BLOCKS
+from neuroprune.selection import ChannelSelection
 
 STEPS, CHANNELS = 3, 4
 

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from neuroprune.errors import InputError, OutputError
-from neuroprune.networks.residual import ChannelSelection
+from neuroprune.selection import ChannelSelection
 from neuroprune.train.tensors import load_tensors, read_tensors, widths, write_tensors
 
 
