@@ -19,9 +19,11 @@ IR_VERSION = 8  # the first one made for OPSET, so that runtimes of its time rea
 def write_onnx(graph: Graph, path: Path) -> None:
     """Write a folded `graph` to `path` atomically. Raises OutputError.
 
-    Input "frames": float32 [samples, *input shape], presented at every step. Output "counts": float32 [samples,
-    outputs], the spikes of each output over `graph.steps` steps; the metadata names the network's own readout.
-    Only ops of ONNX's default domain are used. What reads the frames is computed once, outside the loop over steps.
+    Input "frames": float32 [samples, *input shape], presented at every step, or [samples, steps, *input shape] where
+    samples bring a frame for each step. Output "scores": float32 [samples, classes], what the network returns. Output
+    "counts": float32 [samples, outputs], the spikes of each output over `graph.steps` steps; or "voltages", what each
+    is left with, for a network that is read by its voltage. Only ops of ONNX's default domain are used. What reads
+    frames that stay the same is computed once, outside the loop over steps.
     """
     model = onnx_model(graph)
     replace_file(path, lambda temporary: temporary.write_bytes(model.SerializeToString(deterministic=True)))
@@ -30,106 +32,128 @@ def write_onnx(graph: Graph, path: Path) -> None:
 def onnx_model(graph: Graph) -> onnx.ModelProto:
     """The model that `write_onnx` writes.
 
-    Each step of the loop, for each pair of a synapse and a neuron: h = v * (1 - decay) + synapse(spikes), spikes are
-    1 where h >= threshold, and v is 0 there, else h. Carried from step to step are every v and the counts.
+    Each step of the loop, for each layer of neurons: i = i * (1 - current_decay) + the sum of its synapses,
+    h = v * (1 - decay) + i + bias, spikes are 1 where h >= threshold, and v is 0 or h - threshold there, else h.
+    Carried from step to step are every v, every i that is not forgotten, and the counts.
     """
-    frames, *nodes = graph.nodes
+    frames, *_ = graph.nodes
     assert isinstance(frames.op, Input)
-    weights: list[Any] = []
+    weights: list[Any] = [_constant("steps", graph.steps, np.int64)]
     once: list[Any] = []
     each_step: list[Any] = []
-    neurons: list[Node] = []
-    current = {frames.name: "frames"}  # name of the value that each node puts out, by node
-    for node in nodes:
-        source = graph[node.inputs[0]]
-        if isinstance(node.op, Neuron):
-            assert node.op.gain == 1.0, "a folded graph has no gains"
-            each_step += _neuron(node, current[source.name])
-            neurons.append(node)
-            current[node.name] = f"{node.name}/spikes"
-        else:
-            assert isinstance(node.op, Conv | Linear), "a folded graph has synapses and neurons only"
-            weights += [_constant(f"{node.name}/weight", node.op.weight), _constant(f"{node.name}/bias", node.op.bias)]
-            (once if source is frames else each_step).extend(_synapse(node, source.shape, current[source.name]))
-            current[node.name] = f"{node.name}/current"
-    outputs = int(np.prod(neurons[-1].shape))
-    weights.append(_constant("steps", graph.steps, np.int64))
-    for node in neurons:
-        weights.append(_constant(f"{node.name}/shape", node.shape, np.int64))
-        once += _zeros(f"{node.name}/shape", f"{node.name}/rest")
-    weights.append(_constant("counts/shape", [outputs], np.int64))
-    once += _zeros("counts/shape", "counts/none")
+    if frames.op.sequence:
+        axes = [1, 0, *range(2, 2 + len(frames.shape))]
+        once.append(helper.make_node("Transpose", ["frames"], ["frames/steps"], perm=axes))
+        each_step.append(helper.make_node("Gather", ["frames/steps", "step"], ["frames/now"], axis=0))
+    states: list[tuple[str, Shape]] = []
+    for node, synapses in graph.populations():
+        for synapse in synapses:
+            source = graph[synapse.inputs[0]]
+            weights += _weights(synapse)
+            fixed = source is frames and not frames.op.sequence
+            spikes = f"{source.name}/spikes" if source is not frames else "frames" if fixed else "frames/now"
+            (once if fixed else each_step).extend(_synapse(synapse, source.shape, spikes))
+        weights += _parameters(node, synapses)
+        each_step += _neurons(node, synapses)
+        states += [(f"{node.name}/{state}", node.shape) for state in _states(node)]
+    outputs = int(np.prod(graph.nodes[-1].shape))
+    last = graph.nodes[-1].name
+    if graph.readout.of == "spikes":
+        states.append(("counts", (outputs,)))
+        each_step += [
+            helper.make_node("Flatten", [f"{last}/spikes"], ["counts/spikes"], axis=1),
+            helper.make_node("Add", ["counts/before", "counts/spikes"], ["counts/after"]),
+        ]
+    for name, shape in states:
+        weights.append(_constant(f"{name}/shape", shape, np.int64))
+        once += _zeros(f"{name}/shape", f"{name}/rest")
+    ends = ["counts" if name == "counts" else f"{name}/end" for name, _ in states]
     once.append(
         helper.make_node(
-            "Loop",
-            ["steps", "", "counts/none", *(f"{node.name}/rest" for node in neurons)],
-            ["counts", *(f"{node.name}/end" for node in neurons)],
-            body=_step(each_step, neurons, outputs),
+            "Loop", ["steps", "", *(f"{name}/rest" for name, _ in states)], ends, body=_step(each_step, states)
         )
     )
+    scores, constants = _scores(graph, outputs)
+    readout = graph.readout
     model = helper.make_model(
         helper.make_graph(
-            once,
+            [*once, *scores],
             "folded spiking network",
-            [_values("frames", frames.shape)],
-            [_values("counts", (outputs,))],
-            initializer=weights,
+            [_values("frames", (graph.steps, *frames.shape) if frames.op.sequence else frames.shape)],
+            [
+                _values("scores", (outputs // readout.votes,)),
+                _values("counts" if readout.of == "spikes" else "voltages", (outputs,)),
+            ],
+            initializer=weights + constants,
         ),
         producer_name="neuroprune",
         producer_version=__version__,
         ir_version=IR_VERSION,
         opset_imports=[helper.make_opsetid("", OPSET)],
     )
-    helper.set_model_props(model, {"steps": str(graph.steps), "readout": graph.readout.over_time})
+    described = {"steps": graph.steps, "readout": readout.over_time, "of": readout.of, "votes": readout.votes}
+    helper.set_model_props(model, {name: str(value) for name, value in described.items()})
     return model
 
 
-def _step(nodes: list[Any], neurons: list[Node], outputs: int) -> Any:
-    """The body of the loop: counts and every v before the step -> after it."""
-    last = neurons[-1].name
-    counted = [
-        helper.make_node("Flatten", [f"{last}/spikes"], ["counts/spikes"], axis=1),
-        helper.make_node("Add", ["counts/before", "counts/spikes"], ["counts/after"]),
-        helper.make_node("Identity", ["more"], ["more/after"]),
-    ]
-    before = [_values(f"{node.name}/before", node.shape) for node in neurons]
-    after = [_values(f"{node.name}/after", node.shape) for node in neurons]
+def _step(nodes: list[Any], states: list[tuple[str, Shape]]) -> Any:
+    """The body of the loop: all that is carried, before the step -> after it."""
     return helper.make_graph(
-        [*nodes, *counted],
+        [*nodes, helper.make_node("Identity", ["more"], ["more/after"])],
         "step",
         [
             helper.make_tensor_value_info("step", TensorProto.INT64, []),
             helper.make_tensor_value_info("more", TensorProto.BOOL, []),
-            _values("counts/before", (outputs,)),
-            *before,
+            *(_values(f"{name}/before", shape) for name, shape in states),
         ],
         [
             helper.make_tensor_value_info("more/after", TensorProto.BOOL, []),
-            _values("counts/after", (outputs,)),
-            *after,
-        ],
-        initializer=[
-            constant
-            for node in neurons
-            if isinstance(node.op, Neuron)
-            for constant in (
-                _constant(f"{node.name}/keep", 1.0 - node.op.decay),
-                _constant(f"{node.name}/threshold", node.op.threshold),
-                _constant(f"{node.name}/reset", 0.0),
-            )
+            *(_values(f"{name}/after", shape) for name, shape in states),
         ],
     )
+
+
+def _scores(graph: Graph, outputs: int) -> tuple[list[Any], list[Any]]:
+    """The nodes behind the loop that give "scores", and their constants."""
+    readout, nodes, source = graph.readout, [], "counts"
+    if readout.of == "voltage":
+        nodes.append(helper.make_node("Flatten", [f"{graph.nodes[-1].name}/v/end"], ["voltages"], axis=1))
+        source = "voltages"
+    share = 1.0 / (readout.votes * (graph.steps if readout.over_time == "mean" else 1))
+    nodes += [
+        helper.make_node("Reshape", [source, "scores/groups"], ["scores/votes"]),
+        helper.make_node("ReduceSum", ["scores/votes", "scores/axis"], ["scores/sums"], keepdims=0),
+        helper.make_node("Mul", ["scores/sums", "scores/share"], ["scores"]),
+    ]
+    groups = [-1, outputs // readout.votes, readout.votes]
+    constants = [
+        _constant("scores/groups", groups, np.int64),
+        _constant("scores/axis", [2], np.int64),
+        _constant("scores/share", share),
+    ]
+    return nodes, constants
+
+
+def _states(node: Node) -> tuple[str, ...]:
+    """What a layer of neurons keeps from step to step."""
+    assert isinstance(node.op, Neuron)
+    return ("v",) if node.op.current_decay == 1.0 else ("v", "i")
+
+
+def _weights(node: Node) -> list[Any]:
+    assert isinstance(node.op, Conv | Linear), "a folded graph has synapses and neurons only"
+    return [_constant(f"{node.name}/weight", node.op.weight)]
 
 
 def _synapse(node: Node, source: Shape, spikes: str) -> list[Any]:
     """`spikes` -> "<name>/current"."""
     name, op = node.name, node.op
-    parameters, current = [f"{name}/weight", f"{name}/bias"], [f"{name}/current"]
+    current = [f"{name}/current"]
     if isinstance(op, Conv):
         return [
             helper.make_node(
                 "Conv",
-                [spikes, *parameters],
+                [spikes, f"{name}/weight"],
                 current,
                 kernel_shape=list(op.weight.shape[2:]),
                 strides=list(op.stride),
@@ -139,23 +163,53 @@ def _synapse(node: Node, source: Shape, spikes: str) -> list[Any]:
             )
         ]
     if len(source) == 1:
-        return [helper.make_node("Gemm", [spikes, *parameters], current, transB=1)]
+        return [helper.make_node("Gemm", [spikes, f"{name}/weight"], current, transB=1)]
     return [
         helper.make_node("Flatten", [spikes], [f"{name}/flat"], axis=1),
-        helper.make_node("Gemm", [f"{name}/flat", *parameters], current, transB=1),
+        helper.make_node("Gemm", [f"{name}/flat", f"{name}/weight"], current, transB=1),
     ]
 
 
-def _neuron(node: Node, current: str) -> list[Any]:
-    """`current` and "<name>/before" -> "<name>/spikes" and "<name>/after"."""
-    name = node.name
+def _parameters(node: Node, synapses: tuple[Node, ...]) -> list[Any]:
+    """The constants of a layer of neurons."""
+    name, op = node.name, node.op
+    assert isinstance(op, Neuron)
+    assert op.gain == 1.0, "a folded graph has no gains"
+    bias = sum(synapse.op.bias for synapse in synapses if isinstance(synapse.op, Conv | Linear))
     return [
-        helper.make_node("Mul", [f"{name}/before", f"{name}/keep"], [f"{name}/kept"]),
-        helper.make_node("Add", [f"{name}/kept", current], [f"{name}/h"]),
+        _constant(f"{name}/bias", np.reshape(bias, (-1,) + (1,) * (len(node.shape) - 1))),
+        _constant(f"{name}/v/keep", 1.0 - op.decay),
+        *([_constant(f"{name}/i/keep", 1.0 - op.current_decay)] if op.current_decay < 1.0 else []),
+        _constant(f"{name}/threshold", op.threshold),
+        _constant(f"{name}/zero", 0.0),
+    ]
+
+
+def _neurons(node: Node, synapses: tuple[Node, ...]) -> list[Any]:
+    """What the synapses deliver and the states before the step -> "<name>/spikes" and the states after it."""
+    name, op = node.name, node.op
+    assert isinstance(op, Neuron)
+    nodes = [helper.make_node("Sum", [f"{synapse.name}/current" for synapse in synapses], [f"{name}/received"])]
+    current = f"{name}/received"
+    if op.current_decay < 1.0:
+        current = f"{name}/i/after"
+        nodes += [
+            helper.make_node("Mul", [f"{name}/i/before", f"{name}/i/keep"], [f"{name}/i/kept"]),
+            helper.make_node("Add", [f"{name}/i/kept", f"{name}/received"], [current]),
+        ]
+    nodes += [
+        helper.make_node("Mul", [f"{name}/v/before", f"{name}/v/keep"], [f"{name}/v/kept"]),
+        helper.make_node("Add", [f"{name}/v/kept", current], [f"{name}/driven"]),
+        helper.make_node("Add", [f"{name}/driven", f"{name}/bias"], [f"{name}/h"]),
         helper.make_node("GreaterOrEqual", [f"{name}/h", f"{name}/threshold"], [f"{name}/fires"]),
         helper.make_node("Cast", [f"{name}/fires"], [f"{name}/spikes"], to=TensorProto.FLOAT),
-        helper.make_node("Where", [f"{name}/fires", f"{name}/reset", f"{name}/h"], [f"{name}/after"]),
     ]
+    rest = f"{name}/zero"
+    if op.reset == "subtract":
+        rest = f"{name}/beyond"
+        nodes.append(helper.make_node("Sub", [f"{name}/h", f"{name}/threshold"], [rest]))
+    nodes.append(helper.make_node("Where", [f"{name}/fires", rest, f"{name}/h"], [f"{name}/v/after"]))
+    return nodes
 
 
 def _zeros(shape: str, name: str) -> list[Any]:

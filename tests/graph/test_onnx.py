@@ -1,5 +1,6 @@
 """model.onnx is a valid model, and onnxruntime counts the spikes that the folded graph counts."""
 
+import math
 from pathlib import Path
 
 import numpy as np
@@ -11,31 +12,43 @@ import torch
 from torch.nn import functional as F
 
 from neuroprune.errors import OutputError
-from neuroprune.graph.nodes import Conv, Graph, Input, Linear, Neuron, Node, Op, Synapse
+from neuroprune.graph.evaluate import run_float
+from neuroprune.graph.nodes import Conv, Graph, Input, Linear, Neuron, Node, Op, Readout, Synapse
 from neuroprune.graph.onnx import onnx_model, write_onnx
 
 Array = npt.NDArray[np.float64]
 
 
-def spikes_by_torch(graph: Graph, frames: Array) -> npt.NDArray[np.int64]:
-    """Output spikes [samples, outputs] in double precision, step by step from the equations of the nodes."""
-    voltages: dict[str, torch.Tensor] = {}
+def run_by_torch(graph: Graph, frames: Array) -> tuple[Array, Array]:
+    """Output spikes, and the last voltages of the output, [samples, outputs], in double precision, step by step from
+    the equations of the nodes."""
+    states: dict[str, tuple[torch.Tensor, torch.Tensor]] = {}
+    first = graph.nodes[0]
     total = torch.zeros(())
-    for _ in range(graph.steps):
-        values = {graph.nodes[0].name: torch.from_numpy(frames)}
+    for step in range(graph.steps):
+        now = frames[:, step] if isinstance(first.op, Input) and first.op.sequence else frames
+        values = {first.name: torch.from_numpy(np.ascontiguousarray(now))}
         for node in graph.nodes[1:]:
             x, op = values[node.inputs[0]], node.op
             if isinstance(op, Conv):
-                weight, bias = torch.tensor(op.weight), torch.tensor(op.bias)
-                values[node.name] = F.conv2d(x, weight, bias, op.stride, op.padding, op.dilation, op.groups)
+                weight = torch.tensor(op.weight)
+                values[node.name] = F.conv2d(x, weight, None, op.stride, op.padding, op.dilation, op.groups)
             elif isinstance(op, Linear):
-                values[node.name] = F.linear(x.flatten(1), torch.tensor(op.weight), torch.tensor(op.bias))
+                values[node.name] = F.linear(x.flatten(1), torch.tensor(op.weight))
             elif isinstance(op, Neuron):
-                h = voltages.get(node.name, torch.zeros(())) * (1 - op.decay) + x
+                i, v = states.get(node.name, (torch.zeros(()), torch.zeros(())))
+                i = i * (1 - op.current_decay) + sum(values[name] for name in node.inputs)
+                bias = sum(graph[name].op.bias for name in node.inputs)
+                h = v * (1 - op.decay) + i + torch.tensor(bias).reshape(-1, *(1,) * (len(node.shape) - 1))
                 values[node.name] = (h >= op.threshold).double()
-                voltages[node.name] = torch.where(h >= op.threshold, 0.0, h)
+                after = h - op.threshold if op.reset == "subtract" else torch.zeros(())
+                states[node.name] = i, torch.where(h >= op.threshold, after, h)
         total = total + values[graph.nodes[-1].name].flatten(1)
-    return total.long().numpy()
+    return total.numpy(), states[graph.nodes[-1].name][1].flatten(1).numpy()
+
+
+def spikes_by_torch(graph: Graph, frames: Array) -> npt.NDArray[np.int64]:
+    return run_by_torch(graph, frames)[0].astype(np.int64)
 
 
 def spikes_by_onnxruntime(model: bytes | str, frames: Array) -> npt.NDArray[np.int64]:
@@ -114,14 +127,55 @@ def test_an_output_layer_with_a_plane_is_counted_neuron_by_neuron() -> None:
     np.testing.assert_array_equal(counts, spikes_by_torch(graph, frames))
 
 
+def branching(readout: Readout, sequence: bool) -> Graph:
+    """Two layers of neurons read the input, one of them and the output read both; currents, soft reset, biases."""
+    rng = np.random.default_rng(3)
+    threshold = math.inf if readout.of == "voltage" else 1.25
+    nodes = [
+        Node("input", Input(sequence), (), (2, 6, 6)),
+        Node("a.conv", Conv(quarters(rng, 4, 2, 3, 3), quarters(rng, 4), (1, 1), (1, 1)), ("input",), (4, 6, 6)),
+        Node("a", Neuron(0.5, 1.0, reset="subtract"), ("a.conv",), (4, 6, 6)),
+        Node("b.conv@a", Conv(quarters(rng, 4, 4, 3, 3), quarters(rng, 4), (1, 1), (1, 1)), ("a",), (4, 6, 6)),
+        Node("b.conv@in", Conv(quarters(rng, 4, 1, 1, 1), quarters(rng, 4), groups=2), ("input",), (4, 6, 6)),
+        Node("b", Neuron(0.25, 1.5, current_decay=0.5), ("b.conv@a", "b.conv@in"), (4, 6, 6)),
+        Node("fc@b", Linear(quarters(rng, 6, 144), quarters(rng, 6)), ("b",), (6,)),
+        Node("fc@a", Linear(quarters(rng, 6, 144), quarters(rng, 6)), ("a",), (6,)),
+        Node("out", Neuron(0.0, threshold, reset="subtract"), ("fc@b", "fc@a"), (6,)),
+    ]
+    return Graph(tuple(nodes), 4, readout)
+
+
+@pytest.mark.parametrize("sequence", [False, True])
+@pytest.mark.parametrize("readout", [Readout(), Readout("spikes", "sum", 3), Readout("voltage", "mean", 2)])
+def test_branches_currents_and_every_readout_are_computed_alike(readout: Readout, sequence: bool) -> None:
+    graph = branching(readout, sequence)
+    frames = quarters(np.random.default_rng(4), 8, *((4,) if sequence else ()), 2, 6, 6)
+    model = onnx_model(graph)
+    onnx.checker.check_model(model, full_check=True)
+    session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+    scores, outputs = session.run(None, {"frames": frames.astype(np.float32)})
+    counts, voltages = run_by_torch(graph, frames)
+    expected = voltages if readout.of == "voltage" else counts
+    assert [output.name for output in session.get_outputs()][1] == ("voltages" if readout.of == "voltage" else "counts")
+    assert len(np.unique(expected)) > 2
+    np.testing.assert_array_equal(outputs, expected)
+    voted = expected.reshape(8, -1, readout.votes).mean(-1) / (4 if readout.over_time == "mean" else 1)
+    np.testing.assert_allclose(scores, voted, rtol=1e-6)
+    np.testing.assert_array_equal(run_float(graph, frames.astype(np.float32)).outputs, expected)
+
+
 def test_the_model_is_valid_standard_onnx_and_says_what_it_is(tmp_path: Path) -> None:
     path = tmp_path / "model.onnx"
     write_onnx(everything(4), path)
     onnx.checker.check_model(str(path), full_check=True)
     model = onnx.load(str(path))
     assert [(entry.domain, entry.version) for entry in model.opset_import] == [("", 18)]
-    assert {entry.key: entry.value for entry in model.metadata_props} == {"steps": "4", "readout": "mean"}
-    (frames,), (counts,) = model.graph.input, model.graph.output
+    assert {entry.key: entry.value for entry in model.metadata_props} == {
+        "steps": "4", "readout": "mean", "of": "spikes", "votes": "1",
+    }  # fmt: skip
+    (frames,), (scores, counts) = model.graph.input, model.graph.output
+    dimensions = [dim.dim_param or dim.dim_value for dim in scores.type.tensor_type.shape.dim]
+    assert (scores.name, dimensions) == ("scores", ["samples", 5])
     dimensions = [dim.dim_param or dim.dim_value for dim in frames.type.tensor_type.shape.dim]
     assert (frames.name, dimensions) == ("frames", ["samples", 2, 11, 9])
     dimensions = [dim.dim_param or dim.dim_value for dim in counts.type.tensor_type.shape.dim]
