@@ -1,30 +1,40 @@
 """From the integer program, where it runs and what happened to what it costs."""
 
 from collections import Counter
+from collections.abc import Mapping as Values
 from collections.abc import Sequence
 from math import prod
+from typing import Literal, NamedTuple, TypeVar
 
 import numpy as np
+from pydantic import BaseModel
 
 from neuroprune.mapping.types import Core, Mapping, Tile
+from neuroprune.quantize.bounds import LayerBound
 from neuroprune.quantize.fixedpoint import weight_range
+from neuroprune.quantize.timing import depths, is_relay, synaptic_delay, wait
 from neuroprune.quantize.types import IntConv, QuantGraph, QuantLayer
 from neuroprune.report.schema import (
     AccuracyLadder,
+    BoundReport,
+    ChangedReport,
     CoreReport,
     InputReport,
     LavaCheck,
     LayerReport,
     Report,
+    RoundingReport,
     TargetLimits,
     TileReport,
     Totals,
 )
-from neuroprune.report.synops import Arriving, CountArray, synapses, synops
+from neuroprune.report.synops import Arriving, CountArray, delayed_synapses, synapses, synops
 from neuroprune.simulate.types import LayerTrace, Trace
 from neuroprune.targets import Target
 
 BITS_PER_KIB = 8 * 1024
+
+Kind = TypeVar("Kind", bound=BaseModel)
 
 
 def measure(
@@ -40,19 +50,37 @@ def measure(
     netx_remarks: Sequence[str] = (),
     versions: dict[str, str] | None = None,
     seed: int | None = None,
+    bounds: Values[str, LayerBound] | None = None,
+    rounding: Values[str, object] | None = None,
+    changed: Values[str, object] | None = None,
 ) -> Report:
     """Weigh one deployment.
 
-    `mapping` and `trace` are those of `graph`, and `trace` holds at least one sample. The other arguments are
-    taken over into the report as they are: see `Report`.
+    `mapping` and `trace` are those of `graph`, relays and all, and `trace` holds at least one sample.
+    bounds, rounding, changed: of layers by their name; those without an entry have None in the report. The last two
+    have the attributes that `RoundingReport` and `ChangedReport` name.
+    The other arguments are taken over into the report as they are: see `Report`.
     """
     assert trace.samples > 0, "nothing was run"
     activity = {layer.name: layer for layer in trace.layers}
     events = {"input": trace.input_events} | {name: layer.spikes for name, layer in activity.items()}
     arriving = {layer.name: synops(layer, events) for layer in graph.layers}
     cores_of = Counter(name for core in mapping.cores for name in {use.tile.layer for use in core.tiles})
+    depth = depths(graph)
     layers = tuple(
-        _layer(layer, activity[layer.name], arriving[layer.name], cores_of[layer.name], trace, target)
+        _layer(
+            layer,
+            activity[layer.name],
+            arriving[layer.name],
+            cores_of[layer.name],
+            depth,
+            trace,
+            Findings(
+                bound=_bound((bounds or {}).get(layer.name)),
+                rounding=_taken_over(RoundingReport, (rounding or {}).get(layer.name)),
+                changed=_taken_over(ChangedReport, (changed or {}).get(layer.name)),
+            ),
+        )
         for layer in graph.layers
     )
     cores = tuple(_core(index, core, arriving, trace, target) for index, core in enumerate(mapping.cores))
@@ -70,7 +98,7 @@ def measure(
             bits=graph.input.bits,
             unit=graph.input.unit,
             events_per_sample=int(trace.input_events.sum()) / trace.samples,
-            saturated_share=trace.saturated_inputs / (trace.samples * prod(graph.input.shape)),
+            saturated_share=trace.saturated_inputs / (trace.samples * _values_of_a_sample(graph)),
         ),
         layers=layers,
         cores=cores,
@@ -78,6 +106,11 @@ def measure(
         netx_remarks=tuple(netx_remarks),
         versions=versions or {},
     )
+
+
+def _values_of_a_sample(graph: QuantGraph) -> int:
+    """One frame's, or those of a frame for each step."""
+    return prod(graph.input.shape) * (graph.steps if graph.input.sequence else 1)
 
 
 def _limits(target: Target) -> TargetLimits:
@@ -92,31 +125,73 @@ def _limits(target: Target) -> TargetLimits:
     )
 
 
+class Findings(NamedTuple):
+    """What others found out about one layer."""
+
+    bound: BoundReport | None
+    rounding: RoundingReport | None
+    changed: ChangedReport | None
+
+
+def _bound(found: LayerBound | None) -> BoundReport | None:
+    if found is None:
+        return None
+    return BoundReport(
+        sums=found.sums,
+        current=found.current,
+        voltage=found.voltage,
+        times_register=max(found.sums_ratio, found.current_ratio, found.voltage_ratio),
+        safe=found.safe,
+    )
+
+
+def _taken_over(kind: type[Kind], found: object | None) -> Kind | None:
+    return None if found is None else kind.model_validate(found, from_attributes=True)
+
+
 def _layer(
-    layer: QuantLayer, activity: LayerTrace, operations: Arriving, cores: int, trace: Trace, target: Target
+    layer: QuantLayer,
+    activity: LayerTrace,
+    operations: Arriving,
+    cores: int,
+    depth: dict[str, int],
+    trace: Trace,
+    findings: Findings,
 ) -> LayerReport:
     present = synapses(layer)
     neurons = prod(layer.shape)
     return LayerReport(
         name=layer.name,
-        kind="conv" if isinstance(layer.connections[0].synapse, IntConv) else "dense",
+        kind=_kind(layer),
+        relay=is_relay(layer),
         sources=tuple(connection.source for connection in layer.connections),
+        waits=tuple(wait(connection, layer, depth) for connection in layer.connections),
         shape=layer.shape,
         neurons=neurons,
         synapses=int(present.all.sum()),
         nonzero_synapses=int(present.nonzero.sum()),
+        delayed_synapses=delayed_synapses(layer, [synaptic_delay(each, layer, depth) for each in layer.connections]),
         spikes_per_neuron_step=int(activity.spikes.sum()) / (neurons * trace.samples * trace.steps),
         synops_per_sample=int(operations.all.sum()) / trace.samples,
         nonzero_synops_per_sample=int(operations.nonzero.sum()) / trace.samples,
         weight_bits=layer.weight_bits,
         saturated_weights_share=_saturated_share(layer),
         vth=layer.neuron.vth,
+        reset=layer.neuron.reset,
         scale=layer.scale,
         limited_by=layer.limited_by,
         current_wraps=activity.current_wraps,
         voltage_saturations=activity.voltage_saturations,
+        bound=findings.bound,
+        rounding=findings.rounding,
+        changed=findings.changed,
         cores=cores,
     )
+
+
+def _kind(layer: QuantLayer) -> Literal["conv", "dense", "mixed"]:
+    convolutions = {isinstance(connection.synapse, IntConv) for connection in layer.connections}
+    return "mixed" if len(convolutions) > 1 else "conv" if convolutions.pop() else "dense"
 
 
 def _saturated_share(layer: QuantLayer) -> float:
@@ -164,6 +239,8 @@ def _totals(layers: Sequence[LayerReport], cores: Sequence[CoreReport], mapping:
         neurons=sum(layer.neurons for layer in layers),
         synapses=sum(layer.synapses for layer in layers),
         nonzero_synapses=sum(layer.nonzero_synapses for layer in layers),
+        relay_neurons=sum(layer.neurons for layer in layers if layer.relay),
+        delayed_synapses=sum(layer.delayed_synapses for layer in layers),
         spikes_per_sample=sum(int(layer.spikes.sum()) for layer in trace.layers) / trace.samples,
         synops_per_sample=sum(layer.synops_per_sample for layer in layers),
         nonzero_synops_per_sample=sum(layer.nonzero_synops_per_sample for layer in layers),

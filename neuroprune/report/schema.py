@@ -61,6 +61,8 @@ class LavaCheck(Frozen):
     samples: samples run in both; 0 if Lava was not run, and `not_run` then says why.
     neuron_steps: neurons x steps x samples whose spike or silence was compared. spikes: the spikes among these.
     voltages: final voltages that were compared. differences: always 0.
+    models: whether Lava's own convolutions ran ("stock") or ours of the same integers ("fast"); None if nothing ran.
+    own_models: a sentence for each process model of ours that stood in for one of Lava's, or that Lava has none of.
     """
 
     samples: Count
@@ -69,6 +71,8 @@ class LavaCheck(Frozen):
     voltages: Count = 0
     differences: Literal[0] = 0
     not_run: str | None = None
+    models: Literal["stock", "fast"] | None = None
+    own_models: tuple[str, ...] = ()
 
 
 class InputReport(Frozen):
@@ -85,32 +89,80 @@ class InputReport(Frozen):
     saturated_share: Share
 
 
-class LayerReport(Frozen):
-    """One layer: synapses and the neurons they feed. sources: what each of its connections reads, in their order.
+class BoundReport(Frozen):
+    """Magnitudes that no input makes larger, proved from the integer weights.
 
+    sums: of a convolution alone, in units of the weights. current: u before it wraps. voltage: v before it saturates.
+    times_register: the largest of them as a multiple of what its register holds. safe: whether none can overflow.
+    """
+
+    sums: Count
+    current: Count
+    voltage: Count
+    times_register: Amount
+    safe: bool
+
+
+class RoundingReport(Frozen):
+    """What rounding into the chip's fields did to a layer's weights, threshold, biases and decays; 0 is nothing."""
+
+    weight: float
+    clipped: float
+    threshold: float
+    bias: float
+    decay_v: float
+    decay_u: float
+
+
+class ChangedReport(Frozen):
+    """Spikes that changed against the step of the ladder before: by rounding, and by the chip's own arithmetic.
+
+    Each a share of the layer's neurons x steps x samples.
+    """
+
+    quantised: Share
+    bit_accurate: Share
+
+
+class LayerReport(Frozen):
+    """One layer: synapses and the neurons they feed.
+
+    kind: of its connections; "mixed" where they are of both. sources: what each of them reads, in their order.
+    waits: chip steps that the spikes of each wait beyond the one that a synapse takes, for a longer path or by their
+    own delay; those from the input wait on the host. delayed_synapses: synapses that hold spikes back.
+    relay: whether it only hands on the spikes of its source, so that they wait.
     spikes_per_neuron_step: mean spike rate, spikes a neuron and time step.
-    weight_bits: bits of a stored weight. saturated_weights_share: share of the stored weights at an end of their range.
-    vth: threshold mantissa. scale: units of v for one unit of the float potential. limited_by: which limit set it.
+    weight_bits: bits of a weight. saturated_weights_share: share of the stored weights at an end of their range.
+    vth: threshold mantissa. reset: what a spike does to v. scale: units of v for one unit of the float potential.
+    limited_by: which limit set it.
     current_wraps, voltage_saturations: register overflows over all samples and steps.
+    bound, rounding, changed: None where they were not asked for, or, for relays, where there is nothing to tell.
     """
 
     name: str
-    kind: Literal["conv", "dense"]
+    kind: Literal["conv", "dense", "mixed"]
+    relay: bool
     sources: tuple[str, ...]
+    waits: tuple[Count, ...]
     shape: tuple[int, ...]
     neurons: Count
     synapses: Count
     nonzero_synapses: Count
+    delayed_synapses: Count
     spikes_per_neuron_step: Share
     synops_per_sample: Amount
     nonzero_synops_per_sample: Amount
     weight_bits: Count
     saturated_weights_share: Share
     vth: Count
+    reset: Literal["zero", "subtract"]
     scale: Amount
     limited_by: str
     current_wraps: Count
     voltage_saturations: Count
+    bound: BoundReport | None
+    rounding: RoundingReport | None
+    changed: ChangedReport | None
     cores: Count
 
 
@@ -159,7 +211,7 @@ class CoreReport(Frozen):
 
 
 class Totals(Frozen):
-    """Sums over the layers and cores.
+    """Sums over the layers and cores, relays among them.
 
     busiest_core: index of the core with the most SynOps a step, which a step waits for.
     """
@@ -167,6 +219,8 @@ class Totals(Frozen):
     neurons: Count
     synapses: Count
     nonzero_synapses: Count
+    relay_neurons: Count
+    delayed_synapses: Count
     spikes_per_sample: Amount
     synops_per_sample: Amount
     nonzero_synops_per_sample: Amount

@@ -1,6 +1,7 @@
 """How many synapses and synaptic operations arrive at each neuron, exactly, borders of convolutions included."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -25,13 +26,18 @@ def synapses(layer: QuantLayer) -> Arriving:
     return synops(layer, {each.source: np.ones(each.in_shape, dtype=np.int64) for each in layer.connections})
 
 
+def delayed_synapses(layer: QuantLayer, delays: Iterable[int]) -> int:
+    """Synapses of `layer` that hold spikes back; delays: steps that those of each connection do."""
+    late = tuple(each for each, delay in zip(layer.connections, delays, strict=True) if delay > 0)
+    return int(synapses(replace(layer, connections=late)).all.sum())
+
+
 def synops(layer: QuantLayer, events: Mapping[str, CountArray]) -> Arriving:
     """Synaptic operations at each neuron of `layer`: deliveries of an event over a synapse.
 
     events: by the name of a source, int64 [its shape], events of each of its neurons. Summed over a layer this is each
-    event times its source's fan-out;
-    summed over the neurons of a core, the operations of that core. NeuroBench's effective SynOps leave out zero
-    weights, SpikingJelly's SynOpCounter counts them.
+    event times its source's fan-out; summed over the neurons of a core, the operations of that core. NeuroBench's
+    effective SynOps leave out zero weights, SpikingJelly's SynOpCounter counts them.
     """
     everything, nonzero = np.zeros((2, *layer.shape), dtype=np.int64)
     for each in layer.connections:

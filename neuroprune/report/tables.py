@@ -5,17 +5,39 @@ import io
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from pydantic import BaseModel
+
 from neuroprune.files import write_text
-from neuroprune.report.schema import CoreReport, LayerReport, Report
+from neuroprune.report.schema import BoundReport, ChangedReport, CoreReport, LayerReport, Report, RoundingReport
+
+PARTS: dict[str, type[BaseModel]] = {"bound": BoundReport, "rounding": RoundingReport, "changed": ChangedReport}
+"""Fields of a layer that have fields of their own."""
 
 
 def layers_csv(report: Report) -> str:
-    """A row for each layer: the fields of `LayerReport`, shapes written 64x32x32, sources with blanks between."""
-    rows = [
-        layer.model_dump() | {"shape": "x".join(map(str, layer.shape)), "sources": " ".join(layer.sources)}
-        for layer in report.layers
+    """A row for each layer: the fields of `LayerReport`; those of its parts one by one, blank where they are None.
+
+    Shapes are written 64x32x32, sources and waits with blanks between.
+    """
+    fields = [
+        column
+        for field in LayerReport.model_fields
+        for column in ([f"{field}_{part}" for part in PARTS[field].model_fields] if field in PARTS else [field])
     ]
-    return _csv(LayerReport.model_fields, rows)
+    return _csv(fields, [_layer_row(layer) for layer in report.layers])
+
+
+def _layer_row(layer: LayerReport) -> dict[str, object]:
+    row: dict[str, object] = layer.model_dump(exclude=set(PARTS))
+    row |= {
+        "shape": "x".join(map(str, layer.shape)),
+        "sources": " ".join(layer.sources),
+        "waits": " ".join(map(str, layer.waits)),
+    }
+    for field in PARTS:
+        part = getattr(layer, field)
+        row |= {f"{field}_{name}": value for name, value in (part.model_dump() if part else {}).items()}
+    return row
 
 
 def cores_csv(report: Report) -> str:

@@ -3,53 +3,25 @@
 from collections.abc import Sequence
 from statistics import fmean
 
-from rich import box
 from rich.console import Group, RenderableType
 from rich.panel import Panel
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from neuroprune.report.layer_table import WIDE, layer_table, overflows, plain_table, times
+from neuroprune.report.numbers import amount, percent, plural
 from neuroprune.report.schema import CoreReport, LavaCheck, LayerReport, Report
 
 MOST_CORES = 40
 """Beyond as many cores, those with the same layers on them are shown together."""
-
-WIDE = 100
-"""Columns of a terminal that shows everything; a narrower one leaves out what the other columns tell as well."""
 
 LIMITS = ("neurons", "input_axons", "output_axons", "synapse_memory")
 
 
 def render(report: Report, width: int = WIDE) -> RenderableType:
     """The whole report for a terminal of `width` columns (80 or more), to be printed on a rich console."""
-    return Group(_summary(report), _layers(report, width), _cores(report, width))
-
-
-def amount(value: float) -> str:
-    """Three digits and a prefix: 12, 1.23k, 45.6M."""
-    for factor, prefix in ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")):
-        if abs(value) >= 0.9995 * factor:
-            return f"{_three_digits(value / factor)}{prefix}"
-    return f"{value:.0f}" if value == int(value) else _three_digits(value)
-
-
-def _three_digits(value: float) -> str:
-    return f"{value:.{2 if value < 9.995 else 1 if value < 99.95 else 0}f}"
-
-
-def _plural(count: int, noun: str) -> str:
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"
-
-
-def _percent(share: float) -> str:
-    """One digit after the point; 0% is kept for none at all."""
-    return "0%" if share == 0 else f"{100 * share:.1f}%" if share >= 0.0005 else "<0.1%"
-
-
-def _rate(rate: float) -> str:
-    """Three digits after the point; 0 is kept for a silent layer."""
-    return "0" if rate == 0 else f"{rate:.3f}" if rate >= 0.0005 else "<0.001"
+    return Group(_summary(report), layer_table(report, width), _cores(report, width))
 
 
 # --- summary ----------------------------------------------------------------------------------------------------------
@@ -61,14 +33,18 @@ def _summary(report: Report) -> Panel:
     lines.add_column(style="bold")
     lines.add_column()
     lines.add_row("target", Text(f"{target.name}: {target.title}"))
-    samples = _plural(report.samples, "sample") + (f" of {report.data}" if report.data else "")
-    lines.add_row("run", Text(f"{samples}, {_plural(report.steps, 'step')} each"))
+    samples = plural(report.samples, "sample") + (f" of {report.data}" if report.data else "")
+    lines.add_row("run", Text(f"{samples}, {plural(report.steps, 'step')} each"))
     lines.add_row("accuracy", _accuracy(report))
     lines.add_row("Lava", _lava(report.lava))
+    for sentence in report.lava.own_models:
+        lines.add_row("", Text(sentence, "dim"))
+    if any(layer.bound for layer in report.layers):
+        lines.add_row("overflow", _overflow(report.layers))
     lines.add_row(
         "takes",
-        f"[bold cyan]{_plural(totals.cores, 'core')}[/] on {_plural(totals.chips, 'chip')}, "
-        f"{_plural(totals.neurons, 'neuron')}, {amount(totals.synapses)} synapses "
+        f"[bold cyan]{plural(totals.cores, 'core')}[/] on {plural(totals.chips, 'chip')}, "
+        f"{plural(totals.neurons, 'neuron')}, {amount(totals.synapses)} synapses "
         f"({amount(totals.nonzero_synapses)} not zero), {totals.synapse_kib:,.1f} KiB",
     )
     lines.add_row(
@@ -76,10 +52,12 @@ def _summary(report: Report) -> Panel:
         f"{amount(totals.spikes_per_sample)} spikes, [bold cyan]{amount(totals.synops_per_sample)} SynOps[/] "
         f"({amount(totals.nonzero_synops_per_sample)} without zero weights)",
     )
+    if totals.relay_neurons or totals.delayed_synapses:
+        lines.add_row("paths", _paths(report))
     busiest = report.cores[totals.busiest_core]
     lines.add_row("a step", f"{amount(busiest.synops_per_step)} SynOps on the busiest core, {busiest.index}")
     if report.input.saturated_share > 0:
-        lines.add_row("input", f"[yellow]{_percent(report.input.saturated_share)} of the values were clipped[/]")
+        lines.add_row("input", f"[yellow]{percent(report.input.saturated_share)} of the values were clipped[/]")
     for remark in report.netx_remarks:
         lines.add_row("netx", Text(remark))
     return Panel(lines, title=Text(f"{report.network} on {target.name}"), title_align="left", border_style="dim")
@@ -107,45 +85,39 @@ def _lava(lava: LavaCheck) -> Text:
         return Text(f"not compared: {lava.not_run}", "yellow")
     return Text.assemble(
         (f"{lava.differences} differences", "bold green"),
-        f" in {_plural(lava.samples, 'sample')}: {_plural(lava.spikes, 'spike')} in "
-        f"{lava.neuron_steps:,} neuron steps, {_plural(lava.voltages, 'voltage')}",
+        f" in {plural(lava.samples, 'sample')}: {plural(lava.spikes, 'spike')} in "
+        f"{lava.neuron_steps:,} neuron steps, {plural(lava.voltages, 'voltage')}",
     )
 
 
-# --- layers -----------------------------------------------------------------------------------------------------------
+def _overflow(layers: Sequence[LayerReport]) -> Text:
+    """How many layers are proved free of it, the one that is farthest from it, and what really happened."""
+    bounds = {layer.name: layer.bound for layer in layers if layer.bound}
+    unproved = [name for name, bound in bounds.items() if not bound.safe]
+    line = Text.assemble((f"ruled out in {len(bounds) - len(unproved)} of {plural(len(bounds), 'layer')}", "bold"))
+    if unproved:
+        worst = max(unproved, key=lambda name: bounds[name].times_register)
+        line.append(f", at worst {times(bounds[worst])} the register in {worst}")
+    happened = sum(map(overflows, layers))
+    line.append(f"; {amount(happened) if happened else 'none'} on these samples", "yellow" if happened else "")
+    return line
 
 
-def _layers(report: Report, width: int) -> RenderableType:
-    table = _table("Layers")
-    table.add_column("layer", overflow="fold")
-    if width >= WIDE:
-        table.add_column("kind", no_wrap=True)
-        table.add_column("shape", no_wrap=True)
-    activity = ("neurons", "synapses", "spike\nrate", "SynOps/\nsample", "without\nzeros")
-    for name in (*activity, "weight\nbits", "satu-\nrated", "over-\nflows", "cores"):
-        table.add_column(name, justify="right", no_wrap=True)
-    for layer in report.layers:
-        table.add_row(*_layer(layer, width))
-    note = "saturated: weights at an end of their range; overflows: current wraps and voltage saturations"
-    return Group(table, Text(note, "dim"))
-
-
-def _layer(layer: LayerReport, width: int) -> list[RenderableType]:
-    overflows = layer.current_wraps + layer.voltage_saturations
-    form = [layer.kind, "x".join(map(str, layer.shape))] if width >= WIDE else []
-    return [
-        Text(layer.name),
-        *form,
-        amount(layer.neurons),
-        amount(layer.synapses),
-        _rate(layer.spikes_per_neuron_step),
-        amount(layer.synops_per_sample),
-        amount(layer.nonzero_synops_per_sample),
-        str(layer.weight_bits),
-        _percent(layer.saturated_weights_share),
-        Text(amount(overflows), "yellow" if overflows else ""),
-        str(layer.cores),
-    ]
+def _paths(report: Report) -> str:
+    """How spikes wait for those that take a longer path."""
+    totals, relays = report.totals, sum(layer.relay for layer in report.layers)
+    ways = []
+    if totals.relay_neurons:
+        ways.append(f"{amount(totals.relay_neurons)} relay neurons in {plural(relays, 'layer')}")
+    if totals.delayed_synapses:
+        longest = max(
+            wait
+            for layer in report.layers
+            for source, wait in zip(layer.sources, layer.waits, strict=True)
+            if source != "input"
+        )
+        ways.append(f"{amount(totals.delayed_synapses)} synapses that delay by up to {plural(longest, 'step')}")
+    return f"balanced by {' and '.join(ways)}"
 
 
 # --- cores ------------------------------------------------------------------------------------------------------------
@@ -174,7 +146,7 @@ def _cores(report: Report, width: int) -> RenderableType:
 
 
 def _core_table(title: str, count: str, width: int) -> Table:
-    table = _table(title)
+    table = plain_table(title)
     table.add_column(count, justify="right", no_wrap=True)
     table.add_column("chip x,y" if count == "core" else "chip", no_wrap=True)
     table.add_column("layers", overflow="fold")
@@ -197,17 +169,11 @@ def _core_row(group: Sequence[CoreReport], place: str, width: int) -> list[Rende
         f"{fmean(core.synapse_kib for core in group):.1f}",
     )
     row: list[RenderableType] = [place, Text(" ".join(group[0].layers))]
-    for use, percent in zip(uses, percents, strict=True):
-        row.append(Text.assemble(use, (f" {percent:3.0f}%", "bold cyan" if percent == max(percents) else "dim")))
+    for use, share in zip(uses, percents, strict=True):
+        row.append(Text.assemble(use, (f" {share:3.0f}%", "bold cyan" if share == max(percents) else "dim")))
     if width >= WIDE:
         row.append(
             ProgressBar(total=100, completed=max(percents), width=7, complete_style="cyan", finished_style="cyan")
         )
         row.append(" ".join(dict.fromkeys(encoding for core in group for encoding in core.encodings)))
     return [*row, amount(max(core.synops_per_step for core in group))]
-
-
-def _table(title: str) -> Table:
-    return Table(
-        title=f"\n{title}", title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, show_edge=False, padding=0
-    )

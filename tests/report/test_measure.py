@@ -2,14 +2,18 @@
 
 import itertools
 from collections.abc import Iterator
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
 
+from neuroprune.mapping.map import map_graph
 from neuroprune.mapping.types import Core, Mapping, Tile, TileUse
+from neuroprune.quantize.bounds import layer_bounds
+from neuroprune.quantize.timing import balance
 from neuroprune.quantize.types import Connection, IntConv, IntDense, IntNeuron, QuantGraph, QuantInput, QuantLayer
 from neuroprune.report.measure import measure
-from neuroprune.report.schema import AccuracyLadder, LavaCheck, Report
+from neuroprune.report.schema import AccuracyLadder, ChangedReport, LavaCheck, Report, RoundingReport
 from neuroprune.report.synops import synapses, synops
 from neuroprune.simulate.types import LayerTrace, Trace
 from neuroprune.targets import Target, load_target
@@ -162,7 +166,142 @@ def report(graph: QuantGraph, trace: Trace, target: Target) -> Report:
         netx_remarks=("c: a remark",),
         versions={"torch": "2.6"},
         seed=7,
+        bounds=layer_bounds(graph),
+        rounding={"c": Rounding(0.5, 0.25, 0.125, 1.0, 0.0, 2.0)},
+        changed={"d": Changed(0.25, 0.5)},
     )
+
+
+@dataclass(frozen=True)
+class Rounding:
+    weight: float
+    clipped: float
+    threshold: float
+    bias: float
+    decay_v: float
+    decay_u: float
+
+
+@dataclass(frozen=True)
+class Changed:
+    quantised: float
+    bit_accurate: float
+
+
+def test_what_was_found_of_a_layer_is_taken_over(report: Report, graph: QuantGraph) -> None:
+    conv, dense = report.layers
+    assert conv.rounding == RoundingReport(
+        weight=0.5, clipped=0.25, threshold=0.125, bias=1.0, decay_v=0.0, decay_u=2.0
+    )
+    assert dense.changed == ChangedReport(quantised=0.25, bit_accurate=0.5)
+    assert (dense.rounding, conv.changed) == (None, None)
+    for layer, bound in zip(report.layers, layer_bounds(graph).values(), strict=True):
+        assert layer.bound is not None
+        assert (layer.bound.sums, layer.bound.current, layer.bound.voltage, layer.bound.safe) == (
+            bound.sums,
+            bound.current,
+            bound.voltage,
+            bound.safe,
+        )
+        register = 2**23 - 1
+        assert layer.bound.times_register == max(bound.sums, bound.current, bound.voltage) / register
+
+
+# --- paths of different length ----------------------------------------------------------------------------------------
+
+
+def branched() -> QuantGraph:
+    """a, b and c in a chain of 2x2 maps; c also reads a, and d is dense and reads all of them and the input."""
+    shape = (2, 2, 2)
+
+    def to(name: str, *sources: str) -> QuantLayer:
+        conv = IntConv(np.full((2, 2, 1, 1), 128, np.int16), (1, 1), (0, 0), (1, 1), 1)
+        return replace(
+            layer(name, sources[0], conv, shape, shape),
+            connections=tuple(Connection(source, conv, shape) for source in sources),
+        )
+
+    dense = IntDense(np.full((3, 8), 128, np.int16))
+    last = replace(
+        layer("d", "a", dense, shape, (3,)),
+        connections=tuple(Connection(source, dense, shape) for source in ("a", "b", "c", "input")),
+        neuron=replace(neuron(3), reset="subtract"),
+    )
+    return QuantGraph(QuantInput(shape, 1.0, 8), (to("a", "input"), to("b", "a"), to("c", "a", "b"), last), STEPS)
+
+
+def measured(graph: QuantGraph, target: Target) -> Report:
+    silent = tuple(LayerTrace(each.name, np.ones(each.shape, np.int64), 0, 0) for each in graph.layers)
+    run = Trace(1, STEPS, np.zeros((1, 1), np.int64), np.zeros(graph.input.shape, np.int64), 0, silent)
+    return measure(
+        graph,
+        map_graph(graph, target),
+        run,
+        target,
+        network="n",
+        data=None,
+        accuracy=AccuracyLadder(),
+        lava=LavaCheck(samples=0),
+    )
+
+
+def test_delays_are_counted_where_synapses_can_delay(target: Target) -> None:
+    report = measured(balance(branched(), target.synaptic_delay_max), target)
+    found = {each.name: each for each in report.layers}
+    assert [(each.sources, each.waits) for each in report.layers] == [
+        (("input",), (0,)),
+        (("a",), (0,)),
+        (("a", "b"), (1, 0)),
+        (("a", "b", "c", "input"), (2, 1, 0, 3)),
+    ]
+    assert {name: each.delayed_synapses for name, each in found.items()} == {"a": 0, "b": 0, "c": 16, "d": 48}
+    assert (report.totals.relay_neurons, report.totals.delayed_synapses) == (0, 64)
+    assert not any(each.relay for each in report.layers)
+    assert [each.reset for each in report.layers] == ["zero", "zero", "zero", "subtract"]
+
+
+def test_relays_are_counted_where_synapses_cannot_delay() -> None:
+    target = load_target("loihi-sim-relay")
+    report = measured(balance(branched(), target.synaptic_delay_max), target)
+    relays = [each for each in report.layers if each.relay]
+    assert [each.name for each in relays] == ["a relay 1", "a relay 2", "b relay 1"]
+    assert (report.totals.relay_neurons, report.totals.delayed_synapses) == (3 * 8, 0)
+    assert [(each.kind, each.neurons, each.synapses, each.weight_bits) for each in relays] == [("conv", 8, 8, 2)] * 3
+    assert report.totals.neurons == 3 * 8 + 3 + 3 * 8
+
+
+def test_a_layer_that_convolves_and_reads_all_is_mixed(target: Target) -> None:
+    first = layer(
+        "a", "input", IntConv(np.full((3, 2, 2, 2), 2, np.int16), (1, 1), (0, 0), (1, 1), 1), (2, 2, 2), (3, 1, 1)
+    )
+    both = replace(
+        first,
+        name="b",
+        connections=(
+            Connection("a", IntConv(np.full((3, 3, 1, 1), 2, np.int16), (1, 1), (0, 0), (1, 1), 1), (3, 1, 1)),
+            Connection("a", IntDense(np.full((3, 3), 2, np.int16)), (3, 1, 1)),
+        ),
+    )
+    report = measured(QuantGraph(QuantInput((2, 2, 2), 1.0, 8), (first, both), STEPS), target)
+    assert [each.kind for each in report.layers] == ["conv", "mixed"]
+
+
+def test_clipped_values_of_a_recording_are_shares_of_all_its_frames(target: Target) -> None:
+    graph = branched()
+    graph = replace(graph, input=replace(graph.input, sequence=True))
+    silent = tuple(LayerTrace(each.name, np.ones(each.shape, np.int64), 0, 0) for each in graph.layers)
+    run = Trace(1, STEPS, np.zeros((1, 1), np.int64), np.zeros(graph.input.shape, np.int64), 8 * STEPS, silent)
+    report = measure(
+        graph,
+        map_graph(graph, target),
+        run,
+        target,
+        network="n",
+        data=None,
+        accuracy=AccuracyLadder(),
+        lava=LavaCheck(samples=0),
+    )
+    assert report.input.saturated_share == 1
 
 
 def test_what_is_not_measured_is_taken_over(report: Report) -> None:

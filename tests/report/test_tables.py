@@ -19,9 +19,28 @@ def test_each_layer_is_a_row_with_all_its_fields_and_nothing_rounded(report: Rep
     found = rows(layers_csv(report))
     assert [row["name"] for row in found] == ["features.0.neuron", "classifier"]
     assert (found[0]["shape"], found[0]["kind"]) == ("64x32x32", "conv")
+    assert (found[1]["sources"], found[1]["waits"]) == ("features.0.neuron", "0")
+    parts = {"bound", "rounding", "changed"}
     for row, layer in zip(found, report.layers, strict=True):
-        for field, value in layer.model_dump(exclude={"shape", "sources"}).items():
-            assert type(value)(row[field]) == value
+        plain = layer.model_dump(exclude={"shape", "sources", "waits", *parts})
+        for part in parts:
+            plain |= {f"{part}_{name}": value for name, value in getattr(layer, part).model_dump().items()}
+        assert set(row) == {*plain, "shape", "sources", "waits"}
+        for field, value in plain.items():
+            assert row[field] == str(value)
+            assert isinstance(value, bool) or type(value)(row[field]) == value
+
+
+def test_what_is_unknown_of_a_layer_is_blank(report: Report) -> None:
+    layer = report.layers[0].model_copy(update={"bound": None, "rounding": None, "changed": None})
+    (row,) = rows(layers_csv(report.model_copy(update={"layers": (layer,)})))
+    assert [row[name] for name in row if name.startswith(("bound_", "rounding_", "changed_"))] == [""] * 13
+
+
+def test_sources_and_waits_of_a_sum_stand_side_by_side(report: Report) -> None:
+    layer = report.layers[1].model_copy(update={"sources": ("a", "b", "input"), "waits": (0, 2, 5)})
+    (row,) = rows(layers_csv(report.model_copy(update={"layers": (layer,)})))
+    assert (row["sources"], row["waits"]) == ("a b input", "0 2 5")
 
 
 def test_each_core_is_a_row_with_all_its_fields_and_nothing_rounded(report: Report) -> None:

@@ -5,8 +5,9 @@ from collections.abc import Callable
 import pytest
 from rich.console import Console
 
-from neuroprune.report.schema import AccuracyLadder, InputReport, LavaCheck, Report
-from neuroprune.report.terminal import MOST_CORES, amount, render
+from neuroprune.report.numbers import amount
+from neuroprune.report.schema import AccuracyLadder, BoundReport, InputReport, LavaCheck, Report
+from neuroprune.report.terminal import MOST_CORES, render
 
 
 def lines(report: Report, width: int = 100) -> list[str]:
@@ -58,23 +59,96 @@ def test_clipped_inputs_are_said(report_of: Callable[..., Report]) -> None:
     assert not any("clipped" in line for line in lines(report_of(2)))
 
 
+def test_our_own_models_are_named_below_lavas_verdict(report_of: Callable[..., Report]) -> None:
+    ours = ("Soft reset is ours.", "So are [delay] lines.")
+    lava = LavaCheck(samples=2, neuron_steps=9, spikes=5, voltages=3, models="fast", own_models=ours)
+    found = lines(report_of(2, lava=lava))
+    verdict = next(number for number, line in enumerate(found) if "0 differences" in line)
+    assert [text in line for text, line in zip(ours, found[verdict + 1 :], strict=False)] == [True, True]
+
+
+def with_layers(report: Report, *changes: dict[str, object]) -> Report:
+    """The first layer of `report` again and again, changed."""
+    return report.model_copy(update={"layers": tuple(report.layers[0].model_copy(update=each) for each in changes)})
+
+
+SAFE = BoundReport(sums=1, current=64, voltage=64, times_register=0.01, safe=True)
+
+
+def test_overflow_is_ruled_out_or_said_by_how_much_it_is_not(report: Report) -> None:
+    three_times = SAFE.model_copy(update={"times_register": 3.14, "safe": False})
+    some = with_layers(report, {"name": "a", "bound": SAFE}, {"name": "b", "bound": three_times}, {"name": "c"})
+    expected = "ruled out in 1 of 3 layers, at worst 3.14x the register in b; 15 on these samples"
+    assert expected in line_with(some, " overflow ")
+    quiet = {"bound": SAFE, "voltage_saturations": 0}
+    line = line_with(with_layers(report, quiet), " overflow ")
+    assert "ruled out in 1 of 1 layer; none on these samples" in line
+    assert "safe" in line_with(with_layers(report, quiet), "features.0.neuron conv").split()
+    unknown = with_layers(report, {"bound": None})
+    assert not any("ruled out" in text or "bound" in text for text in lines(unknown))
+
+
+def test_paths_tell_relays_and_delays(report: Report) -> None:
+    assert not any("balanced by" in line for line in lines(report))
+    layers = (
+        {"name": "sum", "sources": ("a", "b", "input"), "waits": (0, 3, 7), "delayed_synapses": 12_000},
+        {"name": "a relay 1", "relay": True, "neurons": 1500},
+        {"name": "a relay 2", "relay": True, "neurons": 1500},
+    )
+    both = with_layers(report, *layers)
+    both = both.model_copy(
+        update={"totals": both.totals.model_copy(update={"relay_neurons": 3000, "delayed_synapses": 12_000})}
+    )
+    expected = "balanced by 3.00k relay neurons in 2 layers and 12.0k synapses that delay by up to 3 steps"
+    assert expected in line_with(both, " paths ", 120)
+    table = lines(both)[next(number for number, line in enumerate(lines(both)) if line.startswith("Layers")) :]
+    assert not any("relay" in line for line in table)
+
+
+def test_a_layer_of_several_sources_says_how_many_more_there_are(report: Report) -> None:
+    found = with_layers(
+        report,
+        {"name": "sum", "sources": ("a", "b", "c", "c"), "waits": (0, 0, 0, 0)},
+        {"name": "plain", "sources": ("a", "a"), "waits": (0, 0)},
+    )
+    assert line_with(found, "sum +").split()[:2] == ["sum", "+2"]
+    assert line_with(found, "plain ").split()[:2] == ["plain", "conv"]
+    assert "+1: reads one layer more" in line_with(found, "+1:")
+    assert not any("+1:" in line for line in lines(report))
+
+
 def test_each_layer_shows_its_figures(report: Report) -> None:
-    expected = "features.0.neuron conv 64x32x32 65.5k 655M 0.125 1.23M 1.00M 8 0.1% 5 2"
+    expected = "features.0.neuron conv 64x32x32 65.5k 655M 0.125 0.4% 1.23M 8 2.00x 5 2"
     assert line_with(report, "features.0.neuron conv").split() == expected.split()
+
+
+def test_a_narrow_terminal_leaves_out_kind_and_shape(report: Report) -> None:
+    words = line_with(with_layers(report, {"name": "c"}), "c ", 80).split()
+    assert words == ["c", "65.5k", "655M", "0.125", "0.4%", "1.23M", "8", "2.00x", "5", "2"]
+
+
+def test_a_full_terminal_shows_saturated_weights_and_zeros_too(report: Report) -> None:
+    expected = "features.0.neuron conv 64x32x32 65.5k 655M 0.125 0.4% 1.23M 1.00M 8 0.1% 2.00x 5 2"
+    assert line_with(report, "features.0.neuron conv", 120).split() == expected.split()
+
+
+def test_what_no_layer_has_takes_no_column(report: Report) -> None:
+    plain = with_layers(report, {"bound": None, "changed": None})
+    assert line_with(plain, "features.0.neuron conv").split() == (
+        ["features.0.neuron", "conv", "64x32x32", "65.5k", "655M", "0.125", "1.23M", "8", "5", "2"]
+    )
 
 
 @pytest.mark.parametrize(("rate", "text"), [(0.0, "0"), (0.0004, "<0.001"), (0.0005, "0.001"), (1.0, "1.000")])
 def test_a_rare_spike_is_told_from_none(report: Report, rate: float, text: str) -> None:
-    layer = report.layers[0].model_copy(update={"name": "rare", "spikes_per_neuron_step": rate})
-    words = line_with(report.model_copy(update={"layers": (layer,)}), "rare").split()
-    assert words[5] == text
+    found = with_layers(report, {"name": "rare", "spikes_per_neuron_step": rate})
+    assert line_with(found, "rare ").split()[5] == text
 
 
 @pytest.mark.parametrize(("share", "text"), [(0.0, "0%"), (0.0004, "<0.1%"), (0.0005, "0.1%"), (1.0, "100.0%")])
 def test_a_few_saturated_weights_are_told_from_none(report: Report, share: float, text: str) -> None:
-    layer = report.layers[0].model_copy(update={"name": "few", "saturated_weights_share": share})
-    words = line_with(report.model_copy(update={"layers": (layer,)}), "few").split()
-    assert words[9] == text
+    found = with_layers(report, {"name": "few", "saturated_weights_share": share})
+    assert line_with(found, "few ", 120).split()[10] == text
 
 
 def test_each_core_shows_its_use_of_each_limit(report: Report) -> None:

@@ -1,0 +1,102 @@
+"""The table of layers on a terminal."""
+
+from collections.abc import Callable
+from typing import Literal, NamedTuple
+
+from rich import box
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from neuroprune.report.numbers import amount, percent, rate, three_digits
+from neuroprune.report.schema import BoundReport, LayerReport, Report
+
+WIDE, FULL = 100, 120
+"""Columns of a terminal that shows kinds, shapes and bars, and of one that shows everything there is a column for."""
+
+
+def plain_table(title: str) -> Table:
+    """A title above, and lines no more than needed."""
+    return Table(
+        title=f"\n{title}", title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, show_edge=False, padding=0
+    )
+
+
+def layer_table(report: Report, width: int) -> RenderableType:
+    """A row for each layer, as many columns as `width` allows.
+
+    Relays are left out: what they do is a line of the summary.
+    """
+    layers = [layer for layer in report.layers if not layer.relay]
+    columns = [column for column in COLUMNS if width >= column.width and any(map(column.text, layers))]
+    table = plain_table("Layers")
+    for column in columns:
+        justify: Literal["left", "right"] = "left" if column.name in ("layer", "kind", "shape") else "right"
+        table.add_column(column.name, justify=justify, no_wrap=column.name != "layer", overflow="fold")
+    for layer in layers:
+        table.add_row(*(column.text(layer) for column in columns))
+    notes = [column.note for column in columns if column.note]
+    if any(len(set(layer.sources)) > 1 for layer in layers):
+        notes.insert(0, "+1: reads one layer more")
+    return Group(table, Text("; ".join(notes), "dim"))
+
+
+def _name(layer: LayerReport) -> Text:
+    more = len(set(layer.sources)) - 1
+    return Text.assemble(layer.name, (f" +{more}" if more else "", "dim"))
+
+
+def overflows(layer: LayerReport) -> int:
+    """Those that happened, of both registers."""
+    return layer.current_wraps + layer.voltage_saturations
+
+
+def times(bound: BoundReport) -> str:
+    """The most that any input can ask of a register, in registers."""
+    return f"{three_digits(bound.times_register)}x"
+
+
+def _bound(layer: LayerReport) -> Text:
+    if layer.bound is None:
+        return Text()
+    return Text("safe", "green") if layer.bound.safe else Text(times(layer.bound), "yellow")
+
+
+def _changed(layer: LayerReport) -> Text:
+    return Text(percent(layer.changed.bit_accurate) if layer.changed else "")
+
+
+class Column(NamedTuple):
+    """A column of the table of layers: shown from a terminal of `width` on where any layer has something in it."""
+
+    name: str
+    text: Callable[[LayerReport], Text]
+    width: int = 0
+    note: str = ""
+
+
+COLUMNS = (
+    Column("layer", _name),
+    Column("kind", lambda layer: Text(layer.kind), WIDE),
+    Column("shape", lambda layer: Text("x".join(map(str, layer.shape))), WIDE),
+    Column("neurons", lambda layer: Text(amount(layer.neurons))),
+    Column("synapses", lambda layer: Text(amount(layer.synapses))),
+    Column("spike\nrate", lambda layer: Text(rate(layer.spikes_per_neuron_step))),
+    Column("spikes\nchanged", _changed, note="changed: by the chip's arithmetic, of all neurons x steps"),
+    Column("SynOps/\nsample", lambda layer: Text(amount(layer.synops_per_sample))),
+    Column("without\nzeros", lambda layer: Text(amount(layer.nonzero_synops_per_sample)), FULL),
+    Column("bits", lambda layer: Text(str(layer.weight_bits))),
+    Column(
+        "satu-\nrated",
+        lambda layer: Text(percent(layer.saturated_weights_share)),
+        FULL,
+        "saturated: weights at an end of their range",
+    ),
+    Column("bound", _bound, note="bound: safe, or the most that any input can ask of a register"),
+    Column(
+        "over-\nflows",
+        lambda layer: Text(amount(overflows(layer)), "yellow" if overflows(layer) else ""),
+        note="overflows: current wraps and voltage saturations",
+    ),
+    Column("cores", lambda layer: Text(str(layer.cores))),
+)
