@@ -8,7 +8,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
 # Without a GPU the CPU build of torch is wanted; where pip knows of one, it takes it for this very release only.
 CPU_TORCH := torch==2.13.0
 
-.PHONY: demo test setup check lint types imports bench
+.PHONY: demo test setup check lint types imports bench fuzz
 
 demo: $(READY)
 	$(BIN)/neuroprune train
@@ -34,6 +34,10 @@ imports: $(READY)
 
 bench: $(READY)
 	$(BIN)/python benchmarks/engine.py
+
+# Programs made up at random through reference, engine and Lava: make fuzz N=10000 SEED=0
+fuzz: $(READY)
+	$(BIN)/python tests/support/fuzz.py --programs $(or $(N),200) --seed $(or $(SEED),0)
 
 $(READY): pyproject.toml Makefile
 	@$(PYTHON) -c 'import sys; v = sys.version_info; (3, 11) <= v[:2] <= (3, 12) or sys.exit("neuroprune needs Python 3.11 \

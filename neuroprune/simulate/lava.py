@@ -1,7 +1,7 @@
 """Lava at arm's length: the program is written to files, a worker process runs it, what it recorded is read back.
 
 Lava can hang, starts processes of its own and wants an older Python; so it never enters this process, has a time
-limit, and ends with all its processes when the limit is over. See neuroprune/simulate/lava_worker.py.
+limit, and ends with all its processes when the limit is over. See neuroprune/simulate/lava_worker.
 """
 
 import contextlib
@@ -14,8 +14,9 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -27,56 +28,120 @@ from neuroprune.quantize.types import Connection, IntConv, IntSynapse, QuantGrap
 from neuroprune.simulate.frames import check_frames
 from neuroprune.simulate.types import LayerRecord, Record
 
-WORKER = Path(__file__).with_name("lava_worker.py")
+WORKER = Path(__file__).with_name("lava_worker")
+Models = Literal["stock", "fast"]
+Case = tuple[QuantGraph, npt.NDArray[np.int8]]
+
 NO_LAVA = 3
 """The worker's exit code when Lava cannot be imported."""
 
 INSTALL = "pip install --no-deps --ignore-requires-python lava-nc==0.10.0 lava-dl==0.6.0"
 EXCEPTION = re.compile(r"[\w.]*(Error|Exception)\b")
 
+ENVIRONMENT = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "PYTHONSAFEPATH": ""}
+"""Lava makes a process of each layer, so that none needs threads; the worker is found in its own folder."""
+
 GRACE_S = 0.5
 """How long killed processes have for handing back their shared memory."""
 
 
 def record_with_lava(
-    graph: QuantGraph, frames: npt.NDArray[np.int8], timeout_s: float = 600, python: str | None = None
+    graph: QuantGraph,
+    frames: npt.NDArray[np.int8],
+    timeout_s: float = 600,
+    python: str | None = None,
+    *,
+    models: Models = "fast",
+    every_step: bool = False,
 ) -> Record:
-    """What Lava's own fixed-point process models make of a few samples, streamed back to back.
+    """What Lava's fixed-point process models make of a few samples, streamed back to back.
 
     frames: int8 [samples, *input shape], or [samples, steps, *input shape] of sequences.
     timeout_s: seconds after which the worker is ended.
     python: interpreter that has lava-nc 0.10.0; this one if None. It does not need neuroprune.
+    models: "stock" for Lava's own convolution, "fast" for ours of the same integers; see `own_models`.
+    every_step: keep u and v of every step, which takes long.
     Raises LavaError if Lava is missing, fails or does not end in time, InputError for frames of another kind.
     """
-    check_frames(graph, frames)
+    return record_all_with_lava([(graph, frames)], timeout_s, python, models=models, every_step=every_step)[0]
+
+
+def record_all_with_lava(
+    cases: Sequence[Case],
+    timeout_s: float = 600,
+    python: str | None = None,
+    *,
+    models: Models = "fast",
+    every_step: bool = False,
+    runtime: bool = True,
+) -> list[Record]:
+    """`record_with_lava` of many small programs in one worker, which takes as long to start as it does for one.
+
+    runtime: whether Lava's runtime runs the process models, each in an operating system's process; else a loop in one
+    process does, far more quickly. See neuroprune/simulate/lava_worker/run.py for what of Lava that leaves in use.
+    """
+    for graph, frames in cases:
+        check_frames(graph, frames)
     with tempfile.TemporaryDirectory(prefix="neuroprune-lava-") as name:
         folder = Path(name)
-        _write_job(graph, frames, folder)
+        _write_job(cases, folder, {"models": models, "every_step": every_step, "runtime": runtime})
         _run_worker(folder, timeout_s, python or sys.executable)
-        return _read_record(graph, len(frames), folder)
+        with np.load(folder / "recorded.npz", allow_pickle=False) as file:
+            return [_read_record(graph, file, number) for number, (graph, _) in enumerate(cases)]
 
 
-def _write_job(graph: QuantGraph, frames: npt.NDArray[np.int8], folder: Path) -> None:
-    """The array "stream" is what each step presents: [samples * steps, *input shape]."""
-    stream = frames.reshape(-1, *graph.input.shape) if graph.input.sequence else np.repeat(frames, graph.steps, axis=0)
-    arrays: dict[str, npt.NDArray[Any]] = {"stream": stream}
-    layers = []
+def own_models(graph: QuantGraph, models: Models = "fast") -> tuple[str, ...]:
+    """A sentence for each process model of ours that takes part in a run of `graph`; none where all are Lava's own."""
     depth = depths(graph)
-    for index, layer in enumerate(graph.layers):
-        arrays[f"bias-{index}"] = layer.neuron.bias_mant
-        connections = []
-        for number, connection in enumerate(layer.connections):
-            synapse = connection.synapse
-            if isinstance(synapse, IntConv):
-                synapse = merge_groups(synapse)
-            arrays[f"weight-{index}-{number}"] = synapse.weight.astype(np.int32)
-            input_bits = graph.input.bits if connection.source == "input" else 0
-            connections.append(_describe_connection(connection, synapse, input_bits, wait(connection, layer, depth)))
-        layers.append(_describe_neurons(layer, depth[layer.name]) | {"connections": connections})
-    program = {"samples": len(frames), "steps": graph.steps, "layers": layers}
+    connections = [(each, layer) for layer in graph.layers for each in layer.connections]
+    told = []
+    if models == "fast" and any(isinstance(each.synapse, IntConv) for each, _ in connections):
+        told.append("Convolutions are matrix products of the same integers, tested against Lava's own model.")
+    if any(layer.neuron.reset == "subtract" for layer in graph.layers):
+        told.append("Soft reset subtracts the threshold, which Lava has no model of; the rest of it is Lava's own.")
+    if any(each.delay or wait(each, layer, depth) for each, layer in connections):
+        told.append("Spikes that wait for a longer path, or are delayed, go through delay lines, which Lava has not.")
+    return tuple(told)
+
+
+def _write_job(cases: Sequence[Case], folder: Path, options: dict[str, Any]) -> None:
+    """The programs, with the number of each before the names of its arrays, and the worker itself."""
+    arrays: dict[str, npt.NDArray[Any]] = {}
+    programs = []
+    for number, (graph, frames) in enumerate(cases):
+        programs.append(_describe_program(graph, len(frames)))
+        arrays |= {f"{number}-{name}": array for name, array in _program_arrays(graph, frames).items()}
     np.savez(folder / "arrays.npz", **arrays)
-    (folder / "program.json").write_text(json.dumps(program), encoding="utf-8")
-    shutil.copy(WORKER, folder)
+    (folder / "program.json").write_text(json.dumps(options | {"programs": programs}), encoding="utf-8")
+    shutil.copytree(WORKER, folder / WORKER.name, ignore=shutil.ignore_patterns("__pycache__"))
+
+
+def _program_arrays(graph: QuantGraph, frames: npt.NDArray[np.int8]) -> dict[str, npt.NDArray[Any]]:
+    """The array "stream" is what each step presents: [samples * steps, *input shape]."""
+    presented = frames if graph.input.sequence else np.repeat(frames, graph.steps, axis=0)
+    arrays: dict[str, npt.NDArray[Any]] = {"stream": presented.reshape(-1, *graph.input.shape)}
+    for index, layer in enumerate(graph.layers):
+        arrays[f"{index}-bias"] = layer.neuron.bias_mant
+        for number, connection in enumerate(layer.connections):
+            arrays[f"{index}-weight-{number}"] = _for_lava(connection.synapse).weight.astype(np.int32)
+    return arrays
+
+
+def _for_lava(synapse: IntSynapse) -> IntSynapse:
+    """The synapse in no more groups than Lava can count."""
+    return merge_groups(synapse) if isinstance(synapse, IntConv) else synapse
+
+
+def _describe_program(graph: QuantGraph, samples: int) -> dict[str, Any]:
+    depth = depths(graph)
+    layers = []
+    for layer in graph.layers:
+        connections = [
+            _describe_connection(each, graph.input.bits if each.source == "input" else 0, wait(each, layer, depth))
+            for each in layer.connections
+        ]
+        layers.append(_describe_neurons(layer, depth[layer.name]) | {"connections": connections})
+    return {"samples": samples, "steps": graph.steps, "layers": layers}
 
 
 def _describe_neurons(layer: QuantLayer, depth: int) -> dict[str, Any]:
@@ -93,14 +158,16 @@ def _describe_neurons(layer: QuantLayer, depth: int) -> dict[str, Any]:
     }
 
 
-def _describe_connection(connection: Connection, synapse: IntSynapse, input_bits: int, waits: int) -> dict[str, Any]:
+def _describe_connection(connection: Connection, input_bits: int, waits: int) -> dict[str, Any]:
     """input_bits: of the graded spikes that arrive, 0 for spikes without a value. waits: chip steps more than one."""
+    synapse = _for_lava(connection.synapse)
     described: dict[str, Any] = {
         "source": connection.source,
         "kind": "dense",
         "in_shape": connection.in_shape,
         "input_bits": input_bits,
         "wait": waits,
+        "delay": connection.delay,
     }
     if isinstance(synapse, IntConv):
         described |= {
@@ -119,12 +186,12 @@ def _run_worker(folder: Path, timeout_s: float, python: str) -> None:
     with output.open("wb") as stream:
         try:
             worker = subprocess.Popen(
-                [python, str(folder / WORKER.name), str(folder)],
+                [python, "-m", WORKER.name, str(folder)],
                 stdin=subprocess.DEVNULL,
                 stdout=stream,
                 stderr=subprocess.STDOUT,
                 cwd=folder,
-                env=os.environ | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},  # one process for each layer
+                env=os.environ | ENVIRONMENT,
                 start_new_session=True,
             )
         except OSError as error:
@@ -167,18 +234,20 @@ def _reason(output: str) -> str:
     return (told or lines or ["it said nothing"])[-1]
 
 
-def _read_record(graph: QuantGraph, samples: int, folder: Path) -> Record:
-    """Lava's arrays are (x, y, channel)."""
+def _read_record(graph: QuantGraph, recorded: Mapping[str, npt.NDArray[Any]], number: int) -> Record:
+    """Lava's arrays are [samples * steps, x, y, channel]; v is [samples, ...] where only the last of each is kept."""
     records = []
     for index, layer in enumerate(graph.layers):
-        spikes = np.load(folder / f"spikes-{index}.npy", allow_pickle=False)
-        voltages = np.load(folder / f"voltages-{index}.npy", allow_pickle=False)
         turned = (0, *range(len(layer.shape), 0, -1))
-        records.append(
-            LayerRecord(
-                layer.name,
-                spikes.transpose(turned).reshape(samples, graph.steps, *layer.shape),
-                voltages.transpose(turned),
-            )
-        )
+        found = {
+            what: recorded[f"{number}-{index}-{what}"].transpose(turned)
+            for what in ("spikes", "u", "v")
+            if f"{number}-{index}-{what}" in recorded
+        }
+        if "u" in found:
+            spikes, u, v = (found[what].reshape(-1, graph.steps, *layer.shape) for what in ("spikes", "u", "v"))
+            records.append(LayerRecord(layer.name, spikes, v[:, -1], u, v))
+        else:
+            spikes = found["spikes"].reshape(-1, graph.steps, *layer.shape)
+            records.append(LayerRecord(layer.name, spikes, found["v"]))
     return Record(tuple(records))

@@ -47,3 +47,26 @@ def test_a_voltage_is_named_with_both_values() -> None:
         r"\(1 of 20 voltages",
     ):
         compare(Record(blank()), Record(layers))
+
+
+def with_states(layer: LayerRecord) -> LayerRecord:
+    states = np.zeros(layer.spikes.shape, np.int32)
+    return LayerRecord(layer.name, layer.spikes, layer.voltages, states, states.copy())
+
+
+@pytest.mark.parametrize("what", ["u", "v"])
+def test_a_state_in_between_is_named_with_its_step_and_both_values(what: str) -> None:
+    expected, found = (Record(tuple(with_states(layer) for layer in blank())) for _ in "ab")
+    getattr(expected.layers[0], what)[0, 1, 2, 4, 5] = 2**23
+    getattr(found.layers[0], what)[0, 1, 2, 4, 5] = -7
+    with pytest.raises(
+        VerificationError,
+        match=rf"layer 'conv1', neuron \(2, 4, 5\), sample 0, step 1: {what} is -7 where 8388608 was expected "
+        rf"\(1 of 720 values of {what} of this layer differ\): the integer program does not run as verified",
+    ):
+        compare(expected, found)
+
+
+def test_states_are_compared_only_where_both_records_have_them() -> None:
+    compare(Record(blank()), Record(tuple(with_states(layer) for layer in blank())))
+    compare(Record(tuple(with_states(layer) for layer in blank())), Record(blank()))

@@ -3,37 +3,42 @@
 import dataclasses
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import pytest
-from hypothesis import Phase, given, settings
-from programs import NEURON, conv, dense, program, programs, random_frames, random_weights, with_bias
+from programs import (
+    NEURON,
+    Case,
+    conv,
+    dense,
+    joined,
+    later,
+    made_up,
+    program,
+    random_frames,
+    random_weights,
+    with_bias,
+)
 
 from neuroprune.errors import InputError, LavaError
-from neuroprune.quantize.types import IntNeuron, QuantGraph
+from neuroprune.quantize.types import IntNeuron
 from neuroprune.simulate import lava
 from neuroprune.simulate.compare import compare
 from neuroprune.simulate.engine import record
-from neuroprune.simulate.lava import record_with_lava
+from neuroprune.simulate.lava import Models, own_models, record_all_with_lava, record_with_lava
 from neuroprune.simulate.reference import reference_record
-
-Case = tuple[QuantGraph, npt.NDArray[np.int8]]
-
-
-def assert_all_agree(graph: QuantGraph, frames: npt.NDArray[np.int8]) -> None:
-    found = record_with_lava(graph, frames, timeout_s=120)
-    compare(reference_record(graph, frames), found)
-    compare(record(graph, frames), found)
+from neuroprune.simulate.types import Record
 
 
-def leaky(**registers: int) -> IntNeuron:
+def leaky(**registers: int | str) -> IntNeuron:
     return dataclasses.replace(NEURON, **registers)
 
 
-def branches(rng: np.random.Generator) -> QuantGraph:
-    """Every kind of layer in one program, so that one run of Lava judges them all."""
+def branches() -> Case:
+    """Every kind of layer on paths of several lengths."""
+    rng = np.random.default_rng(0)
     shape = (4, 7, 6)
     biases = with_bias(leaky(vth=2000), [-4096, 4095, -1, 1])
     tall = conv("tall", "input", shape, random_weights(rng, (4, 4, 5, 3), 256), (2, 1), (2, 0), neuron=biases)
@@ -46,50 +51,117 @@ def branches(rng: np.random.Generator) -> QuantGraph:
     nothing = dense("nothing", "falling", falling.shape, np.zeros((2, 2)), with_bias(leaky(vth=100), [40, 4000]))
     slow = conv("slow", "input", shape, random_weights(rng, (2, 4, 1, 3), 60), neuron=leaky(decay_u=100, bias_exp=0))
     pool = conv("pool", "tall", tall.shape, np.full((4, 1, 2, 2), 64), (2, 2), groups=4, neuron=leaky(decay_v=0, vth=0))
-    return program(tall, grouped, flat, after, rails, falling, nothing, slow, pool, steps=3)
-
-
-def test_lava_agrees_on_every_kind_of_layer_and_at_the_rails() -> None:
-    rng = np.random.default_rng(0)
-    graph = branches(rng)
-    frames = random_frames(rng, 3, graph.input.shape)
+    long_way = dense("sum", "after", after.shape, random_weights(rng, (6, 3), 256), leaky(reset="subtract", vth=80))
+    short_way = dense("sum", "input", shape, random_weights(rng, (6, size), 4))
+    twice = [dense("sum", "flat", flat.shape, random_weights(rng, (6, 5), 60)) for _ in "ab"]
+    total = joined(long_way, short_way, *twice)
+    graph = program(tall, grouped, flat, after, rails, falling, nothing, slow, pool, total, steps=3)
+    frames = random_frames(rng, 3, shape)
     frames[1] = -128
-    assert_all_agree(graph, frames)
+    return graph, frames
 
 
-@settings(max_examples=4, deadline=None, derandomize=True, phases=[Phase.generate])
-@given(programs())
-def test_lava_agrees_on_programs_made_up_at_random(case: Case) -> None:
-    assert_all_agree(*case)
+def delays() -> Case:
+    """Spikes that come from the input, a layer and a layer's bias, and some of them after the end of their sample."""
+    rng = np.random.default_rng(1)
+    shape = (2, 4, 4)
+    neuron = with_bias(leaky(decay_u=2000, decay_v=100, vth=3000), rng.integers(500, 4096, 3))
+    first = conv("first", "input", shape, random_weights(rng, (3, 2, 3, 3), 60), neuron=neuron)
+    second = joined(
+        later(conv("second", "first", first.shape, random_weights(rng, (3, 3, 1, 1), 256), neuron=neuron), 2),
+        later(conv("second", "input", shape, random_weights(rng, (3, 2, 3, 3), 60)), 1),
+        conv("second", "first", first.shape, random_weights(rng, (3, 3, 1, 1), 60)),
+    )
+    third = later(dense("third", "second", second.shape, random_weights(rng, (3, 12), 256), neuron), 4)
+    fourth = joined(
+        later(dense("fourth", "first", first.shape, random_weights(rng, (4, 12), 256)), 3),
+        dense("fourth", "third", (3,), random_weights(rng, (4, 3), 256)),
+    )
+    return program(first, second, third, fourth, steps=4), random_frames(rng, 4, shape)
+
+
+def binary_sequences() -> Case:
+    """A frame of spikes without a value for each step."""
+    rng = np.random.default_rng(2)
+    first = conv("first", "input", (2, 5, 4), random_weights(rng, (4, 2, 3, 2), 256), padding=(1, 1))
+    out = joined(
+        dense("out", "first", first.shape, random_weights(rng, (3, int(np.prod(first.shape))), 60)),
+        dense("out", "input", (2, 5, 4), random_weights(rng, (3, 40), 60)),
+    )
+    graph = program(first, out, steps=5, bits=0, sequence=True)
+    return graph, (rng.random((3, 5, 2, 5, 4)) < 0.3).astype(np.int8)
+
+
+def beyond() -> Case:
+    """Conv sums wrap at 24 bits; a dense layer's only where 64 times the sum leaves an int32."""
+    deep = conv("deep", "input", (60, 3, 6), np.full((1, 60, 3, 3), -256))
+    wide = dense("wide", "input", (60, 3, 6), np.array([[-256] * 1080, [254] * 1080]))
+    kept = dense("kept", "input", (60, 3, 6), np.array([[-256] * 1080, [254] * 1080]), leaky(decay_u=0))
+    return program(deep, wide, kept), np.full((1, 60, 3, 6), -128, np.int8)
+
+
+def many_groups() -> Case:
+    """More than Lava counts to."""
+    rng = np.random.default_rng(3)
+    layer = conv("pool", "input", (256, 2, 3), random_weights(rng, (512, 1, 2, 2), 256), groups=256)
+    return program(layer, steps=1), random_frames(rng, 1, (256, 2, 3))
+
+
+CASES = (branches, delays, binary_sequences, beyond, many_groups)
+
+
+@pytest.fixture(scope="module", params=["stock", "fast"])
+def records(request: pytest.FixtureRequest) -> list[Record]:
+    return record_all_with_lava([make() for make in CASES], 300, models=request.param, every_step=True)
+
+
+@pytest.mark.parametrize("make", CASES)
+def test_lava_agrees(make: Callable[[], Case], records: list[Record]) -> None:
+    found = records[CASES.index(make)]
+    assert all(layer.u is not None and layer.v is not None for layer in found.layers)
+    compare(reference_record(*make()), found)
+    compare(record(*make(), every_step=True), found)
+
+
+def test_lavas_runtime_agrees_on_programs_made_up_at_random() -> None:
+    """Many more of them in test_fuzz.py, where Lava's process models run without its runtime."""
+    cases = [made_up(seed) for seed in range(12)]
+    for case, found in zip(cases, record_all_with_lava(cases, 300, models="stock", every_step=True), strict=True):
+        compare(reference_record(*case), found)
 
 
 def test_results_do_not_depend_on_the_order_of_samples() -> None:
     """Layers start on a sample at different chip steps, and the biases work before the first one arrives."""
-    rng = np.random.default_rng(1)
-    neuron = with_bias(leaky(decay_v=100, vth=3000), rng.integers(500, 4096, 3))
-    first = conv("first", "input", (2, 5, 5), random_weights(rng, (3, 2, 3, 3), 60), neuron=neuron)
-    second = conv("second", "first", first.shape, random_weights(rng, (3, 3, 2, 2), 256), neuron=neuron)
-    graph = program(first, second, dense("out", "second", second.shape, random_weights(rng, (3, 12), 256), neuron))
-    frames = random_frames(rng, 4, (2, 5, 5))
-    forward, backward = (record_with_lava(graph, order) for order in (frames, frames[::-1].copy()))
+    graph, frames = delays()
+    forward, backward = record_all_with_lava([(graph, frames), (graph, frames[::-1].copy())])
     for there, back in zip(forward.layers, backward.layers, strict=True):
+        assert there.u is None and there.v is None
         np.testing.assert_array_equal(there.spikes, back.spikes[::-1])
         np.testing.assert_array_equal(there.voltages, back.voltages[::-1])
     compare(reference_record(graph, frames), forward)
 
 
-def test_sums_beyond_24_and_32_bits_agree() -> None:
-    """Conv sums wrap at 24 bits; a dense layer's only where 64 times the sum leaves an int32."""
-    deep = conv("deep", "input", (60, 3, 6), np.full((1, 60, 3, 3), -256))
-    wide = dense("wide", "input", (60, 3, 6), np.array([[-256] * 1080, [254] * 1080]))
-    kept = dense("kept", "input", (60, 3, 6), np.array([[-256] * 1080, [254] * 1080]), leaky(decay_u=0))
-    assert_all_agree(program(deep, wide, kept), np.full((1, 60, 3, 6), -128, np.int8))
+@pytest.mark.parametrize(
+    ("make", "models", "sentences"),
+    [
+        (branches, "fast", ("Convolutions are matrix", "Soft reset subtracts the threshold", "Spikes that wait")),
+        (branches, "stock", ("Soft reset subtracts the threshold", "Spikes that wait")),
+        (delays, "stock", ("Spikes that wait for a longer path, or are delayed, go through delay lines",)),
+        (beyond, "fast", ("Convolutions are matrix products of the same integers, tested against Lava's own model.",)),
+        (beyond, "stock", ()),
+    ],
+)
+def test_process_models_of_ours_are_told(make: Callable[[], Case], models: Models, sentences: tuple[str, ...]) -> None:
+    told = own_models(make()[0], models)
+    assert len(told) == len(sentences)
+    assert all(one.startswith(sentence) for one, sentence in zip(told, sentences, strict=True))
 
 
-def test_more_groups_than_lava_counts_to() -> None:
-    rng = np.random.default_rng(2)
-    layer = conv("pool", "input", (256, 2, 3), random_weights(rng, (512, 1, 2, 2), 256), groups=256)
-    assert_all_agree(program(layer, steps=1), random_frames(rng, 1, (256, 2, 3)))
+def test_the_worker_needs_nothing_of_neuroprune() -> None:
+    """It is copied to where an interpreter without neuroprune runs it."""
+    sources = list(lava.WORKER.glob("*.py"))
+    assert sources
+    assert not any("from neuroprune" in file.read_text() or "import neuroprune" in file.read_text() for file in sources)
 
 
 def small() -> Case:
@@ -135,7 +207,7 @@ def test_a_worker_that_hangs_is_ended_with_all_its_processes(tmp_path: Path) -> 
 def test_lava_itself_is_ended_with_its_shared_memory() -> None:
     before = shared_memory()
     with pytest.raises(LavaError, match=r"Lava did not finish within 2.5 s"):
-        record_with_lava(*slow(), timeout_s=2.5)
+        record_with_lava(*slow(), timeout_s=2.5, models="stock")
     assert shared_memory() <= before
 
 
@@ -181,7 +253,7 @@ def test_an_exception_in_one_of_lavas_processes_is_quoted(monkeypatch: pytest.Mo
     monkeypatch.setattr(lava, "merge_groups", lambda synapse: synapse)
     layer = conv("pool", "input", (260, 1, 1), np.full((260, 1, 1, 1), 2), groups=260)
     with pytest.raises(LavaError, match=r"Lava failed with exit code 1 \(IndexError: index 1 is out of bounds"):
-        record_with_lava(program(layer), np.ones((1, 260, 1, 1), np.int8))
+        record_with_lava(program(layer), np.ones((1, 260, 1, 1), np.int8), models="stock")
 
 
 def test_frames_of_another_kind_are_refused() -> None:

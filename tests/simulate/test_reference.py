@@ -1,16 +1,21 @@
 """The oracle against single steps worked out by hand and against torch's convolution."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
-from programs import NEURON, dense, program, with_bias
+from programs import NEURON, dense, joined, later, program
 
+from neuroprune.graph.nodes import Readout, Reset
 from neuroprune.quantize.types import IntConv, IntNeuron
 from neuroprune.simulate.reference import HALF, NeuronState, convolve, decay, run_reference, step
 
 
-def neuron(decay_u: int = 4095, decay_v: int = 0, vth: int = 131071, bias_exp: int = 6) -> IntNeuron:
-    return with_bias(IntNeuron(decay_u, decay_v, vth, NEURON.bias_mant, bias_exp), [0])
+def neuron(
+    decay_u: int = 4095, decay_v: int = 0, vth: int = 131071, bias_exp: int = 6, reset: Reset = "zero"
+) -> IntNeuron:
+    return IntNeuron(decay_u, decay_v, vth, NEURON.bias_mant, bias_exp, reset)
 
 
 def test_decay_rounds_toward_zero() -> None:
@@ -22,6 +27,13 @@ def test_a_neuron_fires_strictly_above_its_threshold_and_restarts_at_zero() -> N
     at, above = (step(NeuronState(0, 0), current, neuron(vth=10), 0) for current in (10, 11))
     assert (at.v, at.spike) == (640, False)
     assert (above.v, above.spike) == (0, True)
+
+
+def test_a_soft_reset_keeps_what_exceeds_the_threshold() -> None:
+    first = step(NeuronState(0, 0), 25, neuron(vth=10, reset="subtract"), 0)
+    second = step(first, 0, neuron(vth=10, reset="subtract"), 0)
+    assert (first.v, first.spike) == (15 * 64, True)
+    assert (second.v, second.spike) == (5 * 64, True)
 
 
 @pytest.mark.parametrize(
@@ -82,3 +94,37 @@ def test_a_neuron_counts_its_charge_over_the_steps() -> None:
     assert record.layers[0].voltages.tolist() == [[20 * 64]]
     assert trace.outputs.tolist() == [[1]]
     assert trace.input_events.tolist() == [[[5, 5]]]
+
+
+def test_a_sequence_brings_a_frame_for_each_step() -> None:
+    layer = dense("out", "input", (1, 1, 1), np.array([[2]]), neuron())
+    frames = np.array([3, 0, -5, 1], np.int8).reshape(1, 4, 1, 1, 1)
+    record, trace = run_reference(program(layer, sequence=True), frames)
+    assert record.layers[0].u is not None and record.layers[0].v is not None
+    assert record.layers[0].u[0, :, 0].tolist() == [6 * 64, 0, -10 * 64, 2 * 64]
+    assert record.layers[0].v[0, :, 0].tolist() == [6 * 64, 6 * 64, -4 * 64, -2 * 64]
+    assert trace.input_events.tolist() == [[[3]]]
+
+
+def test_delayed_spikes_come_later_and_those_after_the_last_step_never() -> None:
+    layer = later(dense("out", "input", (1, 1, 1), np.array([[2]]), neuron()), 2)
+    record, _ = run_reference(program(layer, sequence=True), np.array([[3, 1, 5, 7]], np.int8).reshape(1, 4, 1, 1, 1))
+    assert record.layers[0].u is not None
+    assert record.layers[0].u[0, :, 0].tolist() == [0, 0, 6 * 64, 2 * 64]
+    lost, _ = run_reference(program(later(layer, 9)), np.ones((1, 1, 1, 1), np.int8))
+    assert not lost.layers[0].voltages.any()
+
+
+def test_currents_of_all_connections_add_up() -> None:
+    first = dense("first", "input", (1, 1, 1), np.array([[254]]), neuron(vth=0))
+    out = dense("out", "first", (1,), np.array([[2]]), neuron())
+    out = joined(out, out, dense("out", "input", (1, 1, 1), np.array([[4]])))
+    record, _ = run_reference(program(first, out, steps=2), np.full((1, 1, 1, 1), 3, np.int8))
+    assert record.layers[1].u is not None
+    assert record.layers[1].u[0, :, 0].tolist() == [(2 + 2 + 12) * 64] * 2
+
+
+def test_a_readout_of_voltage_is_the_last_one() -> None:
+    layer = dense("out", "input", (1, 1, 1), np.array([[2], [-4]]), neuron())
+    graph = replace(program(layer, steps=3), readout=Readout(of="voltage"))
+    assert run_reference(graph, np.ones((1, 1, 1, 1), np.int8))[1].outputs.tolist() == [[6 * 64, -12 * 64]]

@@ -1,0 +1,139 @@
+"""Programs made up at random, in every u, v and spike: reference, engine, and Lava with its own and with our models.
+
+    python tests/support/fuzz.py --programs 10000 --seed 0
+
+Program k is `made_up(seed + k)`. Lava's process models run in one process; lava_worker/run.py says what of Lava that
+leaves in use. A difference is told with the seed that makes its program again, and ends in exit code 1.
+"""
+
+import argparse
+import multiprocessing
+import sys
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, fields
+
+import numpy as np
+import torch
+from programs import made_up
+from rich.console import Console
+from rich.progress import Progress
+
+from neuroprune.errors import VerificationError
+from neuroprune.simulate.compare import compare
+from neuroprune.simulate.engine import record, simulate
+from neuroprune.simulate.lava import Case, record_all_with_lava
+from neuroprune.simulate.reference import run_reference
+from neuroprune.simulate.types import Record, Trace
+
+CHUNK = 100
+"""Programs in one Lava worker, which takes seconds to start."""
+
+
+@dataclass(frozen=True)
+class Tally:
+    """What some programs amounted to; differences: (seed, who differs from the reference, where)."""
+
+    programs: int = 0
+    layers: int = 0
+    neuron_steps: int = 0
+    spikes: int = 0
+    wraps: int = 0
+    saturations: int = 0
+    programs_beyond: int = 0
+    differences: tuple[tuple[int, str, str], ...] = ()
+
+    def __add__(self, other: "Tally") -> "Tally":
+        return Tally(*(getattr(self, field.name) + getattr(other, field.name) for field in fields(Tally)))
+
+    def line(self) -> str:
+        return (
+            f"{self.programs} programs, {self.layers} layers, {self.neuron_steps} neuron-steps in u, v and spikes: "
+            f"{self.spikes} spikes, {self.wraps} wraps and {self.saturations} saturations "
+            f"(in {self.programs_beyond} programs), {len(self.differences)} differences"
+        )
+
+
+def judge(seeds: Sequence[int]) -> Tally:
+    """Run the programs of these seeds everywhere."""
+    cases = [made_up(seed) for seed in seeds]
+    by_lava = {
+        f"Lava with {models} models": record_all_with_lava(
+            cases, timeout_s=60 + 2 * len(cases), models=models, every_step=True, runtime=False
+        )
+        for models in ("stock", "fast")
+    }
+    total = Tally()
+    for index, (seed, case) in enumerate(zip(seeds, cases, strict=True)):
+        total += _judge_one(seed, case, {who: records[index] for who, records in by_lava.items()})
+    return total
+
+
+def _judge_one(seed: int, case: Case, by_lava: dict[str, Record]) -> Tally:
+    expected, trace = run_reference(*case)
+    differences = list(_engine_differences(case, expected, trace))
+    for who, found in by_lava.items():
+        differences += [(who, where) for where in _where(expected, found)]
+    wraps = sum(layer.current_wraps for layer in trace.layers)
+    saturations = sum(layer.voltage_saturations for layer in trace.layers)
+    return Tally(
+        programs=1,
+        layers=len(trace.layers),
+        neuron_steps=sum(layer.spikes.size for layer in expected.layers),
+        spikes=sum(int(layer.spikes.sum()) for layer in trace.layers),
+        wraps=wraps,
+        saturations=saturations,
+        programs_beyond=int(wraps + saturations > 0),
+        differences=tuple((seed, who, where) for who, where in differences),
+    )
+
+
+def _engine_differences(case: Case, expected: Record, trace: Trace) -> Iterator[tuple[str, str]]:
+    for where in _where(expected, record(*case, every_step=True)):
+        yield "the engine", where
+    found = simulate(*case, batch=2)
+    if not np.array_equal(trace.outputs, found.outputs) or not np.array_equal(trace.input_events, found.input_events):
+        yield "the engine's trace", "its outputs or input events"
+    for ours, theirs in zip(trace.layers, found.layers, strict=True):
+        counts = [(each.current_wraps, each.voltage_saturations) for each in (ours, theirs)]
+        if counts[0] != counts[1] or not np.array_equal(ours.spikes, theirs.spikes):
+            yield "the engine's trace", f"layer {ours.name!r}: its spikes, or its wraps and saturations {counts}"
+
+
+def _where(expected: Record, found: Record) -> Iterator[str]:
+    """The first difference, if there is any."""
+    assert all(layer.u is not None and layer.v is not None for layer in (*expected.layers, *found.layers))
+    try:
+        compare(expected, found)
+    except VerificationError as error:
+        yield str(error)
+
+
+def _chunks(first: int, programs: int) -> list[range]:
+    return [range(at, min(at + CHUNK, first + programs)) for at in range(first, first + programs, CHUNK)]
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description="Hold reference, engine and Lava against each other.")
+    parser.add_argument("--programs", type=int, default=200, help="How many.  [default: 200]")
+    parser.add_argument("--seed", type=int, default=0, help="Of the first program.  [default: 0]")
+    options = parser.parse_args()
+    chunks = _chunks(options.seed, options.programs)
+    console, total = Console(soft_wrap=True, highlight=False), Tally()
+    context = multiprocessing.get_context("spawn")
+    with (
+        Progress(console=console, transient=True) as progress,
+        ProcessPoolExecutor(mp_context=context, initializer=torch.set_num_threads, initargs=(1,)) as pool,
+    ):
+        task = progress.add_task("fuzz", total=options.programs)
+        for tally in pool.map(judge, chunks):
+            total += tally
+            progress.advance(task, tally.programs)
+            for seed, who, where in tally.differences:
+                progress.print(f"seed {seed}: {who} differs: {where}\n  again: make fuzz N=1 SEED={seed}")
+    console.print(total.line())
+    return 1 if total.differences else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
