@@ -47,13 +47,13 @@ def _summary(report: Report) -> Panel:
         f"{plural(totals.neurons, 'neuron')}, {amount(totals.synapses)} synapses "
         f"({amount(totals.nonzero_synapses)} not zero), {totals.synapse_kib:,.1f} KiB",
     )
+    if totals.relay_neurons or totals.delayed_synapses:
+        lines.add_row("paths", _paths(report))
     lines.add_row(
         "a sample",
         f"{amount(totals.spikes_per_sample)} spikes, [bold cyan]{amount(totals.synops_per_sample)} SynOps[/] "
         f"({amount(totals.nonzero_synops_per_sample)} without zero weights)",
     )
-    if totals.relay_neurons or totals.delayed_synapses:
-        lines.add_row("paths", _paths(report))
     busiest = report.cores[totals.busiest_core]
     lines.add_row("a step", f"{amount(busiest.synops_per_step)} SynOps on the busiest core, {busiest.index}")
     if report.input.saturated_share > 0:
@@ -91,8 +91,8 @@ def _lava(lava: LavaCheck) -> Text:
 
 
 def _overflow(layers: Sequence[LayerReport]) -> Text:
-    """How many layers are proved free of it, the one that is farthest from it, and what really happened."""
-    bounds = {layer.name: layer.bound for layer in layers if layer.bound}
+    """How many layers but relays are proved free of it, the one farthest from that, and what really happened."""
+    bounds = {layer.name: layer.bound for layer in layers if layer.bound and not layer.relay}
     unproved = [name for name, bound in bounds.items() if not bound.safe]
     line = Text.assemble((f"ruled out in {len(bounds) - len(unproved)} of {plural(len(bounds), 'layer')}", "bold"))
     if unproved:
