@@ -70,7 +70,7 @@ def run_float(
                 assert isinstance(neuron.op, Neuron)
                 current, bias = _deliver(synapses, values)
                 peaks[neuron.name] = max(peaks[neuron.name], float(current.abs().max()))
-                fired, voltage = _fire(neuron.op, current, bias, graph.steps)
+                fired, voltage = fire_float(neuron.op, current, bias, graph.steps)
                 spikes[neuron.name] += int(fired.sum(dtype=torch.int64))
                 values[neuron.name] = fired
             last = voltage if graph.readout.of == "voltage" else fired.sum(0)
@@ -104,7 +104,9 @@ def _deliver(synapses: tuple[Node, ...], values: dict[str, torch.Tensor]) -> tup
     return current, bias
 
 
-def _fire(neuron: Neuron, drive: torch.Tensor, bias: torch.Tensor, steps: int) -> tuple[torch.Tensor, torch.Tensor]:
+def fire_float(
+    neuron: Neuron, drive: torch.Tensor, bias: torch.Tensor, steps: int
+) -> tuple[torch.Tensor, torch.Tensor]:
     """Spikes [T, N, ...] as float32 and the last voltages; a drive of one step is presented at every step."""
     i, v = torch.zeros_like(drive[0]), torch.zeros_like(drive[0])
     spikes = []

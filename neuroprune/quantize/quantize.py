@@ -1,102 +1,149 @@
 """From the folded float program to the chip's integers, and back to floats to see what rounding alone costs."""
 
 from collections.abc import Sequence
+from typing import cast
 
 import numpy as np
 import numpy.typing as npt
+import torch
 
 from neuroprune.errors import InputError
 from neuroprune.frozen import frozen_array
-from neuroprune.graph.evaluate import Frames, is_sequence, run_float
-from neuroprune.graph.nodes import Conv, FloatArray, Graph, Input, Linear, Neuron, Node, Op, Synapse
-from neuroprune.quantize.fixedpoint import (
-    DECAY_UNITY,
-    STATE_SHIFT,
-    round_into,
-    round_weights,
-    signed_range,
-)
-from neuroprune.quantize.scale import Incoming, Scale, choose_scale, total_bias
+from neuroprune.graph.evaluate import Frames, is_sequence
+from neuroprune.graph.nodes import Conv, FloatArray, Graph, Input, Linear, Neuron, Node, Synapse
+from neuroprune.quantize.bits import Bits, bits_of_layers
+from neuroprune.quantize.calibrate import Population, Source, choose_scale, chunks
+from neuroprune.quantize.fixedpoint import DECAY_UNITY, STATE_SHIFT, signed_range
+from neuroprune.quantize.scale import Scale
 from neuroprune.quantize.types import (
     Connection,
     IntConv,
     IntDense,
-    IntNeuron,
     IntSynapse,
     QuantGraph,
     QuantInput,
     QuantLayer,
+    WeightArray,
 )
 from neuroprune.quantize.verify import verify_quantized
 from neuroprune.targets import Target
 
+WIDEST = Bits()
+"""All layers as the target has them."""
+FEWEST_LEVELS = 7
+"""Least positive levels of a graded input that the search tries."""
 
-def quantize(graph: Graph, calibration: Frames, target: Target) -> QuantGraph:
+
+def quantize(graph: Graph, calibration: Frames, target: Target, bits: Bits = WIDEST) -> QuantGraph:
     """The integer program of a folded graph, every register within the fields of `target`.
 
     calibration: float32 frames [samples, *input shape] (or [samples, steps, *input shape] where the graph reads
-    sequences) as the network sees them; a few dozen of the training data. Each layer takes the name of its neurons.
-    Raises InputError for frames of another shape or without numbers.
+    sequences) as the network sees them; a few hundred of the training data. Layer by layer, what those send through
+    the layers before it, already quantised, chooses its scale. Each layer takes the name of its neurons.
+    bits: of the weights of each layer; by default as many as the target has.
+    Raises InputError for frames of another shape or without numbers, and for bits that `bits_of_layers` refuses.
     """
     _check(calibration, graph)
-    frames = _quantized_input(graph, calibration, target)
-    peaks = run_float(graph, calibration).peak_current
-    layers = tuple(
-        _quantize_layer(graph, neuron, synapses, frames, peaks[neuron.name], target)
-        for neuron, synapses in graph.populations()
-    )
-    program = QuantGraph(frames, layers, graph.steps, graph.readout)
+    widths = bits_of_layers(bits, graph, target)
+    populations = graph.populations()
+    spec = _choose_input(graph, calibration, target, widths)
+    sent = {graph.nodes[0].name: _source(spec, calibration)}
+    layers = []
+    for number, (node, synapses) in enumerate(populations):
+        population = _population(node, synapses, sent, graph.steps, widths, target)
+        scale, _ = choose_scale(population)
+        layers.append(_layer(node, synapses, population, scale, graph))
+        sent[node.name] = _run(population, layers[-1])
+        awaited = {synapse.inputs[0] for _, later in populations[number + 1 :] for synapse in later}
+        sent = {name: source for name, source in sent.items() if name in awaited}
+    program = QuantGraph(spec, tuple(layers), graph.steps, graph.readout)
     verify_quantized(program, target)
     return program
 
 
-def _quantized_input(graph: Graph, calibration: Frames, target: Target) -> QuantInput:
-    """Spikes without a value where the calibration frames hold 0 and 1 only, else graded ones."""
-    shape, sequence = graph.nodes[0].shape, is_sequence(graph)
+def _choose_input(graph: Graph, calibration: Frames, target: Target, widths: dict[str, int]) -> QuantInput:
+    """Spikes without a value where the calibration frames hold 0 and 1 only, else graded ones of the best unit.
+
+    Large graded values leave less of u's register to the weights: a coarser unit may pay. So the layers that read the
+    input are tried with units for half as many levels, and again half; the fewest spikes that differ decide.
+    """
+    first, sequence = graph.nodes[0], is_sequence(graph)
     if sequence and np.isin(calibration, (0.0, 1.0)).all():
-        return QuantInput(shape, 1.0, 0, sequence)
-    unit = _input_unit(calibration, signed_range(target.input_bits)[1])
-    return QuantInput(shape, unit, target.input_bits, sequence)
+        return QuantInput(first.shape, 1.0, 0, sequence)
+    readers = [
+        (node, synapses)
+        for node, synapses in graph.populations()
+        if all(synapse.inputs[0] == first.name for synapse in synapses)
+    ]
+    best, least = None, np.inf
+    peak = signed_range(target.input_bits)[1]
+    while peak >= FEWEST_LEVELS:
+        spec = QuantInput(first.shape, _input_unit(calibration, peak), target.input_bits, sequence)
+        sent = {first.name: _source(spec, calibration)}
+        error = sum(
+            choose_scale(_population(node, synapses, sent, graph.steps, widths, target))[1]
+            for node, synapses in readers
+        )
+        if error < least:
+            best, least = spec, error
+        peak //= 2
+    assert best is not None
+    return best
 
 
-def _quantize_layer(
-    graph: Graph, neuron: Node, synapses: Sequence[Node], frames: QuantInput, peak: float, target: Target
-) -> QuantLayer:
-    assert isinstance(neuron.op, Neuron)
-    sources = [graph[synapse.inputs[0]] for synapse in synapses]
-    incoming = [_incoming(synapse.op, source, frames) for synapse, source in zip(synapses, sources, strict=True)]
-    scale = choose_scale(incoming, neuron.op, peak, target)
-    bias = total_bias([op for op, _ in incoming])
-    registers = IntNeuron(
-        decay_u=max(round(neuron.op.current_decay * DECAY_UNITY) - 1, 0),
-        decay_v=min(round(neuron.op.decay * DECAY_UNITY), (1 << target.decay_bits) - 1),
-        vth=scale.vth,
-        bias_mant=round_into(bias * scale.voltage / 2**scale.bias_exp, target.bias_bits),
-        bias_exp=scale.bias_exp,
-        reset=neuron.op.reset,
+def _source(spec: QuantInput, frames: Frames) -> Source:
+    """Frames as the first layers read them."""
+    integers, _ = quantize_input(spec, frames)
+    values = min(int(integers.min()), 0), max(int(integers.max()), 0)
+    tensors = [torch.from_numpy(array) for array in (frames, integers)]
+    floats, whole = (each.transpose(0, 1) if spec.sequence else each.unsqueeze(0) for each in tensors)
+    return Source(floats, whole, spec.unit, values)
+
+
+def _population(
+    node: Node, synapses: Sequence[Node], sent: dict[str, Source], steps: int, widths: dict[str, int], target: Target
+) -> Population:
+    assert isinstance(node.op, Neuron)
+    return Population(
+        node.op,
+        tuple(cast(Synapse, synapse.op) for synapse in synapses),
+        tuple(sent[synapse.inputs[0]] for synapse in synapses),
+        steps,
+        widths[node.name],
+        target,
     )
+
+
+def _layer(node: Node, synapses: Sequence[Node], population: Population, scale: Scale, graph: Graph) -> QuantLayer:
     connections = tuple(
-        Connection(source.name, _rounded(op, scale, target), source.shape)
-        for (op, _), source in zip(incoming, sources, strict=True)
+        Connection(synapse.inputs[0], int_synapse(op, weight), graph[synapse.inputs[0]].shape)
+        for synapse, op, weight in zip(synapses, population.synapses, population.weights(scale), strict=True)
     )
+    registers = population.registers(scale)
     return QuantLayer(
-        neuron.name, connections, registers, neuron.shape, scale.voltage, scale.limited_by, target.weight_bits
+        node.name, connections, registers, node.shape, scale.voltage, scale.limited_by, population.weight_bits
     )
 
 
-def _incoming(op: Op, source: Node, frames: QuantInput) -> Incoming:
-    """Weights for integer input, and its largest magnitude."""
-    assert isinstance(op, Conv | Linear)
-    if not isinstance(source.op, Input):
-        return op, 1
-    return _times(op, frames.unit), signed_range(frames.bits)[1] if frames.bits else 1
-
-
-def _rounded(op: Synapse, scale: Scale, target: Target) -> IntSynapse:
-    weight = round_weights(op.weight * scale.weight, target.weight_bits)
-    if isinstance(op, Linear):
+def int_synapse(like: Synapse, weight: WeightArray) -> IntSynapse:
+    """Integer weights that are connected as `like`."""
+    if isinstance(like, Linear):
         return IntDense(weight)
-    return IntConv(weight, op.stride, op.padding, op.dilation, op.groups)
+    return IntConv(weight, like.stride, like.padding, like.dilation, like.groups)
+
+
+@torch.inference_mode()
+def _run(population: Population, layer: QuantLayer) -> Source:
+    """The spikes of a quantised layer on the calibration samples."""
+    weights = [connection.synapse.weight for connection in layer.connections]
+    spikes = torch.cat(
+        [
+            population.fire(population.integer_currents(weights, samples), layer.neuron)[0].to(torch.int8)
+            for samples in chunks(population.samples)
+        ],
+        dim=1,
+    )
+    return Source(spikes, spikes)
 
 
 def _input_unit(calibration: Frames, peak_input: int) -> float:
@@ -111,14 +158,6 @@ def _input_unit(calibration: Frames, peak_input: int) -> float:
     units = peak / np.arange(peak_input, peak_input // 2, -1)
     errors = [float((share * (levels - np.rint(levels / unit) * unit) ** 2).sum()) for unit in units]
     return float(units[int(np.argmin(errors))])
-
-
-def _times(op: Synapse, unit: float) -> Synapse:
-    """The same synapse for integer inputs of `unit` each; the bias does not depend on the input."""
-    weight = frozen_array(op.weight * unit, np.float64)
-    if isinstance(op, Linear):
-        return Linear(weight, op.bias)
-    return Conv(weight, op.bias, op.stride, op.padding, op.dilation, op.groups)
 
 
 def _check(calibration: Frames, graph: Graph) -> None:
@@ -145,7 +184,8 @@ def quantize_input(spec: QuantInput, frames: Frames) -> tuple[npt.NDArray[np.int
 def dequantize(graph: QuantGraph) -> Graph:
     """The float program that the rounded registers stand for; it reads quantised frames times `graph.input.unit`.
 
-    Only for programs without delays, as `quantize` makes them.
+    Only for programs without delays, as `quantize` makes them. Where a spike subtracts from v, the chip subtracts one
+    unit of v less than what fires.
     """
     nodes = [Node("input", Input(graph.input.sequence), (), graph.input.shape)]
     for layer in graph.layers:
@@ -156,9 +196,10 @@ def dequantize(graph: QuantGraph) -> Graph:
             op = _dequantized(connection, layer.scale, bias, graph.input.unit)
             synapses.append(Node(f"{layer.name}.synapse{number}", op, (connection.source,), layer.shape))
         unit = 1 << STATE_SHIFT
+        integrates = layer is graph.layers[-1] and graph.readout.of == "voltage"
         neuron = Neuron(
             decay=layer.neuron.decay_v / DECAY_UNITY,
-            threshold=(layer.neuron.vth * unit + 1) / layer.scale,
+            threshold=np.inf if integrates else (layer.neuron.vth * unit + 1) / layer.scale,
             current_decay=(layer.neuron.decay_u + 1) / DECAY_UNITY,
             reset=layer.neuron.reset,
         )

@@ -1,9 +1,10 @@
-"""The choice of a layer's scale: as fine as the weights allow, as coarse as the other fields demand.
+"""The limits of a layer's scale: as fine as the weights allow, as coarse as the other fields demand.
 
 A layer's scale is the number of weight units for one unit of its float potential. The voltage register counts 64
 times finer.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -19,14 +20,10 @@ HEADROOM = 2.0
 
 @dataclass(frozen=True)
 class Scale:
-    """weight: weight units for one unit of potential. vth: threshold mantissa. bias_exp: exponent of the biases.
-
-    limited_by: the field that set the scale.
-    """
+    """weight: weight units for one unit of potential. vth: threshold mantissa. limited_by: the field that set it."""
 
     weight: float
     vth: int
-    bias_exp: int
     limited_by: str
 
     @property
@@ -35,39 +32,72 @@ class Scale:
         return self.weight * (1 << STATE_SHIFT)
 
 
-Incoming = tuple[Synapse, int]
-"""A synapse, its weights in units of potential for one unit of integer input, and the largest such input."""
+@dataclass(frozen=True)
+class Peaks:
+    """Largest magnitudes on calibration data, in units of potential: of the current i of a step, and of h."""
+
+    current: float
+    voltage: float
 
 
-def choose_scale(incoming: Sequence[Incoming], neuron: Neuron, peak_current: float, target: Target) -> Scale:
-    """The largest scale at which the weights of all incoming synapses, threshold, bias and current fit their fields.
+Incoming = tuple[FloatArray, tuple[int, int]]
+"""Weights [out channels, ...] in units of potential for one unit of integer input, and the range of that input."""
 
-    peak_current: largest magnitude delivered in one step on calibration data, in units of potential.
 
-    The scale is then lowered a little so that the float threshold falls on 64 vth + 1 units of v: a neuron that fires
-    at h >= threshold and one that fires at v > 64 vth then agree, since a potential of exactly the threshold is the
-    first that fires on either side.
+def scale_limits(
+    incoming: Sequence[Incoming],
+    bias: FloatArray,
+    neuron: Neuron,
+    peaks: Peaks,
+    steps: int,
+    weight_bits: int,
+    target: Target,
+) -> dict[str, float]:
+    """The largest scale at which each field of a layer holds what it must.
+
+    "weight": no weight is clipped. "threshold", "bias": both fit. "current": u cannot leave its register, by the worst
+    input within its range, or else by `HEADROOM` times what calibration saw. "voltage", of integrators: v cannot reach
+    the chip's largest threshold, by the same two.
     """
-    bias = total_bias([synapse for synapse, _ in incoming])
-    limits = {
-        "weight": min(_weight_limit(synapse, target) for synapse, _ in incoming),
-        "threshold": (2**target.threshold_bits - 1) / neuron.threshold,
-        "bias": _bias_limit(bias, target.bias_exponent_max, target),
-        "current": _current_limit(incoming, peak_current, target),
-    }
-    limited_by = min(limits, key=lambda name: limits[name])
     unit = 1 << STATE_SHIFT
-    vth = max(int((limits[limited_by] * neuron.threshold * unit - 1) // unit), 0)
-    weight = (unit * vth + 1) / (unit * neuron.threshold)
-    bias_exp = BIAS_EXPONENT
-    while bias_exp < target.bias_exponent_max and _bias_limit(bias, bias_exp, target) < weight:
-        bias_exp += 1
-    return Scale(weight, vth, bias_exp, limited_by)
+    register = signed_range(target.state_bits)[1] / unit
+    kept_current = _geometric(1.0 - neuron.current_decay, steps)
+    worst = np.sum([_worst_current(*each) for each in incoming], axis=0).max(axis=0) * kept_current
+    limits = {
+        "weight": min(_weight_limit(weight, weight_bits) for weight, _ in incoming),
+        "bias": _bias_limit(bias, target.bias_exponent_max, target),
+        "current": max(_ratio(register, float(worst.max())), _ratio(register, peaks.current * HEADROOM)),
+    }
+    if math.isinf(neuron.threshold):
+        highest = float((worst + np.abs(bias)).max()) * _geometric(1.0 - neuron.decay, steps)
+        largest = float(_largest_vth(target))
+        limits["voltage"] = max(_ratio(largest, highest), _ratio(largest, peaks.voltage * HEADROOM))
+    else:
+        limits["threshold"] = _largest_vth(target) / neuron.threshold
+    return limits
 
 
-def _weight_limit(synapse: Synapse, target: Target) -> float:
-    low, high = weight_range(target.weight_bits)
-    return min(_ratio(high, float(synapse.weight.max())), _ratio(-low, -float(synapse.weight.min())))
+def fit_scale(scale: float, limited_by: str, neuron: Neuron, target: Target) -> Scale:
+    """The nearest scale, at most `scale`, that the threshold can be expressed in.
+
+    It is lowered a little so that the float threshold falls on 64 vth + 1 units of v: a neuron that fires at
+    h >= threshold and one that fires at v > 64 vth then agree, since a potential of exactly the threshold is the first
+    that fires on either side. A neuron that resets by subtraction keeps one unit of v more than its float twin.
+    Integrators get the largest threshold there is.
+    """
+    if math.isinf(neuron.threshold):
+        return Scale(scale, _largest_vth(target), limited_by)
+    unit = 1 << STATE_SHIFT
+    vth = min(max(int((scale * neuron.threshold * unit - 1) // unit), 0), _largest_vth(target))
+    return Scale((unit * vth + 1) / (unit * neuron.threshold), vth, limited_by)
+
+
+def bias_exponent(bias: FloatArray, scale: Scale, target: Target) -> int:
+    """The exponent that lava-dl has wherever the biases fit it, else the least that they fit."""
+    exponent = BIAS_EXPONENT
+    while exponent < target.bias_exponent_max and _bias_limit(bias, exponent, target) < scale.weight:
+        exponent += 1
+    return exponent
 
 
 def total_bias(synapses: Sequence[Synapse]) -> FloatArray:
@@ -76,23 +106,31 @@ def total_bias(synapses: Sequence[Synapse]) -> FloatArray:
     return total
 
 
-def _bias_limit(bias: FloatArray, bias_exp: int, target: Target) -> float:
-    largest = signed_range(target.bias_bits)[1] * 2.0 ** (bias_exp - STATE_SHIFT)
+def _largest_vth(target: Target) -> int:
+    return (1 << target.threshold_bits) - 1
+
+
+def _weight_limit(weight: FloatArray, weight_bits: int) -> float:
+    low, high = weight_range(weight_bits)
+    return min(_ratio(high, float(weight.max())), _ratio(-low, -float(weight.min())))
+
+
+def _bias_limit(bias: FloatArray, exponent: int, target: Target) -> float:
+    largest = signed_range(target.bias_bits)[1] * 2.0 ** (exponent - STATE_SHIFT)
     return _ratio(largest, float(np.abs(bias).max(initial=0.0)))
 
 
-def _current_limit(incoming: Sequence[Incoming], peak_current: float, target: Target) -> float:
-    """Scale at which u cannot leave its register: by the worst input there is, or else by what calibration saw."""
-    register = signed_range(target.state_bits)[1] / (1 << STATE_SHIFT)
-    worst = np.sum([_worst_current(*each) for each in incoming], axis=0)
-    return max(_ratio(register, float(worst.max())), _ratio(register, peak_current * HEADROOM))
-
-
-def _worst_current(synapse: Synapse, peak_input: int) -> FloatArray:
-    """Largest current up and down, [2, out channels]: spikes only add, graded input may be negative."""
-    rows = synapse.weight.reshape(len(synapse.weight), -1)
+def _worst_current(weight: FloatArray, values: tuple[int, int]) -> FloatArray:
+    """Largest current up and down, [2, out channels], for inputs from values[0] <= 0 to values[1] >= 0."""
+    rows = weight.reshape(len(weight), -1)
     up, down = np.maximum(rows, 0).sum(axis=1), np.maximum(-rows, 0).sum(axis=1)
-    return np.stack([up, down]) if peak_input == 1 else np.stack([up + down, up + down]) * peak_input
+    low, high = values
+    return np.stack([up * high - down * low, down * high - up * low])
+
+
+def _geometric(ratio: float, terms: int) -> float:
+    """1 + ratio + ... over so many terms."""
+    return float(terms) if ratio == 1.0 else (1.0 - ratio**terms) / (1.0 - ratio)
 
 
 def _ratio(limit: float, value: float) -> float:

@@ -1,0 +1,70 @@
+"""How many bits the weights of each layer get."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+from neuroprune.errors import InputError
+from neuroprune.graph.nodes import Graph
+from neuroprune.targets import Target
+
+FEWEST = 2
+"""One bit would leave a mixed-sign weight no positive value."""
+
+EXAMPLE = "write for example conv1=8,default=4"
+
+
+@dataclass(frozen=True)
+class Bits:
+    """default: bits of a weight where nothing else is said, None for the widest of the target.
+
+    layers: those of single layers, named by their neurons or by the layer that holds their weights.
+    """
+
+    default: int | None = None
+    layers: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
+
+
+def parse_bits(text: str) -> Bits:
+    """What a user wrote: `conv1=8,default=4`, or `4` for all layers. Raises InputError."""
+    found: dict[str, int] = {}
+    for entry in text.split(","):
+        name, separator, width = (part.strip() for part in entry.rpartition("="))
+        name = name if separator else "default"
+        if not name or not width.isascii() or not width.isdecimal():
+            raise InputError(f"the bits {entry.strip()!r} are not a layer and a number: {EXAMPLE}")
+        if name in found:
+            raise InputError(f"the bits of {name!r} are given twice: name each layer once")
+        found[name] = int(width)
+    default = found.pop("default", None)
+    return Bits(default, MappingProxyType(found))
+
+
+def bits_of_layers(bits: Bits, graph: Graph, target: Target) -> dict[str, int]:
+    """The width of each layer of neurons of a folded graph, by the name of the neurons.
+
+    Raises InputError for names that the graph does not have, widths that the target does not have, and names of the
+    same layer that contradict each other.
+    """
+    wanted = {"default": bits.default or target.weight_bits, **bits.layers}
+    for name, width in wanted.items():
+        if not FEWEST <= width <= target.weight_bits:
+            raise InputError(
+                f"{name}={width} is not a width that {target.name} stores weights in: choose {FEWEST} to "
+                f"{target.weight_bits} bits"
+            )
+    names = {
+        neuron.name: (neuron.name, *(synapse.name for synapse in synapses)) for neuron, synapses in graph.populations()
+    }
+    unknown = sorted(bits.layers.keys() - {name for each in names.values() for name in each})
+    if unknown:
+        known = ", ".join(dict.fromkeys(name for neuron, *synapses in names.values() for name in (*synapses, neuron)))
+        raise InputError(f"bits are given for {', '.join(unknown)}, but the layers are {known}: name one of these")
+    found = {}
+    for neuron, aliases in names.items():
+        widths = {name: bits.layers[name] for name in aliases if name in bits.layers}
+        if len(set(widths.values())) > 1:
+            given = " and ".join(f"{name}={width}" for name, width in widths.items())
+            raise InputError(f"{given} name weights of the same neurons, {neuron}: give them one width")
+        found[neuron] = next(iter(widths.values()), wanted["default"])
+    return found

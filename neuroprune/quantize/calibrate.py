@@ -1,0 +1,202 @@
+"""A layer on calibration data: what it delivers, and the scale at which its integers fire most as its floats do.
+
+The largest weight alone is a poor guide to a scale: at few bits it wastes the grid on outliers, and where another
+field is the limit it says nothing. So scales are tried from a little below the one at which no weight is clipped to far
+above it, and the layer is run in the chip's integers on calibration samples with each. The best is the one at which
+the fewest spikes differ from those of the float layer on the same input. Its input is what the layers before it send
+after they have been quantised.
+"""
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from neuroprune.graph.evaluate import fire_float
+from neuroprune.graph.nodes import FloatArray, Neuron, Synapse
+from neuroprune.quantize.fixedpoint import DECAY_UNITY, round_into, round_weights
+from neuroprune.quantize.forward import deliver, fire
+from neuroprune.quantize.scale import Incoming, Peaks, Scale, bias_exponent, fit_scale, scale_limits, total_bias
+from neuroprune.quantize.types import IntNeuron, WeightArray
+from neuroprune.targets import Target
+
+CHUNK = 32
+"""Samples run at once; memory grows with it, not with the calibration batch."""
+NEURON_STEPS = 2**18
+"""Spikes to compare: narrow layers are searched on more samples than wide ones, but never on fewer than a chunk."""
+STEP = 0.9
+"""Ratio of neighbouring scales of the search."""
+BELOW = 0.8
+"""Smallest scale of the search, as a share of the one at which everything fits."""
+
+
+def _most(weight_bits: int) -> float:
+    """Largest scale of the search over the one that clips no weight: the fewer bits, the more clipping may pay."""
+    return float(2.0 ** ((10 - weight_bits) / 2))
+
+
+@dataclass(frozen=True, eq=False)
+class Source:
+    """What a layer reads on the calibration samples, [steps or 1, samples, *shape].
+
+    floats: values as the float network sees them; integers: int8, as the chip does. The same tensor for spikes.
+    unit: the float value of one integer step. range: least and largest integer, at most 0 and at least 0.
+    """
+
+    floats: Tensor
+    integers: Tensor
+    unit: float = 1.0
+    range: tuple[int, int] = (0, 1)
+
+
+@dataclass(frozen=True, eq=False)
+class Population:
+    """Neurons of a folded graph, the synapses that feed them, and what those read."""
+
+    neuron: Neuron
+    synapses: tuple[Synapse, ...]
+    sources: tuple[Source, ...]
+    steps: int
+    weight_bits: int
+    target: Target
+
+    @property
+    def samples(self) -> int:
+        """Number of calibration samples."""
+        return self.sources[0].integers.shape[1]
+
+    @property
+    def bias(self) -> FloatArray:
+        """In units of potential, of all synapses together."""
+        return total_bias(self.synapses)
+
+    @property
+    def incoming(self) -> list[Incoming]:
+        """The weights for one unit of integer input, and the range of that."""
+        return [
+            (synapse.weight * source.unit, source.range)
+            for synapse, source in zip(self.synapses, self.sources, strict=True)
+        ]
+
+    def weights(self, scale: Scale) -> tuple[WeightArray, ...]:
+        """The integer weights of each synapse."""
+        return tuple(round_weights(weight * scale.weight, self.weight_bits) for weight, _ in self.incoming)
+
+    def registers(self, scale: Scale) -> IntNeuron:
+        """The chip's neurons at `scale`."""
+        exponent = bias_exponent(self.bias, scale, self.target)
+        return IntNeuron(
+            decay_u=max(round(self.neuron.current_decay * DECAY_UNITY) - 1, 0),
+            decay_v=min(round(self.neuron.decay * DECAY_UNITY), (1 << self.target.decay_bits) - 1),
+            vth=scale.vth,
+            bias_mant=round_into(self.bias * scale.voltage / 2**exponent, self.target.bias_bits),
+            bias_exp=exponent,
+            reset=self.neuron.reset,
+        )
+
+    def float_currents(self, samples: slice) -> Tensor:
+        """What the float synapses deliver, [steps or 1, samples, *shape], without bias."""
+        weights = [synapse.weight for synapse in self.synapses]
+        return self._deliver(weights, [source.floats[:, samples] for source in self.sources])
+
+    def integer_currents(self, weights: Sequence[WeightArray], samples: slice) -> Tensor:
+        """What integer synapses deliver, in units of the weights."""
+        return self._deliver(weights, [source.integers[:, samples] for source in self.sources])
+
+    def fire(self, currents: Tensor, neuron: IntNeuron) -> tuple[Tensor, Tensor]:
+        """Spikes [steps, samples, *shape] and last voltages of the chip's neurons on `integer_currents`."""
+        return fire(currents, _spread(neuron.bias_mant * 2.0**neuron.bias_exp, currents), neuron, self.steps)
+
+    def fire_float(self, currents: Tensor) -> Tensor:
+        """Spikes [steps, samples, *shape] of the float neurons on `float_currents`."""
+        return fire_float(self.neuron, currents, _spread(self.bias, currents), self.steps)[0]
+
+    def _deliver(self, weights: Sequence[npt.NDArray[np.generic]], values: list[Tensor]) -> Tensor:
+        total = torch.zeros(())
+        for synapse, weight, value in zip(self.synapses, weights, values, strict=True):
+            total = total + deliver(synapse, torch.from_numpy(weight.astype(np.float32)), value.float())
+        return total
+
+
+@torch.inference_mode()
+def choose_scale(population: Population) -> tuple[Scale, float]:
+    """The best scale within the limits of all fields, and its error on calibration data.
+
+    The error is the share of neuron-steps whose spike differs from the float layer's on the same input. Integrators
+    have no spikes: theirs is the mean squared error of the current over its mean square, which also decides between
+    scales of equally many spikes.
+    """
+    limits = scale_limits(
+        population.incoming,
+        population.bias,
+        population.neuron,
+        _peaks(population),
+        population.steps,
+        population.weight_bits,
+        population.target,
+    )
+    scales = [
+        fit_scale(scale, limited_by, population.neuron, population.target)
+        for scale, limited_by in _candidates(limits, population.weight_bits)
+    ]
+    neurons = math.prod(population.float_currents(slice(0, 1)).shape[2:])
+    wanted = max(NEURON_STEPS // (neurons * population.steps), CHUNK)
+    searched = list(chunks(min(population.samples, wanted)))
+    currents = [population.float_currents(samples) for samples in searched]
+    expected = [population.fire_float(each) for each in currents]
+    total = sum(each.numel() for each in expected), sum(float(each.square().sum()) for each in currents)
+    errors = []
+    for scale in scales:
+        weights, neuron, flipped, squared = population.weights(scale), population.registers(scale), 0, 0.0
+        for samples, current, spikes in zip(searched, currents, expected, strict=True):
+            integers = population.integer_currents(weights, samples)
+            flipped += int((population.fire(integers, neuron)[0] != spikes).sum())
+            squared += float((integers / scale.weight - current).square().sum())
+        errors.append((flipped / total[0], squared / max(total[1], 1e-30)))
+    best = min(range(len(scales)), key=lambda index: errors[index])
+    return scales[best], errors[best][1 if math.isinf(population.neuron.threshold) else 0]
+
+
+def chunks(samples: int) -> Iterator[slice]:
+    """All samples, `CHUNK` at a time."""
+    for start in range(0, samples, CHUNK):
+        yield slice(start, min(start + CHUNK, samples))
+
+
+def _candidates(limits: dict[str, float], weight_bits: int) -> list[tuple[float, str]]:
+    """Scales to try, the largest first, each with the field that limits it."""
+    fits = limits["weight"]
+    hard = min((name for name in limits if name != "weight"), key=lambda name: limits[name])
+    top, bottom = min(limits[hard], fits * _most(weight_bits)), BELOW * min(limits[hard], fits)
+    if math.isinf(top):  # nothing but zeros
+        return [(1.0, "weight")]
+    number = math.ceil(math.log(bottom / top, STEP)) + 1
+    tried = [(float(scale), "weight") for scale in np.geomspace(top, bottom, number)]
+    return [(top, hard), *tried[1:]] if top == limits[hard] else tried
+
+
+def _peaks(population: Population) -> Peaks:
+    """Of the float layer, over all calibration samples; neurons that fire need no bound of their voltage."""
+    neuron, bound_voltage = population.neuron, math.isinf(population.neuron.threshold)
+    highest_current = highest_voltage = 0.0
+    for samples in chunks(population.samples):
+        currents = population.float_currents(samples)
+        highest_current = max(highest_current, float(currents.abs().max()))
+        if neuron.current_decay == 1.0 and not bound_voltage:
+            continue
+        bias, i, v = _spread(population.bias, currents), torch.zeros(()), torch.zeros(())
+        for step in range(population.steps):
+            i = i * (1.0 - neuron.current_decay) + currents[step if len(currents) > 1 else 0]
+            v = v * (1.0 - neuron.decay) + i + bias
+            highest_current = max(highest_current, float(i.abs().max()))
+            highest_voltage = max(highest_voltage, float(v.abs().max()))
+    return Peaks(highest_current, highest_voltage)
+
+
+def _spread(channels: FloatArray, currents: Tensor) -> Tensor:
+    """One value a channel, in a shape that broadcasts to [steps, samples, *shape]."""
+    return torch.from_numpy(channels.astype(np.float32)).reshape(-1, *(1 for _ in currents.shape[3:]))

@@ -1,0 +1,61 @@
+"""`--bits`: what users write, and what they are told when it does not fit."""
+
+import pytest
+from float_graphs import residual_graph
+
+from neuroprune.errors import InputError
+from neuroprune.graph.nodes import Neuron
+from neuroprune.quantize.bits import Bits, bits_of_layers, parse_bits
+from neuroprune.targets import load_target
+
+TARGET = load_target("loihi-sim")
+GRAPH = residual_graph(Neuron(0.5, 1.0))
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("conv1=8,default=4", Bits(4, {"conv1": 8})),
+        (" 3 ", Bits(3)),
+        ("a = 2 , fc=5", Bits(None, {"a": 2, "fc": 5})),
+        ("body.0=x=6", Bits(None, {"body.0=x": 6})),
+    ],
+)
+def test_layers_and_a_default_are_read(text: str, expected: Bits) -> None:
+    assert parse_bits(text) == expected
+
+
+@pytest.mark.parametrize("text", ["", "conv1", "conv1=", "=4", "conv1=4.5", "conv1=-4", "4,", "conv1=²"])
+def test_what_is_not_a_layer_and_a_number_is_refused(text: str) -> None:
+    with pytest.raises(InputError, match=r"are not a layer and a number: write for example conv1=8,default=4"):
+        parse_bits(text)
+
+
+@pytest.mark.parametrize("text", ["a=4,a=4", "4,default=4"])
+def test_a_layer_given_twice_is_refused(text: str) -> None:
+    with pytest.raises(InputError, match=r"the bits of '(a|default)' are given twice: name each layer once"):
+        parse_bits(text)
+
+
+def test_a_layer_answers_to_its_neurons_and_to_each_of_its_synapses() -> None:
+    assert bits_of_layers(Bits(), GRAPH, TARGET) == {"a": 8, "b": 8, "out": 8}
+    assert bits_of_layers(Bits(4, {"conv1": 8, "b": 3}), GRAPH, TARGET) == {"a": 8, "b": 3, "out": 4}
+    assert bits_of_layers(Bits(None, {"shortcut": 5, "conv2": 5}), GRAPH, TARGET) == {"a": 8, "b": 5, "out": 8}
+
+
+def test_a_layer_that_does_not_exist_is_refused_with_those_that_do() -> None:
+    with pytest.raises(
+        InputError, match=r"bits are given for c, d, but the layers are conv1, a, conv2, shortcut, b, fc, out: name one"
+    ):
+        bits_of_layers(Bits(None, {"d": 4, "c": 4}), GRAPH, TARGET)
+
+
+def test_two_widths_for_the_synapses_of_the_same_neurons_are_refused() -> None:
+    with pytest.raises(InputError, match=r"conv2=4 and shortcut=5 name weights of the same neurons, b: give them one"):
+        bits_of_layers(Bits(None, {"conv2": 4, "shortcut": 5}), GRAPH, TARGET)
+
+
+@pytest.mark.parametrize(("bits", "name"), [(Bits(9), "default=9"), (Bits(1), "default=1"), (Bits(4, {"a": 0}), "a=0")])
+def test_a_width_that_the_target_does_not_have_is_refused(bits: Bits, name: str) -> None:
+    with pytest.raises(InputError, match=rf"{name} is not a width that loihi-sim stores weights in: choose 2 to 8"):
+        bits_of_layers(bits, GRAPH, TARGET)
