@@ -6,12 +6,14 @@
 Graded frames go to `network.inp` in the order (x, y, channel), each for `steps` steps (flat, in the order (channel, y,
 x), where the first layer is dense). The reset offset is 1 because a frame sent at chip step 1 reaches the first
 neurons at step 2; with lava-dl's default of 0 every sample would lose its last step to the next one. What the format
-has no place for (steps, bits and unit of the input, names and scales of the layers) is kept in HDF5 attributes, which
-lava-dl does not read.
+has no place for (steps, input and readout; names, scales, resets and groups of the layers) is kept in HDF5 attributes,
+which lava-dl does not read and neuroprune/quantize/netx_read.py does.
 """
 
+import dataclasses
 from io import BytesIO
 from pathlib import Path
+from typing import NamedTuple
 
 import h5py
 import numpy as np
@@ -20,59 +22,108 @@ from neuroprune.files import replace_file
 from neuroprune.graph.nodes import FloatArray, Shape
 from neuroprune.quantize.fixedpoint import BIAS_EXPONENT, signed_range
 from neuroprune.quantize.groups import merge_groups
-from neuroprune.quantize.types import IntConv, IntDense, IntNeuron, QuantGraph, QuantLayer
+from neuroprune.quantize.netx_synapses import MOST_DELAY, loader_changes
+from neuroprune.quantize.types import IntArray, IntConv, IntDense, IntNeuron, IntSynapse, QuantGraph, QuantLayer
 
 BIAS_BITS = 13
 """Mantissa with sign (Lava 0.10, proc/lif/models.py, bias_mant); Lava itself does not enforce it."""
+
+
+class Joined(NamedTuple):
+    """All connections of a layer as one synapse; delay: of all, of each output, or of each weight of a dense layer."""
+
+    synapse: IntSynapse
+    delay: IntArray
 
 
 def write_netx(graph: QuantGraph, path: Path) -> tuple[str, ...]:
     """Write `graph` to `path` and return a sentence for everything that the format cannot hold, layer by layer.
 
     The file is written even so, with the nearest that the format has; but netx is a chain, so that a program with
-    branches is not written at all. Raises OutputError.
+    branches is not written at all. What is told still runs through Lava directly. Raises OutputError.
     """
     previous = ("input", *(layer.name for layer in graph.layers))
+    joined = [_join(layer) for layer in graph.layers]
     branches = [
-        f"layer {layer.name!r} reads {' and '.join(sources)}, but netx connects every layer to the one before it: "
-        "no file was written"
-        for layer, before in zip(graph.layers, previous, strict=False)
-        if (sources := [repr(connection.source) for connection in layer.connections]) != [repr(before)]
+        branch
+        for layer, before, one in zip(graph.layers, previous, joined, strict=False)
+        if (branch := _branch(layer, before, one)) is not None
     ]
     if branches:
         return tuple(branches)
-    content = _content(graph)
+    synapses = [one for one in joined if one is not None]
+    content = _content(graph, synapses)
     replace_file(path, lambda temporary: temporary.write_bytes(content))
-    return tuple(remark for layer in graph.layers for remark in _losses(layer))
+    losses = [loss for layer, one in zip(graph.layers, synapses, strict=True) for loss in _losses(layer, one)]
+    if graph.readout.of == "voltage":
+        losses.append(
+            f"the scores are the voltages of layer {graph.layers[-1].name!r}, which netx has no output for: read them "
+            "from the last layer's neurons after the last step"
+        )
+    return tuple(losses)
 
 
-def _losses(layer: QuantLayer) -> list[str]:
+def _branch(layer: QuantLayer, before: str, joined: Joined | None) -> str | None:
+    sources = dict.fromkeys(connection.source for connection in layer.connections)
+    if list(sources) != [before]:
+        return (
+            f"layer {layer.name!r} reads {' and '.join(map(repr, sources))}, but netx connects every layer to the one "
+            "before it: no file was written"
+        )
+    if joined is None:
+        return (
+            f"layer {layer.name!r} reads {before!r} by {len(layer.connections)} synapses at once, but netx has one for "
+            "every layer: no file was written"
+        )
+    return None
+
+
+def _join(layer: QuantLayer) -> Joined | None:
+    """None where connections differ in more than which of their weights are not 0, and in their delays."""
+    first, *others = (connection.synapse for connection in layer.connections)
+    delays = np.array([connection.delay for connection in layer.connections], np.int32)
+    if not others:
+        return Joined(first, delays[0])
+    if any(_geometry(other) != _geometry(first) for other in others):
+        return None
+    weights = np.stack([synapse.weight for synapse in (first, *others)])
+    used = weights != 0 if isinstance(first, IntDense) else (weights != 0).any(axis=(2, 3, 4))
+    if (used.sum(axis=0) > 1).any():
+        return None
+    delay = np.einsum("i,i...->...", delays, used.astype(np.int32))
+    return Joined(dataclasses.replace(first, weight=weights.sum(axis=0, dtype=np.int16)), delay)
+
+
+def _geometry(synapse: IntSynapse) -> tuple[object, ...]:
+    if isinstance(synapse, IntDense):
+        return (synapse.weight.shape,)
+    return synapse.weight.shape, synapse.stride, synapse.padding, synapse.dilation, synapse.groups
+
+
+def _losses(layer: QuantLayer, joined: Joined) -> list[str]:
     losses = []
+    called, longest = f"layer {layer.name!r}", int(joined.delay.max())
     largest = int(np.abs(_biases(layer.neuron)).max())
     if largest > signed_range(BIAS_BITS)[1]:
         losses.append(
-            f"layer {layer.name!r} has a bias of {largest} units of 2**{BIAS_EXPONENT}, the unit of netx, more than "
-            f"the {BIAS_BITS} bits of a chip's field hold: Lava runs it as it is, a chip needs the exponent "
+            f"{called} has a bias of {largest} units of 2**{BIAS_EXPONENT}, the unit of netx, more than the "
+            f"{BIAS_BITS} bits of a chip's field hold: Lava runs it as it is, a chip needs the exponent "
             f"{layer.neuron.bias_exp} instead"
         )
     if (_biases(layer.neuron) % 1).any():
         losses.append(
-            f"layer {layer.name!r} has biases in units of 2**{layer.neuron.bias_exp}, netx in units of "
+            f"{called} has biases in units of 2**{layer.neuron.bias_exp}, netx in units of "
             f"2**{BIAS_EXPONENT}: they are rounded down"
         )
-    (connection,) = layer.connections
-    weight = connection.synapse.weight
-    least, most = int(weight.min()), int(weight.max())
-    if isinstance(connection.synapse, IntDense) and least == most == 0:
-        losses.append(
-            f"dense layer {layer.name!r} has no weight but 0, on which lava-dl 0.6 fails to load (OverflowError in "
-            "optimize_weight_bits)"
-        )
-    elif isinstance(connection.synapse, IntDense) and most <= 0 and -least & (-least - 1) == 0:
-        losses.append(
-            f"dense layer {layer.name!r} has no positive weight and {least} as its least: lava-dl 0.6 stores such "
-            "weights as inhibitory ones, which end one above a power of two, and loads the least ones as smaller"
-        )
+    if layer.neuron.reset == "subtract":
+        losses.append(f"{called} resets by subtraction, netx to zero only: lava-dl runs it so")
+    if longest > MOST_DELAY:
+        losses.append(f"{called} has a delay of {longest} steps, netx of {MOST_DELAY} at most: lava-dl shortens it")
+    if longest and isinstance(joined.synapse, IntConv):
+        losses.append(f"{called} is a convolution with a delay of {longest} steps, which lava-dl's loader drops")
+    change = loader_changes(joined.synapse.weight) if isinstance(joined.synapse, IntDense) else None
+    if change is not None:
+        losses.append(f"dense {called} {change}")
     return losses
 
 
@@ -81,28 +132,52 @@ def _biases(neuron: IntNeuron) -> FloatArray:
     return neuron.bias_mant * 2.0 ** (neuron.bias_exp - BIAS_EXPONENT)
 
 
-def _content(graph: QuantGraph) -> bytes:
+def _content(graph: QuantGraph, synapses: list[Joined]) -> bytes:
     """The whole file; made in memory, since HDF5 cannot close a file that a full disk has cut short."""
     buffer = BytesIO()
     with h5py.File(buffer, "w") as file:
-        file.attrs.update({"steps": graph.steps, "input_bits": graph.input.bits, "input_unit": graph.input.unit})
+        _state(
+            file,
+            steps=graph.steps,
+            input_bits=graph.input.bits,
+            input_unit=graph.input.unit,
+            input_sequence=graph.input.sequence,
+            readout_of=graph.readout.of,
+            readout_over_time=graph.readout.over_time,
+            readout_votes=graph.readout.votes,
+        )
         layers = file.create_group("layer")
         _add(layers, "input", graph.input.shape)
-        for layer in graph.layers:
-            (connection,) = layer.connections
-            synapse = connection.synapse
+        for layer, (synapse, delay) in zip(graph.layers, synapses, strict=True):
             if isinstance(synapse, IntConv):
                 group = _add(layers, "conv", layer.shape)
                 _fill_conv(group, merge_groups(synapse))
+                _state(group, groups_of_program=synapse.groups)
             else:
-                if len(connection.in_shape) > 1:
+                if len(layer.connections[0].in_shape) > 1:
                     _add(layers, "flatten", (synapse.weight.shape[1],))
                 group = _add(layers, "dense", layer.shape)
                 _fill_dense(group, synapse)
-            group.attrs.update({"name": layer.name, "scale": layer.scale, "limited_by": layer.limited_by})
+            if delay.any():
+                group["delay"] = delay
             group["bias"] = np.floor(_biases(layer.neuron)).astype(np.int32)
             _fill_neuron(group.create_group("neuron"), layer.neuron)
+            _state(
+                group,
+                name=layer.name,
+                scale=layer.scale,
+                limited_by=layer.limited_by,
+                weight_bits=layer.weight_bits,
+                bias_exp=layer.neuron.bias_exp,
+                reset=layer.neuron.reset,
+            )
     return buffer.getvalue()
+
+
+def _state(holder: h5py.Group, **facts: str | float) -> None:
+    """Keep facts in attributes; text in a fixed length, so that no reader needs HDF5's heap."""
+    for name, fact in facts.items():
+        holder.attrs[name] = np.bytes_(fact.encode("utf-8")) if isinstance(fact, str) else fact
 
 
 def _add(layers: h5py.Group, kind: str, shape: Shape) -> h5py.Group:
@@ -130,7 +205,7 @@ def _fill_dense(group: h5py.Group, dense: IntDense) -> None:
 
 def _fill_neuron(group: h5py.Group, neuron: IntNeuron) -> None:
     """A CUBA neuron; hdf5.py subtracts the 1 from iDecay that Loihi 1 adds to decay_u."""
-    group["type"] = "CUBA"
+    group["type"] = np.bytes_("CUBA")
     group["iDecay"], group["vDecay"] = neuron.decay_u + 1, neuron.decay_v
     group["vThMant"] = neuron.vth
     group["refDelay"] = 1

@@ -1,79 +1,16 @@
-"""The exchange file as lava-dl's own loader sees it."""
+"""What is written to the exchange file, and what is told of it; that lava-dl reads it so is tested beside."""
 
 import dataclasses
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import h5py
 import numpy as np
-import numpy.typing as npt
 import pytest
-from programs import NEURON, conv, dense, program, random_frames, random_weights, with_bias
+from programs import NEURON, conv, dense, joined, later, program, with_bias
 
 from neuroprune.errors import OutputError
+from neuroprune.graph.nodes import Readout
 from neuroprune.quantize.netx import write_netx
-from neuroprune.quantize.types import QuantGraph
-from neuroprune.simulate.engine import record
-
-SUPPORT = Path(__file__).parents[1] / "support"
-ROOT = SUPPORT.parents[1]
-
-
-def run_in_lava_dl(graph: QuantGraph, frames: npt.NDArray[np.int8], folder: Path) -> None:
-    """Run the written file in lava-dl and compare every layer with the engine."""
-    assert write_netx(graph, folder / "program.net") == ()
-    np.save(folder / "frames.npy", frames)
-    script = [str(SUPPORT / "run_netx.py"), "program.net", "frames.npy", str(folder)]
-    done = subprocess.run(
-        [sys.executable, *script],
-        cwd=folder,
-        env=os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    for index, layer in enumerate(record(graph, frames).layers):
-        spikes, voltages = (np.load(folder / f"{kind}-{index}.npy") for kind in ("spikes", "voltages"))
-        turned = (0, *range(spikes.ndim - 1, 0, -1))
-        np.testing.assert_array_equal(spikes.transpose(turned), layer.spikes.reshape(-1, *layer.spikes.shape[2:]))
-        np.testing.assert_array_equal(voltages.transpose(turned), layer.voltages)
-
-
-def test_lava_dl_gives_the_same_spikes(tmp_path: Path) -> None:
-    """Non-square kernels, strides, dilation, groups; dense weights from the rails down to where they are rescaled."""
-    rng = np.random.default_rng(0)
-    neuron = with_bias(dataclasses.replace(NEURON, vth=1500), rng.integers(-4096, 4096, 4))
-    tall = conv("tall", "input", (2, 9, 8), random_weights(rng, (4, 2, 5, 3), 256), (2, 1), (2, 0), neuron=neuron)
-    grouped = conv("grouped", "tall", tall.shape, random_weights(rng, (6, 2, 2, 2), 256), groups=2, dilation=(1, 2))
-    size = int(np.prod(grouped.shape))
-    wide = dense(
-        "wide", "grouped", grouped.shape, random_weights(rng, (9, size), 256), dataclasses.replace(NEURON, vth=90)
-    )
-    quarter = dense("quarter", "wide", (9,), random_weights(rng, (8, 9), 60), dataclasses.replace(NEURON, decay_u=2000))
-    rising = dense(
-        "rising", "quarter", (8,), np.abs(random_weights(rng, (7, 8), 24)), dataclasses.replace(NEURON, vth=9)
-    )
-    falling = with_bias(dataclasses.replace(NEURON, vth=50), rng.integers(100, 200, 5))
-    last = dense("falling", "rising", (7,), -np.abs(random_weights(rng, (5, 7), 24)) - 2, falling)
-    graph = program(tall, grouped, wide, quarter, rising, last, steps=5)
-    run_in_lava_dl(graph, random_frames(rng, 3, (2, 9, 8)), tmp_path)
-
-
-def test_a_dense_layer_may_be_the_first(tmp_path: Path) -> None:
-    rng = np.random.default_rng(1)
-    first = dense("first", "input", (2, 3, 4), random_weights(rng, (6, 24), 256))
-    graph = program(first, dense("out", "first", (6,), random_weights(rng, (3, 6), 120)))
-    run_in_lava_dl(graph, random_frames(rng, 2, (2, 3, 4)), tmp_path)
-
-
-def test_many_groups_are_written_as_fewer(tmp_path: Path) -> None:
-    rng = np.random.default_rng(2)
-    pool = conv("pool", "input", (130, 2, 2), random_weights(rng, (130, 1, 2, 2), 256), groups=130)
-    run_in_lava_dl(program(pool, steps=1), random_frames(rng, 1, (130, 2, 2)), tmp_path)
 
 
 def test_what_the_format_has_no_place_for_is_kept_beside_it(tmp_path: Path) -> None:
@@ -82,7 +19,7 @@ def test_what_the_format_has_no_place_for_is_kept_beside_it(tmp_path: Path) -> N
     with h5py.File(tmp_path / "program.net") as file:
         assert (file.attrs["steps"], file.attrs["input_bits"], file.attrs["input_unit"]) == (7, 8, 1.0)
         assert [file[f"layer/{index}/type"][0] for index in range(3)] == [b"input", b"flatten", b"dense"]
-        assert file["layer/2"].attrs["name"] == "out"
+        assert file["layer/2"].attrs["name"] == b"out"
 
 
 def test_biases_finer_than_the_formats_are_told(tmp_path: Path) -> None:
@@ -130,6 +67,31 @@ def test_branches_are_refused_layer_by_layer(tmp_path: Path) -> None:
         "layer 'b' reads 'input', but netx connects every layer to the one before it: no file was written",
     )
     assert not (tmp_path / "program.net").exists()
+
+
+def test_synapses_that_share_weights_are_no_chain(tmp_path: Path) -> None:
+    twice = [dense("out", "input", (1, 1, 2), np.array([[2, 4]])) for _ in range(2)]
+    assert write_netx(program(joined(*twice)), tmp_path / "program.net") == (
+        "layer 'out' reads 'input' by 2 synapses at once, but netx has one for every layer: no file was written",
+    )
+    plane = conv("plane", "input", (1, 2, 2), np.full((1, 1, 1, 1), 2))
+    wider = conv("plane", "input", (1, 2, 2), np.full((1, 1, 3, 3), 2), padding=(1, 1))
+    assert len(write_netx(program(joined(plane, wider)), tmp_path / "program.net")) == 1
+    assert not (tmp_path / "program.net").exists()
+
+
+def test_the_nearest_that_the_format_has_is_told_layer_by_layer(tmp_path: Path) -> None:
+    plane = later(conv("plane", "input", (1, 2, 2), np.full((1, 1, 1, 1), 2)), 3)
+    soft = dense("soft", "plane", (1, 2, 2), np.full((2, 4), 2), dataclasses.replace(NEURON, reset="subtract"))
+    late = later(dense("late", "soft", (2,), np.full((1, 2), 2)), 70)
+    graph = dataclasses.replace(program(plane, soft, late), readout=Readout("voltage"))
+    assert write_netx(graph, tmp_path / "program.net") == (
+        "layer 'plane' is a convolution with a delay of 3 steps, which lava-dl's loader drops",
+        "layer 'soft' resets by subtraction, netx to zero only: lava-dl runs it so",
+        "layer 'late' has a delay of 70 steps, netx of 62 at most: lava-dl shortens it",
+        "the scores are the voltages of layer 'late', which netx has no output for: read them from the last layer's "
+        "neurons after the last step",
+    )
 
 
 def test_a_file_that_cannot_be_written_is_told(tmp_path: Path) -> None:

@@ -1,52 +1,102 @@
-"""Load a netx file with lava-dl and run it, in a process of its own.
+"""Load netx files with lava-dl and run them, in a process of its own.
 
-    python run_netx.py <program.net> <frames.npy> <folder>
+    python run_netx.py <folder>
 
-Adds spikes-<layer>.npy and voltages-<layer>.npy [samples * steps or samples, x, y, channel] to the folder.
+The folder holds a job.json, a list of {"net": file, "bits": of the input}, and for each file stream-<number>.npy,
+[samples, steps, *input shape]. Added is recorded-<number>.npz: for each layer "spikes-<layer>" [samples * steps, x, y,
+channel] and "voltages-<layer>" [samples, x, y, channel], those after the last step of each sample.
 """
 
+# Importing neuroprune's worker makes Lava importable; netx itself wants torchvision for what it does not need.
+import json
+import logging
 import sys
 import types
 from pathlib import Path
+from typing import Any
 
-import h5py
 import numpy as np
 
-from neuroprune.simulate.lava_worker import PyTap, Tap
+import neuroprune.simulate.lava_worker  # noqa: F401
 
-# netx needs nothing of it, but it wants torchvision
 sys.modules["lava.lib.dl.slayer.object_detection"] = types.ModuleType("object_detection")
 
 from lava.lib.dl.netx import hdf5  # noqa: E402
+from lava.magma.core.decorator import implements, requires  # noqa: E402
+from lava.magma.core.model.py.model import PyLoihiProcessModel  # noqa: E402
+from lava.magma.core.model.py.ports import PyInPort, PyRefPort  # noqa: E402
+from lava.magma.core.model.py.type import LavaPyType  # noqa: E402
+from lava.magma.core.process.ports.ports import InPort, RefPort  # noqa: E402
+from lava.magma.core.process.process import AbstractProcess, LogConfig  # noqa: E402
+from lava.magma.core.resources import CPU  # noqa: E402
 from lava.magma.core.run_conditions import RunSteps  # noqa: E402
 from lava.magma.core.run_configs import Loihi2SimCfg  # noqa: E402
+from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol  # noqa: E402
 from lava.proc.io.source import RingBuffer  # noqa: E402
 
 
-def main(file: str, frames_file: str, folder: Path) -> None:
-    frames = np.load(frames_file).astype(np.int32)
-    with h5py.File(file) as opened:
-        steps, bits = int(opened.attrs["steps"]), int(opened.attrs["input_bits"])
-    network = hdf5.Network(file, input_message_bits=bits, reset_interval=steps, reset_offset=1)
-    stream = np.repeat(frames, steps, axis=0)
-    stream = stream.transpose() if len(network.inp.shape) == 3 else stream.reshape(len(stream), -1).transpose()
-    source = RingBuffer(data=np.concatenate([stream, np.zeros_like(stream)], axis=-1))
+class Watch(AbstractProcess):
+    """Keeps what neurons do from chip step `first` on, in files of their own until the run is over."""
+
+    def __init__(self, *, neurons: Any, first: int, steps: int, samples: int, file: str) -> None:
+        log = LogConfig(level=logging.INFO)
+        super().__init__(first=first, steps=steps, samples=samples, file=file, log_config=log)
+        self.spikes = InPort(shape=neurons.s_out.shape)
+        self.voltage = RefPort(shape=neurons.v.shape)
+        neurons.s_out.connect(self.spikes)
+        self.voltage.connect_var(neurons.v)
+
+
+@implements(proc=Watch, protocol=LoihiProtocol)
+@requires(CPU)
+class PyWatch(PyLoihiProcessModel):
+    spikes: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int32)
+    voltage: PyRefPort = LavaPyType(PyRefPort.VEC_DENSE, np.int32)
+
+    def __init__(self, proc_params: Any) -> None:
+        super().__init__(proc_params)
+        self.steps, self.samples = proc_params["steps"], proc_params["samples"]
+        self.seen: list[Any] = []
+        self.left: list[Any] = []
+
+    def run_spk(self) -> None:
+        arrived = self.spikes.recv()
+        if 0 <= self.time_step - self.proc_params["first"] < self.samples * self.steps:
+            self.seen.append(arrived.astype(bool))
+
+    def post_guard(self) -> bool:
+        return len(self.seen) == self.steps * (len(self.left) + 1)
+
+    def run_post_mgmt(self) -> None:
+        self.left.append(self.voltage.read().astype(np.int32))
+        if len(self.left) == self.samples:
+            np.savez(self.proc_params["file"], spikes=np.stack(self.seen), voltages=np.stack(self.left))
+
+
+def run(net: Path, bits: int, stream: Any, folder: Path) -> dict[str, Any]:
+    samples, steps, *shape = stream.shape
+    network = hdf5.Network(
+        str(net), input_message_bits=bits, reset_interval=steps, reset_offset=1, input_shape=tuple(shape[::-1])
+    )
+    steady = stream.reshape(samples * steps, *shape).astype(np.int32)
+    flat = steady.transpose() if len(network.inp.shape) == 3 else steady.reshape(len(steady), -1).transpose()
+    source = RingBuffer(data=np.concatenate([flat, np.zeros_like(flat)], axis=-1))
     source.s_out.connect(network.inp)
-    taps = []
-    for index, layer in enumerate(network.layers):
-        taps.append(
-            Tap(
-                neurons=layer.neuron,
-                first=index + 2,
-                steps=steps,
-                samples=len(frames),
-                spikes_file=str(folder / f"spikes-{index}.npy"),
-                voltages_file=str(folder / f"voltages-{index}.npy"),
-            )
-        )
-    config = Loihi2SimCfg(select_tag="fixed_pt", exception_proc_model_map=dict.fromkeys(taps, PyTap))
-    network.run(condition=RunSteps(len(frames) * steps + len(taps)), run_cfg=config)
+    files = [str(folder / f"watched-{index}.npz") for index in range(len(network.layers))]
+    for index, (layer, file) in enumerate(zip(network.layers, files, strict=True)):
+        Watch(neurons=layer.neuron, first=index + 2, steps=steps, samples=samples, file=file)
+    config = Loihi2SimCfg(select_tag="fixed_pt", exception_proc_model_map={Watch: PyWatch})
+    network.run(condition=RunSteps(samples * steps + len(files)), run_cfg=config)
     network.stop()
+    loaded = [np.load(file) for file in files]
+    return {f"{kind}-{index}": each[kind] for index, each in enumerate(loaded) for kind in each.files}
 
 
-main(sys.argv[1], sys.argv[2], Path(sys.argv[3]))
+def main(folder: Path) -> None:
+    for number, job in enumerate(json.loads((folder / "job.json").read_text())):
+        stream = np.load(folder / f"stream-{number}.npy")
+        np.savez(folder / f"recorded-{number}.npz", **run(Path(job["net"]), job["bits"], stream, folder))
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

@@ -1,0 +1,70 @@
+"""The neurons of a netx layer in the chip's registers, as lava-dl 0.6 loads them (lib/dl/netx/hdf5.py)."""
+
+import numpy as np
+
+from neuroprune.frozen import frozen_array
+from neuroprune.graph.nodes import Reset
+from neuroprune.quantize.fixedpoint import BIAS_EXPONENT, DECAY_UNITY, signed_range
+from neuroprune.quantize.netx_fields import AGAIN, Integers
+from neuroprune.quantize.netx_parts import Notes, Part
+from neuroprune.quantize.types import IntNeuron
+from neuroprune.targets import Target
+
+
+def read_neurons(part: Part, outputs: int, last: bool, target: Target, notes: Notes) -> tuple[IntNeuron, bool]:
+    """The registers of a layer, and whether it is of integrators, which never fire; only the last layer may be.
+
+    outputs: channels, or features of a dense layer. Raises InputError for fields that contradict each other.
+    """
+    bias, exponent = _biases(part, outputs, target, notes)
+    largest = (1 << target.threshold_bits) - 1
+    neuron = part.neuron()
+    if neuron is None:
+        if bias.any():
+            notes.problems.append(
+                f"{part.place} has biases but no neurons, so that lava-dl adds them once in place of every step: give "
+                "it neurons"
+            )
+        # In lava-dl u keeps the sum of all input, and v is u; here v keeps it, and u is that of the step alone.
+        current, voltage, threshold = DECAY_UNITY, 0, largest + 1
+    else:
+        current, voltage, threshold = (neuron.integer(name) for name in ("iDecay", "vDecay", "vThMant"))
+    decays = 1 << target.decay_bits
+    _note_outside(part, "a current decay (iDecay)", current, 1, decays, notes)
+    _note_outside(part, "a voltage decay (vDecay)", voltage, 0, decays - 1, notes)
+    silent = last and threshold > largest
+    if not silent:
+        _note_outside(part, "a threshold (vThMant)", threshold, 0, largest, notes)
+    reset = part.fields.choice("reset", Reset, "zero")
+    return IntNeuron(current - 1, voltage, min(threshold, largest), bias, exponent, reset), silent
+
+
+def _note_outside(part: Part, what: str, value: int, low: int, high: int, notes: Notes) -> None:
+    if not low <= value <= high:
+        notes.problems.append(
+            f"{part.place} has {what} of {value}, and the chip's field holds {low} to {high}: train it within that"
+        )
+
+
+def _biases(part: Part, outputs: int, target: Target, notes: Notes) -> tuple[Integers, int]:
+    """Mantissas of all outputs, and their exponent; the file has them in units of 2**6."""
+    stored = part.fields.integers("bias").reshape(-1) if part.fields.has("bias") else np.zeros(1, np.int32)
+    if len(stored) not in (1, outputs):
+        raise part.fields.error(f"has {len(stored)} biases for {outputs} channels or features: {AGAIN}")
+    told = part.fields.attribute("bias_exp", int)
+    exponent = BIAS_EXPONENT if told is None else int(told)
+    if not 0 <= exponent <= target.bias_exponent_max:
+        raise part.fields.error(f"states a bias exponent of {exponent}, not 0 to {target.bias_exponent_max}: {AGAIN}")
+    units = stored.astype(np.int64) << BIAS_EXPONENT
+    mantissas = units >> exponent
+    if (mantissas << exponent != units).any():
+        raise part.fields.error(f"has biases that are no multiples of the unit 2**{exponent} it states: {AGAIN}")
+    low, high = signed_range(target.bias_bits)
+    beyond = int(((mantissas < low) | (mantissas > high)).sum())
+    if beyond:
+        notes.problems.append(
+            f"{part.place} has {beyond} biases outside of {low} to {high}, which is what the chip's field holds: train "
+            "it within that"
+        )
+        mantissas = np.clip(mantissas, low, high)
+    return frozen_array(np.broadcast_to(mantissas, outputs), np.int32), exponent

@@ -1,0 +1,122 @@
+"""The layers of a netx file by their kind, and what of them has no place on the chip whatever their weights are."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from neuroprune.quantize.netx_fields import Fields
+
+KINDS = ("input", "flatten", "dense", "conv", "pool")
+REMEDIES = {
+    "convT": "use a convolution in its place",
+    "unpool": "use a convolution in its place",
+    "average": "leave it out, and average the spikes of each class where they are read",
+    "concat": "a netx file is read as a chain, so deploy the network itself in place of its file",
+    "dense_rec": "recurrent synapses have no place in a feed-forward program, so use a dense block",
+    "dense_comp": "complex synapses have no place on the chip, so use a dense block",
+}
+READ_FIELDS = {
+    *("type", "shape", "weight", "bias", "delay", "neuron", "stride", "padding", "dilation", "groups"),
+    *("inChannels", "outChannels", "kernelSize", "inFeatures", "outFeatures"),
+}
+"""Fields that are understood; those of the second line only say again what the weights do."""
+
+
+@dataclass
+class Notes:
+    """What reading comes across: problems refuse the network, remarks go along with it."""
+
+    problems: list[str] = field(default_factory=list)
+    remarks: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, eq=False)
+class Part:
+    """A layer of the file, by its number there."""
+
+    number: int
+    kind: str
+    fields: Fields
+
+    @property
+    def place(self) -> str:
+        return f"layer {self.number} ({self.kind})"
+
+    @property
+    def computes(self) -> bool:
+        return self.kind not in ("input", "flatten")
+
+    def neuron(self) -> Fields | None:
+        """None for a dense layer without neurons, which lava-dl gives integrators. Raises InputError."""
+        if self.kind == "dense" and not self.fields.has("neuron"):
+            return None
+        return self.fields.group("neuron", f"the neuron of {self.place}")
+
+
+def read_parts(file: Fields) -> tuple[Part, ...]:
+    """Layers are groups named by their number. Raises InputError where one is missing or has no kind."""
+    layers = file.group("layer", "the group of layers")
+    count = layers.count()
+    if not 1 <= count <= MOST_LAYERS:
+        raise layers.error(f"holds {count} layers, and 1 to {MOST_LAYERS} are read: write one network to a file")
+    numbered = [layers.group(str(number), f"layer {number}") for number in range(count)]
+    return tuple(
+        Part(number, kind, fields.named(f"layer {number} ({kind})"))
+        for number, fields in enumerate(numbered)
+        for kind in [fields.text("type")]
+    )
+
+
+def note_unsupported(parts: Sequence[Part], notes: Notes) -> None:
+    """Note what is plain before any weight is read. Raises InputError for damaged fields."""
+    for part in parts:
+        if part.kind in REMEDIES:
+            notes.problems.append(f"{part.place} has no counterpart in what is read: {REMEDIES[part.kind]}")
+        elif part.kind not in KINDS:
+            notes.problems.append(
+                f"{part.place} is of an unknown kind, which lava-dl would skip without a word: the kinds that are read "
+                f"are {', '.join(KINDS)}"
+            )
+        elif part.computes:
+            _note_unsupported_layer(part, notes)
+        elif part.fields.has("neuron"):
+            notes.problems.append(
+                f"{part.place} has neurons, which lava-dl's loader leaves unconnected: export the blocks after it, and "
+                "feed them with the spikes that it makes"
+            )
+
+
+def _note_unsupported_layer(part: Part, notes: Notes) -> None:
+    if part.fields.has_group("weight"):
+        notes.problems.append(f"{part.place} has complex weights: use a block of CUBA neurons")
+    unread = sorted(set(part.fields.names()) - READ_FIELDS)
+    if unread:
+        notes.remarks.append(
+            f"{part.place} has fields that are not read: {', '.join(repr(name[:40]) for name in unread[:5])}"
+        )
+    neuron = part.neuron()
+    if neuron is None:
+        return
+    kind = neuron.text("type")
+    if kind not in ("CUBA", "LOIHI"):
+        notes.problems.append(f"{part.place} has {kind} neurons: train it with CUBA neurons")
+        return
+    for name, needed, meaning in (
+        ("refDelay", 1, "a refractory delay of {}, which lava-dl's loader ignores"),
+        ("gradedSpike", 0, "graded output spikes, which lava-dl's loader ignores"),
+        ("messageBits", 0, "output spikes of {} message bits, which these neurons do not send"),
+        ("weight_exp", 0, "a weight exponent of {} from its normalisation, which lava-dl's loader ignores"),
+    ):
+        if neuron.has(name) and (value := neuron.integer(name)) != needed:
+            notes.problems.append(f"{part.place} has {meaning.format(value)}: train it so that {name} is {needed}")
+    for name in ("iDecay", "vDecay", "vThMant"):
+        if len(np.unique(neuron.integers(name))) > 1:
+            notes.problems.append(
+                f"{part.place} has different values of {name} among its neurons, and a layer has one for all: train it "
+                "with shared_param"
+            )
+
+
+MOST_LAYERS = 1000
+"""A choice: deeper than any published spiking network, and read within seconds."""

@@ -1,0 +1,338 @@
+"""Networks read from netx files: nothing lost on the way there and back, and all that cannot be held named at once."""
+
+import dataclasses
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from lava_dl import CUBA, conv_fields, dense_fields, sample_net, write_lava_dl
+from programs import NEURON, conv, dense, joined, later, program, random_weights, with_bias
+
+from neuroprune.errors import InputError, UnsupportedNetwork
+from neuroprune.graph.nodes import Readout
+from neuroprune.quantize.netx import write_netx
+from neuroprune.quantize.netx_read import NetxFile, read_netx, spikes_as_they_are, stated_steps
+from neuroprune.quantize.types import QuantGraph, QuantInput, QuantLayer
+from neuroprune.simulate.reference import reference_record
+from neuroprune.targets import load_target
+
+CHIP = load_target("loihi-sim")
+INPUT = {"type": "input", "shape": [4]}
+ONE = dense_fields([[2, 4, 6, -8]])
+MAPS = {"type": "input", "shape": [2, 4, 4]}
+KERNEL = np.full((3, 2, 2, 2), 2)
+PLANE = conv_fields(KERNEL, [3, 3, 3])
+
+
+def read(folder: Path, *layers: Mapping[str, Any], steps: int = 4, frames: QuantInput | None = None) -> NetxFile:
+    return read_netx(write_lava_dl(folder / "some.net", layers), CHIP, steps, frames)
+
+
+def changed(fields: Mapping[str, Any], **neuron: Any) -> dict[str, Any]:
+    """The layer with other fields of its neuron."""
+    return {**fields, "neuron": {**CUBA, **neuron}}
+
+
+def without(fields: Mapping[str, Any], name: str) -> dict[str, Any]:
+    return {key: value for key, value in fields.items() if key != name}
+
+
+def content(value: Any) -> Any:
+    """Data types of a program as plain values, for comparison."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {field.name: content(getattr(value, field.name)) for field in dataclasses.fields(value)}
+    if isinstance(value, np.ndarray):
+        return value.dtype.str, value.tolist()
+    return [content(each) for each in value] if isinstance(value, tuple) else value
+
+
+def chain(seed: int) -> QuantGraph:
+    """A chain of all that the format holds, and of what its attributes keep beside it."""
+    rng = np.random.default_rng(seed)
+    shape = tuple(rng.integers(1, 6, 3).tolist())
+    layers: list[QuantLayer] = []
+    for index in range(int(rng.integers(1, 4))):
+        name, source = f"layers.{index}", layers[-1].name if layers else "input"
+        in_shape = layers[-1].shape if layers else shape
+        bits = int(rng.choice([8, 8, 4, 2]))
+        if len(in_shape) == 3 and rng.random() < 0.6:
+            groups = in_shape[0] if rng.random() < 0.5 else 1
+            outputs = groups * int(rng.integers(1, 3))
+            weight = random_weights(rng, (outputs, in_shape[0] // groups, 1, 1), 256) >> 9 - bits << 9 - bits
+            stride, padding = (tuple(rng.integers(low, low + 2, 2).tolist()) for low in (1, 0))
+            layer = conv(name, source, in_shape, weight, stride, padding, (2, 1), groups)
+        else:
+            weight = random_weights(rng, (int(rng.integers(1, 4)), int(np.prod(in_shape))), 256) >> 9 - bits << 9 - bits
+            each = rng.integers(0, 3, weight.shape) * 30 * (rng.random() < 0.5)
+            parts = [
+                later(dense(name, source, in_shape, np.where(each == delay, weight, 0)), int(delay))
+                for delay in np.unique(each)
+                if np.where(each == delay, weight, 0).any()
+            ] or [dense(name, source, in_shape, weight)]
+            layer = joined(*parts)
+        exponent = int(rng.choice([6, 7]))
+        neuron = dataclasses.replace(
+            NEURON,
+            decay_u=int(rng.choice([4095, 0, 1023])),
+            decay_v=int(rng.choice([0, 4095, 77])),
+            vth=int(rng.choice([0, 131071, 640])),
+            bias_exp=exponent,
+            reset="subtract" if rng.random() < 0.3 else "zero",
+        )
+        biases = rng.integers(-2048, 2048, layer.shape[0])
+        layers.append(
+            dataclasses.replace(
+                layer,
+                neuron=with_bias(neuron, biases),
+                scale=float(rng.random() + 0.1),
+                limited_by="bias",
+                weight_bits=bits,
+            )
+        )
+    frames = QuantInput(shape, 0.25, int(rng.choice([0, 8])), bool(rng.random() < 0.5))
+    votes = Readout("voltage" if rng.random() < 0.3 else "spikes", "sum" if rng.random() < 0.5 else "mean", 1)
+    return QuantGraph(frames, tuple(layers), int(rng.integers(1, 9)), votes)
+
+
+@settings(max_examples=40, deadline=None, derandomize=True)
+@given(seed=st.integers(0, 2**32 - 1))
+def test_what_was_written_is_read_again(tmp_path_factory: pytest.TempPathFactory, seed: int) -> None:
+    graph, path = chain(seed), tmp_path_factory.mktemp("there and back") / "program.net"
+    write_netx(graph, path)
+    assert content(read_netx(path, CHIP).graph) == content(graph)
+    assert stated_steps(path) == graph.steps
+
+
+def test_groups_merged_for_lava_are_parted_again(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    pool = conv("pool", "input", (256, 2, 2), random_weights(rng, (512, 1, 2, 2), 256), groups=256)
+    write_netx(program(pool), tmp_path / "program.net")
+    assert content(read_netx(tmp_path / "program.net", CHIP).graph) == content(program(pool))
+
+
+def test_a_network_of_lava_dls_is_read_as_it_trained_it(tmp_path: Path) -> None:
+    found = read_netx(sample_net(tmp_path / "some.net"), CHIP, steps=8)
+    first, second, third = found.graph.layers
+    assert [layer.name for layer in found.graph.layers] == ["conv1", "dense3", "dense4"]
+    assert (first.connections[0].synapse.stride, first.shape) == ((2, 2), (3, 3, 3))
+    assert (first.neuron.decay_u, first.neuron.decay_v, first.neuron.vth) == (1023, 128, 80)
+    assert [connection.delay for connection in second.connections] == [1, 2]
+    assert third.neuron.bias_mant.any()
+    assert (found.graph.steps, found.graph.input.sequence, found.graph.input.bits) == (8, True, 0)
+    assert found.remarks == (
+        "the file does not say what its input is: taken are spikes without a value, a frame for each step",
+        "layer 3 (dense) delays its input by up to 2 steps: spikes that would arrive after the last step of a sample "
+        "are lost here, and reach the next sample in lava-dl",
+    )
+    assert stated_steps(tmp_path / "some.net") is None
+    frames = np.ones((1, 8, 2, 6, 5), np.int8)
+    assert reference_record(found.graph, frames).layers[-1].spikes.any()
+
+
+def delays_of(found: NetxFile) -> Any:
+    """Of each weight of the first layer, 0 where there is none."""
+    return sum(connection.delay * (connection.synapse.weight != 0) for connection in found.graph.layers[0].connections)
+
+
+@pytest.mark.parametrize(
+    ("weight", "delay", "expected"),
+    [
+        (np.full((2, 3), 2), [4, 9], [[4, 4, 4], [9, 9, 9]]),
+        (np.full((2, 3), 2), [1, 2, 3], [[1, 2, 3], [1, 2, 3]]),
+        (np.full((2, 2), 2), [1, 2], [[1, 1], [2, 2]]),
+        (np.full((2, 2), 2), [[1, 2], [3, 4]], [[1, 2], [3, 4]]),
+        (np.full((2, 3), 2), [5], [[5, 5, 5], [5, 5, 5]]),
+    ],
+)
+def test_delays_are_of_outputs_or_inputs_or_synapses(
+    tmp_path: Path, weight: Any, delay: list[Any], expected: list[list[int]]
+) -> None:
+    """Of a square layer those of outputs, as in lava-dl's loader."""
+    found = read(tmp_path, dense_fields(weight, delay=np.array(delay, np.float32)))
+    assert delays_of(found).tolist() == expected
+
+
+def test_delays_of_convolutions_are_kept_and_told(tmp_path: Path) -> None:
+    found = read(tmp_path, MAPS, {**PLANE, "delay": [0, 3, 1], "bias": [2, 0, 0]})
+    assert delays_of(found)[:, 0, 0, 0].tolist() == [0, 3, 1]
+    assert found.remarks[-2:] == (
+        "layer 1 (conv) has delays, which lava-dl's loader drops: they are kept here, in the way of dense layers",
+        "layer 1 (conv) has biases and delays: as in lava-dl's loader the input waits, where in training all that the "
+        "layer sends did",
+    )
+
+
+def test_a_last_layer_that_cannot_fire_is_read_by_its_voltage(tmp_path: Path) -> None:
+    for last in (changed(ONE, vThMant=(1 << 18) - 1), without(ONE, "neuron")):
+        found = read(tmp_path, INPUT, last)
+        assert found.graph.readout.of == "voltage"
+        assert found.remarks[-1] == "layer 1 (dense) never fires: its voltages after the last step are the scores"
+    neuron = found.graph.layers[0].neuron
+    assert (neuron.decay_u, neuron.decay_v, neuron.vth) == (4095, 0, 131071)
+
+
+def test_weights_that_lava_dl_would_change_are_told(tmp_path: Path) -> None:
+    remark = read(tmp_path, INPUT, dense_fields([[-64, -2, -2, -2]])).remarks[-1]
+    assert remark.startswith("layer 1 (dense) has no positive weight and -64 as its least: lava-dl 0.6 stores")
+    assert remark.endswith("; here they are as the file has them")
+
+
+def test_fields_that_are_not_read_are_told(tmp_path: Path) -> None:
+    assert "layer 0 (dense) has fields that are not read: 'sparsity'" in read(tmp_path, {**ONE, "sparsity": 1}).remarks
+
+
+def test_frames_may_have_another_shape_where_a_dense_layer_reads_them(tmp_path: Path) -> None:
+    frames = QuantInput((1, 2, 2), 1.0, 0)
+    assert read(tmp_path, INPUT, ONE, frames=frames).graph.input.shape == (1, 2, 2)
+    assert read(tmp_path, ONE, frames=frames).graph.input.shape == (1, 2, 2)
+    assert read(tmp_path, ONE).graph.input.shape == (4, 1, 1)
+    assert read(tmp_path, {"type": "input", "shape": [2, 2]}, ONE).graph.input.shape == (1, 2, 2)
+    assert read(tmp_path, PLANE, frames=QuantInput((2, 4, 4), 1.0, 8)).graph.input.bits == 8
+
+
+def test_frames_of_whole_numbers_are_taken_as_they_are() -> None:
+    events = np.zeros((2, 5, 1, 3, 3), np.float32)
+    events[0, 0] = 1
+    assert dataclasses.astuple(spikes_as_they_are(events, True, CHIP)) == ((1, 3, 3), 1.0, 0, True)
+    counts = spikes_as_they_are(events[:, 0] * 3, False, CHIP)
+    assert dataclasses.astuple(counts) == ((1, 3, 3), 1.0, CHIP.input_bits, False)
+    with pytest.raises(InputError, match=r"9 of the 18 values of the frames are no whole numbers, and a netx file of"):
+        spikes_as_they_are(events[:, 0] / 2, False, CHIP)
+
+
+@pytest.mark.parametrize("kind", ["convT", "unpool", "average", "concat", "dense_rec", "dense_comp"])
+def test_layers_without_a_counterpart_are_refused_by_name(tmp_path: Path, kind: str) -> None:
+    with pytest.raises(UnsupportedNetwork, match=rf"layer 1 \({kind}\) has no counterpart in what is read: \w+"):
+        read(tmp_path, INPUT, {"type": kind, "shape": [4]})
+
+
+def test_all_that_is_not_supported_is_refused_at_once(tmp_path: Path) -> None:
+    layers = [
+        {**INPUT, "neuron": CUBA},
+        {"type": "resonate", "shape": [4]},
+        changed(ONE, type="SDNN"),
+        changed(ONE, refDelay=3, gradedSpike=True, messageBits=8),
+        changed(ONE, weight_exp=np.array([-2.0]), iDecay=[5, 6]),
+        {**without(ONE, "weight"), "weight": {"real": [[2]], "imag": [[2]]}},
+    ]
+    with pytest.raises(UnsupportedNetwork) as caught:
+        read(tmp_path, *layers)
+    assert caught.value.exit_code == 2
+    assert caught.value.problems == (
+        "layer 0 (input) has neurons, which lava-dl's loader leaves unconnected: export the blocks after it, and feed "
+        "them with the spikes that it makes",
+        "layer 1 (resonate) is of an unknown kind, which lava-dl would skip without a word: the kinds that are read "
+        "are input, flatten, dense, conv, pool",
+        "layer 2 (dense) has SDNN neurons: train it with CUBA neurons",
+        "layer 3 (dense) has a refractory delay of 3, which lava-dl's loader ignores: train it so that refDelay is 1",
+        "layer 3 (dense) has graded output spikes, which lava-dl's loader ignores: train it so that gradedSpike is 0",
+        "layer 3 (dense) has output spikes of 8 message bits, which these neurons do not send: train it so that "
+        "messageBits is 0",
+        "layer 4 (dense) has a weight exponent of -2 from its normalisation, which lava-dl's loader ignores: train it "
+        "so that weight_exp is 0",
+        "layer 4 (dense) has different values of iDecay among its neurons, and a layer has one for all: train it with "
+        "shared_param",
+        "layer 5 (dense) has complex weights: use a block of CUBA neurons",
+    )
+
+
+def test_what_the_chips_fields_do_not_hold_is_refused_at_once(tmp_path: Path) -> None:
+    layers = [
+        changed(dense_fields(np.full((4, 4), 3)), iDecay=0, vDecay=4096, vThMant=131072),
+        {**dense_fields([[256, -258, 254, -256]] * 2), "bias": [5000, 2], "delay": [0, 63]},
+        {**without(dense_fields([[2, 2]]), "neuron"), "bias": [2]},
+    ]
+    with pytest.raises(UnsupportedNetwork) as caught:
+        read(tmp_path, *layers)
+    assert caught.value.problems == (
+        "layer 0 (dense) has 16 weights that 8 bits do not hold, which are the multiples of 2 from -256 to 254: train "
+        "it with lava-dl's 8-bit quantisation",
+        "layer 0 (dense) has a current decay (iDecay) of 0, and the chip's field holds 1 to 4096: train it within that",
+        "layer 0 (dense) has a voltage decay (vDecay) of 4096, and the chip's field holds 0 to 4095: train it within "
+        "that",
+        "layer 0 (dense) has a threshold (vThMant) of 131072, and the chip's field holds 0 to 131071: train it within "
+        "that",
+        "layer 1 (dense) has 4 weights that 8 bits do not hold, which are the multiples of 2 from -256 to 254: train "
+        "it with lava-dl's 8-bit quantisation",
+        "layer 1 (dense) has delays of 0 to 63 steps, and lava-dl has 0 to 62: train it within that",
+        "layer 1 (dense) has 1 biases outside of -4096 to 4095, which is what the chip's field holds: train it within "
+        "that",
+        "layer 2 (dense) has biases but no neurons, so that lava-dl adds them once in place of every step: give it "
+        "neurons",
+    )
+
+
+def test_pooling_that_leaves_pixels_over_is_refused(tmp_path: Path) -> None:
+    pool = {**conv_fields(np.full((1, 1, 3, 3), 4), [2, 2, 2], stride=[3, 3]), "type": "pool"}
+    with pytest.raises(
+        UnsupportedNetwork, match=r"layer 1 \(pool\) pools 4 x 4 pixels by a kernel of 3 x 3 at a strid"
+    ):
+        read(tmp_path, MAPS, pool)
+
+
+@pytest.mark.parametrize(
+    ("layers", "reason"),
+    [
+        ([INPUT], r"the file has no layer of neurons"),
+        ([ONE, INPUT], r"layer 1 \(input\) is not the first"),
+        ([{**INPUT, "shape": [0]}, ONE], r"the file has an input of shape \[0\], not 1 to 16777216 values in 1 to 3"),
+        (
+            [{**INPUT, "shape": [1 << 20] * 3}, ONE],
+            r"the file has an input of shape \[1048576, 1048576, 1048576\], not",
+        ),
+        ([PLANE], r"the file does not say the shape of its input, which a convolution reads: name data with --data"),
+        ([MAPS, PLANE, dense_fields(np.full((1, 27), 2))], r"layer 2 \(dense\) reads channels without a flatten layer"),
+        ([INPUT, ONE, PLANE], r"layer 2 \(conv\) reads a dense layer, which has no channels, height and width"),
+        ([{**INPUT, "shape": [5]}, ONE], r"layer 1 \(dense\) has weights of shape \[1, 4\] for 1 outputs and 5 inputs"),
+        ([{**ONE, "shape": [3]}], r"layer 0 \(dense\) has weights of shape \[1, 4\] for 3 outputs and 4 inputs"),
+        ([{**ONE, "bias": [1, 2]}], r"layer 0 \(dense\) has 2 biases for 1 channels or features"),
+        ([{**ONE, "delay": [1, 2]}], r"layer 0 \(dense\) has delays of shape \[2\] for weights of shape \[1, 4\]"),
+        (
+            [without(ONE, "weight")],
+            r"layer 0 \(dense\) has no field 'weight': export the network again with export_hdf5",
+        ),
+        ([MAPS, without(PLANE, "neuron")], r"layer 1 \(conv\) has no field 'neuron'"),
+        ([MAPS, {**PLANE, "groups": 0}], r"layer 1 \(conv\) has 0 groups, and at least 1 is needed"),
+        (
+            [MAPS, {**PLANE, "groups": 2}],
+            r"layer 1 \(conv\) has weights of shape \[3, 2, 2, 2\] in 2 groups for 2 input",
+        ),
+        (
+            [MAPS, {**PLANE, "stride": [0, 1]}],
+            r"layer 1 \(conv\) has a stride of \[0, 1\], not one or two numbers of at",
+        ),
+        ([MAPS, {**PLANE, "padding": [1, 1, 1]}], r"layer 1 \(conv\) has a padding of \[1, 1, 1\], not one or two"),
+        ([MAPS, {**PLANE, "dilation": 4}], r"layer 1 \(conv\) makes a map of \[3, 0, 0\], not 1 to 16777216 neurons"),
+        ([MAPS, {**PLANE, "padding": 1 << 20}], r"layer 1 \(conv\) makes a map of \[3, 2097155, 2097155\], not 1 to"),
+        ([MAPS, {**PLANE, "shape": [3, 4, 4]}], r"states a shape of \[3, 4, 4\], but its weights make \[3, 3, 3\]"),
+    ],
+)
+def test_files_that_contradict_themselves_are_told(
+    tmp_path: Path, layers: list[Mapping[str, Any]], reason: str
+) -> None:
+    with pytest.raises(InputError, match=reason) as caught:
+        read(tmp_path, *layers)
+    assert str(caught.value).startswith(str(tmp_path / "some.net"))
+    assert "\n" not in str(caught.value)
+
+
+def test_steps_that_nobody_states_or_that_differ_are_told(tmp_path: Path) -> None:
+    path = write_lava_dl(tmp_path / "some.net", [ONE])
+    with pytest.raises(InputError, match=r"does not say how many steps a sample runs, as no file of lava-dl's does: g"):
+        read_netx(path, CHIP)
+    with pytest.raises(InputError, match=r"cannot run for 0 steps, at least 1 is needed: give --steps"):
+        read_netx(path, CHIP, steps=0)
+    write_netx(program(dense("out", "input", (1, 1, 2), np.array([[2, 4]])), steps=4), path)
+    assert read_netx(path, CHIP, steps=4).graph.steps == 4
+    with pytest.raises(InputError, match=r"was compiled for 4 steps, not 5: leave out --steps, or deploy the network"):
+        read_netx(path, CHIP, steps=5)
+
+
+def test_frames_of_another_size_are_told(tmp_path: Path) -> None:
+    reason = r"the file reads frames of \(4, 1, 1\) \(channels, height, width\), but those given are \(1, 3, 3\): name"
+    with pytest.raises(InputError, match=reason):
+        read(tmp_path, INPUT, ONE, frames=QuantInput((1, 3, 3), 1.0, 0))
