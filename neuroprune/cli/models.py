@@ -33,6 +33,8 @@ def command(name: str | None, as_json: bool) -> None:
         )
         for recipe in recipes:
             figures = (str(recipe.steps), str(recipe.depth), str(recipe.training.epochs))
-            table.add_row(recipe.name, recipe.title, recipe.data, *figures)
+            made_for = f"{recipe.data} (default)" if recipe.default else recipe.data
+            table.add_row(recipe.name, recipe.title, made_for, *figures)
         show(table)
-        next_step(f"neuroprune train --model {recipes[0].name}")
+        first = next((recipe for recipe in recipes if recipe.default), recipes[0])
+        next_step(f"neuroprune train --model {first.name}")

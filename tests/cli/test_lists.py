@@ -42,6 +42,7 @@ def test_models_names_every_recipe(capsys: pytest.CaptureFixture[str]) -> None:
     text = printed(capsys, "models")
     assert list_recipes()
     assert all(name in text for name in list_recipes())
+    assert text.count("(default)") == sum(load_recipe(name).default for name in list_recipes()) >= 3
     assert [each["name"] for each in json.loads(printed(capsys, "models", "--json"))] == list(list_recipes())
 
 
