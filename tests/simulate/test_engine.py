@@ -10,10 +10,11 @@ from hypothesis import given, settings
 from programs import NEURON, conv, dense, program, programs, random_frames, random_weights, with_bias
 
 from neuroprune.errors import InputError
-from neuroprune.quantize.types import IntNeuron, QuantGraph
+from neuroprune.quantize.types import IntNeuron, QuantGraph, QuantInput
 from neuroprune.simulate import neuron
 from neuroprune.simulate.compare import compare
-from neuroprune.simulate.engine import exact_dtype, record, simulate
+from neuroprune.simulate.engine import record, simulate
+from neuroprune.simulate.kernels import exact_dtype
 from neuroprune.simulate.reference import run_reference
 from neuroprune.simulate.types import Trace
 
@@ -137,25 +138,36 @@ def test_no_transform_convolutions_are_used() -> None:
         compare(expected, record(graph, frames))
 
 
-@pytest.mark.parametrize(("inputs", "dtype"), [(2**10, torch.float32), (2**10 + 1, torch.float64)])
+GRADED, SPIKES = QuantInput((1, 1, 1), 1.0, 8), QuantInput((1, 1, 1), 1.0, 0)
+
+
+@pytest.mark.parametrize(("inputs", "dtype"), [(2**11, torch.float32), (2**11 + 2, torch.float64)])
 def test_float32_is_taken_up_to_its_last_exact_integer(inputs: int, dtype: torch.dtype) -> None:
-    """2**10 weights of 128 and graded inputs of 128 reach 2**24; one odd weight leaves the sums no common factor."""
-    weight = np.full((1, inputs), 128)
-    weight[0, :2] = [127, 129]
-    layer = dense("out", "input", (1, 1, inputs), weight)
-    assert exact_dtype(layer, 128) == dtype
+    """2**11 weights of 64 and graded inputs of 128 reach 2**24; odd weights leave the sums no common factor."""
+    weight = np.full((1, inputs), 64)
+    weight[0, :2] = [63, 65]
+    assert exact_dtype(dense("out", "input", (1, 1, inputs), weight), GRADED) == dtype
 
 
-def test_a_common_factor_of_the_weights_extends_float32() -> None:
-    layer = dense("out", "input", (1, 1, 2**11), np.full((1, 2**11), 128))
-    assert exact_dtype(layer, 128) == torch.float32
+def test_positive_and_negative_weights_reach_apart() -> None:
+    """2**11 of each: as many magnitudes as would need float64."""
+    weight = np.tile([63, -63], 2**11).reshape(1, -1)
+    assert exact_dtype(dense("out", "input", (1, 1, 2**12), weight), GRADED) == torch.float64
+    assert exact_dtype(dense("out", "input", (1, 1, 2**12), weight // 2), GRADED) == torch.float32
+
+
+@pytest.mark.parametrize(("factor", "dtype"), [(2, torch.float32), (64, torch.float32), (6, torch.float64)])
+def test_a_common_power_of_two_of_the_weights_extends_float32(factor: int, dtype: torch.dtype) -> None:
+    """2**17 inputs of 128 are 2**24 units; an exponent takes 2 and 64, but the 3 in 6 takes digits."""
+    layer = dense("out", "input", (1, 1, 2**17), np.full((1, 2**17), factor))
+    assert exact_dtype(layer, GRADED) == dtype
 
 
 def test_a_bias_out_of_step_with_the_weights_needs_float64() -> None:
     neuron = IntNeuron(4095, 0, 1, with_bias(NEURON, [1]).bias_mant, 0)
     layer = dense("out", "input", (1, 1, 2**10), np.full((1, 2**10), 128), neuron)
-    assert exact_dtype(layer, 1) == torch.float32
-    assert exact_dtype(layer, 128) == torch.float64
+    assert exact_dtype(layer, SPIKES) == torch.float32
+    assert exact_dtype(layer, GRADED) == torch.float64
 
 
 @pytest.mark.parametrize(
