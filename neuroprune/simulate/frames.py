@@ -10,13 +10,23 @@ from neuroprune.quantize.types import QuantGraph
 
 
 def check_frames(graph: QuantGraph, frames: npt.NDArray[Any]) -> None:
-    """Raise InputError unless `frames` is int8 [samples >= 1, *input shape], or [samples, steps, ...] of sequences."""
+    """Raise InputError unless `frames` is int8 [samples >= 1, *input shape], or [samples, steps, ...] of sequences.
+
+    Spikes without a value are 0 or 1; graded ones keep to the two's complement of their bits.
+    """
     shape = (graph.steps,) * graph.input.sequence + graph.input.shape
     wanted = ", ".join(str(size) for size in shape)
     if frames.dtype != np.int8 or frames.shape[1:] != shape or len(frames) == 0:
         raise InputError(
             f"the frames are {frames.dtype} of shape {list(frames.shape)}, but this program reads int8 of shape "
             f"[samples, {wanted}] with at least one sample: quantise them with quantize_input first"
+        )
+    bits = graph.input.bits
+    low, high = (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1) if bits else (0, 1)
+    if frames.min() < low or frames.max() > high:
+        raise InputError(
+            f"the frames hold values from {frames.min()} to {frames.max()}, but this program reads {low} to {high}: "
+            "quantise them with quantize_input first"
         )
 
 

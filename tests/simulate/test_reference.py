@@ -7,6 +7,7 @@ import pytest
 import torch
 from programs import NEURON, dense, joined, later, program
 
+from neuroprune.errors import InputError
 from neuroprune.graph.nodes import Readout, Reset
 from neuroprune.quantize.types import IntConv, IntNeuron
 from neuroprune.simulate.reference import HALF, NeuronState, convolve, decay, run_reference, step
@@ -128,3 +129,21 @@ def test_a_readout_of_voltage_is_the_last_one() -> None:
     layer = dense("out", "input", (1, 1, 1), np.array([[2], [-4]]), neuron())
     graph = replace(program(layer, steps=3), readout=Readout(of="voltage"))
     assert run_reference(graph, np.ones((1, 1, 1, 1), np.int8))[1].outputs.tolist() == [[6 * 64, -12 * 64]]
+
+
+@pytest.mark.parametrize(
+    ("bits", "values", "sentence"),
+    [
+        (
+            0,
+            [0, 2],
+            "the frames hold values from 0 to 2, but this program reads 0 to 1: quantise them",
+        ),
+        (0, [0, -1], "the frames hold values from -1 to 0, but this program reads 0 to 1"),
+        (4, [8, -9], "the frames hold values from -9 to 8, but this program reads -8 to 7"),
+    ],
+)
+def test_frames_beyond_the_bits_of_the_input_are_refused(bits: int, values: list[int], sentence: str) -> None:
+    layer = dense("out", "input", (1, 1, 2), np.array([[2, 2]]))
+    with pytest.raises(InputError, match=sentence):
+        run_reference(program(layer, bits=bits), np.array(values, np.int8).reshape(1, 1, 1, 2))

@@ -126,7 +126,12 @@ def main() -> int:
         ProcessPoolExecutor(mp_context=context, initializer=torch.set_num_threads, initargs=(1,)) as pool,
     ):
         task = progress.add_task("fuzz", total=options.programs)
-        for tally in pool.map(judge, chunks):
+        for seeds, running in [(seeds, pool.submit(judge, seeds)) for seeds in chunks]:
+            try:
+                tally = running.result()
+            except Exception:
+                progress.print(f"seeds {seeds.start} to {seeds.stop - 1}, or those after them, did not come to an end:")
+                raise
             total += tally
             progress.advance(task, tally.programs)
             for seed, who, where in tally.differences:
