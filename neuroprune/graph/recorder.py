@@ -9,12 +9,15 @@ from spikingjelly.activation_based import base, layer
 from torch import nn
 from torch.nn.modules.dropout import _DropoutNd
 
+from neuroprune.graph.axes import AXES, vote
+from neuroprune.graph.joins import JOINS
 from neuroprune.graph.nodes import Concat, Flatten, Input, Neuron, Node, Op, Shape
-from neuroprune.graph.operations import OPERATIONS, Operation, vote
+from neuroprune.graph.operation import Operation
 from neuroprune.graph.read import read_module
 from neuroprune.graph.signals import SIZES, Readout, Signal, Symbol, signals_of, values_of
 
 INPUT = "input"
+OPERATIONS = JOINS | AXES
 
 
 class Recorder:

@@ -11,7 +11,7 @@ from typing import Any, Literal, Protocol
 import torch
 from torch import fx
 
-from neuroprune.graph.nodes import Shape
+from neuroprune.graph.nodes import Node, Shape
 
 Layout = Literal["constant", "sequence", "merged", "step"]
 
@@ -28,7 +28,9 @@ _OPERATORS = """
 
 
 class Recorder(Protocol):
-    """Who is told of each operation on symbols."""
+    """Who is told of each operation on symbols, and keeps the nodes by name."""
+
+    nodes: dict[str, Node]
 
     def operation(self, name: str, function: Callable[..., Any], args: Any, kwargs: Any) -> Any:
         """The symbols for what `function` gives; `name` is torch's own, without underscores."""
@@ -125,11 +127,12 @@ class Signal(Symbol):
 
 @dataclass(frozen=True, eq=False)
 class Readout(Symbol):
-    """[N, ...]: `scale` times the sum over some steps of the output of `node`."""
+    """[N, ...]: `scale` times the sum over some steps of the output of `node`; or the voltage its neurons end with."""
 
     steps: frozenset[int] = frozenset()
     scale: float = 1.0
     votes: int = 1
+    is_voltage: bool = False
 
 
 def values_of(tree: Any) -> Any:

@@ -16,7 +16,7 @@ from torch import nn
 
 from neuroprune.errors import UnsupportedNetwork
 from neuroprune.graph import nodes
-from neuroprune.graph.nodes import Flatten, Graph, MaxPool, Neuron, Node
+from neuroprune.graph.nodes import Flatten, Graph, MaxPool, Neuron, Node, Select
 from neuroprune.graph.read import is_readable
 from neuroprune.graph.recorder import INPUT, Recorder
 from neuroprune.graph.signals import Readout, Signal, Symbol, signals_of
@@ -45,14 +45,15 @@ def trace(module: nn.Module, frames: torch.Tensor) -> Graph:
     recorder = Recorder(frames.transpose(0, 1) if sequence else frames, sequence)
     try:
         with torch.no_grad(), _leaves_recorded(module, recorder):
-            output = module(recorder.frames)
+            output = _output(module(recorder.frames), module, recorder)
     except (TypeError, RuntimeError, AttributeError, IndexError, AssertionError, ValueError) as error:
         form = "sequences [T, N, C, H, W]" if sequence else "frames [N, C, H, W]"
         raise UnsupportedNetwork(
             [
+                *dict.fromkeys(recorder.problems),
                 f"the forward method of {type(module).__name__} could not be followed on frames of shape "
                 f"{tuple(frames.shape[1:])} ({_first_line(error)}): let it take {form} of that size and decide nothing "
-                "by their values"
+                "by their values",
             ]
         ) from error
     finally:
@@ -96,33 +97,58 @@ def _is_leaf(module: nn.Module) -> bool:
     return library.startswith(("torch.nn", "spikingjelly")) and ".model." not in library
 
 
+def _output(output: Any, module: nn.Module, recorder: Recorder) -> Any:
+    """What the module returned; the voltage of a layer of neurons, taken from its memory, as a symbol."""
+    if isinstance(output, tuple | list) and len(output) == 1:
+        output = output[0]
+    if not isinstance(output, torch.Tensor):
+        return output
+    for path, each in module.named_modules():
+        is_neuron = path in recorder.nodes and isinstance(recorder.nodes[path].op, Neuron)
+        voltage: torch.Tensor | None = getattr(each, "v", None) if is_neuron else None
+        if voltage is output:
+            return Readout(voltage, recorder, path, frozenset(range(recorder.steps or 1)), is_voltage=True)
+    return output
+
+
 def _graph(recorder: Recorder, output: Any) -> Graph:
     """The finished graph, once nothing stands against it."""
     steps = recorder.steps or 1
-    if isinstance(output, tuple | list) and len(output) == 1:
-        output = output[0]
     over_time, problem = _over_time(output, steps)
     problems = [*recorder.problems, *([problem] if problem else [])]
     found = dict(recorder.nodes)
     last = output.node if isinstance(output, Symbol) else INPUT
     while isinstance(found[last].op, Flatten):  # scores are flat anyway
-        last = found.pop(last).inputs[0]
-    integrates = not isinstance(found[last].op, Neuron | MaxPool)
-    if integrates:
+        last = found[last].inputs[0]
+    is_voltage = isinstance(output, Readout) and output.is_voltage
+    if not isinstance(found[last].op, Neuron | MaxPool):
         name = f"{last}.integrator"
         found[name] = Node(name, Neuron(0.0, math.inf), (last,), found[last].shape)
-        last = name
+        last, is_voltage = name, True
     votes = output.votes if isinstance(output, Signal | Readout) else 1
-    readout = nodes.Readout("voltage" if integrates else "spikes", over_time, votes)
-    graph = Graph(tuple(found.values()), steps, readout)
+    readout = nodes.Readout("voltage" if is_voltage else "spikes", over_time, votes)
+    graph = Graph(_used(found, last), steps, readout)
     problems += problems_of_traced(graph, last)
     if problems:
         raise UnsupportedNetwork(list(dict.fromkeys(problems)))
     return graph
 
 
+def _used(found: dict[str, Node], last: str) -> tuple[Node, ...]:
+    """The nodes without views that nothing reads, such as the other parts of a split."""
+    read = {last}
+    kept = []
+    for node in reversed(found.values()):
+        if node.name in read or not isinstance(node.op, Select | Flatten):
+            kept.append(node)
+            read.update(node.inputs)
+    return tuple(reversed(kept))
+
+
 def _over_time(output: Any, steps: int) -> tuple[Literal["mean", "sum"], str | None]:
     """How the output is read over time, and what stands against that."""
+    if isinstance(output, Signal | Readout) and output.value.shape[-1] == output.votes > 1 and output.value.ndim > 2:
+        return "mean", f"the outputs of {output.node} that vote for one class are returned apart: return their mean"
     if isinstance(output, Readout):
         if output.steps != frozenset(range(steps)):
             return "mean", (

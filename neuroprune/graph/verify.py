@@ -37,8 +37,15 @@ def problems_of_traced(graph: Graph, last: str) -> list[str]:
             problems.append(
                 f"layer {node.name}: it reads a map of shape {graph[node.inputs[0]].shape}; put a Flatten before it"
             )
-        if isinstance(node.op, Neuron) and math.isinf(node.op.threshold) and node.name != last:
-            problems.append(f"layer {node.name}: it never fires and is not the output; give it a finite threshold")
+        if isinstance(node.op, Neuron) and math.isinf(node.op.threshold):
+            if node.name != last:
+                problems.append(f"layer {node.name}: it never fires and is not the output; give it a finite threshold")
+            elif graph.readout.of == "spikes":
+                problems.append(
+                    f"layer {node.name}: it never fires; return its voltage v, or give it a finite threshold"
+                )
+        elif node.name == last and graph.readout.of == "voltage":
+            problems.append(f"layer {node.name}: it fires, so its voltage says little; set its threshold to infinity")
         if node.name != last and not graph.consumers(node.name):
             problems.append(f"layer {node.name}: its output is not used; remove it")
     if not spiking:

@@ -1,0 +1,178 @@
+"""Operations that move the axes: time and batch, maps and vectors, outputs that vote."""
+
+from collections.abc import Callable
+from math import prod
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from neuroprune.graph.nodes import AvgPool, Shape
+from neuroprune.graph.operation import Followed, Operation, flat, is_whole, renamed
+from neuroprune.graph.signals import Layout, Readout, Signal, Symbol
+
+if TYPE_CHECKING:
+    from neuroprune.graph.recorder import Recorder
+
+
+def _stack(op: Operation) -> Followed:
+    """The steps of a loop, or one frame for every step, as a sequence."""
+    signals = op.symbols
+    first = signals[0]
+    same = all(isinstance(each, Signal) and (each.node, each.votes) == (first.node, first.votes) for each in signals)
+    if not same or len(signals) != len(op.args[0]) or op.argument(1, "dim", 0) != 0:
+        return None
+    in_order = [each.at for each in signals] == list(range(len(signals)))
+    layouts = {each.layout for each in signals}
+    if layouts == {"constant"} or (layouts == {"step"} and in_order):
+        op.recorder.steps = len(signals)
+        return Signal(op.value, op.recorder, first.node, "sequence", 0, first.votes)
+    return None
+
+
+def _average(op: Operation) -> Followed:
+    """Mean or sum over time, mean over the map, mean over the outputs that vote for a class."""
+    signal = op.args[0]
+    dim = op.argument(1, "dim", op.kwargs.get("axis"))
+    if len(op.symbols) != 1 or not isinstance(signal, Symbol) or dim is None:
+        return None
+    axes = sorted(int(axis) % signal.value.ndim for axis in (dim if isinstance(dim, tuple | list) else (dim,)))
+    keeps = bool(op.argument(2, "keepdim", False))
+    last = signal.value.ndim - 1
+    if op.name == "mean" and axes == [last] and signal.votes > 1 and signal.value.shape[last] == signal.votes:
+        return None if keeps else renamed(op, signal)
+    if not isinstance(signal, Signal):
+        return None
+    if signal.layout == "sequence" and axes == [0] and not keeps:
+        steps = signal.value.shape[0]
+        scale = 1.0 / steps if op.name == "mean" else 1.0
+        return Readout(op.value, op.recorder, signal.node, frozenset(range(steps)), scale, signal.votes)
+    if op.name == "mean" and is_whole(signal) and len(signal.sample) == 3 and axes == [last - 1, last]:
+        channels, height, width = signal.sample
+        pool = AvgPool((height, width), (height, width))
+        name = op.recorder.node(f"{signal.node}.mean", "mean", pool, (signal.node,), (channels, 1, 1))
+        return op.like(signal, name if keeps else flat(op, name, channels))
+    return None
+
+
+def vote(recorder: "Recorder", symbol: Symbol, value: torch.Tensor) -> Symbol | None:
+    """What a mean over neighbouring outputs, from the last axis of `symbol` to that of `value`, gives."""
+    before, after = symbol.value.shape[-1], value.shape[-1]
+    if symbol.value.shape[:-1] != value.shape[:-1] or before % after or not isinstance(symbol, Signal | Readout):
+        return None
+    if symbol.votes != 1 or before != prod(recorder.nodes[symbol.node].shape):
+        return None
+    if isinstance(symbol, Readout):
+        return Readout(value, recorder, symbol.node, symbol.steps, symbol.scale, before // after)
+    return Signal(value, recorder, symbol.node, symbol.layout, symbol.at, before // after)
+
+
+def _vote(op: Operation) -> Followed:
+    size = _single(op.argument(1, "kernel_size"))
+    plain = size == _single(op.argument(2, "stride") or size) and not _single(op.argument(3, "padding", 0))
+    if not plain or size * op.value.shape[-1] != op.args[0].value.shape[-1]:
+        return None
+    return vote(op.recorder, op.args[0], op.value)
+
+
+def _single(value: Any) -> int:
+    return int(value[0]) if isinstance(value, tuple | list) else int(value)
+
+
+def _dropout(op: Operation) -> Followed:
+    return None if op.argument(2, "training", True) else _same(op)
+
+
+def _same(op: Operation) -> Followed:
+    """Copies and casts."""
+    if not isinstance(op.args[0], Symbol):
+        return op.value
+    return renamed(op, op.args[0]) if op.value.shape == op.args[0].value.shape else None
+
+
+def _zeros(op: Operation) -> Followed:
+    return op.value
+
+
+def _reshape(op: Operation) -> Followed:
+    """Where time and sample axes lie after a change of shape, told from the sizes."""
+    symbol, value = op.args[0], op.value
+    if len(op.symbols) != 1 or not isinstance(symbol, Symbol):
+        return None
+    if value.shape == symbol.value.shape:
+        return renamed(op, symbol)
+    if isinstance(symbol, Readout):
+        votes = _votes_apart(op, symbol, tuple(value.shape[1:]))
+        if value.shape[0] == op.recorder.batch and (votes or value[0].numel() == symbol.value[0].numel()):
+            return Readout(value, op.recorder, symbol.node, symbol.steps, symbol.scale, votes or symbol.votes)
+        return None
+    assert isinstance(symbol, Signal)
+    repeated = _repeat(op, symbol)
+    if repeated is not None:
+        return repeated
+    batch = op.recorder.batch
+    leads: dict[tuple[int, ...], Layout] = {(batch,): symbol.layout}
+    if symbol.layout in ("sequence", "merged"):
+        steps = prod(symbol.value.shape[: symbol.lead]) // batch
+        leads = {(steps, batch): "sequence", (steps * batch,): "merged"}
+    for lead, layout in leads.items():
+        sample = tuple(value.shape[len(lead) :])
+        if tuple(value.shape[: len(lead)]) == lead and prod(sample) == prod(symbol.sample):
+            found = _resample(op, symbol, sample)
+            if found is not None:
+                return Signal(value, op.recorder, found[0], layout, symbol.at, found[1])
+    return None
+
+
+def _repeat(op: Operation, signal: Signal) -> Signal | None:
+    """A frame presented at every step: [N, ...] -> [T, N, ...] or [T * N, ...], [1, N, ...] -> [T, N, ...]."""
+    recorder, before, after = op.recorder, tuple(signal.value.shape), tuple(op.value.shape)
+    if signal.layout == "constant" and after[1:] == before:
+        if after[0] > 1:
+            recorder.steps = after[0]
+        return Signal(op.value, recorder, signal.node, "sequence", 0, signal.votes)
+    if after[1:] != before[1:] or after[0] % before[0]:
+        return None
+    if signal.layout == "constant" and op.name == "repeat":
+        recorder.steps = after[0] // before[0]
+        return Signal(op.value, recorder, signal.node, "merged", 0, signal.votes)
+    if signal.layout == "sequence" and before[0] == 1 and not recorder.follows_time(signal.node):
+        recorder.steps = after[0]
+        return Signal(op.value, recorder, signal.node, "sequence", 0, signal.votes)
+    return None
+
+
+def _resample(op: Operation, signal: Signal, sample: Shape) -> tuple[str, int] | None:
+    """The node whose output has the shape `sample` in C order, and the votes that its last axis holds apart."""
+    shape = op.recorder.nodes[signal.node].shape
+    votes = _votes_apart(op, signal, sample)
+    if votes:
+        return signal.node, votes
+    if signal.votes > 1:
+        return (signal.node, signal.votes) if sample == signal.sample else None
+    if sample == (prod(shape),) and len(shape) > 1:
+        return flat(op, signal.node, prod(shape)), 1
+    if [size for size in sample if size != 1] == [size for size in shape if size != 1]:
+        return signal.node, 1
+    return None
+
+
+def _votes_apart(op: Operation, symbol: Any, sample: Shape) -> int | None:
+    """How many neighbours vote for a class where (classes * votes,) has become (classes, votes)."""
+    features = prod(op.recorder.nodes[symbol.node].shape)
+    apart = len(sample) == 2 and prod(sample) == features and symbol.value.shape[-1] == features and 1 not in sample
+    return sample[1] if apart and symbol.votes == 1 else None
+
+
+AXES: dict[str, Callable[[Operation], Followed]] = {
+    **dict.fromkeys(("mean", "sum"), _average),
+    **dict.fromkeys(("dropout", "dropout2d", "feature_dropout"), _dropout),
+    **dict.fromkeys(
+        ("contiguous", "clone", "detach", "data", "float", "double", "to", "type_as", "cpu", "cuda"), _same
+    ),
+    **dict.fromkeys(("zeros_like", "new_zeros"), _zeros),
+    **dict.fromkeys(
+        ("unsqueeze", "squeeze", "repeat", "expand", "flatten", "unflatten", "reshape", "view", "ravel"), _reshape
+    ),
+    "stack": _stack,
+    "avg_pool1d": _vote,
+}
