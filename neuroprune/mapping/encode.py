@@ -9,7 +9,8 @@ Each connection of a tile has its synapses in one of three encodings:
     shared  convolutions only; each source pixel: one input axon, shared by its channels (a 32-bit population axon),
             that names a block of weights and a base neuron. The block holds, for each source channel, a weight with
             an index for every tap that joins the pixel to the tile, zeros too. Pixels that reach the tile alike,
-            through the same taps or taps of equal weights, share a block.
+            through the same taps or taps of equal weights, share a block. A dense connection from a map is a
+            convolution whose kernel has the map's size.
 
 Pixels near the edge of a tile have fewer taps and so blocks of their own. Idle neurons around the tile make them
 alike: the block of the inner pixels serves all, and what falls beside the tile is received by neurons that send

@@ -15,7 +15,9 @@ from neuroprune.mapping.encode import bundle, cheapest_use
 from neuroprune.mapping.map import map_graph
 from neuroprune.mapping.types import Core, Encoding, Mapping, Tile, TileUse
 from neuroprune.mapping.verify import verify_mapping
+from neuroprune.quantize.timing import balance
 from neuroprune.quantize.types import Connection, IntConv, IntDense, QuantGraph, QuantLayer
+from neuroprune.targets import load_target
 
 
 def dense(
@@ -266,6 +268,55 @@ def test_a_convolution_of_more_synapses_than_axons_fits_by_population_axons() ->
     (use,) = all_uses(mapping, "conv")
     assert use.encodings[0] == "shared"
     assert (use.input_axons, use.synapses) == (9, 512 * 49)
+
+
+def test_a_dense_layer_that_reads_a_map_fits_by_population_axons() -> None:
+    mapping = map_graph(chain(dense(3, (512, 3, 3))), LOIHI)
+    (use,) = all_uses(mapping, "fc")
+    assert use.encodings == ("shared",)
+    assert (use.input_axons, use.synapses) == (9, 3 * 512 * 9)
+
+
+def test_a_pool_before_a_dense_layer_costs_one_block() -> None:
+    """A global average is folded into the weights: 64 pixels of equal weights, which 64 axons name."""
+    rng = np.random.default_rng(0)
+    weight = np.repeat(rng.integers(1, 100, (10, 512)) * 2, 64, axis=1).astype(np.int16)
+    pooled = layer_of(IntDense(weight), (512, 8, 8), (10,), "fc")
+    (use,) = all_uses(map_graph(chain(pooled), LOIHI), "fc")
+    assert use.encodings == ("shared",)
+    assert use.input_axons == 64
+    one_map = 512 * 10 * (8 + 6)
+    assert one_map < use.synapse_bits < 1.1 * one_map
+
+
+def test_spikes_that_wait_longer_than_a_synapse_can_hold_them_are_a_mistake() -> None:
+    graph = skipping()
+    for name, layers in (("loihi-sim", 3), ("loihi-sim-relay", 4)):
+        target = load_target(name)
+        balanced = balance(graph, target.synaptic_delay_max)
+        assert len(balanced.layers) == layers
+        map_graph(balanced, target)
+    expected = (
+        r"^spikes of layer a wait 1 steps for layer c, synapses of loihi-sim-relay delay by 0 at most: balance the prog"
+    )
+    with pytest.raises(VerificationError, match=expected):
+        map_graph(graph, load_target("loihi-sim-relay"))
+
+
+def skipping() -> QuantGraph:
+    """Three dense layers in a chain, of which the last reads both before it."""
+    first, second, last = (dense(4, (4,), name, source) for name, source in (("a", "input"), ("b", "a"), ("c", "b")))
+    both = (*last.connections, replace(last.connections[0], source="a"))
+    return chain(first, second, replace(last, connections=both))
+
+
+def test_a_layer_of_more_formats_than_a_core_has() -> None:
+    target = replace(LOIHI, name="small", synapse_formats_per_core=1)
+    expected = (
+        r"^layer c: one neuron needs 2 synapse formats, a core of small has 1: let it read fewer layers, or choose a ta"
+    )
+    with pytest.raises(CapacityError, match=expected):
+        map_graph(skipping(), target)
 
 
 def test_a_neuron_whose_synapses_exceed_the_memory() -> None:
