@@ -77,7 +77,7 @@ def test_dense_and_sparse_counts_are_those_of_an_enumeration(case: tuple[QuantLa
     assert cheapest_use(bundle(layer, [0]), tile, target.weight_bits, target).synapses == len(synapses)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(tiled_convolutions(), st.sampled_from([LOIHI, COARSE]))
 def test_shared_blocks_hold_exactly_the_tiles_synapses(case: tuple[QuantLayer, Tile], target: Target) -> None:
     """Every neuron is given an address, every pixel a base and a block of (offset, weight) for each source channel.
