@@ -72,7 +72,7 @@ def _leaves_recorded(root: nn.Module, recorder: Recorder) -> Iterator[None]:
         path = paths.get(module)
         if path is None or not signals_of((args, kwargs)):
             return call(module, *args, **kwargs)
-        if _is_leaf(module):
+        if module is not root and _is_leaf(module):
             return recorder.call(path, module, args, kwargs)
         recorder.scope.append(path)
         try:

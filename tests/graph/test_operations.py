@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 import torch
-from spikingjelly.activation_based import functional, layer, neuron
+from spikingjelly.activation_based import base, functional, layer, neuron
 from torch import nn
 from torch.nn import functional as F
 
@@ -123,6 +123,18 @@ def test_features_are_selected_and_joined_like_channels() -> None:
         return net.out(net.small(spikes)).mean(0)
 
     assert kinds(checked(code)).count("Select") == 3
+
+
+FLATTENED: dict[str, Code] = {
+    "added": lambda net, x: net.out(net.wide(net.flat(x) + net.flat(net.if2(net.conv2(x))))),
+    "scaled": lambda net, x: net.out(net.wide(net.flat(x) * 3)),
+    "neurons": lambda net, x: net.out(net.wide(net.if2(net.flat(net.conv2(x))))),
+}
+
+
+@pytest.mark.parametrize("name", FLATTENED)
+def test_flattened_maps(name: str) -> None:
+    checked(lambda net, x: FLATTENED[name](net, net.spikes(x)).mean(0))
 
 
 POOLINGS: dict[str, Code] = {
@@ -301,6 +313,20 @@ def test_a_layer_on_two_sources_is_two_nodes_and_on_one_source_one() -> None:
 
     names = [node.name for node in checked(code).nodes]
     assert names[:8] == ["input", "conv", "if1", "conv2", "add", "if2", "conv2@2", "add@2"]
+
+
+def test_a_whole_network_may_be_a_memory_module() -> None:
+    class Root(base.MemoryModule):
+        def __init__(self) -> None:
+            super().__init__()
+            self.body = nn.Sequential(layer.Flatten(), layer.Linear(128, 5), neuron.IFNode())
+            functional.set_step_mode(self, "m")
+
+        def multi_step_forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.body(x)
+
+    graph = trace(Root(), torch.zeros(1, 3, 2, 8, 8))
+    assert [node.name for node in graph.nodes] == ["input", "body.0", "body.1", "body.2"]
 
 
 def test_thousands_of_layers_are_read_in_a_moment() -> None:
