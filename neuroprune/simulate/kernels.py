@@ -35,7 +35,7 @@ Kernel = Callable[[Tensor], Tensor]
 """Rows of integers, uint8 or int8, to rows of sums, float32 or float64."""
 
 ABSENT = (AttributeError, NotImplementedError, RuntimeError, TypeError)
-"""What torch raises for operations that it does not have, or has with other arguments: they are no promised interface."""
+"""What torch raises for operations that it lacks, or has with other arguments: they are no promised interface."""
 
 Bias = npt.NDArray[np.int64] | None
 """For each output channel in units of v, if it is to be added to every sum."""

@@ -7,7 +7,7 @@ rules in full and counted. All loops give the same integers.
 
 The operations of a step are those that torch vectorises: comparing into floats, multiplying and dividing with
 truncation take 0.1 to 0.15 ns an element, masked_fill, where, trunc and comparing into bool 0.4 to 5. That makes the
-neurons of a layer 5 times as fast.
+neurons of a layer 5 times as fast. Looking for the extremes first takes 0.1 ns, counting what lies beyond them 0.8.
 """
 
 from dataclasses import dataclass
@@ -58,14 +58,17 @@ def fire(
 
 def _measured_bound(drive: Tensor, steps: int, neuron: IntNeuron, bias: Tensor) -> LayerBound:
     """How far u and v can go with this drive: geometric series, which rounding toward zero and a reset only shorten."""
-    low, high = (int(value.item()) for value in torch.aminmax(drive))
-    peak, largest_bias = max(-low, high), int(bias.abs().max().item())
-    current = -(-(peak + largest_bias) * min(steps * (neuron.decay_u + 1), DECAY_UNITY) // (neuron.decay_u + 1))
-    once = peak if neuron.decay_u == DECAY_UNITY - 1 else current + largest_bias
-    voltage = once * steps
-    if neuron.decay_v:
-        voltage = min(voltage, -(-once * DECAY_UNITY // neuron.decay_v))
-    return LayerBound(0, current, voltage)
+    low, high = (int(value) for value in torch.aminmax(drive))
+    peak, largest_bias = max(-low, high), int(bias.abs().max())
+    current = _series(peak + largest_bias, steps, neuron.decay_u + 1)
+    added = peak if neuron.decay_u == DECAY_UNITY - 1 else current + largest_bias
+    return LayerBound(0, current, _series(added, steps, neuron.decay_v))
+
+
+def _series(added: int, steps: int, decay: int) -> int:
+    """What adding as much in every step comes to, at most; rounded up."""
+    total = added * steps
+    return min(total, -(-added * DECAY_UNITY // decay)) if decay else total
 
 
 def _run(
@@ -127,17 +130,21 @@ def _kept(decay: int) -> tuple[int, int]:
 
 def _wrap(u: Tensor) -> int:
     """In place, and how many values did: u is an int32 before it wraps, once, at 24 bits."""
+    low, high = torch.aminmax(u)
+    if low > -HALF and high <= HALF:
+        return 0
     wraps = int(((u > HALF) | (u <= -HALF)).sum())
-    if wraps:
-        u.add_(2**31).remainder_(2**32).sub_(2**31)
-        above, below = u > HALF, u <= -HALF
-        u.add_(above, alpha=-2 * HALF).add_(below, alpha=2 * HALF)
+    u.add_(2**31).remainder_(2**32).sub_(2**31)
+    above, below = u > HALF, u <= -HALF
+    u.add_(above, alpha=-2 * HALF).add_(below, alpha=2 * HALF)
     return wraps
 
 
 def _saturate(v: Tensor) -> int:
     """In place, and how many values were cut."""
+    low, high = torch.aminmax(v)
+    if low >= -LIMIT and high <= LIMIT:
+        return 0
     saturations = int((v.abs() > LIMIT).sum())
-    if saturations:
-        v.clamp_(-LIMIT, LIMIT)
+    v.clamp_(-LIMIT, LIMIT)
     return saturations

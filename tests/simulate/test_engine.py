@@ -7,11 +7,12 @@ import numpy.typing as npt
 import pytest
 import torch
 from hypothesis import given, settings
-from programs import NEURON, conv, dense, program, programs, random_frames, random_weights, with_bias
+from programs import NEURON, conv, dense, joined, later, program, programs, random_frames, random_weights, with_bias
 
 from neuroprune.errors import InputError
+from neuroprune.quantize.bounds import layer_bounds
 from neuroprune.quantize.types import IntNeuron, QuantGraph, QuantInput
-from neuroprune.simulate import neuron
+from neuroprune.simulate import engine, kernels, neuron
 from neuroprune.simulate.compare import compare
 from neuroprune.simulate.engine import record, simulate
 from neuroprune.simulate.kernels import exact_dtype
@@ -41,13 +42,13 @@ def assert_equals_reference(graph: QuantGraph, frames: npt.NDArray[np.int8]) -> 
     return trace
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(programs())
 def test_engine_equals_reference(case: tuple[QuantGraph, npt.NDArray[np.int8]]) -> None:
     assert_equals_reference(*case)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(programs(memoryless=True))
 def test_engine_equals_reference_where_float32_may_serve(case: tuple[QuantGraph, npt.NDArray[np.int8]]) -> None:
     assert_equals_reference(*case)
@@ -110,6 +111,35 @@ def digits_like(rng: np.random.Generator) -> QuantGraph:
     return program(first, dense("out", "conv", first.shape, random_weights(rng, (10, 512), 60)))
 
 
+def all_kinds(rng: np.random.Generator) -> QuantGraph:
+    """A convolution of each kind on spikes, a shortcut that arrives later, and a dense layer."""
+    first = conv("first", "input", (2, 9, 7), random_weights(rng, (6, 2, 3, 3), 100), padding=(1, 1))
+    strided = conv("strided", "first", first.shape, random_weights(rng, (8, 6, 3, 2), 256), (2, 1), (1, 0), (1, 2))
+    grouped = conv(
+        "grouped", "strided", strided.shape, random_weights(rng, (4, 4, 1, 3), 256), padding=(0, 3), groups=2
+    )
+    alone = conv("alone", "grouped", grouped.shape, random_weights(rng, (4, 1, 2, 2), 256), groups=4)
+    spread = conv("spread", "alone", alone.shape, random_weights(rng, (8, 1, 2, 2), 256), (1, 2), (3, 1), groups=4)
+    flat = [
+        dense("out", layer.name, layer.shape, random_weights(rng, (5, int(np.prod(layer.shape))), 60))
+        for layer in (spread, strided)
+    ]
+    return program(first, strided, grouped, alone, spread, joined(flat[0], later(flat[1], 2)), steps=5)
+
+
+@pytest.mark.parametrize("kernel", ["bytes", "float32", "float64"])
+def test_every_kernel_equals_the_reference(kernel: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    if kernel != "bytes":
+        monkeypatch.setattr(kernels, "_byte_kernel", lambda *_: None)
+    if kernel == "float64":
+        monkeypatch.setattr(kernels, "FLOAT32_INTEGERS", 0)
+        monkeypatch.setattr(neuron, "FLOAT32_INTEGERS", 0)
+    rng = np.random.default_rng(2)
+    graph = all_kinds(rng)
+    trace = assert_equals_reference(graph, random_frames(rng, 3, (2, 9, 7)))
+    assert all(layer.spikes.any() for layer in trace.layers)
+
+
 def test_results_do_not_depend_on_batch_or_order() -> None:
     rng = np.random.default_rng(1)
     graph, frames = digits_like(rng), random_frames(rng, 7, (1, 8, 8))
@@ -119,12 +149,35 @@ def test_results_do_not_depend_on_batch_or_order() -> None:
     np.testing.assert_array_equal(simulate(graph, frames[order], batch=2).outputs, whole.outputs[order])
 
 
-def test_float32_and_float64_loops_agree(monkeypatch: pytest.MonkeyPatch) -> None:
-    rng = np.random.default_rng(2)
-    graph, frames = digits_like(rng), random_frames(rng, 5, (1, 8, 8))
-    fast = record(graph, frames)
-    monkeypatch.setattr(neuron, "FLOAT32_INTEGERS", 0)
-    compare(fast, record(graph, frames))
+@pytest.mark.parametrize("bytes_at_once", [1, 3 * 4 * 4 * 512, 2**40])
+def test_samples_run_at_once_are_bounded_by_memory(bytes_at_once: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The largest layer takes 4 bytes * 4 steps * 512 neurons: one sample, three of them, all that `batch` allows."""
+    rng = np.random.default_rng(6)
+    graph, frames = digits_like(rng), random_frames(rng, 7, (1, 8, 8))
+    expected = run_reference(graph, frames)[1]
+    monkeypatch.setattr(engine, "CPU_BYTES", bytes_at_once)
+    done: list[int] = []
+    trace = simulate(graph, frames, batch=5, progress=lambda _, samples, total, **__: done.append(samples))
+    assert_same_trace(trace, expected)
+    assert done[0] == {1: 1, 2**40: 5}.get(bytes_at_once, 3)
+
+
+def test_many_spikes_are_counted_in_full() -> None:
+    """256 is one more than a byte holds."""
+    layer = dense("out", "input", (1, 1, 1), np.array([[100]]), dataclasses.replace(NEURON, vth=0))
+    trace = simulate(program(layer, steps=3), np.full((100, 1, 1, 1), 1, np.int8), batch=100)
+    np.testing.assert_array_equal(trace.layers[0].spikes, [300])
+
+
+def test_what_is_proved_safe_is_not_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    safe = dense("safe", "input", (1, 1, 4), np.full((2, 4), 100))
+    graph = program(safe, dense("unsafe", "input", (1, 1, 4), np.full((2, 4), 254)), steps=2)
+    bounds = layer_bounds(graph)
+    assert [bound.safe for bound in bounds.values()] == [True, False]
+    measured: list[int] = []
+    monkeypatch.setattr(neuron, "_measured_bound", lambda drive, *_: measured.append(len(drive)) or bounds["unsafe"])
+    simulate(graph, np.zeros((1, 1, 1, 4), np.int8))
+    assert len(measured) == 1
 
 
 @pytest.mark.filterwarnings("ignore:TF32 acceleration on top of oneDNN:UserWarning")
