@@ -82,7 +82,7 @@ COLUMNS = (
     Column("neurons", lambda layer: Text(amount(layer.neurons))),
     Column("synapses", lambda layer: Text(amount(layer.synapses))),
     Column("spike\nrate", lambda layer: Text(rate(layer.spikes_per_neuron_step))),
-    Column("spikes\nchanged", _changed, note="changed: by the chip's arithmetic, of all neurons x steps"),
+    Column("spikes\nchanged", _changed, note="changed: against the float network, of all neurons x steps"),
     Column("SynOps/\nsample", lambda layer: Text(amount(layer.synops_per_sample))),
     Column("without\nzeros", lambda layer: Text(amount(layer.nonzero_synops_per_sample)), FULL),
     Column("bits", lambda layer: Text(str(layer.weight_bits))),

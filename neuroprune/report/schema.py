@@ -104,7 +104,11 @@ class BoundReport(Frozen):
 
 
 class RoundingReport(Frozen):
-    """What rounding into the chip's fields did to a layer's weights, threshold, biases and decays; 0 is nothing."""
+    """How far a layer's registers are from the floats that they stand for; 0 is exact.
+
+    weight: root mean square of the difference, over that of the weights. clipped: share of weights beyond their field.
+    threshold: relative. bias: the largest, in units of the threshold. decay_v, decay_u: of the decays as fractions.
+    """
 
     weight: float
     clipped: float
@@ -115,9 +119,9 @@ class RoundingReport(Frozen):
 
 
 class ChangedReport(Frozen):
-    """Spikes that changed against the step of the ladder before: by rounding, and by the chip's own arithmetic.
+    """Shares of a layer's neurons x steps whose spike or silence is not that of the folded float network.
 
-    Each a share of the layer's neurons x steps x samples.
+    quantised: by rounding alone. bit_accurate: on the chip.
     """
 
     quantised: Share
