@@ -5,6 +5,8 @@ from math import prod
 from typing import TYPE_CHECKING, Any
 
 import torch
+from spikingjelly.activation_based import layer
+from torch import nn
 
 from neuroprune.graph.nodes import AvgPool, Shape
 from neuroprune.graph.operation import Followed, Operation, flat, is_whole, renamed
@@ -54,28 +56,38 @@ def _average(op: Operation) -> Followed:
     return None
 
 
-def vote(recorder: "Recorder", symbol: Symbol, value: torch.Tensor) -> Symbol | None:
-    """What a mean over neighbouring outputs, from the last axis of `symbol` to that of `value`, gives."""
+def vote(recorder: "Recorder", symbol: Symbol, value: torch.Tensor, votes: int | None) -> Symbol | None:
+    """What a mean over as many neighbouring outputs, from the last axis of `symbol` to that of `value`, gives."""
     before, after = symbol.value.shape[-1], value.shape[-1]
-    if symbol.value.shape[:-1] != value.shape[:-1] or before % after or not isinstance(symbol, Signal | Readout):
+    if votes is None or after * votes != before or symbol.value.shape[:-1] != value.shape[:-1]:
         return None
-    if symbol.votes != 1 or before != prod(recorder.nodes[symbol.node].shape):
+    if not isinstance(symbol, Signal | Readout) or symbol.votes != 1:
+        return None
+    if before != prod(recorder.nodes[symbol.node].shape):
         return None
     if isinstance(symbol, Readout):
-        return Readout(value, recorder, symbol.node, symbol.steps, symbol.scale, before // after)
-    return Signal(value, recorder, symbol.node, symbol.layout, symbol.at, before // after)
+        return Readout(value, recorder, symbol.node, symbol.steps, symbol.scale, votes)
+    return Signal(value, recorder, symbol.node, symbol.layout, symbol.at, votes)
+
+
+def voters(module: nn.Module) -> int | None:
+    """How many outputs vote for a class in a layer that takes their mean; None for other layers."""
+    if isinstance(module, layer.VotingLayer):
+        return int(module.voting_size)
+    if isinstance(module, nn.AvgPool1d):
+        return _window(module.kernel_size, module.stride, module.padding)
+    return None
 
 
 def _vote(op: Operation) -> Followed:
-    size = _single(op.argument(1, "kernel_size"))
-    plain = size == _single(op.argument(2, "stride") or size) and not _single(op.argument(3, "padding", 0))
-    if not plain or size * op.value.shape[-1] != op.args[0].value.shape[-1]:
-        return None
-    return vote(op.recorder, op.args[0], op.value)
+    window = _window(op.argument(1, "kernel_size"), op.argument(2, "stride"), op.argument(3, "padding", 0))
+    return vote(op.recorder, op.args[0], op.value, window)
 
 
-def _single(value: Any) -> int:
-    return int(value[0]) if isinstance(value, tuple | list) else int(value)
+def _window(*sizes: Any) -> int | None:
+    """The size of windows of an average pooling that lie side by side, of (kernel, stride, padding)."""
+    kernel, stride, padding = (size[0] if isinstance(size, tuple | list) and size else size for size in sizes)
+    return int(kernel) if (stride or kernel) == kernel and padding == 0 else None
 
 
 def _dropout(op: Operation) -> Followed:

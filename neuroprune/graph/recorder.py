@@ -9,7 +9,7 @@ from spikingjelly.activation_based import base, layer
 from torch import nn
 from torch.nn.modules.dropout import _DropoutNd
 
-from neuroprune.graph.axes import AXES, vote
+from neuroprune.graph.axes import AXES, vote, voters
 from neuroprune.graph.joins import JOINS
 from neuroprune.graph.nodes import Concat, Flatten, Input, Neuron, Node, Op, Shape
 from neuroprune.graph.operation import Operation
@@ -65,10 +65,9 @@ class Recorder:
         value = module(symbol.value)
         if symbol.is_stale:
             self.problems.append(_stale(f"layer {path}", symbol))
-        if isinstance(module, layer.VotingLayer | nn.AvgPool1d):
-            voted = vote(self, symbol, value)
-            if voted is not None:
-                return voted
+        voted = vote(self, symbol, value, voters(module))
+        if voted is not None:
+            return voted
         if isinstance(symbol, Readout):
             self.problems.append(f"layer {path}: it reads a sum or mean over time; put it before that")
             return self._unknown(path, value, symbols)
@@ -108,7 +107,8 @@ class Recorder:
                 "step mode 'm'"
             )
             return self._unknown(path, value, [signal])
-        op, problem = read_module(path, module, source.shape)
+        known = self._made.get((path, (signal.node,)))
+        op, problem = (self.nodes[known].op, None) if known else read_module(path, module, source.shape)
         layout, at = signal.layout, signal.at
         if isinstance(module, base.MemoryModule):
             moved = self._advance(path, module, signal)

@@ -106,7 +106,7 @@ class Parts(nn.Module):
         self.conv, self.if1 = layer.Conv2d(2, 4, 3, padding=1), neuron.IFNode()
         self.conv2, self.if2 = layer.Conv2d(4, 4, 3, padding=1), neuron.IFNode()
         self.fc, self.out, self.plain = layer.Linear(256, 6), neuron.IFNode(), nn.Flatten()
-        self.one = layer.Linear(1, 6)
+        self.one, self.votes = layer.Linear(1, 6), layer.VotingLayer(4)
         functional.set_step_mode(self, mode)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -233,6 +233,16 @@ CODE: dict[str, tuple[str, Callable[[Parts, torch.Tensor], torch.Tensor], str]] 
         "m",
         lambda net, x: net.scores(net.spikes(x)).unflatten(-1, (3, 2)).mean(0),
         "the outputs of out that vote for one class are returned apart: return their mean",
+    ),
+    "unequal votes": (
+        "m",
+        lambda net, x: nn.AvgPool1d(3, 2, 1)(net.scores(net.spikes(x)).mean(0)),
+        "operation avg_pool1d on the output of out: it has no counterpart on the chip",
+    ),
+    "unequal votes in a layer": (
+        "m",
+        lambda net, x: net.votes(net.scores(net.spikes(x))).mean(0),
+        "layer votes: VotingLayer has no counterpart on the chip",
     ),
     "scaled": (
         "m",
