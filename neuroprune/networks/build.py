@@ -172,7 +172,13 @@ class _Building:
         self._append(kind, module)
 
     def _append(self, kind: str, module: nn.Module) -> None:
-        self.modules[f"{kind}{self.number}"] = module
+        """Each under a name of its own: two pools behind the first layer are pool1 and pool1_2."""
+        name = first = f"{kind}{self.number}"
+        count = 1
+        while name in self.modules:
+            count += 1
+            name = f"{first}_{count}"
+        self.modules[name] = module
 
     def _shrink(self, index: int, window: Pair, stride: Pair, padding: Pair) -> None:
         """Move a window over the map. Raises InputError when it does not fit in."""

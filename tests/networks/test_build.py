@@ -99,6 +99,13 @@ def test_a_global_pool_is_the_mean_of_the_whole_map():
     assert network.body.classifier.in_features == 3
 
 
+def test_two_pools_behind_one_layer_are_both_kept():
+    network = small([{"conv": 3}, {"pool": "max"}, {"pool": "average", "size": [2, 1]}])
+    assert isinstance(network.body.pool1, layer.MaxPool2d)
+    assert isinstance(network.body.pool1_2, layer.AvgPool2d)
+    assert network.body.classifier.in_features == 3 * 2 * 3
+
+
 def test_neighbouring_outputs_vote_for_a_class():
     network = small([{"conv": 3}], votes=4)
     votes = []
