@@ -1,5 +1,6 @@
 """Float evaluation: of a user's module as it is, and of a folded graph."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,12 +22,19 @@ class FloatRun:
 
     outputs: float64 [samples, outputs], output spikes of each sample, or its last voltages, as the readout says.
     spikes: total spikes of each neuron layer, by name.
-    peak_current: largest magnitude of what the synapse of each neuron layer delivers in one step, bias left out.
     """
 
     outputs: FloatArray
     spikes: dict[str, int]
-    peak_current: dict[str, float]
+
+
+@dataclass(frozen=True, eq=False)
+class FloatLayer:
+    """spikes: 0.0 or 1.0 [steps, samples, *shape]. voltages: [samples, *shape], after the last step."""
+
+    name: str
+    spikes: torch.Tensor
+    voltages: torch.Tensor
 
 
 def run_module(module: nn.Module, frames: Frames, batch: int = 64, progress: Progress = silent) -> Frames:
@@ -58,25 +66,28 @@ def run_float(
 
     It computes in the precision of the frames: float32, or float64 where a spike must not flip.
     """
-    populations = graph.populations()
-    spikes = {neuron.name: 0 for neuron, _ in populations}
-    peaks = {neuron.name: 0.0 for neuron, _ in populations}
+    spikes = {neuron.name: 0 for neuron, _ in graph.populations()}
     outputs = []
-    with torch.inference_mode():
-        for start in range(0, len(frames), batch):
-            chunk = torch.from_numpy(frames[start : start + batch])
-            values = {graph.nodes[0].name: chunk.transpose(0, 1) if is_sequence(graph) else chunk.unsqueeze(0)}
-            for neuron, synapses in populations:
-                assert isinstance(neuron.op, Neuron)
-                current, bias = _deliver(synapses, values)
-                peaks[neuron.name] = max(peaks[neuron.name], float(current.abs().max()))
-                fired, voltage = fire_float(neuron.op, current, bias, graph.steps)
-                spikes[neuron.name] += int(fired.sum(dtype=torch.int64))
-                values[neuron.name] = fired
-            last = voltage if graph.readout.of == "voltage" else fired.sum(0)
-            outputs.append(last.flatten(1).double())
-            progress(task, min(start + batch, len(frames)), len(frames))
-    return FloatRun(torch.cat(outputs).numpy(), spikes, peaks)
+    for start in range(0, len(frames), batch):
+        for layer in run_layers(graph, frames[start : start + batch]):
+            spikes[layer.name] += int(layer.spikes.sum(dtype=torch.int64))
+        last = layer.voltages if graph.readout.of == "voltage" else layer.spikes.sum(0)
+        outputs.append(last.flatten(1).double())
+        progress(task, min(start + batch, len(frames)), len(frames))
+    return FloatRun(torch.cat(outputs).numpy(), spikes)
+
+
+@torch.inference_mode()
+def run_layers(graph: Graph, frames: Frames) -> Iterator[FloatLayer]:
+    """The layers of neurons of a folded graph on one batch of frames, each as soon as it has run."""
+    chunk = torch.from_numpy(frames)
+    values = {graph.nodes[0].name: chunk.transpose(0, 1) if is_sequence(graph) else chunk.unsqueeze(0)}
+    for neuron, synapses in graph.populations():
+        assert isinstance(neuron.op, Neuron)
+        current, bias = _deliver(synapses, values)
+        spikes, voltages = fire_float(neuron.op, current, bias, graph.steps)
+        values[neuron.name] = spikes
+        yield FloatLayer(neuron.name, spikes, voltages)
 
 
 def is_sequence(graph: Graph) -> bool:

@@ -98,6 +98,11 @@ class Population:
             reset=self.neuron.reset,
         )
 
+    def rounding(self, weights: Sequence[WeightArray], scale: Scale) -> float:
+        """Sum of the squared errors of integer weights, in units of potential."""
+        pairs = zip(weights, self.incoming, strict=True)
+        return float(sum(((rounded / scale.weight - exact) ** 2).sum() for rounded, (exact, _) in pairs))
+
     def float_currents(self, samples: slice) -> Tensor:
         """What the float synapses deliver, [steps or 1, samples, *shape], without bias."""
         weights = [synapse.weight for synapse in self.synapses]
@@ -126,9 +131,10 @@ class Population:
 def choose_scale(population: Population) -> tuple[Scale, float]:
     """The best scale within the limits of all fields, and its error on calibration data.
 
-    The error is the share of neuron-steps whose spike differs from the float layer's on the same input. Integrators
-    have no spikes: theirs is the mean squared error of the current over its mean square, which also decides between
-    scales of equally many spikes.
+    The error is the share of neuron-steps whose spike differs from the float layer's on the same input. Of the scales
+    that are no more than chance (the square root of their number) away from the fewest such spikes, the one that rounds
+    the weights best is taken: what never spikes on calibration data may do so later. Integrators have no spikes: their
+    error is the mean squared error of the current over its mean square.
     """
     limits = scale_limits(
         population.incoming,
@@ -148,17 +154,23 @@ def choose_scale(population: Population) -> tuple[Scale, float]:
     searched = list(chunks(min(population.samples, wanted)))
     currents = [population.float_currents(samples) for samples in searched]
     expected = [population.fire_float(each) for each in currents]
-    total = sum(each.numel() for each in expected), sum(float(each.square().sum()) for each in currents)
-    errors = []
+    integrates = math.isinf(population.neuron.threshold)
+    size = sum(float(each.square().sum()) for each in currents) if integrates else sum(map(torch.numel, expected))
+    errors, roundings = [], []
     for scale in scales:
-        weights, neuron, flipped, squared = population.weights(scale), population.registers(scale), 0, 0.0
+        weights, neuron, error = population.weights(scale), population.registers(scale), 0.0
         for samples, current, spikes in zip(searched, currents, expected, strict=True):
             integers = population.integer_currents(weights, samples)
-            flipped += int((population.fire(integers, neuron)[0] != spikes).sum())
-            squared += float((integers / scale.weight - current).square().sum())
-        errors.append((flipped / total[0], squared / max(total[1], 1e-30)))
-    best = min(range(len(scales)), key=lambda index: errors[index])
-    return scales[best], errors[best][1 if math.isinf(population.neuron.threshold) else 0]
+            if integrates:
+                error += float((integers / scale.weight - current).square().sum())
+            else:
+                error += int((population.fire(integers, neuron)[0] != spikes).sum())
+        errors.append(error)
+        roundings.append(population.rounding(weights, scale))
+    chance = 0.0 if integrates else math.sqrt(min(errors))
+    equal = [index for index, error in enumerate(errors) if error <= min(errors) + chance]
+    best = min(equal, key=lambda index: roundings[index])
+    return scales[best], errors[best] / max(size, 1e-30)
 
 
 def chunks(samples: int) -> Iterator[slice]:

@@ -1,0 +1,241 @@
+"""Fine-tuning with the chip's exact rounding in the forward pass (quantisation-aware training).
+
+Float weights and biases are kept beside the integers that they round to. The forward pass computes what the chip does
+(neuroprune/quantize/forward.py), the backward pass takes every rounding for the identity (the straight-through
+estimator: Bengio et al. 2013, arXiv 1308.3432). Scales, thresholds and decays stay as they were quantised.
+"""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+from torch.nn.functional import cross_entropy
+
+from neuroprune.errors import InputError
+from neuroprune.frozen import frozen_array
+from neuroprune.graph.evaluate import Frames
+from neuroprune.graph.nodes import Graph, Node, Synapse
+from neuroprune.graph.readout import class_scores
+from neuroprune.progress import Progress, silent
+from neuroprune.quantize.fixedpoint import (
+    STATE_SHIFT,
+    round_into,
+    round_weights,
+    signed_range,
+    weight_range,
+    weight_step,
+)
+from neuroprune.quantize.forward import deliver, fire
+from neuroprune.quantize.quantize import int_synapse, quantize_input
+from neuroprune.quantize.scale import total_bias
+from neuroprune.quantize.types import Connection, QuantGraph, QuantLayer
+from neuroprune.targets import Target
+
+Labels = npt.NDArray[np.int64]
+FramesOf = Callable[[npt.NDArray[np.int64]], Frames]
+"""The float32 frames of the samples of these numbers, as the network sees them."""
+
+
+@dataclass(frozen=True)
+class QatSettings:
+    """epochs: passes over the samples. batch: samples a step. seed: of their order.
+
+    lr: first learning rate of Adam, which falls to 0 as a cosine, for weights in units of their layer's root mean
+    square. logit_scale: what the scores are multiplied by to serve as logits of the cross-entropy.
+    """
+
+    epochs: int
+    batch: int = 128
+    lr: float = 0.02
+    seed: int = 0
+    logit_scale: float = 5.0
+
+
+@dataclass(frozen=True, eq=False)
+class Finetuned:
+    """graph: the folded graph with the trained float weights. program: the integers that they round to."""
+
+    graph: Graph
+    program: QuantGraph
+
+
+def finetune_quantised(
+    graph: Graph,
+    program: QuantGraph,
+    frames_of: FramesOf,
+    labels: Labels,
+    target: Target,
+    settings: QatSettings,
+    progress: Progress = silent,
+) -> Finetuned:
+    """Train the weights and biases of `graph` for the integers of `program`, made of it by `quantize`.
+
+    frames_of: gives the frames of the samples that `labels`, int64 [samples], belong to.
+    The same seed gives the same integers on the same machine. Raises InputError where training diverges.
+    """
+    layers = [
+        _TrainedLayer(layer, synapses, program.input.unit, target)
+        for layer, (_, synapses) in zip(program.layers, graph.populations(), strict=True)
+    ]
+    optimizer = torch.optim.Adam([parameter for layer in layers for parameter in layer.parameters], lr=settings.lr)
+    size = min(settings.batch, len(labels))
+    steps = settings.epochs * (len(labels) // size)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, max(steps, 1))
+    order = np.random.default_rng(settings.seed)
+    done = 0
+    for epoch in range(settings.epochs):
+        start, loss_sum, right, seen = time.perf_counter(), 0.0, 0, 0
+        for chosen in _batches(order.permutation(len(labels)), size):
+            expected = torch.from_numpy(labels[chosen])
+            scores = _scores(program, layers, quantize_input(program.input, frames_of(chosen))[0])
+            loss = cross_entropy(settings.logit_scale * scores, expected)
+            optimizer.zero_grad(set_to_none=True)
+            loss.backward()  # type: ignore[no-untyped-call]
+            optimizer.step()
+            schedule.step()
+            for layer in layers:
+                layer.keep_in_range()
+            done, seen = done + 1, seen + size
+            loss_sum += loss.item() * size
+            right += int((scores.argmax(1) == expected).sum())
+            progress(
+                "fine-tuning",
+                done,
+                steps,
+                epoch=epoch + 1,
+                loss=loss_sum / seen,
+                accuracy=right / seen,
+                images_per_s=seen / (time.perf_counter() - start),
+            )
+        _check_finite(layers, epoch)
+    trained = _with_weights(graph, program, layers)
+    return Finetuned(trained, round_like(trained, program, target))
+
+
+def round_like(graph: Graph, program: QuantGraph, target: Target) -> QuantGraph:
+    """`graph` in integers, at the scales and with the thresholds and decays of `program`."""
+    layers = []
+    for layer, (_, synapses) in zip(program.layers, graph.populations(), strict=True):
+        ops = [_synapse(node) for node in synapses]
+        connections = tuple(
+            replace(
+                connection,
+                synapse=int_synapse(
+                    op, round_weights(op.weight * _unit(connection, layer, program.input.unit), layer.weight_bits)
+                ),
+            )
+            for connection, op in zip(layer.connections, ops, strict=True)
+        )
+        bias = round_into(total_bias(ops) * layer.scale / 2**layer.neuron.bias_exp, target.bias_bits)
+        layers.append(replace(layer, connections=connections, neuron=replace(layer.neuron, bias_mant=bias)))
+    return replace(program, layers=tuple(layers))
+
+
+class _TrainedLayer:
+    """Weights in units of their root mean square, biases in units of the threshold; both with gradients."""
+
+    def __init__(self, layer: QuantLayer, synapses: Sequence[Node], input_unit: float, target: Target) -> None:
+        self.layer = layer
+        self.ops = [_synapse(node) for node in synapses]
+        self.range = weight_range(layer.weight_bits)
+        self.step = weight_step(layer.weight_bits)
+        weights = [
+            op.weight * _unit(connection, layer, input_unit)
+            for op, connection in zip(self.ops, layer.connections, strict=True)
+        ]
+        self.weight_units = [float(np.sqrt(np.mean(weight**2))) or 1.0 for weight in weights]
+        self.weights = [
+            torch.tensor(weight.clip(*self.range) / unit, dtype=torch.float32)
+            for weight, unit in zip(weights, self.weight_units, strict=True)
+        ]
+        self.bias_range = signed_range(target.bias_bits)
+        self.bias_unit = float(1 << STATE_SHIFT) * self.weight_units[0]
+        bias = total_bias(self.ops) * layer.scale / self.bias_unit
+        self.bias = torch.tensor(bias, dtype=torch.float32)
+        self.parameters = [*self.weights, self.bias]
+        for parameter in self.parameters:
+            parameter.requires_grad_()
+
+    def fire(self, sources: list[Tensor], steps: int) -> tuple[Tensor, Tensor]:
+        """Spikes and last voltages for what the sources of the connections sent."""
+        current: Tensor | None = None
+        for op, weight, unit, source in zip(self.ops, self.weights, self.weight_units, sources, strict=True):
+            each = deliver(op, self._rounded(weight * unit, self.step, self.range), source)
+            current = each if current is None else current + each
+        assert current is not None
+        mantissa_unit = 2.0**self.layer.neuron.bias_exp
+        low, high = self.bias_range
+        bias = self._rounded(self.bias * self.bias_unit, mantissa_unit, (low * mantissa_unit, high * mantissa_unit))
+        return fire(current, bias.reshape(-1, *(1 for _ in self.layer.shape[1:])), self.layer.neuron, steps)
+
+    @staticmethod
+    def _rounded(values: Tensor, step: float, ends: tuple[float, float]) -> Tensor:
+        """The field's nearest values, with the gradient of `values`."""
+        rounded = ((values.detach() / step).round() * step).clamp(*ends)
+        return rounded + (values - values.detach())
+
+    @torch.no_grad()
+    def keep_in_range(self) -> None:
+        """Bring weights back that have left their field, so that their gradient keeps its meaning."""
+        for weight, unit in zip(self.weights, self.weight_units, strict=True):
+            weight.clamp_(*(end / unit for end in self.range))
+
+
+def _scores(program: QuantGraph, layers: Sequence[_TrainedLayer], frames: npt.NDArray[np.int8]) -> Tensor:
+    """One score a class for each sample, as the trained network itself would return them."""
+    values = torch.from_numpy(frames).float()
+    sent = {"input": values.transpose(0, 1) if program.input.sequence else values.unsqueeze(0)}
+    for trained in layers:
+        layer = trained.layer
+        spikes, voltages = trained.fire([sent[connection.source] for connection in layer.connections], program.steps)
+        sent[layer.name] = spikes
+    outputs = voltages / layer.scale if program.readout.of == "voltage" else spikes.sum(0)
+    if program.readout.over_time == "mean":
+        outputs = outputs / program.steps
+    return class_scores(program.readout, outputs.flatten(1))
+
+
+def _with_weights(graph: Graph, program: QuantGraph, layers: Sequence[_TrainedLayer]) -> Graph:
+    """`graph` with the trained weights; the first synapse of each layer takes what the bias has changed."""
+    changed: dict[str, Synapse] = {}
+    for trained, (_, synapses) in zip(layers, graph.populations(), strict=True):
+        layer = trained.layer
+        bias = trained.bias.detach().double().numpy() * trained.bias_unit / layer.scale
+        bias = bias - total_bias(trained.ops[1:]) if len(trained.ops) > 1 else bias
+        for index, (node, op, connection) in enumerate(zip(synapses, trained.ops, layer.connections, strict=True)):
+            weight = trained.weights[index].detach().double().numpy() * trained.weight_units[index]
+            changed[node.name] = replace(
+                op,
+                weight=frozen_array(weight / _unit(connection, layer, program.input.unit), np.float64),
+                bias=frozen_array(bias, np.float64) if index == 0 else op.bias,
+            )
+    nodes = tuple(replace(node, op=changed.get(node.name, node.op)) for node in graph.nodes)
+    return Graph(nodes, graph.steps, graph.readout)
+
+
+def _synapse(node: Node) -> Synapse:
+    assert isinstance(node.op, Synapse)
+    return node.op
+
+
+def _unit(connection: Connection, layer: QuantLayer, input_unit: float) -> float:
+    """Weight units for one unit of a float weight of `connection`."""
+    return layer.scale / (1 << STATE_SHIFT) * (input_unit if connection.source == "input" else 1.0)
+
+
+def _batches(order: npt.NDArray[np.int64], size: int) -> list[npt.NDArray[np.int64]]:
+    return [order[start : start + size] for start in range(0, len(order) - size + 1, size)]
+
+
+def _check_finite(layers: Sequence[_TrainedLayer], epoch: int) -> None:
+    """Raise InputError when a weight is not finite; the loss need not show it, since NaN never spikes."""
+    for trained in layers:
+        if not all(torch.isfinite(parameter).all() for parameter in trained.parameters):
+            raise InputError(
+                f"fine-tuning diverged in epoch {epoch + 1}: layer {trained.layer.name} holds weights that are not "
+                "finite; lower the learning rate"
+            )

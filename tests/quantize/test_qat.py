@@ -1,0 +1,101 @@
+"""Fine-tuning in the chip's integers: what is trained is what the engine runs, and it answers better."""
+
+import numpy as np
+import pytest
+import torch
+from float_graphs import frames_for, residual_graph
+
+from neuroprune.errors import InputError
+from neuroprune.graph.evaluate import run_float
+from neuroprune.graph.nodes import Graph, Neuron, Readout
+from neuroprune.graph.readout import class_scores
+from neuroprune.quantize import qat
+from neuroprune.quantize.bits import Bits
+from neuroprune.quantize.qat import Finetuned, QatSettings, finetune_quantised, round_like
+from neuroprune.quantize.quantize import quantize, quantize_input
+from neuroprune.quantize.types import QuantGraph
+from neuroprune.quantize.verify import verify_quantized
+from neuroprune.simulate.engine import simulate
+from neuroprune.targets import load_target
+
+TARGET = load_target("loihi-sim")
+LIF = Neuron(0.5, 1.0)
+GRAPHS = {
+    "lif": residual_graph(LIF),
+    "soft reset, two votes": residual_graph(Neuron(0.0, 1.0, reset="subtract"), readout=Readout(votes=2)),
+    "current": residual_graph(Neuron(0.3, 1.0, current_decay=0.4)),
+    "sequence": residual_graph(LIF, sequence=True),
+    "voltage": residual_graph(LIF, Neuron(0.0, np.inf), Readout("voltage", "sum")),
+}
+
+
+def scores_of(program: QuantGraph, frames: np.ndarray) -> np.ndarray:
+    outputs = simulate(program, quantize_input(program.input, frames)[0]).outputs
+    return class_scores(program.readout, outputs)
+
+
+def assert_same_integers(one: QuantGraph, other: QuantGraph) -> None:
+    for left, right in zip(one.layers, other.layers, strict=True):
+        np.testing.assert_array_equal(left.neuron.bias_mant, right.neuron.bias_mant)
+        for first, second in zip(left.connections, right.connections, strict=True):
+            np.testing.assert_array_equal(first.synapse.weight, second.synapse.weight)
+
+
+def finetuned(
+    graph: Graph, bits: int, epochs: int = 2, lr: float = 0.02, seed: int = 0
+) -> tuple[QuantGraph, Finetuned]:
+    """Trained to answer as the float network does, the teacher of its own labels."""
+    frames = frames_for(graph, 96)
+    labels = class_scores(graph.readout, run_float(graph, frames).outputs).argmax(1)
+    program = quantize(graph, frames[:32], TARGET, Bits(bits))
+    settings = QatSettings(epochs, batch=16, lr=lr, seed=seed)
+    return program, finetune_quantised(graph, program, lambda chosen: frames[chosen], labels, TARGET, settings)
+
+
+@pytest.mark.parametrize("graph", GRAPHS.values(), ids=GRAPHS.keys())
+def test_the_forward_pass_computes_the_scores_of_the_engine(graph: Graph) -> None:
+    program, result = finetuned(graph, 4, epochs=1)
+    frames = frames_for(graph, 24)
+    spikes, _ = quantize_input(program.input, frames)
+    layers = [
+        qat._TrainedLayer(layer, synapses, program.input.unit, TARGET)
+        for layer, (_, synapses) in zip(result.program.layers, result.graph.populations(), strict=True)
+    ]
+    with torch.no_grad():
+        scores = qat._scores(result.program, layers, spikes)
+    scale = result.program.layers[-1].scale if graph.readout.of == "voltage" else 1.0
+    scale *= graph.steps if graph.readout.over_time == "mean" else 1
+    np.testing.assert_allclose(scores.numpy() * scale, scores_of(result.program, frames), rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("graph", GRAPHS.values(), ids=GRAPHS.keys())
+def test_the_trained_graph_rounds_to_the_trained_program(graph: Graph) -> None:
+    program, result = finetuned(graph, 4, epochs=1)
+    verify_quantized(result.program, TARGET)
+    assert_same_integers(round_like(result.graph, program, TARGET), result.program)
+    assert_same_integers(round_like(graph, program, TARGET), program)
+    assert [layer.scale for layer in result.program.layers] == [layer.scale for layer in program.layers]
+    with pytest.raises(AssertionError):
+        assert_same_integers(result.program, program)
+
+
+def test_answers_that_rounding_has_changed_are_won_back() -> None:
+    graph = GRAPHS["lif"]
+    frames = frames_for(graph, 96)
+    labels = run_float(graph, frames).outputs.argmax(1)
+    program, result = finetuned(graph, 2, epochs=8)
+    before, after = (np.mean(scores_of(each, frames).argmax(1) == labels) for each in (program, result.program))
+    assert after > before + 0.1
+
+
+def test_the_same_seed_gives_the_same_integers_and_another_one_others() -> None:
+    graph = GRAPHS["lif"]
+    one, same, other = (finetuned(graph, 3, epochs=1, seed=seed)[1].program for seed in (0, 0, 1))
+    assert_same_integers(one, same)
+    with pytest.raises(AssertionError):
+        assert_same_integers(one, other)
+
+
+def test_training_that_diverges_is_told() -> None:
+    with pytest.raises(InputError, match=r"fine-tuning diverged in epoch 1: layer a holds weights that are not finite"):
+        finetuned(GRAPHS["lif"], 4, lr=np.inf)
