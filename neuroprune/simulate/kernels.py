@@ -88,10 +88,14 @@ def _float_kernel(synapse: IntSynapse, in_shape: Shape, dtype: torch.dtype, devi
     if not isinstance(synapse, IntConv):
         weight = _columns(weight, in_shape)
         return lambda rows: F.linear(rows.flatten(1).to(dtype), weight, offset)
-    weight = weight.contiguous(memory_format=torch.channels_last)
+    # Where a group has one channel, oneDNN reads beyond maps that lie channels last in some shapes.
+    layout = torch.contiguous_format if weight.shape[1] == 1 else torch.channels_last
+    weight = weight.contiguous(memory_format=layout)
 
     def convolve(rows: Tensor) -> Tensor:
         maps = _padded(rows, synapse).to(dtype).permute(0, 3, 1, 2)
+        if layout is torch.contiguous_format:
+            maps = maps.clone(memory_format=layout)
         with direct_convolutions():
             sums = F.conv2d(maps, weight, offset, synapse.stride, 0, synapse.dilation, synapse.groups)
         return sums.permute(0, 2, 3, 1).contiguous()
@@ -102,13 +106,14 @@ def _float_kernel(synapse: IntSynapse, in_shape: Shape, dtype: torch.dtype, devi
 def _byte_kernel(synapse: IntSynapse, in_shape: Shape, bias: Bias) -> Kernel | None:
     """For spikes, to float32; None where the weights do not fit bytes, or oneDNN has no kernel to rely on.
 
-    With one channel in each group, and more outputs of it, oneDNN's sums are wrong for some shapes (its issue 5080).
+    With one channel in each group, and more outputs of it or but one group, oneDNN's sums are wrong for some shapes (its
+    issue 5080).
     """
     common = max(int(np.gcd.reduce(synapse.weight.reshape(-1))), 1)
     divided = synapse.weight // common
     if divided.min() < -128 or divided.max() > 127:
         return None
-    if isinstance(synapse, IntConv) and divided.shape[1] == 1 and len(divided) != synapse.groups:
+    if isinstance(synapse, IntConv) and divided.shape[1] == 1 and not 1 < synapse.groups == len(divided):
         return None
     weight = torch.tensor(divided, dtype=torch.int8)
     scale = torch.full((len(weight),), float(common << STATE_SHIFT))
@@ -179,8 +184,9 @@ class _Tried:
 def _padded(rows: Tensor, synapse: IntConv) -> Tensor:
     """With its border of zeros, for a few per cent of the time.
 
-    oneDNN's own padding crashes or gives wrong sums in a few shapes (its issues 5080 and 5942, in releases that torch
-    has): 5 of 3000 random ones here, and none of 40000 without padding, on CPUs with and without AVX-512 and VNNI.
+    oneDNN's own padding crashes or gives wrong sums in a few shapes (its issues 5942 and 5080, in releases that torch
+    has): in 5 of 3000 random ones. Without it none of 24000 did, apart from the kind that `_byte_kernel` leaves out,
+    with and without AVX-512 and VNNI.
     """
     vertical, horizontal = synapse.padding
     return F.pad(rows, (0, 0, horizontal, horizontal, vertical, vertical)) if vertical or horizontal else rows
