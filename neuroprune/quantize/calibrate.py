@@ -26,8 +26,10 @@ from neuroprune.targets import Target
 
 CHUNK = 32
 """Samples run at once; memory grows with it, not with the calibration batch."""
-NEURON_STEPS = 2**18
-"""Spikes to compare: narrow layers are searched on more samples than wide ones, but never on fewer than a chunk."""
+NEURON_STEPS = 2**19
+"""Spikes to compare: narrow layers are searched on more samples than wide ones."""
+FEWEST_SAMPLES = 16
+"""Samples that even the widest layer is searched on."""
 STEP = 0.9
 """Ratio of neighbouring scales of the search."""
 BELOW = 0.8
@@ -81,6 +83,10 @@ class Population:
             (synapse.weight * source.unit, source.range)
             for synapse, source in zip(self.synapses, self.sources, strict=True)
         ]
+
+    def limits(self, peaks: Peaks) -> dict[str, float]:
+        """The largest scale that each field allows."""
+        return scale_limits(self.incoming, self.bias, self.neuron, peaks, self.steps, self.weight_bits, self.target)
 
     def weights(self, scale: Scale) -> tuple[WeightArray, ...]:
         """The integer weights of each synapse."""
@@ -136,21 +142,13 @@ def choose_scale(population: Population) -> tuple[Scale, float]:
     the weights best is taken: what never spikes on calibration data may do so later. Integrators have no spikes: their
     error is the mean squared error of the current over its mean square.
     """
-    limits = scale_limits(
-        population.incoming,
-        population.bias,
-        population.neuron,
-        _peaks(population),
-        population.steps,
-        population.weight_bits,
-        population.target,
-    )
+    limits = _limits(population)
     scales = [
         fit_scale(scale, limited_by, population.neuron, population.target)
         for scale, limited_by in _candidates(limits, population.weight_bits)
     ]
     neurons = math.prod(population.float_currents(slice(0, 1)).shape[2:])
-    wanted = max(NEURON_STEPS // (neurons * population.steps), CHUNK)
+    wanted = max(NEURON_STEPS // (neurons * population.steps), FEWEST_SAMPLES)
     searched = list(chunks(min(population.samples, wanted)))
     currents = [population.float_currents(samples) for samples in searched]
     expected = [population.fire_float(each) for each in currents]
@@ -177,6 +175,14 @@ def chunks(samples: int) -> Iterator[slice]:
     """All samples, `CHUNK` at a time."""
     for start in range(0, samples, CHUNK):
         yield slice(start, min(start + CHUNK, samples))
+
+
+def _limits(population: Population) -> dict[str, float]:
+    """The limits of the layer's fields; what calibration saw is only asked where the worst input stands in the way."""
+    proved = population.limits(Peaks(math.inf, math.inf))
+    registers = min(proved["current"], proved.get("voltage", math.inf))
+    wanted = min(proved["weight"] * _most(population.weight_bits), proved["bias"], proved.get("threshold", math.inf))
+    return proved if registers >= wanted else population.limits(_peaks(population))
 
 
 def _candidates(limits: dict[str, float], weight_bits: int) -> list[tuple[float, str]]:
