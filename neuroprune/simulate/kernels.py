@@ -106,8 +106,8 @@ def _float_kernel(synapse: IntSynapse, in_shape: Shape, dtype: torch.dtype, devi
 def _byte_kernel(synapse: IntSynapse, in_shape: Shape, bias: Bias) -> Kernel | None:
     """For spikes, to float32; None where the weights do not fit bytes, or oneDNN has no kernel to rely on.
 
-    With one channel in each group, and more outputs of it or but one group, oneDNN's sums are wrong for some shapes (its
-    issue 5080).
+    With one channel in each group, and more outputs of it or just one group, oneDNN's sums are wrong for some shapes
+    (its issue 5080).
     """
     common = max(int(np.gcd.reduce(synapse.weight.reshape(-1))), 1)
     divided = synapse.weight // common

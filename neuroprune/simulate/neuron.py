@@ -61,7 +61,9 @@ def _measured_bound(drive: Tensor, steps: int, neuron: IntNeuron, bias: Tensor) 
     low, high = (int(value) for value in torch.aminmax(drive))
     peak, largest_bias = max(-low, high), int(bias.abs().max())
     current = _series(peak + largest_bias, steps, neuron.decay_u + 1)
-    added = peak if neuron.decay_u == DECAY_UNITY - 1 else current + largest_bias
+    # A current that wraps comes back with the other sign, and then the bias adds to it.
+    as_it_comes = neuron.decay_u == DECAY_UNITY - 1 and current < HALF
+    added = peak if as_it_comes else current + largest_bias
     return LayerBound(0, current, _series(added, steps, neuron.decay_v))
 
 

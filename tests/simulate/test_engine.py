@@ -57,16 +57,17 @@ def test_engine_equals_reference_where_float32_may_serve(case: tuple[QuantGraph,
 @pytest.mark.parametrize("current", [2**17 - 2, 2**17 - 1, 2**17, 2**17 + 1, 2**18, 2**19 + 3])
 @pytest.mark.parametrize("sign", [1, -1])
 @pytest.mark.parametrize("bias", [0, 1, -1, 4095])
-def test_currents_around_the_wrap(current: int, sign: int, bias: int) -> None:
+@pytest.mark.parametrize("steps", [1, 3])
+def test_currents_around_the_wrap(current: int, sign: int, bias: int, steps: int) -> None:
     """One neuron whose input adds up to `current`: 2**17 * 64 is the end of u's range."""
     weights = [254] * (current // (254 * 127)) + [current % (254 * 127) // 127, current % (254 * 127) % 127]
     values = [127] * (len(weights) - 1) + [1]
     neuron = with_bias(dataclasses.replace(NEURON, decay_v=0, vth=131071), [bias])
     layer = dense("out", "input", (1, 1, len(weights)), np.array([weights]), neuron)
     frame = (sign * np.array(values)).astype(np.int8).reshape(1, 1, 1, -1)
-    trace = assert_equals_reference(program(layer, steps=3), frame)
+    trace = assert_equals_reference(program(layer, steps=steps), frame)
     beyond = current > 2**17 if sign > 0 else current >= 2**17
-    assert trace.layers[0].current_wraps == 3 * beyond
+    assert trace.layers[0].current_wraps == steps * beyond
 
 
 def test_voltages_around_the_rails_are_cut_and_counted() -> None:
