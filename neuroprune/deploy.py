@@ -3,7 +3,6 @@
 import importlib.metadata
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -12,22 +11,30 @@ from torch import nn
 
 from neuroprune import __version__
 from neuroprune.errors import InputError
-from neuroprune.graph.evaluate import Frames, run_float, run_module
+from neuroprune.graph.evaluate import Frames
 from neuroprune.graph.fold import fold
 from neuroprune.graph.nodes import Graph
 from neuroprune.graph.onnx import write_onnx
+from neuroprune.graph.readout import class_scores
 from neuroprune.graph.trace import trace
 from neuroprune.mapping.map import map_graph
 from neuroprune.progress import Progress, silent
+from neuroprune.quantize.bits import Bits
+from neuroprune.quantize.bounds import layer_bounds
+from neuroprune.quantize.errors import rounding_errors
 from neuroprune.quantize.netx import write_netx
-from neuroprune.quantize.quantize import dequantize, quantize, quantize_input
+from neuroprune.quantize.netx_read import read_netx, spikes_as_they_are, stated_steps
+from neuroprune.quantize.qat import FramesOf, QatSettings, finetune_quantised
+from neuroprune.quantize.quantize import WIDEST, quantize, quantize_input
+from neuroprune.quantize.timing import balance
 from neuroprune.quantize.types import QuantGraph
+from neuroprune.report.ladder import ChangedSpikes, accuracy, accuracy_ladder, changed_spikes
 from neuroprune.report.measure import measure
 from neuroprune.report.schema import AccuracyLadder, LavaCheck, Report, save_report
 from neuroprune.report.tables import write_tables
 from neuroprune.simulate.compare import compare
 from neuroprune.simulate.engine import record, simulate
-from neuroprune.simulate.lava import record_with_lava
+from neuroprune.simulate.lava import Models, own_models, record_with_lava
 from neuroprune.simulate.types import Trace
 from neuroprune.targets import Target, load_target
 
@@ -40,12 +47,37 @@ class LavaSettings:
     """How Lava judges the exact engine.
 
     samples: run in both, 0 for none. timeout_s: seconds until Lava is given up. python: another interpreter that has
-    Lava, or None for this one.
+    Lava, or None for this one. models: Lava's own convolutions ("stock") or ours of the same integers ("fast").
     """
 
     samples: int = 2
     timeout_s: float = 600.0
     python: str | None = None
+    models: Models = "fast"
+
+
+@dataclass(frozen=True, eq=False)
+class Tuning:
+    """Fine-tuning in the chip's rounding: how, and the labelled training samples for it."""
+
+    settings: QatSettings
+    frames_of: FramesOf
+    labels: Labels
+
+
+@dataclass(frozen=True, eq=False)
+class Job:
+    """Which samples a program is run on, how, and what the report calls it: see `deploy`."""
+
+    frames: Frames
+    labels: Labels | None
+    network: str
+    data: str | None
+    seed: int | None
+    lava: LavaSettings
+    folder: Path | None
+    device: str
+    progress: Progress
 
 
 def deploy(
@@ -55,6 +87,8 @@ def deploy(
     images: Frames | None = None,
     labels: Labels | None = None,
     *,
+    bits: Bits = WIDEST,
+    tuning: Tuning | None = None,
     network: str = "network",
     data: str | None = None,
     seed: int | None = None,
@@ -65,103 +99,154 @@ def deploy(
 ) -> Report:
     """Compile `module` for `target`, run it there in the chip's integers, check it against Lava and weigh it.
 
-    module: a trained network that takes frames and returns the mean or sum of its output spikes over time.
-    calibration: float32 [samples, channels, height, width], frames as the network sees them, that set the scales.
+    module: a trained network that takes frames and returns the mean or sum over time of its output spikes, or of what
+    its last linear layer delivers.
+    calibration: float32 [samples, channels, height, width], frames as the network sees them, that set the scales; or
+    sequences [samples, steps, channels, height, width].
     target: a chip, or its name, or the path of its YAML.
     images, labels: the frames that are run and weighed, int64 labels beside them; without images the calibration
     frames are run, without labels there is no accuracy.
+    bits: of the weights of each layer. tuning: training in the chip's rounding before the weights are fixed.
     network, data, seed: kept in the report. device: torch device of the exact engine.
     folder: where report.json, cores.csv, layers.csv, program.net and model.onnx are written; None writes nothing.
 
     Raises UnsupportedNetwork, InputError, CapacityError, VerificationError (LavaError among them), OutputError.
     """
-    lava = lava or LavaSettings()
     chip = load_target(target) if isinstance(target, str) else target
     frames = calibration if images is None else images
-    _check_samples(frames, labels)
+    job = Job(frames, labels, network, data, seed, lava or LavaSettings(), folder, device, progress)
+    _check_samples(job)
 
-    traced = trace(module, torch.from_numpy(calibration[:1]))
-    folded = fold(traced)
-    program = quantize(folded, calibration, chip)
-    mapping = map_graph(program, chip)
-    spikes, saturated = quantize_input(program.input, frames)
-    happened = simulate(program, spikes, device=device, saturated_inputs=saturated, progress=progress)
-    check = _judge(program, spikes[: lava.samples], lava, progress)
-    ladder = _ladder(module, folded, program, frames, spikes, happened, labels, progress)
+    folded = fold(trace(module, torch.from_numpy(calibration[:1])))
+    program = quantize(folded, calibration, chip, bits)
+    if tuning is not None:
+        tuned = finetune_quantised(folded, program, tuning.frames_of, tuning.labels, chip, tuning.settings, progress)
+        folded, program = tuned.graph, tuned.program
+    return _run(program, chip, job, module, folded)
 
-    remarks: tuple[str, ...] = ()
-    if folder is not None:
-        remarks = write_netx(program, folder / "program.net")
-        write_onnx(folded, folder / "model.onnx")
+
+def deploy_program(
+    path: Path,
+    frames: Frames,
+    labels: Labels | None = None,
+    target: Target | str = "loihi-sim",
+    *,
+    steps: int | None = None,
+    data: str | None = None,
+    lava: LavaSettings | None = None,
+    folder: Path | None = None,
+    device: str = "cpu",
+    progress: Progress = silent,
+) -> Report:
+    """Run and weigh the integer program of a netx file as `deploy` does the one that it compiles.
+
+    frames: float32 [samples, *shape], or [samples, steps, *shape]. A file of neuroprune's reads what its network saw;
+    one of lava-dl's reads whole numbers.
+    steps: of a sample, needed where the file does not state them.
+    Raises what `deploy` raises.
+    """
+    chip = load_target(target) if isinstance(target, str) else target
+    job = Job(frames, labels, path.name, data, None, lava or LavaSettings(), folder, device, progress)
+    _check_samples(job)
+    foreign = stated_steps(path) is None
+    read = read_netx(path, chip, steps, spikes_as_they_are(frames, frames.ndim == 5, chip) if foreign else None)
+    wanted = (read.graph.steps,) * read.graph.input.sequence + read.graph.input.shape
+    if frames.shape[1:] != wanted:
+        raise InputError(
+            f"{path} reads samples of shape {wanted}, but those given have {frames.shape[1:]}: name the data that it "
+            "was made for, coded alike"
+        )
+    return _run(read.graph, chip, job, remarks=read.remarks)
+
+
+def _check_samples(job: Job) -> None:
+    if len(job.frames) == 0:
+        raise InputError("there are 0 samples to run, at least 1 is needed: pass images, or a calibration batch")
+    if job.labels is not None and len(job.labels) != len(job.frames):
+        raise InputError(
+            f"there are {len(job.labels)} labels for {len(job.frames)} images: pass one label for each image"
+        )
+
+
+def _run(
+    program: QuantGraph,
+    chip: Target,
+    job: Job,
+    module: nn.Module | None = None,
+    folded: Graph | None = None,
+    remarks: tuple[str, ...] = (),
+) -> Report:
+    """Map, simulate, judge and weigh `program`; module, folded: what it was made from, where it was."""
+    balanced = balance(program, chip.synaptic_delay_max)
+    mapping = map_graph(balanced, chip)
+    spikes, saturated = quantize_input(program.input, job.frames)
+    happened = simulate(balanced, spikes, device=job.device, saturated_inputs=saturated, progress=job.progress)
+    check = _judge(balanced, spikes[: job.lava.samples], job)
+    ladder, changed = _ladder(program, spikes, happened, job, module, folded)
+    if job.folder is not None:
+        remarks += write_netx(program, job.folder / "program.net")
+        if folded is not None:
+            write_onnx(folded, job.folder / "model.onnx")
     report = measure(
-        program,
+        balanced,
         mapping,
         happened,
         chip,
-        network=network,
-        data=data,
+        network=job.network,
+        data=job.data,
         accuracy=ladder,
         lava=check,
         netx_remarks=remarks,
         versions=_versions(),
-        seed=seed,
+        seed=job.seed,
+        bounds=layer_bounds(balanced),
+        rounding=rounding_errors(folded, program) if folded is not None else None,
+        changed=changed,
     )
-    if folder is not None:
-        write_tables(report, folder)
-        save_report(report, folder / "report.json")
+    if job.folder is not None:
+        write_tables(report, job.folder)
+        save_report(report, job.folder / "report.json")
     return report
 
 
-def _check_samples(frames: Frames, labels: Labels | None) -> None:
-    if len(frames) == 0:
-        raise InputError("there are 0 samples to run, at least 1 is needed: pass images, or a calibration batch")
-    if labels is not None and len(labels) != len(frames):
-        raise InputError(f"there are {len(labels)} labels for {len(frames)} images: pass one label for each image")
+def _ladder(
+    program: QuantGraph,
+    spikes: npt.NDArray[np.int8],
+    happened: Trace,
+    job: Job,
+    module: nn.Module | None,
+    folded: Graph | None,
+) -> tuple[AccuracyLadder, dict[str, ChangedSpikes] | None]:
+    """Accuracy as far as there are labels, and the spikes that changed as far as there are floats."""
+    if module is None or folded is None:
+        if job.labels is None:
+            return AccuracyLadder(), None
+        scores = class_scores(program.readout, happened.outputs)
+        return AccuracyLadder(bit_accurate=accuracy(scores, job.labels)), None
+    changed = changed_spikes(folded, program, job.frames, spikes, job.device, job.progress)
+    if job.labels is None:
+        return AccuracyLadder(), changed
+    ladder = accuracy_ladder(module, folded, program, job.frames, spikes, happened, job.labels, job.progress)
+    return ladder, changed
 
 
-def _judge(program: QuantGraph, spikes: npt.NDArray[np.int8], lava: LavaSettings, progress: Progress) -> LavaCheck:
+def _judge(program: QuantGraph, spikes: npt.NDArray[np.int8], job: Job) -> LavaCheck:
     """Run the same samples through Lava; any difference in a spike or a last voltage raises VerificationError."""
     if len(spikes) == 0:
         return LavaCheck(samples=0, not_run="no samples were asked for")
-    progress("lava", 0, len(spikes))
+    job.progress("lava", 0, len(spikes))
     expected = record(program, spikes)
-    compare(expected, record_with_lava(program, spikes, timeout_s=lava.timeout_s, python=lava.python))
-    progress("lava", len(spikes), len(spikes))
+    found = record_with_lava(program, spikes, job.lava.timeout_s, job.lava.python, models=job.lava.models)
+    compare(expected, found)
+    job.progress("lava", len(spikes), len(spikes))
     return LavaCheck(
         samples=len(spikes),
         neuron_steps=sum(layer.spikes.size for layer in expected.layers),
         spikes=sum(int(layer.spikes.sum()) for layer in expected.layers),
         voltages=sum(layer.voltages.size for layer in expected.layers),
+        models=job.lava.models,
+        own_models=own_models(program, job.lava.models),
     )
-
-
-def _ladder(
-    module: nn.Module,
-    folded: Graph,
-    program: QuantGraph,
-    frames: Frames,
-    spikes: npt.NDArray[np.int8],
-    happened: Trace,
-    labels: Labels | None,
-    progress: Progress,
-) -> AccuracyLadder:
-    """Accuracy at each level, the same samples at each; None without labels."""
-    if labels is None:
-        return AccuracyLadder()
-    rounded = spikes.astype(np.float32) * np.float32(program.input.unit)
-    return AccuracyLadder(
-        float=_accuracy(run_module(module, frames, progress=progress), labels),
-        folded=_accuracy(run_float(folded, frames, progress=progress).outputs, labels),
-        quantised=_accuracy(
-            run_float(dequantize(program), rounded, progress=progress, task="quantised").outputs, labels
-        ),
-        bit_accurate=_accuracy(happened.outputs, labels),
-    )
-
-
-def _accuracy(outputs: npt.NDArray[np.floating[Any]] | npt.NDArray[np.int64], labels: Labels) -> float:
-    """Share of samples whose largest output is their label; the first of equal outputs counts as the largest."""
-    return float(np.mean(outputs.argmax(axis=1) == labels))
 
 
 def _versions() -> dict[str, str]:

@@ -1,12 +1,13 @@
 """`neuroprune deploy`."""
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import click
 
 from neuroprune.cli.console import next_step, note, page_width, progress_bars, show, show_json
-from neuroprune.cli.networks import is_class, open_run
+from neuroprune.cli.jobs import samples_for, trained_job, untrained_job
 from neuroprune.cli.options import (
     data_dir_option,
     device_option,
@@ -19,36 +20,21 @@ from neuroprune.errors import InputError
 from neuroprune.runs import run_folder
 
 if TYPE_CHECKING:
-    import numpy as np
-    import numpy.typing as npt
-    from torch import nn
-
-    from neuroprune.data.types import Coding, Dataset, Frames, Images
-
-CALIBRATION_SAMPLES = 256
-"""Training frames, spread evenly over the training set, that set the scale of the input."""
+    from neuroprune.data.types import Kind
+    from neuroprune.progress import Progress
+    from neuroprune.report.schema import Report
+    from neuroprune.simulate.lava import Models
 
 EPILOG = """\b
 Examples:
   neuroprune deploy --target loihi-sim
   neuroprune deploy runs/0002-compress-digits --samples 100 --lava-samples 5
-  neuroprune deploy --model my_network.py:Net --data cifar10"""
+  neuroprune deploy --bits default=4 --qat-epochs 2
+  neuroprune deploy --model my_network.py:Net --data cifar10
+  neuroprune deploy trained_by_lava_dl.net --data n-mnist --steps 10"""
 
-
-class Job(NamedTuple):
-    """A network, what it is called, and how its frames are made."""
-
-    network: "nn.Module"
-    name: str
-    data: "Dataset"
-    coding: "Coding"
-    seed: int | None
-
-    def frames(self, images: "Images") -> "Frames":
-        """Raw pixels as the network sees them."""
-        from neuroprune.data.coding import frames_of
-
-        return frames_of(images, self.coding)
+Work = Callable[[Path, "Progress"], "Report"]
+"""Deploys into a folder."""
 
 
 @click.command(epilog=EPILOG, short_help="Compile the latest network for a chip, run and weigh it.")
@@ -63,8 +49,29 @@ class Job(NamedTuple):
 @data_dir_option
 @download_option
 @click.option("--samples", type=click.IntRange(min=1), help="Test samples to run.  [default: all]")
+@click.option("--bits", help="Of weights, 2 to 8: 4, or conv1=8,default=4.  [default: all that the target has]")
+@click.option(
+    "--qat-epochs",
+    type=click.IntRange(min=0),
+    default=0,
+    show_default=True,
+    help="Epochs of fine-tuning in the chip's exact rounding.",
+)
+@click.option("--steps", type=click.IntRange(min=1), help="Time steps of a sample, for a .net or a class.")
+@click.option(
+    "--coding",
+    type=click.Choice(["direct", "poisson", "latency"]),
+    help="How images are shown to a .net or an untrained network.  [default: direct]",
+)
 @click.option(
     "--lava-samples", type=click.IntRange(min=0), default=2, show_default=True, help="Of these, how many Lava checks."
+)
+@click.option(
+    "--lava-models",
+    type=click.Choice(["fast", "stock"]),
+    default="fast",
+    show_default=True,
+    help="Convolutions of the same integers by matrix products, or Lava's own.",
 )
 @click.option("--lava-python", help="Interpreter that has Lava.  [default: this one]")
 @click.option(
@@ -86,7 +93,12 @@ def command(
     data_dir: Path | None,
     download: bool,
     samples: int | None,
+    bits: str | None,
+    qat_epochs: int,
+    steps: int | None,
+    coding: "Kind | None",
     lava_samples: int,
+    lava_models: "Models",
     lava_python: str | None,
     lava_timeout: float,
     device: str,
@@ -96,6 +108,7 @@ def command(
 ) -> None:
     """Compile the network of RUN, by default the latest, for a chip, run it there in integers, and weigh it.
 
+    RUN may also be a .net file, of neuroprune's or of lava-dl's: its program is run and weighed as it is.
     The whole test set runs in the exact engine; Lava runs a few samples of it, and every spike and voltage must agree.
     Written are report.json, cores.csv, layers.csv, program.net (for lava-dl) and model.onnx.
     """
@@ -103,30 +116,68 @@ def command(
 
     chip = load_target(target)  # first, so that a wrong name costs nobody the seconds that the rest takes to load
 
-    from neuroprune.deploy import LavaSettings, deploy
-    from neuroprune.report.terminal import render
+    from neuroprune.deploy import LavaSettings, deploy, deploy_program
+    from neuroprune.quantize.bits import parse_bits
+    from neuroprune.quantize.quantize import WIDEST
     from neuroprune.train.settings import pick_device
 
+    lava = LavaSettings(lava_samples, lava_timeout, lava_python, lava_models)
+    engine = str(pick_device(device))
+    file = Path(run) if run is not None and run.endswith(".net") else None
+    if file is not None:
+        _refuse({"--model": model, "--bits": bits, "--qat-epochs": qat_epochs or None}, f"{file} is a finished program")
+        recorded = samples_for(file, data, data_dir, download, coding, steps, samples)
+
+        def run_file(folder: Path, progress: "Progress") -> "Report":
+            return deploy_program(
+                file,
+                recorded.frames,
+                recorded.labels,
+                chip,
+                steps=steps,
+                data=recorded.data.name,
+                lava=lava,
+                folder=folder,
+                device=engine,
+                progress=progress,
+            )
+
+        _deploy_and_show(run_file, recorded.data.name, runs_folder, out, as_json)
+        return
+    widths = WIDEST if bits is None else parse_bits(bits)
     if model is not None and run is None:
-        job = _untrained(model, data, data_dir, download)
+        job = untrained_job(model, data, data_dir, download, coding, steps)
     else:
-        job = _trained(runs_folder, run, model, data, data_dir, download)
+        _refuse({"--steps": steps, "--coding": coding}, "a trained network brings its own")
+        job = trained_job(runs_folder, run, model, data, data_dir, download)
     test = job.data.test
-    with run_folder(runs_folder, "deploy", job.data.name, out) as folder, progress_bars(not as_json) as progress:
-        report = deploy(
+
+    def run_network(folder: Path, progress: "Progress") -> "Report":
+        return deploy(
             job.network,
-            job.frames(job.data.train.images[_spread(job.data)]),
+            job.calibration(),
             chip,
             job.frames(test.images[:samples]),
             test.labels[:samples],
+            bits=widths,
+            tuning=job.tuning(qat_epochs),
             network=job.name,
             data=job.data.name,
             seed=job.seed,
-            lava=LavaSettings(lava_samples, lava_timeout, lava_python),
+            lava=lava,
             folder=folder,
-            device=str(pick_device(device)),
+            device=engine,
             progress=progress,
         )
+
+    _deploy_and_show(run_network, job.data.name, runs_folder, out, as_json)
+
+
+def _deploy_and_show(work: Work, data: str, runs_folder: Path, out: Path | None, as_json: bool) -> None:
+    from neuroprune.report.terminal import render
+
+    with run_folder(runs_folder, "deploy", data, out) as folder, progress_bars(not as_json) as progress:
+        report = work(folder, progress)
     if as_json:
         show_json(report.model_dump(mode="json"))
     else:
@@ -135,51 +186,8 @@ def command(
     next_step(f"neuroprune report {folder}")
 
 
-def _trained(
-    runs_folder: Path, run: str | None, model: str | None, data: str | None, data_dir: Path | None, download: bool
-) -> Job:
-    from neuroprune.data.load import load_dataset
-
-    trained = open_run(runs_folder, run, model, ["train", "compress"])
-    facts = trained.checkpoint.data
-    dataset = load_dataset(data or facts.name, data_dir, download, facts.coding.kind, facts.coding.steps)
-    if dataset.input_shape != facts.input_shape:
-        raise InputError(
-            f"{trained.run} was trained on frames of {facts.input_shape} (channels, height, width), but those of "
-            f"{dataset.name} are {dataset.input_shape}: name data of the same size with --data"
-        )
-    made_by = trained.checkpoint.model
-    name = f"{made_by if isinstance(made_by, str) else made_by.name} ({trained.run.name})"
-    return Job(trained.module, name, dataset, facts.coding, trained.checkpoint.seed)
-
-
-def _untrained(model: str, data: str | None, data_dir: Path | None, download: bool) -> Job:
-    """A class's network as the class makes it, or a recipe's with initial weights and settled normalisation."""
-    import torch
-
-    from neuroprune.data.coding import time_first
-    from neuroprune.data.load import load_dataset
-    from neuroprune.networks.build import build
-    from neuroprune.networks.recipe import load_recipe
-    from neuroprune.networks.settle import settle_norms
-    from neuroprune.networks.user import load_class
-
-    if is_class(model):
-        dataset = load_dataset(data or "digits", data_dir, download)
-        note(f"taking {model} as it is made, without a run")
-        return Job(load_class(model).eval(), model, dataset, dataset.coding, None)
-    recipe = load_recipe(model)
-    dataset = load_dataset(data or recipe.data, data_dir, download, steps=recipe.steps)
-    network = build(recipe, dataset.input_shape, len(dataset.classes))
-    job = Job(network, f"{recipe.name}, untrained", dataset, dataset.coding, 0)
-    settle_norms(network, time_first(torch.from_numpy(job.frames(dataset.train.images[_spread(dataset)]))))
-    note(f"taking {recipe.name} with initial weights, its normalisation settled on {CALIBRATION_SAMPLES} frames")
-    return job
-
-
-def _spread(data: "Dataset") -> "npt.NDArray[np.intp]":
-    """Numbers of the calibration samples, evenly over the training set."""
-    import numpy as np
-
-    total = len(data.train)
-    return np.linspace(0, total - 1, min(CALIBRATION_SAMPLES, total)).astype(np.intp)
+def _refuse(options: dict[str, object], reason: str) -> None:
+    """Options that were given and cannot have an effect are mistakes."""
+    given = [option for option, value in options.items() if value is not None]
+    if given:
+        raise InputError(f"{', '.join(given)} cannot apply here, since {reason}: leave it out")

@@ -153,8 +153,8 @@ def _input_unit(calibration: Frames, peak_input: int) -> float:
     """
     levels, share = np.unique(calibration.astype(np.float64), return_counts=True)
     peak = float(np.abs(levels).max())
-    if peak == 0.0:
-        return 1.0
+    if peak <= peak_input and np.array_equal(levels, np.rint(levels)):
+        return 1.0  # whole numbers, such as events that were counted, as they are
     units = peak / np.arange(peak_input, peak_input // 2, -1)
     errors = [float((share * (levels - np.rint(levels / unit) * unit) ** 2).sum()) for unit in units]
     return float(units[int(np.argmin(errors))])

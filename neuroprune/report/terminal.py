@@ -15,6 +15,8 @@ from neuroprune.report.schema import CoreReport, LavaCheck, LayerReport, Report
 
 MOST_CORES = 40
 """Beyond as many cores, those with the same layers on them are shown together."""
+MOST_REMARKS = 3
+"""Of a network with branches each joint has one; the others are in report.json."""
 
 LIMITS = ("neurons", "input_axons", "output_axons", "synapse_memory")
 
@@ -58,8 +60,10 @@ def _summary(report: Report) -> Panel:
     lines.add_row("a step", f"{amount(busiest.synops_per_step)} SynOps on the busiest core, {busiest.index}")
     if report.input.saturated_share > 0:
         lines.add_row("input", f"[yellow]{percent(report.input.saturated_share)} of the values were clipped[/]")
-    for remark in report.netx_remarks:
+    for remark in report.netx_remarks[:MOST_REMARKS]:
         lines.add_row("netx", Text(remark))
+    if len(report.netx_remarks) > MOST_REMARKS:
+        lines.add_row("", f"and {len(report.netx_remarks) - MOST_REMARKS} more like these, in report.json")
     return Panel(lines, title=Text(f"{report.network} on {target.name}"), title_align="left", border_style="dim")
 
 

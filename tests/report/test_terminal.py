@@ -195,3 +195,11 @@ def test_text_of_the_user_is_no_markup(report_of: Callable[..., Report]) -> None
 )  # fmt: skip
 def test_amounts_have_three_digits_and_a_prefix(value: float, text: str) -> None:
     assert amount(value) == text
+
+
+def test_of_many_remarks_the_first_are_shown_and_the_others_counted(report_of: Callable[..., Report]) -> None:
+    report = report_of(2, netx_remarks=tuple(f"layer {number}: remark" for number in range(9)))
+    assert "layer 2: remark" in line_with(report, "layer 2")
+    assert "and 6 more like these, in report.json" in line_with(report, "more like these")
+    with pytest.raises(StopIteration):
+        line_with(report, "layer 3")

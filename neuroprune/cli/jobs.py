@@ -1,0 +1,135 @@
+"""What `neuroprune deploy` runs: a network of a run, recipe or class, or a finished .net file, and its data."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from neuroprune.cli.console import note
+from neuroprune.cli.networks import is_class, open_run
+from neuroprune.errors import InputError
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from neuroprune.data.types import Coding, Dataset, Frames, Images, Kind, Labels
+    from neuroprune.deploy import Tuning
+
+CALIBRATION_SAMPLES = 256
+"""Training frames, spread evenly over the training set, that set the scales."""
+
+
+class Job(NamedTuple):
+    """A network, what it is called, and how its frames are made."""
+
+    network: "nn.Module"
+    name: str
+    data: "Dataset"
+    coding: "Coding"
+    seed: int | None
+
+    def frames(self, images: "Images") -> "Frames":
+        """Raw pixels as the network sees them."""
+        from neuroprune.data.coding import frames_of
+
+        return frames_of(images, self.coding)
+
+    def calibration(self) -> "Frames":
+        """Frames that set the scales, evenly over the training set."""
+        import numpy as np
+
+        total = len(self.data.train)
+        return self.frames(
+            self.data.train.images[np.linspace(0, total - 1, min(CALIBRATION_SAMPLES, total)).astype(np.intp)]
+        )
+
+    def tuning(self, epochs: int) -> "Tuning | None":
+        """Fine-tuning on the training set in the chip's rounding; None for 0 epochs."""
+        from neuroprune.deploy import Tuning
+        from neuroprune.quantize.qat import QatSettings
+
+        if epochs == 0:
+            return None
+        train = self.data.train
+        return Tuning(QatSettings(epochs), lambda chosen: self.frames(train.images[chosen]), train.labels)
+
+
+class Recorded(NamedTuple):
+    """Samples for a program that comes as a file."""
+
+    data: "Dataset"
+    frames: "Frames"
+    labels: "Labels"
+
+
+def trained_job(
+    runs_folder: Path, run: str | None, model: str | None, data: str | None, data_dir: Path | None, download: bool
+) -> Job:
+    """The network of RUN, by default of the latest run, on the data that it was trained on, or other such data."""
+    from neuroprune.data.load import load_dataset
+
+    trained = open_run(runs_folder, run, model, ["train", "compress"])
+    facts = trained.checkpoint.data
+    dataset = load_dataset(data or facts.name, data_dir, download, facts.coding.kind, facts.coding.steps)
+    if dataset.input_shape != facts.input_shape:
+        raise InputError(
+            f"{trained.run} was trained on frames of {facts.input_shape} (channels, height, width), but those of "
+            f"{dataset.name} are {dataset.input_shape}: name data of the same size with --data"
+        )
+    made_by = trained.checkpoint.model
+    name = f"{made_by if isinstance(made_by, str) else made_by.name} ({trained.run.name})"
+    return Job(trained.module, name, dataset, facts.coding, trained.checkpoint.seed)
+
+
+def untrained_job(
+    model: str,
+    data: str | None,
+    data_dir: Path | None,
+    download: bool,
+    coding: "Kind | None",
+    steps: int | None,
+) -> Job:
+    """A class's network as the class makes it, or a recipe's with initial weights and settled normalisation."""
+    import torch
+
+    from neuroprune.data.coding import time_first
+    from neuroprune.data.load import load_dataset
+    from neuroprune.networks.build import build
+    from neuroprune.networks.recipe import load_recipe
+    from neuroprune.networks.settle import settle_norms
+    from neuroprune.networks.user import load_class
+
+    if is_class(model):
+        dataset = load_dataset(data or "digits", data_dir, download, coding or "direct", steps)
+        note(f"taking {model} as it is made, without a run")
+        return Job(load_class(model).eval(), model, dataset, dataset.coding, None)
+    recipe = load_recipe(model)
+    if steps is not None and steps != recipe.steps:
+        raise InputError(
+            f"recipe {recipe.name} has {recipe.steps} steps, not {steps}: leave out --steps, or edit a copy"
+        )
+    dataset = load_dataset(data or recipe.data, data_dir, download, coding or "direct", recipe.steps)
+    network = build(recipe, dataset.input_shape, len(dataset.classes))
+    job = Job(network, f"{recipe.name}, untrained", dataset, dataset.coding, 0)
+    settle_norms(network, time_first(torch.from_numpy(job.calibration())))
+    note(f"taking {recipe.name} with initial weights, its normalisation settled on {CALIBRATION_SAMPLES} frames")
+    return job
+
+
+def samples_for(
+    path: Path,
+    data: str | None,
+    data_dir: Path | None,
+    download: bool,
+    coding: "Kind | None",
+    steps: int | None,
+    samples: int | None,
+) -> Recorded:
+    """Test samples for the netx file `path`, coded as asked; steps where the file does not state its own."""
+    from neuroprune.data.coding import frames_of
+    from neuroprune.data.load import load_dataset
+    from neuroprune.quantize.netx_read import stated_steps
+
+    if data is None:
+        raise InputError(f"{path} does not say which data it is for: name a data set with --data")
+    dataset = load_dataset(data, data_dir, download, coding or "direct", stated_steps(path) or steps)
+    test = dataset.test
+    return Recorded(dataset, frames_of(test.images[:samples], dataset.coding), test.labels[:samples])

@@ -1,0 +1,85 @@
+"""`neuroprune deploy` on finished programs and with bits of one's own, and what its options refuse."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+from lava_dl import sample_net
+
+from neuroprune.cli.main import main
+
+
+class Answer(NamedTuple):
+    """What a command printed, on each stream, and its exit code."""
+
+    out: str
+    err: str
+    code: Any
+
+
+@pytest.fixture
+def deploy(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Any:
+    def run(*arguments: str) -> Answer:
+        with pytest.raises(SystemExit) as stopped:
+            main(["deploy", *arguments, "--lava-samples", "0", "--runs", str(tmp_path / "runs")])
+        said = capsys.readouterr()
+        return Answer(said.out, said.err, stopped.value.code)
+
+    return run
+
+
+def test_a_deployment_with_few_bits_leaves_a_program_that_runs_alike(deploy: Any, tmp_path: Path) -> None:
+    asked = ["--model", "digits-conv", "--samples", "20", "--bits", "default=4,body.classifier=8"]
+    answer = deploy(*asked, "--json", "--out", str(tmp_path / "out"))
+    assert answer.code == 0, answer.err
+    compiled = json.loads(answer.out)
+    assert [layer["weight_bits"] for layer in compiled["layers"]] == [4, 4, 4, 8]
+
+    answer = deploy(str(tmp_path / "out" / "program.net"), "--data", "digits", "--samples", "20", "--json")
+    assert answer.code == 0, answer.err
+    found = json.loads(answer.out)
+    assert found["accuracy"]["bit_accurate"] == compiled["accuracy"]["bit_accurate"]
+    assert found["accuracy"]["float"] is None
+    spikes = [[layer["spikes_per_neuron_step"] for layer in report["layers"]] for report in (compiled, found)]
+    assert spikes[0] == spikes[1]
+
+
+def test_epochs_of_fine_tuning_change_the_weights(deploy: Any, tmp_path: Path) -> None:
+    asked = ["--model", "digits-conv", "--samples", "100", "--bits", "4"]
+    for epochs in ("0", "1"):
+        answer = deploy(*asked, "--qat-epochs", epochs, "--out", str(tmp_path / epochs))
+        assert answer.code == 0, answer.err
+    before, after = (json.loads((tmp_path / epochs / "report.json").read_text()) for epochs in ("0", "1"))
+    assert after["accuracy"]["bit_accurate"] > before["accuracy"]["bit_accurate"] + 0.1
+    assert after["accuracy"]["float"] == before["accuracy"]["float"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["{net}"], r"trained.net does not say which data it is for: name a data set with --data"),
+        (["{net}", "--data", "digits"], "are no whole numbers, .*: code them as spikes"),
+        (
+            ["{net}", "--data", "digits", "--steps", "4", "--bits", "4"],
+            "--bits cannot apply here, since .*trained.net is a finished program: leave it out",
+        ),
+        (["missing.net", "--data", "digits"], "missing.net"),
+        (["--steps", "4"], "--steps cannot apply here, since a trained network brings its own"),
+        (
+            ["--model", "digits-conv", "--steps", "9"],
+            "recipe digits-conv has 4 steps, not 9: leave out --steps, or edit a copy",
+        ),
+        (["--model", "digits-conv", "--bits", "conv9=4"], "bits are given for conv9, but the layers are "),
+        (["--model", "digits-conv", "--bits", "default=9"], "default=9 is not a width that loihi-sim stores"),
+    ],
+)
+def test_what_cannot_be_done_is_one_sentence(deploy: Any, tmp_path: Path, arguments: list[str], said: str) -> None:
+    net = str(sample_net(tmp_path / "trained.net"))
+    answer = deploy(*(argument.format(net=net) for argument in arguments))
+    assert answer.code == 2
+    last = answer.err.strip().splitlines()[-1]
+    assert last.startswith("Error: ")
+    assert re.search(said, last), last
+    assert not (tmp_path / "runs").exists() or not any((tmp_path / "runs").iterdir())
