@@ -50,7 +50,7 @@ class QatSettings:
 
     epochs: int
     batch: int = 128
-    lr: float = 0.02
+    lr: float = 0.005
     seed: int = 0
     logit_scale: float = 5.0
 
