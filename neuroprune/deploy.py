@@ -80,6 +80,18 @@ class Job:
     progress: Progress
 
 
+@dataclass(frozen=True, eq=False)
+class Floats:
+    """What a program was made of: the network as trained, folded, and the folded one whose weights were rounded.
+
+    The last is another where fine-tuning came between.
+    """
+
+    module: nn.Module
+    folded: Graph
+    rounded: Graph
+
+
 def deploy(
     module: nn.Module,
     calibration: Frames,
@@ -119,10 +131,11 @@ def deploy(
 
     folded = fold(trace(module, torch.from_numpy(calibration[:1])))
     program = quantize(folded, calibration, chip, bits)
+    rounded = folded
     if tuning is not None:
         tuned = finetune_quantised(folded, program, tuning.frames_of, tuning.labels, chip, tuning.settings, progress)
-        folded, program = tuned.graph, tuned.program
-    return _run(program, chip, job, module, folded)
+        rounded, program = tuned.graph, tuned.program
+    return _run(program, chip, job, Floats(module, folded, rounded))
 
 
 def deploy_program(
@@ -172,21 +185,20 @@ def _run(
     program: QuantGraph,
     chip: Target,
     job: Job,
-    module: nn.Module | None = None,
-    folded: Graph | None = None,
+    floats: Floats | None = None,
     remarks: tuple[str, ...] = (),
 ) -> Report:
-    """Map, simulate, judge and weigh `program`; module, folded: what it was made from, where it was."""
+    """Map, simulate, judge and weigh `program`."""
     balanced = balance(program, chip.synaptic_delay_max)
     mapping = map_graph(balanced, chip)
     spikes, saturated = quantize_input(program.input, job.frames)
     happened = simulate(balanced, spikes, device=job.device, saturated_inputs=saturated, progress=job.progress)
     check = _judge(balanced, spikes[: job.lava.samples], job)
-    ladder, changed = _ladder(program, spikes, happened, job, module, folded)
+    ladder, changed = _ladder(program, spikes, happened, job, floats)
     if job.folder is not None:
         remarks += write_netx(program, job.folder / "program.net")
-        if folded is not None:
-            write_onnx(folded, job.folder / "model.onnx")
+        if floats is not None:
+            write_onnx(floats.folded, job.folder / "model.onnx")
     report = measure(
         balanced,
         mapping,
@@ -200,7 +212,7 @@ def _run(
         versions=_versions(),
         seed=job.seed,
         bounds=layer_bounds(balanced),
-        rounding=rounding_errors(folded, program) if folded is not None else None,
+        rounding=rounding_errors(floats.rounded, program) if floats is not None else None,
         changed=changed,
     )
     if job.folder is not None:
@@ -214,19 +226,19 @@ def _ladder(
     spikes: npt.NDArray[np.int8],
     happened: Trace,
     job: Job,
-    module: nn.Module | None,
-    folded: Graph | None,
+    floats: Floats | None,
 ) -> tuple[AccuracyLadder, dict[str, ChangedSpikes] | None]:
     """Accuracy as far as there are labels, and the spikes that changed as far as there are floats."""
-    if module is None or folded is None:
+    if floats is None:
         if job.labels is None:
             return AccuracyLadder(), None
         scores = class_scores(program.readout, happened.outputs)
         return AccuracyLadder(bit_accurate=accuracy(scores, job.labels)), None
+    folded = floats.folded
     changed = changed_spikes(folded, program, job.frames, spikes, job.device, job.progress)
     if job.labels is None:
         return AccuracyLadder(), changed
-    ladder = accuracy_ladder(module, folded, program, job.frames, spikes, happened, job.labels, job.progress)
+    ladder = accuracy_ladder(floats.module, folded, program, job.frames, spikes, happened, job.labels, job.progress)
     return ladder, changed
 
 

@@ -47,11 +47,12 @@ def bits_of_layers(bits: Bits, graph: Graph, target: Target) -> dict[str, int]:
     same layer that contradict each other.
     """
     wanted = {"default": bits.default or target.weight_bits, **bits.layers}
+    offered = [width for width in target.weight_bits_offered if FEWEST <= width <= target.weight_bits]
     for name, width in wanted.items():
-        if not FEWEST <= width <= target.weight_bits:
+        if width not in offered:
             raise InputError(
-                f"{name}={width} is not a width that {target.name} stores weights in: choose {FEWEST} to "
-                f"{target.weight_bits} bits"
+                f"{name}={width} is not a width that {target.name} stores weights in: choose one of "
+                f"{', '.join(map(str, offered))} bits"
             )
     names = {
         neuron.name: (neuron.name, *(synapse.name for synapse in synapses)) for neuron, synapses in graph.populations()

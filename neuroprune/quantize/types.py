@@ -1,6 +1,6 @@
 """The integer program: what the chip's registers hold, and the scales that lead back to floats."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -74,7 +74,8 @@ class QuantLayer:
 
     shape: of these neurons, without batch and time; every connection delivers a map of it.
     scale: units of v for one unit of the float potential.
-    limited_by: which limit of the chip set the scale: "weight", "threshold", "bias" or "current".
+    limited_by: which limit of the chip set the scale: "weight", "threshold", "bias", "current" or "voltage"; "relay"
+    for neurons that only hand spikes on.
     weight_bits: of a stored weight of its connections, 2 to 8.
     """
 
@@ -112,4 +113,4 @@ class QuantGraph:
     input: QuantInput
     layers: tuple[QuantLayer, ...]
     steps: int
-    readout: Readout = Readout()
+    readout: Readout = field(default_factory=Readout)

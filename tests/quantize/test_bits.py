@@ -55,7 +55,11 @@ def test_two_widths_for_the_synapses_of_the_same_neurons_are_refused() -> None:
         bits_of_layers(Bits(None, {"conv2": 4, "shortcut": 5}), GRAPH, TARGET)
 
 
-@pytest.mark.parametrize(("bits", "name"), [(Bits(9), "default=9"), (Bits(1), "default=1"), (Bits(4, {"a": 0}), "a=0")])
+@pytest.mark.parametrize(
+    ("bits", "name"),
+    [(Bits(9), "default=9"), (Bits(7), "default=7"), (Bits(1), "default=1"), (Bits(4, {"a": 0}), "a=0")],
+)
 def test_a_width_that_the_target_does_not_have_is_refused(bits: Bits, name: str) -> None:
-    with pytest.raises(InputError, match=rf"{name} is not a width that loihi-sim stores weights in: choose 2 to 8"):
+    said = rf"{name} is not a width that loihi-sim stores weights in: choose one of 2, 3, 4, 5, 6, 8 bits"
+    with pytest.raises(InputError, match=said):
         bits_of_layers(bits, GRAPH, TARGET)
