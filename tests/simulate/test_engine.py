@@ -153,6 +153,7 @@ def test_results_do_not_depend_on_batch_or_order() -> None:
 @pytest.mark.parametrize("bytes_at_once", [1, 3 * 4 * 4 * 512, 2**40])
 def test_samples_run_at_once_are_bounded_by_memory(bytes_at_once: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """The largest layer takes 4 bytes * 4 steps * 512 neurons: one sample, three of them, all that `batch` allows."""
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 1)
     rng = np.random.default_rng(6)
     graph, frames = digits_like(rng), random_frames(rng, 7, (1, 8, 8))
     expected = run_reference(graph, frames)[1]
@@ -161,6 +162,23 @@ def test_samples_run_at_once_are_bounded_by_memory(bytes_at_once: int, monkeypat
     trace = simulate(graph, frames, batch=5, progress=lambda _, samples, total, **__: done.append(samples))
     assert_same_trace(trace, expected)
     assert done[0] == {1: 1, 2**40: 5}.get(bytes_at_once, 3)
+
+
+@pytest.mark.parametrize("threads", [1, 2, 3])
+def test_threads_share_the_samples_and_leave_torch_as_it_was(threads: int) -> None:
+    rng = np.random.default_rng(8)
+    graph, frames = digits_like(rng), random_frames(rng, 7, (1, 8, 8))
+    expected = run_reference(graph, frames)[1]
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    done: list[int] = []
+    try:
+        trace = simulate(graph, frames, progress=lambda _, samples, total, **__: done.append(samples))
+        assert torch.get_num_threads() == threads
+    finally:
+        torch.set_num_threads(before)
+    assert_same_trace(trace, expected)
+    assert done == {1: [7], 2: [4, 7], 3: [3, 6, 7]}[threads]
 
 
 def test_many_spikes_are_counted_in_full() -> None:
