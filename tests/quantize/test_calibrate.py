@@ -88,7 +88,7 @@ def test_a_scale_that_outliers_would_set_is_searched_for_instead() -> None:
     assert np.abs(program.layers[-1].connections[0].synapse.weight).max() >= 224
 
 
-@pytest.mark.parametrize("width", (2, 3, 4, 5, 6, 8))
+@pytest.mark.parametrize("width", [2, 3, 4, 5, 6, 8])
 def test_every_width_is_kept_to_and_more_bits_answer_better(width: int) -> None:
     graph = KINDS["lif"]
     frames = frames_for(graph, 32)
