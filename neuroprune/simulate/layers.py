@@ -77,7 +77,11 @@ class Layer:
 
 def compile_layers(graph: QuantGraph, device: torch.device) -> list[Layer]:
     """In the order of the program."""
-    last_reader = {connection.source: id(connection) for layer in graph.layers for connection in layer.connections}
+    last_reader = {
+        connection.source: (layer.name, number)
+        for layer in graph.layers
+        for number, connection in enumerate(layer.connections)
+    }
     bounds = layer_bounds(graph)
     compiled = []
     for layer in graph.layers:
@@ -89,7 +93,7 @@ def compile_layers(graph: QuantGraph, device: torch.device) -> list[Layer]:
                 connection,
                 make_kernel(connection, graph.input, dtype, device, None if number or adds_bias else bias),
                 may_wrap[number],
-                last_reader[connection.source] == id(connection),
+                last_reader[connection.source] == (layer.name, number),
             )
             for number, connection in enumerate(layer.connections)
         )

@@ -107,6 +107,13 @@ def test_layers_may_share_a_source() -> None:
     assert_equals_reference(graph, random_frames(rng, 3, (2, 5, 4)))
 
 
+def test_a_layer_may_hold_one_connection_twice() -> None:
+    rng = np.random.default_rng(1)
+    first = conv("a", "input", (2, 5, 4), random_weights(rng, (3, 2, 3, 3), 256))
+    twice = conv("b", "a", first.shape, random_weights(rng, (4, 3, 2, 2), 256))
+    assert_equals_reference(program(first, joined(twice, twice)), random_frames(rng, 3, (2, 5, 4)))
+
+
 def digits_like(rng: np.random.Generator) -> QuantGraph:
     first = conv("conv", "input", (1, 8, 8), random_weights(rng, (8, 1, 3, 3), 120), padding=(1, 1))
     return program(first, dense("out", "conv", first.shape, random_weights(rng, (10, 512), 60)))
