@@ -138,6 +138,12 @@ class Node:
     inputs: tuple[str, ...]
     shape: Shape
 
+    @property
+    def synapse(self) -> Synapse:
+        """The operation of a node that is a synapse."""
+        assert isinstance(self.op, Synapse), self.name
+        return self.op
+
 
 @dataclass(frozen=True)
 class Readout:

@@ -8,7 +8,7 @@ import numpy as np
 
 from neuroprune.graph.nodes import FloatArray, Graph, Neuron, Node, Synapse
 from neuroprune.quantize.fixedpoint import DECAY_UNITY, STATE_SHIFT, weight_range, weight_step
-from neuroprune.quantize.scale import total_bias
+from neuroprune.quantize.scale import total_bias, weight_unit
 from neuroprune.quantize.types import QuantGraph, QuantLayer
 
 
@@ -33,8 +33,8 @@ class RoundingErrors:
 def rounding_errors(graph: Graph, program: QuantGraph) -> dict[str, RoundingErrors]:
     """The errors of each layer of `program`, by its name, against the folded graph that it was made of."""
     return {
-        layer.name: _layer_errors(layer, node, [_synapse(synapse) for synapse in synapses], program.input.unit)
-        for layer, (node, synapses) in zip(program.layers, graph.populations(), strict=True)
+        layer.name: _layer_errors(layer, neuron, [node.synapse for node in synapses], program.input.unit)
+        for layer, (neuron, synapses) in zip(program.layers, graph.populations(), strict=True)
     }
 
 
@@ -45,8 +45,7 @@ def _layer_errors(layer: QuantLayer, node: Node, synapses: Sequence[Synapse], in
     half = weight_step(layer.weight_bits) / 2
     wanted, stored = [], []
     for connection, synapse in zip(layer.connections, synapses, strict=True):
-        per_input = input_unit if connection.source == "input" else 1.0
-        wanted.append(synapse.weight.ravel() * per_input * layer.scale / (1 << STATE_SHIFT))
+        wanted.append(synapse.weight.ravel() * weight_unit(connection, layer, input_unit))
         stored.append(connection.synapse.weight.ravel().astype(np.float64))
     weight, rounded = np.concatenate(wanted), np.concatenate(stored)
     bias = total_bias(synapses)
@@ -66,11 +65,6 @@ def _threshold_error(layer: QuantLayer, neuron: Neuron) -> float:
     units = layer.neuron.vth << STATE_SHIFT
     expressed = [units + 1] if neuron.reset == "zero" else [units + 1, units]
     return max(abs(each / layer.scale / neuron.threshold - 1.0) for each in expressed)
-
-
-def _synapse(node: Node) -> Synapse:
-    assert isinstance(node.op, Synapse)
-    return node.op
 
 
 def _rms(values: FloatArray) -> float:

@@ -31,8 +31,8 @@ from neuroprune.quantize.fixedpoint import (
 )
 from neuroprune.quantize.forward import deliver, fire
 from neuroprune.quantize.quantize import int_synapse, quantize_input
-from neuroprune.quantize.scale import total_bias
-from neuroprune.quantize.types import Connection, QuantGraph, QuantLayer
+from neuroprune.quantize.scale import total_bias, weight_unit
+from neuroprune.quantize.types import QuantGraph, QuantLayer
 from neuroprune.targets import Target
 
 Labels = npt.NDArray[np.int64]
@@ -120,12 +120,12 @@ def round_like(graph: Graph, program: QuantGraph, target: Target) -> QuantGraph:
     """`graph` in integers, at the scales and with the thresholds and decays of `program`."""
     layers = []
     for layer, (_, synapses) in zip(program.layers, graph.populations(), strict=True):
-        ops = [_synapse(node) for node in synapses]
+        ops = [node.synapse for node in synapses]
         connections = tuple(
             replace(
                 connection,
                 synapse=int_synapse(
-                    op, round_weights(op.weight * _unit(connection, layer, program.input.unit), layer.weight_bits)
+                    op, round_weights(op.weight * weight_unit(connection, layer, program.input.unit), layer.weight_bits)
                 ),
             )
             for connection, op in zip(layer.connections, ops, strict=True)
@@ -140,11 +140,11 @@ class _TrainedLayer:
 
     def __init__(self, layer: QuantLayer, synapses: Sequence[Node], input_unit: float, target: Target) -> None:
         self.layer = layer
-        self.ops = [_synapse(node) for node in synapses]
+        self.ops = [node.synapse for node in synapses]
         self.range = weight_range(layer.weight_bits)
         self.step = weight_step(layer.weight_bits)
         weights = [
-            op.weight * _unit(connection, layer, input_unit)
+            op.weight * weight_unit(connection, layer, input_unit)
             for op, connection in zip(self.ops, layer.connections, strict=True)
         ]
         self.weight_units = [float(np.sqrt(np.mean(weight**2))) or 1.0 for weight in weights]
@@ -210,21 +210,11 @@ def _with_weights(graph: Graph, program: QuantGraph, layers: Sequence[_TrainedLa
             weight = trained.weights[index].detach().double().numpy() * trained.weight_units[index]
             changed[node.name] = replace(
                 op,
-                weight=frozen_array(weight / _unit(connection, layer, program.input.unit), np.float64),
+                weight=frozen_array(weight / weight_unit(connection, layer, program.input.unit), np.float64),
                 bias=frozen_array(bias, np.float64) if index == 0 else op.bias,
             )
     nodes = tuple(replace(node, op=changed.get(node.name, node.op)) for node in graph.nodes)
     return Graph(nodes, graph.steps, graph.readout)
-
-
-def _synapse(node: Node) -> Synapse:
-    assert isinstance(node.op, Synapse)
-    return node.op
-
-
-def _unit(connection: Connection, layer: QuantLayer, input_unit: float) -> float:
-    """Weight units for one unit of a float weight of `connection`."""
-    return layer.scale / (1 << STATE_SHIFT) * (input_unit if connection.source == "input" else 1.0)
 
 
 def _batches(order: npt.NDArray[np.int64], size: int) -> list[npt.NDArray[np.int64]]:

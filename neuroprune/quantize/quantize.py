@@ -1,7 +1,6 @@
 """From the folded float program to the chip's integers, and back to floats to see what rounding alone costs."""
 
 from collections.abc import Sequence
-from typing import cast
 
 import numpy as np
 import numpy.typing as npt
@@ -14,7 +13,7 @@ from neuroprune.graph.nodes import Conv, FloatArray, Graph, Input, Linear, Neuro
 from neuroprune.quantize.bits import Bits, bits_of_layers
 from neuroprune.quantize.calibrate import Population, Source, choose_scale, chunks
 from neuroprune.quantize.fixedpoint import DECAY_UNITY, STATE_SHIFT, signed_range
-from neuroprune.quantize.scale import Scale
+from neuroprune.quantize.scale import Scale, weight_unit
 from neuroprune.quantize.types import (
     Connection,
     IntConv,
@@ -106,7 +105,7 @@ def _population(
     assert isinstance(node.op, Neuron)
     return Population(
         node.op,
-        tuple(cast(Synapse, synapse.op) for synapse in synapses),
+        tuple(synapse.synapse for synapse in synapses),
         tuple(sent[synapse.inputs[0]] for synapse in synapses),
         steps,
         widths[node.name],
@@ -193,7 +192,7 @@ def dequantize(graph: QuantGraph) -> Graph:
         for number, connection in enumerate(layer.connections):
             assert connection.delay == 0, layer.name
             bias = layer.neuron.bias_mant * 2.0**layer.neuron.bias_exp / layer.scale * (number == 0)
-            op = _dequantized(connection, layer.scale, bias, graph.input.unit)
+            op = _dequantized(connection, weight_unit(connection, layer, graph.input.unit), bias)
             synapses.append(Node(f"{layer.name}.synapse{number}", op, (connection.source,), layer.shape))
         unit = 1 << STATE_SHIFT
         integrates = layer is graph.layers[-1] and graph.readout.of == "voltage"
@@ -207,9 +206,9 @@ def dequantize(graph: QuantGraph) -> Graph:
     return Graph(tuple(nodes), graph.steps, graph.readout)
 
 
-def _dequantized(connection: Connection, scale: float, bias: FloatArray, unit: float) -> Synapse:
-    per_input = unit if connection.source == "input" else 1.0
-    weight = frozen_array(connection.synapse.weight / (scale / (1 << STATE_SHIFT) * per_input), np.float64)
+def _dequantized(connection: Connection, unit: float, bias: FloatArray) -> Synapse:
+    """unit: of the integer weights for one of the float ones."""
+    weight = frozen_array(connection.synapse.weight / unit, np.float64)
     bias = frozen_array(bias, np.float64)
     if isinstance(connection.synapse, IntDense):
         return Linear(weight, bias)

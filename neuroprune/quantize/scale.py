@@ -12,6 +12,7 @@ import numpy as np
 
 from neuroprune.graph.nodes import FloatArray, Neuron, Synapse
 from neuroprune.quantize.fixedpoint import BIAS_EXPONENT, STATE_SHIFT, signed_range, weight_range
+from neuroprune.quantize.types import Connection, QuantLayer
 from neuroprune.targets import Target
 
 HEADROOM = 2.0
@@ -98,6 +99,14 @@ def bias_exponent(bias: FloatArray, scale: Scale, target: Target) -> int:
     while exponent < target.bias_exponent_max and _bias_limit(bias, exponent, target) < scale.weight:
         exponent += 1
     return exponent
+
+
+def weight_unit(connection: Connection, layer: QuantLayer, input_unit: float) -> float:
+    """Weight units of `layer` for one unit of a float weight of `connection`; input_unit: the float of one input step.
+
+    Bias and scale of a layer are in units of the state, 2**6 to one of the weights (hardware.md, section 1).
+    """
+    return layer.scale / (1 << STATE_SHIFT) * (input_unit if connection.source == "input" else 1.0)
 
 
 def total_bias(synapses: Sequence[Synapse]) -> FloatArray:
