@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from math import prod
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from spikingjelly.activation_based import layer
@@ -10,10 +10,7 @@ from torch import nn
 
 from neuroprune.graph.nodes import AvgPool, Shape
 from neuroprune.graph.operation import Followed, Operation, flat, is_whole, renamed
-from neuroprune.graph.signals import Layout, Readout, Signal, Symbol
-
-if TYPE_CHECKING:
-    from neuroprune.graph.recorder import Recorder
+from neuroprune.graph.signals import Layout, Readout, Recorder, Signal, Symbol
 
 
 def _stack(op: Operation) -> Followed:
@@ -56,7 +53,7 @@ def _average(op: Operation) -> Followed:
     return None
 
 
-def vote(recorder: "Recorder", symbol: Symbol, value: torch.Tensor, votes: int | None) -> Symbol | None:
+def vote(recorder: Recorder, symbol: Symbol, value: torch.Tensor, votes: int | None) -> Symbol | None:
     """What a mean over as many neighbouring outputs, from the last axis of `symbol` to that of `value`, gives."""
     before, after = symbol.value.shape[-1], value.shape[-1]
     if votes is None or after * votes != before or symbol.value.shape[:-1] != value.shape[:-1]:

@@ -2,13 +2,10 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from neuroprune.graph.nodes import Flatten
-from neuroprune.graph.signals import Readout, Signal, Symbol
-
-if TYPE_CHECKING:
-    from neuroprune.graph.recorder import Recorder
+from neuroprune.graph.signals import Readout, Recorder, Signal, Symbol
 
 Followed = Any
 """The symbol for the result, or a tuple of them; a sentence that says what stands against it; None where the operation
@@ -19,7 +16,7 @@ is not understood in this form."""
 class Operation:
     """One call of torch. args, kwargs: with symbols in them; value: what it gives on their values."""
 
-    recorder: "Recorder"
+    recorder: Recorder
     name: str
     function: Callable[..., Any]
     args: tuple[Any, ...]

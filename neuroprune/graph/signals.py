@@ -4,14 +4,14 @@ Symbols stand in for tensors while a module's own code runs. They answer sizes a
 to the recorder that made them; what depends on values (a branch, a number taken out) is an error.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
 import torch
 from torch import fx
 
-from neuroprune.graph.nodes import Node, Shape
+from neuroprune.graph.nodes import Node, Op, Shape
 
 Layout = Literal["constant", "sequence", "merged", "step"]
 
@@ -28,9 +28,23 @@ _OPERATORS = """
 
 
 class Recorder(Protocol):
-    """Who is told of each operation on symbols, and keeps the nodes by name."""
+    """Who is told of each operation on symbols, and keeps the nodes by name.
+
+    steps: T as far as it is known. batch: samples of the frames that run.
+    """
 
     nodes: dict[str, Node]
+    steps: int | None
+    batch: int
+
+    def node(self, name: str, what: Hashable, op: Op, inputs: tuple[str, ...], shape: Shape) -> str:
+        """The name of the node that does `what` to `inputs`; `name` is what it would be called if it were new."""
+
+    def scoped(self, kind: str) -> str:
+        """A name for an operation of the module that is running."""
+
+    def follows_time(self, name: str) -> bool:
+        """Whether the output of `name` may differ from step to step."""
 
     def operation(self, name: str, function: Callable[..., Any], args: Any, kwargs: Any) -> Any:
         """The symbols for what `function` gives; `name` is torch's own, without underscores."""
