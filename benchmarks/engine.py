@@ -1,12 +1,12 @@
 """How fast the exact engine is: against the float forward pass of the same network, and against Lava.
 
-    python benchmarks/engine.py [--model fashion-conv] [--batch 64] [--rounds 5] [--threads 1]
+    python benchmarks/engine.py [--model fashion-conv] [--batch 64] [--rounds 5] [--threads 1] [--device cuda]
 
 Networks have random weights, and a BatchNorm fitted to the random frames so that every hidden layer fires. Engine and
 float pass run in turn on the same frames with the same batch; the best round of each counts. Lava's own process models
 run once with one sample and once with three: half the difference is a sample in their pipeline, without start-up.
 Whatever Lava recorded is compared with the engine, so a figure stands for equal results. Memory is by how much a
-process of its own grows when the engine runs in it.
+process of its own grows when the engine runs in it; on a GPU, the most that torch held there.
 """
 
 import multiprocessing
@@ -98,23 +98,28 @@ def growth_mib(program: QuantGraph, spikes: npt.NDArray[np.int8], batch: int, th
     return peak_mib() - before
 
 
-def engine_mib(program: QuantGraph, spikes: npt.NDArray[np.int8], batch: int) -> float:
+def engine_mib(program: QuantGraph, spikes: npt.NDArray[np.int8], batch: int, device: str) -> float:
+    if device != "cpu":
+        torch.cuda.reset_peak_memory_stats(device)
+        simulate(program, spikes, batch, device)
+        return torch.cuda.max_memory_allocated(device) / 2**20
     with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as fresh:
         return fresh.submit(growth_mib, program, spikes, batch, torch.get_num_threads()).result()
 
 
-def measure(model: str, samples: int, batch: int, rounds: int, with_lava: bool) -> list[str]:
+def measure(model: str, samples: int, batch: int, rounds: int, device: str, with_lava: bool) -> list[str]:
     """One row of the table."""
     rng = np.random.default_rng(0)
     module, frames = firing_network(model, lambda shape: rng.standard_normal((samples, *shape), dtype=np.float32))
     program = quantize(fold(trace(module, torch.from_numpy(frames[:1]))), frames[:32], load_target("loihi-sim"))
     spikes, _ = quantize_input(program.input, frames)
+    module.to(device)
     float_times, engine_times = [], []
     for _ in range(rounds):
         float_times.append(seconds(lambda: run_module(module, frames, batch)))
-        engine_times.append(seconds(lambda: simulate(program, spikes, batch)))
+        engine_times.append(seconds(lambda: simulate(program, spikes, batch, device)))
     float_rate, engine_rate = (samples / min(times) for times in (float_times, engine_times))
-    memory = engine_mib(program, spikes, batch)
+    memory = engine_mib(program, spikes, batch, device)
     judged = ["-", "-"]
     if with_lava:
         one, three = (lava_seconds(program, some) for some in (spikes[:1], spikes[:3]))
@@ -129,15 +134,20 @@ def measure(model: str, samples: int, batch: int, rounds: int, with_lava: bool) 
 @click.option("--batch", default=64, show_default=True)
 @click.option("--rounds", default=5, show_default=True, help="Turns of float pass and engine.")
 @click.option("--threads", default=torch.get_num_threads(), show_default=True, help="Threads of torch.")
+@click.option(
+    "--device", default="cpu", show_default=True, help="Of engine and float pass: cpu, cuda or cuda:<number>."
+)
 @click.option("--lava/--no-lava", default=True, help="Run Lava, too: minutes for the VGG-like network.")
-def main(models: tuple[str, ...], samples: int, batch: int, rounds: int, threads: int, lava: bool) -> None:
+def main(models: tuple[str, ...], samples: int, batch: int, rounds: int, threads: int, device: str, lava: bool) -> None:
     """Measure the exact engine against the float forward pass and Lava, in one run."""
     torch.set_num_threads(threads)
-    table = Table(title=f"Batch {batch}, {threads} threads of torch {torch.__version__}, best of {rounds} rounds")
+    table = Table(
+        title=f"{device}, batch {batch}, {threads} threads of torch {torch.__version__}, best of {rounds} rounds"
+    )
     for heading in HEADINGS:
         table.add_column(heading, justify="right" if table.columns else "left")
     for model in models:
-        table.add_row(*measure(model, samples, batch, rounds, lava))
+        table.add_row(*measure(model, samples, batch, rounds, device, lava))
     Console().print(table)
 
 

@@ -26,7 +26,7 @@ from neuroprune.simulate.types import LayerRecord, LayerTrace, Record, Trace
 
 Frames = npt.NDArray[np.int8]
 
-CPU_BYTES, DEVICE_BYTES = 16 * 2**20, 2**30
+CPU_BYTES, DEVICE_BYTES = 16 * 2**20, 2**28
 """Memory of a thread for the largest layer's currents in all steps: as many samples run at once as fit.
 
 On a CPU more of them fall out of the caches, and above 32 MiB the C library asks the system for new pages each time:
@@ -37,7 +37,7 @@ the layers of benchmarks/vgg6.yaml then take 10 to 30 % longer.
 def simulate(
     graph: QuantGraph,
     frames: Frames,
-    batch: int = 64,
+    batch: int = 1024,
     device: str = "cpu",
     saturated_inputs: int = 0,
     progress: Progress = silent,

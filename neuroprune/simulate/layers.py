@@ -9,8 +9,9 @@ from torch import Tensor
 from neuroprune.quantize.bounds import LayerBound, effective_bias, layer_bounds, sum_range, value_range
 from neuroprune.quantize.fixedpoint import signed_range
 from neuroprune.quantize.types import Connection, IntConv, QuantGraph, QuantInput, QuantLayer
-from neuroprune.simulate.kernels import Kernel, exact_dtype, make_kernel
+from neuroprune.simulate.kernels import exact_dtype, make_kernel
 from neuroprune.simulate.neuron import HALF, Firing, fire
+from neuroprune.simulate.rows import Kernel
 
 
 @dataclass(frozen=True, eq=False)

@@ -47,9 +47,10 @@ def test_a_difference_is_told_with_its_seed(monkeypatch: pytest.MonkeyPatch) -> 
         return Record((*found.layers[:-1], dataclasses.replace(last, v=v)))
 
     monkeypatch.setattr(fuzz, "record", wrong)
+    monkeypatch.setattr(fuzz, "DEVICES", ("cpu",))
     total = _judge_one(3, made_up(3), {})
     ((seed, who, where),) = total.differences
-    assert (seed, who) == (3, "the engine")
+    assert (seed, who) == (3, "the engine on cpu")
     assert ": v is " in where
     assert total.line().endswith(", 1 differences")
 

@@ -1,5 +1,6 @@
 """Synapses in bytes and in floats against sums of integers, over shapes that oneDNN has special code for."""
 
+import dataclasses
 import os
 import subprocess
 import sys
@@ -13,8 +14,10 @@ from programs import NEURON, conv, dense, random_weights
 
 from neuroprune.quantize.types import Connection, QuantInput
 from neuroprune.simulate import kernels
+from neuroprune.simulate.byte_kernels import byte_kernel, product_of_windows
 from neuroprune.simulate.kernels import make_kernel
 from neuroprune.simulate.reference import synaptic_current
+from neuroprune.simulate.rows import Kernel
 
 SPIKES = QuantInput((1, 1, 1), 1.0, 0)
 CPU = torch.device("cpu")
@@ -71,9 +74,29 @@ def test_the_largest_sums_of_bytes_do_not_saturate(weight: int) -> None:
     expect(connection, rows, make_kernel(connection, SPIKES, torch.float32, CPU)(rows))
 
 
+@settings(max_examples=100, deadline=None)
+@given(convolutions(), st.sampled_from([0, 7]))
+def test_the_product_of_bytes_for_gpus_adds_up(connection: Connection, bits: int) -> None:
+    """torch has that product on CPUs, too."""
+    rng = np.random.default_rng(bits)
+    synapse, (channels, height, width) = connection.synapse, connection.in_shape
+    least, most = (0, 2) if bits == 0 else (-128, 128)
+    rows = torch.tensor(rng.integers(least, most, (2, height, width, channels)), dtype=torch.int8)
+    halves = torch.tensor(synapse.weight // 2, dtype=torch.int8)
+    synapse = dataclasses.replace(synapse, weight=(synapse.weight // 2 * 2).astype(np.int16))
+    bias = rng.integers(-4096, 4096, len(halves)) * 64
+    tensors = torch.full((len(halves),), 128.0), torch.tensor(bias, dtype=torch.float32)
+    multiply = product_of_windows(synapse, halves, *tensors)
+    if synapse.groups > 1:
+        assert multiply is None
+        return
+    assert multiply is not None
+    expect(dataclasses.replace(connection, synapse=synapse), rows, multiply(rows), bias)
+
+
 def test_odd_weights_that_do_not_fit_bytes_are_computed_in_floats() -> None:
     (connection,) = dense("a", "input", (2,), np.array([[255, 254]])).connections
-    assert kernels._byte_kernel(connection.synapse, connection.in_shape, None) is None
+    assert byte_kernel(connection, SPIKES, CPU, None) is None
     rows = torch.ones(1, 2, dtype=torch.uint8)
     expect(connection, rows, make_kernel(connection, SPIKES, torch.float32, CPU)(rows))
 
@@ -83,7 +106,7 @@ def failing(_: torch.Tensor) -> torch.Tensor:
 
 
 @pytest.mark.parametrize("wrong", [lambda rows: rows.sum(1, keepdim=True) + (rows.shape[0] == 3), failing])
-def test_a_kernel_of_bytes_that_fails_its_trial_is_not_used(wrong: kernels.Kernel) -> None:
+def test_a_kernel_of_bytes_that_fails_its_trial_is_not_used(wrong: Kernel) -> None:
     """The first one is right but for three rows."""
     tried = kernels._Tried(wrong, lambda rows: rows.sum(1, keepdim=True))
     for count in (2, 3, 4):
@@ -97,22 +120,24 @@ def test_a_torch_without_kernels_of_bytes_computes_in_floats(monkeypatch: pytest
         dense("a", "input", (3,), np.full((2, 3), 8)),
         conv("a", "input", (2, 3, 3), np.full((2, 2, 3, 3), 8)),
     ):
-        assert kernels._byte_kernel(layer.connections[0].synapse, layer.connections[0].in_shape, None) is None
+        assert byte_kernel(layer.connections[0], SPIKES, CPU, None) is None
 
 
 def test_kernels_of_bytes_are_exact_on_a_cpu_without_vnni() -> None:
     """The largest sums, in another process: oneDNN reads the limit of its instructions once."""
     script = """
 import numpy as np, torch
-from neuroprune.quantize.types import IntConv, IntDense
-from neuroprune.simulate.kernels import _byte_kernel
+from neuroprune.quantize.types import Connection, IntConv, IntDense, QuantInput
+from neuroprune.simulate.byte_kernels import byte_kernel
+spikes = QuantInput((1, 1, 1), 1.0, 0)
 def conv(*shape, groups=1):
     return IntConv(np.full(shape, -256, np.int16), (1, 1), (0, 0), (1, 1), groups), (shape[1] * groups, 5, 6)
 for synapse, in_shape in (conv(8, 34, 3, 3), conv(8, 1, 3, 3, groups=8), (IntDense(np.full((4, 999), -256)), (999,))):
     # without it all weights had 256 in common
     synapse.weight[0].flat[0] = 254
     rows = torch.ones(3, *in_shape[1:], in_shape[0], dtype=torch.uint8)
-    sums = _byte_kernel(synapse, in_shape, None)(rows)[0].reshape(-1, len(synapse.weight))
+    kernel = byte_kernel(Connection("input", synapse, in_shape), spikes, rows.device, None)
+    sums = kernel(rows)[0].reshape(-1, len(synapse.weight))
     expected = 64.0 * synapse.weight.reshape(len(synapse.weight), -1).sum(1)
     assert (sums.numpy() == expected).all(), (synapse, sums, expected)
 """

@@ -15,6 +15,7 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 import torch
+from devices import DEVICES
 from programs import made_up
 from rich.console import Console
 from rich.progress import Progress
@@ -89,15 +90,18 @@ def _judge_one(seed: int, case: Case, by_lava: dict[str, Record]) -> Tally:
 
 
 def _engine_differences(case: Case, expected: Record, trace: Trace) -> Iterator[tuple[str, str]]:
-    for where in _where(expected, record(*case, every_step=True)):
-        yield "the engine", where
-    found = simulate(*case, batch=2)
-    if not np.array_equal(trace.outputs, found.outputs) or not np.array_equal(trace.input_events, found.input_events):
-        yield "the engine's trace", "its outputs or input events"
-    for ours, theirs in zip(trace.layers, found.layers, strict=True):
-        counts = [(each.current_wraps, each.voltage_saturations) for each in (ours, theirs)]
-        if counts[0] != counts[1] or not np.array_equal(ours.spikes, theirs.spikes):
-            yield "the engine's trace", f"layer {ours.name!r}: its spikes, or its wraps and saturations {counts}"
+    for device in DEVICES:
+        engine = f"the engine on {device}"
+        for where in _where(expected, record(*case, device, every_step=True)):
+            yield engine, where
+        found = simulate(*case, batch=2, device=device)
+        for name in ("outputs", "input_events"):
+            if not np.array_equal(getattr(trace, name), getattr(found, name)):
+                yield engine, f"its {name}"
+        for ours, theirs in zip(trace.layers, found.layers, strict=True):
+            counts = [(each.current_wraps, each.voltage_saturations) for each in (ours, theirs)]
+            if counts[0] != counts[1] or not np.array_equal(ours.spikes, theirs.spikes):
+                yield engine, f"layer {ours.name!r}: its spikes, or its wraps and saturations {counts}"
 
 
 def _where(expected: Record, found: Record) -> Iterator[str]:
