@@ -230,9 +230,10 @@ def branched() -> QuantGraph:
     return QuantGraph(QuantInput(shape, 1.0, 8), (to("a", "input"), to("b", "a"), to("c", "a", "b"), last), STEPS)
 
 
-def measured(graph: QuantGraph, target: Target) -> Report:
-    silent = tuple(LayerTrace(each.name, np.ones(each.shape, np.int64), 0, 0) for each in graph.layers)
-    run = Trace(1, STEPS, np.zeros((1, 1), np.int64), np.zeros(graph.input.shape, np.int64), 0, silent)
+def measured(graph: QuantGraph, target: Target, saturated_inputs: int = 0) -> Report:
+    layers = tuple(LayerTrace(each.name, np.ones(each.shape, np.int64), 0, 0) for each in graph.layers)
+    events = np.zeros(graph.input.shape, np.int64)
+    run = Trace(1, STEPS, np.zeros((1, 1), np.int64), events, saturated_inputs, layers)
     return measure(
         graph,
         map_graph(graph, target),
@@ -289,18 +290,7 @@ def test_a_layer_that_convolves_and_reads_all_is_mixed(target: Target) -> None:
 def test_clipped_values_of_a_recording_are_shares_of_all_its_frames(target: Target) -> None:
     graph = branched()
     graph = replace(graph, input=replace(graph.input, sequence=True))
-    silent = tuple(LayerTrace(each.name, np.ones(each.shape, np.int64), 0, 0) for each in graph.layers)
-    run = Trace(1, STEPS, np.zeros((1, 1), np.int64), np.zeros(graph.input.shape, np.int64), 8 * STEPS, silent)
-    report = measure(
-        graph,
-        map_graph(graph, target),
-        run,
-        target,
-        network="n",
-        data=None,
-        accuracy=AccuracyLadder(),
-        lava=LavaCheck(samples=0),
-    )
+    report = measured(graph, target, saturated_inputs=8 * STEPS)
     assert report.input.saturated_share == 1
 
 
