@@ -42,14 +42,15 @@ class Job(NamedTuple):
         )
 
     def tuning(self, epochs: int) -> "Tuning | None":
-        """Fine-tuning on the training set in the chip's rounding; None for 0 epochs."""
+        """Fine-tuning on the training set in the chip's rounding, with the seed of training; None for 0 epochs."""
         from neuroprune.deploy import Tuning
         from neuroprune.quantize.qat import QatSettings
+        from neuroprune.train.train import RATE_SCALE
 
         if epochs == 0:
             return None
-        train = self.data.train
-        return Tuning(QatSettings(epochs), lambda chosen: self.frames(train.images[chosen]), train.labels)
+        train, settings = self.data.train, QatSettings(epochs, RATE_SCALE, seed=self.seed or 0)
+        return Tuning(settings, lambda chosen: self.frames(train.images[chosen]), train.labels)
 
 
 class Recorded(NamedTuple):

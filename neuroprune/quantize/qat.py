@@ -42,17 +42,17 @@ FramesOf = Callable[[npt.NDArray[np.int64]], Frames]
 
 @dataclass(frozen=True)
 class QatSettings:
-    """epochs: passes over the samples. batch: samples a step. seed: of their order.
+    """epochs: passes over the samples. logit_scale: makes the scores logits of the cross-entropy, as in training.
 
-    lr: first learning rate of Adam, which falls to 0 as a cosine, for weights in units of their layer's root mean
-    square. logit_scale: what the scores are multiplied by to serve as logits of the cross-entropy.
+    batch: samples a step. seed: of their order. lr: first learning rate of Adam, which falls to 0 as a cosine, for
+    weights in units of their layer's root mean square.
     """
 
     epochs: int
+    logit_scale: float
     batch: int = 128
     lr: float = 0.005
     seed: int = 0
-    logit_scale: float = 5.0
 
 
 @dataclass(frozen=True, eq=False)

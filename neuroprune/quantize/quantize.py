@@ -76,8 +76,9 @@ def _choose_input(graph: Graph, calibration: Frames, target: Target, widths: dic
     ]
     best, least = None, np.inf
     peak = signed_range(target.input_bits)[1]
-    while peak >= FEWEST_LEVELS:
-        spec = QuantInput(first.shape, _input_unit(calibration, peak), target.input_bits, sequence)
+    halvings = range((peak // FEWEST_LEVELS).bit_length())
+    for unit in dict.fromkeys(_input_unit(calibration, peak >> halving) for halving in halvings):
+        spec = QuantInput(first.shape, unit, target.input_bits, sequence)
         sent = {first.name: _source(spec, calibration)}
         error = sum(
             choose_scale(_population(node, synapses, sent, graph.steps, widths, target))[1]
@@ -85,7 +86,6 @@ def _choose_input(graph: Graph, calibration: Frames, target: Target, widths: dic
         )
         if error < least:
             best, least = spec, error
-        peak //= 2
     assert best is not None
     return best
 

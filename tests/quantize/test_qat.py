@@ -48,7 +48,7 @@ def finetuned(
     frames = frames_for(graph, 96)
     labels = class_scores(graph.readout, run_float(graph, frames).outputs).argmax(1)
     program = quantize(graph, frames[:32], TARGET, Bits(bits))
-    settings = QatSettings(epochs, batch=16, lr=lr, seed=seed)
+    settings = QatSettings(epochs, 5.0, batch=16, lr=lr, seed=seed)
     return program, finetune_quantised(graph, program, lambda chosen: frames[chosen], labels, TARGET, settings)
 
 
