@@ -62,8 +62,9 @@ class Coding:
         if self.kind not in get_args(Kind):
             raise InputError(f"there is no coding {self.kind!r}: choose one of {', '.join(get_args(Kind))}")
         if (self.steps is None and self.kind != "direct") or (self.steps is not None and self.steps < 1):
+            stated = "no number of" if self.steps is None else self.steps
             raise InputError(
-                f"the coding {self.kind} has {self.steps} time steps, but needs at least 1: give a number of steps"
+                f"the coding {self.kind} has {stated} time steps, but needs at least 1: give a number with --steps"
             )
 
 

@@ -5,10 +5,8 @@ limit, and ends with all its processes when the limit is over. See neuroprune/si
 """
 
 import contextlib
-import json
 import os
 import re
-import shutil
 import signal
 import subprocess
 import sys
@@ -22,15 +20,13 @@ import numpy as np
 import numpy.typing as npt
 
 from neuroprune.errors import LavaError
-from neuroprune.quantize.groups import merge_groups
 from neuroprune.quantize.timing import depths, wait
-from neuroprune.quantize.types import Connection, IntConv, IntSynapse, QuantGraph, QuantLayer
+from neuroprune.quantize.types import IntConv, QuantGraph
 from neuroprune.simulate.frames import check_frames
+from neuroprune.simulate.lava_job import WORKER, Case, write_job
 from neuroprune.simulate.types import LayerRecord, Record
 
-WORKER = Path(__file__).with_name("lava_worker")
 Models = Literal["stock", "fast"]
-Case = tuple[QuantGraph, npt.NDArray[np.int8]]
 
 NO_LAVA = 3
 """The worker's exit code when Lava cannot be imported."""
@@ -40,6 +36,12 @@ EXCEPTION = re.compile(r"[\w.]*(Error|Exception)\b")
 
 ENVIRONMENT = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "PYTHONSAFEPATH": ""}
 """Lava makes a process of each layer, so that none needs threads; the worker is found in its own folder."""
+
+MOST_LAYERS = 400
+"""What Lava's runtime was run with: two processes of the operating system each, 8 minutes for one sample.
+
+Its compiler follows the connections by recursion, which ends not far beyond.
+"""
 
 GRACE_S = 0.5
 """How long killed processes have for handing back their shared memory."""
@@ -61,7 +63,8 @@ def record_with_lava(
     python: interpreter that has lava-nc 0.10.0; this one if None. It does not need neuroprune.
     models: "stock" for Lava's own convolution, "fast" for ours of the same integers; see `own_models`.
     every_step: keep u and v of every step, which takes long.
-    Raises LavaError if Lava is missing, fails or does not end in time, InputError for frames of another kind.
+    Raises LavaError if Lava is missing, fails, does not end in time, or is not for networks as deep, InputError for
+    frames of another kind.
     """
     return record_all_with_lava([(graph, frames)], timeout_s, python, models=models, every_step=every_step)[0]
 
@@ -82,9 +85,14 @@ def record_all_with_lava(
     """
     for graph, frames in cases:
         check_frames(graph, frames)
+        if runtime and len(graph.layers) > MOST_LAYERS:
+            raise LavaError(
+                f"the network has {len(graph.layers)} layers, and Lava, which starts two processes for each, is run "
+                f"with {MOST_LAYERS} at most: leave it out with --lava-samples 0"
+            )
     with tempfile.TemporaryDirectory(prefix="neuroprune-lava-") as name:
         folder = Path(name)
-        _write_job(cases, folder, {"models": models, "every_step": every_step, "runtime": runtime})
+        write_job(cases, folder, {"models": models, "every_step": every_step, "runtime": runtime})
         _run_worker(folder, timeout_s, python or sys.executable)
         with np.load(folder / "recorded.npz", allow_pickle=False) as file:
             return [_read_record(graph, file, number) for number, (graph, _) in enumerate(cases)]
@@ -104,90 +112,17 @@ def own_models(graph: QuantGraph, models: Models = "fast") -> tuple[str, ...]:
     return tuple(told)
 
 
-def _write_job(cases: Sequence[Case], folder: Path, options: dict[str, Any]) -> None:
-    """The programs, with the number of each before the names of its arrays, and the worker itself."""
-    arrays: dict[str, npt.NDArray[Any]] = {}
-    programs = []
-    for number, (graph, frames) in enumerate(cases):
-        programs.append(_describe_program(graph, len(frames)))
-        arrays |= {f"{number}-{name}": array for name, array in _program_arrays(graph, frames).items()}
-    np.savez(folder / "arrays.npz", **arrays)
-    (folder / "program.json").write_text(json.dumps(options | {"programs": programs}), encoding="utf-8")
-    shutil.copytree(WORKER, folder / WORKER.name, ignore=shutil.ignore_patterns("__pycache__"))
-
-
-def _program_arrays(graph: QuantGraph, frames: npt.NDArray[np.int8]) -> dict[str, npt.NDArray[Any]]:
-    """The array "stream" is what each step presents: [samples * steps, *input shape]."""
-    presented = frames if graph.input.sequence else np.repeat(frames, graph.steps, axis=0)
-    arrays: dict[str, npt.NDArray[Any]] = {"stream": presented.reshape(-1, *graph.input.shape)}
-    for index, layer in enumerate(graph.layers):
-        arrays[f"{index}-bias"] = layer.neuron.bias_mant
-        for number, connection in enumerate(layer.connections):
-            arrays[f"{index}-weight-{number}"] = _for_lava(connection.synapse).weight.astype(np.int32)
-    return arrays
-
-
-def _for_lava(synapse: IntSynapse) -> IntSynapse:
-    """The synapse in no more groups than Lava can count."""
-    return merge_groups(synapse) if isinstance(synapse, IntConv) else synapse
-
-
-def _describe_program(graph: QuantGraph, samples: int) -> dict[str, Any]:
-    depth = depths(graph)
-    layers = []
-    for layer in graph.layers:
-        connections = [
-            _describe_connection(each, graph.input.bits if each.source == "input" else 0, wait(each, layer, depth))
-            for each in layer.connections
-        ]
-        layers.append(_describe_neurons(layer, depth[layer.name]) | {"connections": connections})
-    return {"samples": samples, "steps": graph.steps, "layers": layers}
-
-
-def _describe_neurons(layer: QuantLayer, depth: int) -> dict[str, Any]:
-    """depth: chip steps that the layer computes behind the input."""
-    return {
-        "name": layer.name,
-        "shape": layer.shape,
-        "depth": depth,
-        "decay_u": layer.neuron.decay_u,
-        "decay_v": layer.neuron.decay_v,
-        "vth": layer.neuron.vth,
-        "bias_exp": layer.neuron.bias_exp,
-        "reset": layer.neuron.reset,
-    }
-
-
-def _describe_connection(connection: Connection, input_bits: int, waits: int) -> dict[str, Any]:
-    """input_bits: of the graded spikes that arrive, 0 for spikes without a value. waits: chip steps more than one."""
-    synapse = _for_lava(connection.synapse)
-    described: dict[str, Any] = {
-        "source": connection.source,
-        "kind": "dense",
-        "in_shape": connection.in_shape,
-        "input_bits": input_bits,
-        "wait": waits,
-        "delay": connection.delay,
-    }
-    if isinstance(synapse, IntConv):
-        described |= {
-            "kind": "conv",
-            "stride": synapse.stride,
-            "padding": synapse.padding,
-            "dilation": synapse.dilation,
-            "groups": synapse.groups,
-        }
-    return described
-
-
 def _run_worker(folder: Path, timeout_s: float, python: str) -> None:
-    """Run the worker in a session of its own, so that all its processes can be ended together."""
+    """Run the worker in a session of its own, so that all its processes can be ended together.
+
+    Where this process is killed, the end of its pipe tells the worker.
+    """
     output = folder / "output.txt"
     with output.open("wb") as stream:
         try:
             worker = subprocess.Popen(
                 [python, "-m", WORKER.name, str(folder)],
-                stdin=subprocess.DEVNULL,
+                stdin=subprocess.PIPE,
                 stdout=stream,
                 stderr=subprocess.STDOUT,
                 cwd=folder,
@@ -225,6 +160,8 @@ def _end(worker: subprocess.Popen[bytes]) -> None:
             time.sleep(GRACE_S)
         os.killpg(worker.pid, signal.SIGKILL)
     worker.wait()
+    assert worker.stdin is not None
+    worker.stdin.close()
 
 
 def _reason(output: str) -> str:

@@ -85,7 +85,7 @@ def test_a_channel_that_never_changes_normalises_to_zeros():
         ),
         (
             lambda: make_dataset("x", split(), split(), ("a",), coding="latency"),
-            "the coding latency has None time steps, but needs at least 1: give a number of steps",
+            "the coding latency has no number of time steps, but needs at least 1: give a number with --steps",
         ),
         (lambda: Coding((0.0,), (1.0,), "direct", 0), "the coding direct has 0 time steps, but needs at least 1: give"),
         (

@@ -1,6 +1,8 @@
 """Lava's own fixed-point process models against the oracle and the engine, and what happens when Lava does not work."""
 
 import dataclasses
+import os
+import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -24,7 +26,7 @@ from programs import (
 
 from neuroprune.errors import InputError, LavaError
 from neuroprune.quantize.types import IntNeuron
-from neuroprune.simulate import lava
+from neuroprune.simulate import lava_job
 from neuroprune.simulate.compare import compare
 from neuroprune.simulate.engine import record
 from neuroprune.simulate.lava import Models, own_models, record_all_with_lava, record_with_lava
@@ -159,7 +161,7 @@ def test_process_models_of_ours_are_told(make: Callable[[], Case], models: Model
 
 def test_the_worker_needs_nothing_of_neuroprune() -> None:
     """It is copied to where an interpreter without neuroprune runs it."""
-    sources = list(lava.WORKER.glob("*.py"))
+    sources = list(lava_job.WORKER.glob("*.py"))
     assert sources
     assert not any("from neuroprune" in file.read_text() or "import neuroprune" in file.read_text() for file in sources)
 
@@ -211,6 +213,32 @@ def test_lava_itself_is_ended_with_its_shared_memory() -> None:
     assert shared_memory() <= before
 
 
+def test_lava_ends_when_who_started_it_is_killed() -> None:
+    script = (
+        "from test_lava import slow; from neuroprune.simulate.lava import record_with_lava; record_with_lava(*slow())"
+    )
+    folders = [str(Path(__file__).parent), *filter(None, sys.path)]
+    before = shared_memory()
+    starter = subprocess.Popen(
+        [sys.executable, "-c", script], env=os.environ | {"PYTHONPATH": os.pathsep.join(folders)}
+    )
+    try:
+        waiting = time.monotonic() + 120
+        while shared_memory() <= before:
+            assert starter.poll() is None, "it ended by itself"
+            assert time.monotonic() < waiting, "Lava did not start"
+            time.sleep(0.05)
+        (worker,) = (
+            int(stat.parent.name)
+            for stat in Path("/proc").glob("[0-9]*/stat")
+            if stat.read_text().rsplit(")", 1)[1].split()[1] == str(starter.pid)
+        )
+    finally:
+        starter.kill()
+        starter.wait()
+    assert not is_alive(worker)
+
+
 def slow() -> Case:
     """A network that takes Lava minutes."""
     rng = np.random.default_rng(4)
@@ -224,7 +252,7 @@ def shared_memory() -> set[str]:
 
 def is_alive(process: int) -> bool:
     """Whether it still runs shortly after it was ended; a zombie that waits for its parent does not."""
-    for _ in range(50):
+    for _ in range(250):
         try:
             state = Path(f"/proc/{process}/stat").read_text().rsplit(")", 1)[1].split()[0]
         except FileNotFoundError:
@@ -250,10 +278,21 @@ def test_a_worker_that_dies_silently_is_told_from_one_that_fails(tmp_path: Path)
 
 def test_an_exception_in_one_of_lavas_processes_is_quoted(monkeypatch: pytest.MonkeyPatch) -> None:
     """Lava's own message is "1 Exception(s) occurred". An int8 of groups that wraps around makes a convolution fail."""
-    monkeypatch.setattr(lava, "merge_groups", lambda synapse: synapse)
+    monkeypatch.setattr(lava_job, "merge_groups", lambda synapse: synapse)
     layer = conv("pool", "input", (260, 1, 1), np.full((260, 1, 1, 1), 2), groups=260)
     with pytest.raises(LavaError, match=r"Lava failed with exit code 1 \(IndexError: index 1 is out of bounds"):
         record_with_lava(program(layer), np.ones((1, 260, 1, 1), np.int8), models="stock")
+
+
+def test_more_layers_than_lava_was_run_with_are_refused() -> None:
+    layers = [dense(f"layer{number}", f"layer{number - 1}", (2,), np.full((2, 2), 4)) for number in range(1, 401)]
+    graph = program(dense("layer0", "input", (2,), np.full((2, 2), 4)), *layers)
+    with pytest.raises(LavaError) as caught:
+        record_with_lava(graph, np.zeros((1, 2), np.int8))
+    assert str(caught.value) == (
+        "the network has 401 layers, and Lava, which starts two processes for each, is run with 400 at most: leave it "
+        "out with --lava-samples 0"
+    )
 
 
 def test_frames_of_another_kind_are_refused() -> None:

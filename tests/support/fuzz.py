@@ -23,7 +23,8 @@ from rich.progress import Progress
 from neuroprune.errors import VerificationError
 from neuroprune.simulate.compare import compare
 from neuroprune.simulate.engine import record, simulate
-from neuroprune.simulate.lava import Case, record_all_with_lava
+from neuroprune.simulate.lava import record_all_with_lava
+from neuroprune.simulate.lava_job import Case
 from neuroprune.simulate.reference import run_reference
 from neuroprune.simulate.types import Record, Trace
 

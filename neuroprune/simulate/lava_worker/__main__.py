@@ -3,7 +3,9 @@
 import json
 import logging
 import os
+import signal
 import sys
+import threading
 import traceback
 from pathlib import Path
 
@@ -23,8 +25,15 @@ def run(folder: Path) -> None:
     way(networks, job["every_step"], folder / "recorded.npz")
 
 
+def end_with_parent() -> None:
+    """Wait until nobody holds the other end of the standard input, which nobody writes to; then end all processes."""
+    os.read(0, 1)
+    os.killpg(0, signal.SIGTERM)
+
+
 if __name__ == "__main__":
     logging.basicConfig(format="%(message)s")
+    threading.Thread(target=end_with_parent, daemon=True).start()
     try:
         run(Path(sys.argv[1]))
     except BaseException:  # noqa: BLE001

@@ -1,0 +1,97 @@
+"""What the Lava worker reads: program.json, arrays.npz, and its own files beside them."""
+
+import json
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from neuroprune.quantize.groups import merge_groups
+from neuroprune.quantize.timing import depths, wait
+from neuroprune.quantize.types import Connection, IntConv, IntSynapse, QuantGraph, QuantLayer
+
+WORKER = Path(__file__).with_name("lava_worker")
+Case = tuple[QuantGraph, npt.NDArray[np.int8]]
+"""A program, and the frames that it is run on."""
+
+
+def write_job(cases: Sequence[Case], folder: Path, options: dict[str, Any]) -> None:
+    """Write the programs, with the number of each before the names of its arrays, and the worker itself.
+
+    options: of the run, as JSON holds them.
+    """
+    arrays: dict[str, npt.NDArray[Any]] = {}
+    programs = []
+    for number, (graph, frames) in enumerate(cases):
+        programs.append(_describe_program(graph, len(frames)))
+        arrays |= {f"{number}-{name}": array for name, array in _program_arrays(graph, frames).items()}
+    np.savez(folder / "arrays.npz", **arrays)
+    (folder / "program.json").write_text(json.dumps(options | {"programs": programs}), encoding="utf-8")
+    shutil.copytree(WORKER, folder / WORKER.name, ignore=shutil.ignore_patterns("__pycache__"))
+
+
+def _program_arrays(graph: QuantGraph, frames: npt.NDArray[np.int8]) -> dict[str, npt.NDArray[Any]]:
+    """The array "stream" is what each step presents: [samples * steps, *input shape]."""
+    presented = frames if graph.input.sequence else np.repeat(frames, graph.steps, axis=0)
+    arrays: dict[str, npt.NDArray[Any]] = {"stream": presented.reshape(-1, *graph.input.shape)}
+    for index, layer in enumerate(graph.layers):
+        arrays[f"{index}-bias"] = layer.neuron.bias_mant
+        for number, connection in enumerate(layer.connections):
+            arrays[f"{index}-weight-{number}"] = _for_lava(connection.synapse).weight.astype(np.int32)
+    return arrays
+
+
+def _for_lava(synapse: IntSynapse) -> IntSynapse:
+    """The synapse in no more groups than Lava can count."""
+    return merge_groups(synapse) if isinstance(synapse, IntConv) else synapse
+
+
+def _describe_program(graph: QuantGraph, samples: int) -> dict[str, Any]:
+    depth = depths(graph)
+    layers = []
+    for layer in graph.layers:
+        connections = [
+            _describe_connection(each, graph.input.bits if each.source == "input" else 0, wait(each, layer, depth))
+            for each in layer.connections
+        ]
+        layers.append(_describe_neurons(layer, depth[layer.name]) | {"connections": connections})
+    return {"samples": samples, "steps": graph.steps, "layers": layers}
+
+
+def _describe_neurons(layer: QuantLayer, depth: int) -> dict[str, Any]:
+    """depth: chip steps that the layer computes behind the input."""
+    return {
+        "name": layer.name,
+        "shape": layer.shape,
+        "depth": depth,
+        "decay_u": layer.neuron.decay_u,
+        "decay_v": layer.neuron.decay_v,
+        "vth": layer.neuron.vth,
+        "bias_exp": layer.neuron.bias_exp,
+        "reset": layer.neuron.reset,
+    }
+
+
+def _describe_connection(connection: Connection, input_bits: int, waits: int) -> dict[str, Any]:
+    """input_bits: of the graded spikes that arrive, 0 for spikes without a value. waits: chip steps more than one."""
+    synapse = _for_lava(connection.synapse)
+    described: dict[str, Any] = {
+        "source": connection.source,
+        "kind": "dense",
+        "in_shape": connection.in_shape,
+        "input_bits": input_bits,
+        "wait": waits,
+        "delay": connection.delay,
+    }
+    if isinstance(synapse, IntConv):
+        described |= {
+            "kind": "conv",
+            "stride": synapse.stride,
+            "padding": synapse.padding,
+            "dilation": synapse.dilation,
+            "groups": synapse.groups,
+        }
+    return described
