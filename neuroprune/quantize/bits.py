@@ -1,6 +1,6 @@
 """How many bits the weights of each layer get."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
@@ -18,7 +18,8 @@ EXAMPLE = "write for example conv1=8,default=4"
 class Bits:
     """default: bits of a weight where nothing else is said, None for the widest of the target.
 
-    layers: those of single layers, named by their neurons or by the layer that holds their weights.
+    layers: those of single layers, named by their neurons or by the layer that holds their weights; `conv1` will do
+    for `stem.conv1` where no other layer's name ends so.
     """
 
     default: int | None = None
@@ -43,8 +44,8 @@ def parse_bits(text: str) -> Bits:
 def bits_of_layers(bits: Bits, graph: Graph, target: Target) -> dict[str, int]:
     """The width of each layer of neurons of a folded graph, by the name of the neurons.
 
-    Raises InputError for names that the graph does not have, widths that the target does not have, and names of the
-    same layer that contradict each other.
+    Raises InputError for names that the graph does not have or has more than once, widths that the target does not
+    have, and names of the same layer that contradict each other.
     """
     wanted = {"default": bits.default or target.weight_bits, **bits.layers}
     offered = [width for width in target.weight_bits_offered if FEWEST <= width <= target.weight_bits]
@@ -54,18 +55,28 @@ def bits_of_layers(bits: Bits, graph: Graph, target: Target) -> dict[str, int]:
                 f"{name}={width} is not a width that {target.name} stores weights in: choose one of "
                 f"{', '.join(map(str, offered))} bits"
             )
-    names = {
-        neuron.name: (neuron.name, *(synapse.name for synapse in synapses)) for neuron, synapses in graph.populations()
-    }
-    unknown = sorted(bits.layers.keys() - {name for each in names.values() for name in each})
+    populations = {neuron.name: [synapse.name for synapse in synapses] for neuron, synapses in graph.populations()}
+    neuron_of = {name: neuron for neuron, synapses in populations.items() for name in (*synapses, neuron)}
+    named = {name: _ending_in(name, list(neuron_of)) for name in bits.layers}
+    unknown = sorted(name for name, meant in named.items() if not meant)
     if unknown:
-        known = ", ".join(dict.fromkeys(name for neuron, *synapses in names.values() for name in (*synapses, neuron)))
-        raise InputError(f"bits are given for {', '.join(unknown)}, but the layers are {known}: name one of these")
-    found = {}
-    for neuron, aliases in names.items():
-        widths = {name: bits.layers[name] for name in aliases if name in bits.layers}
-        if len(set(widths.values())) > 1:
-            given = " and ".join(f"{name}={width}" for name, width in widths.items())
-            raise InputError(f"{given} name weights of the same neurons, {neuron}: give them one width")
-        found[neuron] = next(iter(widths.values()), wanted["default"])
-    return found
+        raise InputError(
+            f"bits are given for {', '.join(unknown)}, but the layers are {', '.join(neuron_of)}: name one of these"
+        )
+    found: dict[str, tuple[str, int]] = {}
+    for name, meant in named.items():
+        neurons = list(dict.fromkeys(neuron_of[each] for each in meant))
+        if len(neurons) > 1:
+            raise InputError(f"bits are given for {name}, which may be {' or '.join(meant)}: name one of these")
+        other, width = found.setdefault(neurons[0], (name, bits.layers[name]))
+        if width != bits.layers[name]:
+            raise InputError(
+                f"{other}={width} and {name}={bits.layers[name]} name weights of the same neurons, {neurons[0]}: give "
+                "them one width"
+            )
+    return {neuron: found.get(neuron, ("", wanted["default"]))[1] for neuron in populations}
+
+
+def _ending_in(name: str, known: Sequence[str]) -> list[str]:
+    """The layer of that name, else all whose last parts are that."""
+    return [name] if name in known else [each for each in known if each.endswith(f".{name}")]

@@ -1,10 +1,12 @@
 """`--bits`: what users write, and what they are told when it does not fit."""
 
+from dataclasses import replace
+
 import pytest
 from float_graphs import residual_graph
 
 from neuroprune.errors import InputError
-from neuroprune.graph.nodes import Neuron
+from neuroprune.graph.nodes import Graph, Neuron
 from neuroprune.quantize.bits import Bits, bits_of_layers, parse_bits
 from neuroprune.targets import load_target
 
@@ -41,6 +43,25 @@ def test_a_layer_answers_to_its_neurons_and_to_each_of_its_synapses() -> None:
     assert bits_of_layers(Bits(), GRAPH, TARGET) == {"a": 8, "b": 8, "out": 8}
     assert bits_of_layers(Bits(4, {"conv1": 8, "b": 3}), GRAPH, TARGET) == {"a": 8, "b": 3, "out": 4}
     assert bits_of_layers(Bits(None, {"shortcut": 5, "conv2": 5}), GRAPH, TARGET) == {"a": 8, "b": 5, "out": 8}
+
+
+def in_blocks(graph: Graph) -> Graph:
+    """The same graph with longer names."""
+    names = {"conv1": "one.conv", "conv2": "two.conv", "b": "two.neuron", "fc": "head.fc"}
+    nodes = tuple(
+        replace(node, name=names.get(node.name, node.name), inputs=tuple(names.get(each, each) for each in node.inputs))
+        for node in graph.nodes
+    )
+    return replace(graph, nodes=nodes)
+
+
+def test_the_last_part_of_a_name_will_do_where_it_is_the_only_one() -> None:
+    graph = in_blocks(GRAPH)
+    assert bits_of_layers(Bits(None, {"fc": 4, "neuron": 3}), graph, TARGET) == {"a": 8, "two.neuron": 3, "out": 4}
+    with pytest.raises(InputError, match=r"^bits are given for conv, which may be one.conv or two.conv: name one of t"):
+        bits_of_layers(Bits(None, {"conv": 4}), graph, TARGET)
+    with pytest.raises(InputError, match=r"^bits are given for c, onv, but the layers are one.conv, a, two.conv, "):
+        bits_of_layers(Bits(None, {"onv": 4, "c": 4}), graph, TARGET)
 
 
 def test_a_layer_that_does_not_exist_is_refused_with_those_that_do() -> None:
