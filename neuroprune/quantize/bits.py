@@ -18,8 +18,8 @@ EXAMPLE = "write for example conv1=8,default=4"
 class Bits:
     """default: bits of a weight where nothing else is said, None for the widest of the target.
 
-    layers: those of single layers, named by their neurons or by the layer that holds their weights; `conv1` will do
-    for `stem.conv1` where no other layer's name ends so.
+    layers: those of single layers, named by their neurons or by the module that holds their weights; `conv1` will do
+    for `stem.conv1` where no other name ends so.
     """
 
     default: int | None = None
@@ -55,28 +55,39 @@ def bits_of_layers(bits: Bits, graph: Graph, target: Target) -> dict[str, int]:
                 f"{name}={width} is not a width that {target.name} stores weights in: choose one of "
                 f"{', '.join(map(str, offered))} bits"
             )
-    populations = {neuron.name: [synapse.name for synapse in synapses] for neuron, synapses in graph.populations()}
-    neuron_of = {name: neuron for neuron, synapses in populations.items() for name in (*synapses, neuron)}
-    named = {name: _ending_in(name, list(neuron_of)) for name in bits.layers}
+    neuron_of = {
+        name: neuron.name
+        for neuron, synapses in graph.populations()
+        for name in (*(each.name for each in synapses), neuron.name)
+    }
+    named = {name: _meant(name, list(neuron_of)) for name in bits.layers}
     unknown = sorted(name for name, meant in named.items() if not meant)
     if unknown:
-        raise InputError(
-            f"bits are given for {', '.join(unknown)}, but the layers are {', '.join(neuron_of)}: name one of these"
-        )
+        known = ", ".join(dict.fromkeys(map(_module, neuron_of)))
+        raise InputError(f"bits are given for {', '.join(unknown)}, but the layers are {known}: name one of these")
     found: dict[str, tuple[str, int]] = {}
     for name, meant in named.items():
-        neurons = list(dict.fromkeys(neuron_of[each] for each in meant))
-        if len(neurons) > 1:
-            raise InputError(f"bits are given for {name}, which may be {' or '.join(meant)}: name one of these")
-        other, width = found.setdefault(neurons[0], (name, bits.layers[name]))
-        if width != bits.layers[name]:
-            raise InputError(
-                f"{other}={width} and {name}={bits.layers[name]} name weights of the same neurons, {neurons[0]}: give "
-                "them one width"
-            )
-    return {neuron: found.get(neuron, ("", wanted["default"]))[1] for neuron in populations}
+        for neuron in {neuron_of[each] for each in meant}:
+            other, width = found.setdefault(neuron, (name, bits.layers[name]))
+            if width != bits.layers[name]:
+                raise InputError(
+                    f"{other}={width} and {name}={bits.layers[name]} name weights of the same neurons, {neuron}: give "
+                    "them one width"
+                )
+    return {neuron: found.get(neuron, ("", wanted["default"]))[1] for neuron in neuron_of.values()}
 
 
-def _ending_in(name: str, known: Sequence[str]) -> list[str]:
-    """The layer of that name, else all whose last parts are that."""
-    return [name] if name in known else [each for each in known if each.endswith(f".{name}")]
+def _meant(name: str, known: Sequence[str]) -> list[str]:
+    """The synapses or neurons of that name; else all of the module of that name, or of the one whose name ends so."""
+    if name in known:
+        return [name]
+    modules = dict.fromkeys(map(_module, known))
+    ending = [name] if name in modules else [each for each in modules if each.endswith(f".{name}")]
+    if len(ending) > 1:
+        raise InputError(f"bits are given for {name}, which may be {' or '.join(ending)}: name one of these")
+    return [each for each in known if _module(each) in ending]
+
+
+def _module(name: str) -> str:
+    """Folding makes several synapses of a module that reads a sum, or that several layers read: `conv@source`."""
+    return name.partition("@")[0]

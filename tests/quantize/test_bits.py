@@ -45,23 +45,30 @@ def test_a_layer_answers_to_its_neurons_and_to_each_of_its_synapses() -> None:
     assert bits_of_layers(Bits(None, {"shortcut": 5, "conv2": 5}), GRAPH, TARGET) == {"a": 8, "b": 5, "out": 8}
 
 
-def in_blocks(graph: Graph) -> Graph:
-    """The same graph with longer names."""
-    names = {"conv1": "one.conv", "conv2": "two.conv", "b": "two.neuron", "fc": "head.fc"}
+def renamed(names: dict[str, str]) -> Graph:
     nodes = tuple(
         replace(node, name=names.get(node.name, node.name), inputs=tuple(names.get(each, each) for each in node.inputs))
-        for node in graph.nodes
+        for node in GRAPH.nodes
     )
-    return replace(graph, nodes=nodes)
+    return replace(GRAPH, nodes=nodes)
 
 
 def test_the_last_part_of_a_name_will_do_where_it_is_the_only_one() -> None:
-    graph = in_blocks(GRAPH)
+    graph = renamed({"conv1": "one.conv", "conv2": "two.conv", "b": "two.neuron", "fc": "head.fc"})
     assert bits_of_layers(Bits(None, {"fc": 4, "neuron": 3}), graph, TARGET) == {"a": 8, "two.neuron": 3, "out": 4}
     with pytest.raises(InputError, match=r"^bits are given for conv, which may be one.conv or two.conv: name one of t"):
         bits_of_layers(Bits(None, {"conv": 4}), graph, TARGET)
     with pytest.raises(InputError, match=r"^bits are given for c, onv, but the layers are one.conv, a, two.conv, "):
         bits_of_layers(Bits(None, {"onv": 4, "c": 4}), graph, TARGET)
+
+
+@pytest.mark.parametrize("name", ["block.conv", "conv"])
+def test_a_module_stands_for_all_synapses_that_folding_made_of_it(name: str) -> None:
+    graph = renamed({"conv1": "block.conv@input:a", "conv2": "block.conv@a", "shortcut": "block.conv@input:b"})
+    assert bits_of_layers(Bits(None, {name: 3}), graph, TARGET) == {"a": 3, "b": 3, "out": 8}
+    assert bits_of_layers(Bits(None, {"block.conv@a": 3}), graph, TARGET) == {"a": 8, "b": 3, "out": 8}
+    with pytest.raises(InputError, match=r"but the layers are block.conv, a, b, fc, out: name one of these"):
+        bits_of_layers(Bits(None, {"cnv": 3}), graph, TARGET)
 
 
 def test_a_layer_that_does_not_exist_is_refused_with_those_that_do() -> None:
