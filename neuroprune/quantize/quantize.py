@@ -105,7 +105,7 @@ def _population(
     assert isinstance(node.op, Neuron)
     return Population(
         node.op,
-        tuple(synapse.synapse for synapse in synapses),
+        tuple(each.synapse for each in synapses),
         tuple(sent[synapse.inputs[0]] for synapse in synapses),
         steps,
         widths[node.name],

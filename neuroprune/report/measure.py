@@ -11,9 +11,11 @@ from pydantic import BaseModel
 
 from neuroprune.mapping.types import Core, Mapping, Tile
 from neuroprune.quantize.bounds import LayerBound
+from neuroprune.quantize.errors import RoundingErrors
 from neuroprune.quantize.fixedpoint import weight_range
 from neuroprune.quantize.timing import depths, is_relay, synaptic_delay, wait
 from neuroprune.quantize.types import IntConv, QuantGraph, QuantLayer
+from neuroprune.report.ladder import ChangedSpikes
 from neuroprune.report.schema import (
     AccuracyLadder,
     BoundReport,
@@ -51,14 +53,13 @@ def measure(
     versions: dict[str, str] | None = None,
     seed: int | None = None,
     bounds: Values[str, LayerBound] | None = None,
-    rounding: Values[str, object] | None = None,
-    changed: Values[str, object] | None = None,
+    rounding: Values[str, RoundingErrors] | None = None,
+    changed: Values[str, ChangedSpikes] | None = None,
 ) -> Report:
     """Weigh one deployment.
 
     `mapping` and `trace` are those of `graph`, relays and all, and `trace` holds at least one sample.
-    bounds, rounding, changed: of layers by their name; those without an entry have None in the report. The last two
-    have the attributes that `RoundingReport` and `ChangedReport` name.
+    bounds, rounding, changed: of layers by their name; those without an entry have None in the report.
     The other arguments are taken over into the report as they are: see `Report`.
     """
     assert trace.samples > 0, "nothing was run"

@@ -30,10 +30,12 @@ LEAST_ROWS, MULTIPLE = 17, 8
 
 def byte_kernel(connection: Connection, spec: QuantInput, device: torch.device, bias: Bias) -> Kernel | None:
     """To float32; None where inputs or weights do not fit bytes, or no kernel of this device is to be relied on."""
-    synapse, in_shape = connection.synapse, connection.in_shape
+    synapse, in_shape, values = connection.synapse, connection.in_shape, value_range(connection, spec)
+    if not _are_bytes(*values) or (device.type == "cpu" and values != (0, 1)):
+        return None
     common = max(int(np.gcd.reduce(synapse.weight.reshape(-1))), 1)
     divided = synapse.weight // common
-    if not _are_bytes(int(divided.min()), int(divided.max())) or not _are_bytes(*value_range(connection, spec)):
+    if not _are_bytes(int(divided.min()), int(divided.max())):
         return None
     weight = torch.tensor(divided, dtype=torch.int8, device=device)
     scale = torch.full((len(weight),), float(common << STATE_SHIFT), device=device)
@@ -42,8 +44,6 @@ def byte_kernel(connection: Connection, spec: QuantInput, device: torch.device, 
         weight = columns(weight, in_shape)
     if device.type == "cuda":
         return product_of_windows(synapse, weight, scale, offset)
-    if value_range(connection, spec) != (0, 1):
-        return None
     try:
         if isinstance(synapse, IntConv):
             return _convolution(synapse, weight, scale, offset)

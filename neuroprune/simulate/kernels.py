@@ -1,7 +1,6 @@
 """Synapses as tensor operations whose results are exact integers, in bytes or in floating point.
 
-Maps lie channels last: [rows, height, width, channels], a row being one step of one sample; the values of dense layers
-are [rows, features]. Results are in units of v, 64 times the sum of the weights.
+They work on the rows that rows.py describes. Results are in units of v, 64 times the sum of the weights.
 
 A sum of integers in floating point is exact, in any order, while no partial sum leaves the integers that the format
 holds; `exact_dtype` proves that from the weights. Inputs and weights have 8 significant bits at most, so that even the

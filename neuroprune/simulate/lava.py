@@ -38,9 +38,9 @@ ENVIRONMENT = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "PYTHONSAFEP
 """Lava makes a process of each layer, so that none needs threads; the worker is found in its own folder."""
 
 MOST_LAYERS = 400
-"""What Lava's runtime was run with: two processes of the operating system each, 8 minutes for one sample.
+"""As many were run in Lava's runtime: two processes of the operating system each, 8 minutes for one sample.
 
-Its compiler follows the connections by recursion, which ends not far beyond.
+With 3000, Lava's compiler, which follows the connections by recursion, fails.
 """
 
 GRACE_S = 0.5

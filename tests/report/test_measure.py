@@ -2,7 +2,7 @@
 
 import itertools
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,8 +10,10 @@ import pytest
 from neuroprune.mapping.map import map_graph
 from neuroprune.mapping.types import Core, Mapping, Tile, TileUse
 from neuroprune.quantize.bounds import layer_bounds
+from neuroprune.quantize.errors import RoundingErrors
 from neuroprune.quantize.timing import balance
 from neuroprune.quantize.types import Connection, IntConv, IntDense, IntNeuron, QuantGraph, QuantInput, QuantLayer
+from neuroprune.report.ladder import ChangedSpikes
 from neuroprune.report.measure import measure
 from neuroprune.report.schema import AccuracyLadder, ChangedReport, LavaCheck, Report, RoundingReport
 from neuroprune.report.synops import synapses, synops
@@ -167,25 +169,9 @@ def report(graph: QuantGraph, trace: Trace, target: Target) -> Report:
         versions={"torch": "2.6"},
         seed=7,
         bounds=layer_bounds(graph),
-        rounding={"c": Rounding(0.5, 0.25, 0.125, 1.0, 0.0, 2.0)},
-        changed={"d": Changed(0.25, 0.5)},
+        rounding={"c": RoundingErrors(0.5, 0.25, 0.125, 1.0, 0.0, 2.0)},
+        changed={"d": ChangedSpikes(0.25, 0.5)},
     )
-
-
-@dataclass(frozen=True)
-class Rounding:
-    weight: float
-    clipped: float
-    threshold: float
-    bias: float
-    decay_v: float
-    decay_u: float
-
-
-@dataclass(frozen=True)
-class Changed:
-    quantised: float
-    bit_accurate: float
 
 
 def test_what_was_found_of_a_layer_is_taken_over(report: Report, graph: QuantGraph) -> None:
