@@ -32,8 +32,8 @@ from neuroprune.graph.trace import trace
 from neuroprune.networks.build import SpikingNetwork, build
 from neuroprune.networks.recipe import load_recipe
 from neuroprune.networks.settle import settle_norms
+from neuroprune.program.types import IntProgram
 from neuroprune.quantize.quantize import quantize, quantize_input
-from neuroprune.quantize.types import QuantGraph
 from neuroprune.simulate.compare import compare
 from neuroprune.simulate.engine import record, simulate
 from neuroprune.simulate.lava import record_with_lava
@@ -71,7 +71,7 @@ def seconds(work: Callable[[], object]) -> float:
     return time.perf_counter() - start
 
 
-def lava_seconds(program: QuantGraph, spikes: npt.NDArray[np.int8]) -> float:
+def lava_seconds(program: IntProgram, spikes: npt.NDArray[np.int8]) -> float:
     """Seconds of a whole run of Lava; raises VerificationError unless it equals the engine."""
     expected = record(program, spikes)
     start = time.perf_counter()
@@ -90,7 +90,7 @@ def peak_mib() -> float:
     return int(line.split()[1]) / 1024
 
 
-def growth_mib(program: QuantGraph, spikes: npt.NDArray[np.int8], batch: int, threads: int) -> float:
+def growth_mib(program: IntProgram, spikes: npt.NDArray[np.int8], batch: int, threads: int) -> float:
     """For a fresh process: by how much the engine raises its peak."""
     torch.set_num_threads(threads)
     before = peak_mib()
@@ -98,7 +98,7 @@ def growth_mib(program: QuantGraph, spikes: npt.NDArray[np.int8], batch: int, th
     return peak_mib() - before
 
 
-def engine_mib(program: QuantGraph, spikes: npt.NDArray[np.int8], batch: int, device: str) -> float:
+def engine_mib(program: IntProgram, spikes: npt.NDArray[np.int8], batch: int, device: str) -> float:
     if device != "cpu":
         torch.cuda.reset_peak_memory_stats(device)
         simulate(program, spikes, batch, device)

@@ -11,23 +11,23 @@ from torch import nn
 
 from neuroprune import __version__
 from neuroprune.errors import InputError
+from neuroprune.exchange.netx.read import read_netx, spikes_as_they_are, stated_steps
+from neuroprune.exchange.netx.write import write_netx
+from neuroprune.exchange.onnx import write_onnx
 from neuroprune.graph.evaluate import Frames
 from neuroprune.graph.fold import fold
 from neuroprune.graph.nodes import Graph
-from neuroprune.graph.onnx import write_onnx
 from neuroprune.graph.readout import class_scores
 from neuroprune.graph.trace import trace
-from neuroprune.mapping.map import map_graph
+from neuroprune.mapping.map import map_program
+from neuroprune.program.bounds import layer_bounds
+from neuroprune.program.timing import balance
+from neuroprune.program.types import IntProgram
 from neuroprune.progress import Progress, silent
 from neuroprune.quantize.bits import Bits
-from neuroprune.quantize.bounds import layer_bounds
 from neuroprune.quantize.errors import rounding_errors
-from neuroprune.quantize.netx import write_netx
-from neuroprune.quantize.netx_read import read_netx, spikes_as_they_are, stated_steps
 from neuroprune.quantize.qat import FramesOf, QatSettings, finetune_quantised
 from neuroprune.quantize.quantize import WIDEST, quantize, quantize_input
-from neuroprune.quantize.timing import balance
-from neuroprune.quantize.types import QuantGraph
 from neuroprune.report.ladder import ChangedSpikes, accuracy, accuracy_ladder, changed_spikes
 from neuroprune.report.measure import measure
 from neuroprune.report.schema import AccuracyLadder, LavaCheck, Report, save_report
@@ -163,13 +163,13 @@ def deploy_program(
     _check_samples(job)
     foreign = stated_steps(path) is None
     read = read_netx(path, chip, steps, spikes_as_they_are(frames, frames.ndim == 5, chip) if foreign else None)
-    wanted = (read.graph.steps,) * read.graph.input.sequence + read.graph.input.shape
+    wanted = (read.program.steps,) * read.program.input.sequence + read.program.input.shape
     if frames.shape[1:] != wanted:
         raise InputError(
             f"{path} reads samples of shape {wanted}, but those given have {frames.shape[1:]}: name the data that it "
             "was made for, coded alike"
         )
-    return _run(read.graph, chip, job, remarks=read.remarks)
+    return _run(read.program, chip, job, remarks=read.remarks)
 
 
 def _check_samples(job: Job) -> None:
@@ -182,7 +182,7 @@ def _check_samples(job: Job) -> None:
 
 
 def _run(
-    program: QuantGraph,
+    program: IntProgram,
     chip: Target,
     job: Job,
     floats: Floats | None = None,
@@ -190,7 +190,7 @@ def _run(
 ) -> Report:
     """Map, simulate, judge and weigh `program`."""
     balanced = balance(program, chip.synaptic_delay_max)
-    mapping = map_graph(balanced, chip)
+    mapping = map_program(balanced, chip)
     spikes, saturated = quantize_input(program.input, job.frames)
     happened = simulate(balanced, spikes, device=job.device, saturated_inputs=saturated, progress=job.progress)
     check = _judge(balanced, spikes[: job.lava.samples], job)
@@ -222,7 +222,7 @@ def _run(
 
 
 def _ladder(
-    program: QuantGraph,
+    program: IntProgram,
     spikes: npt.NDArray[np.int8],
     happened: Trace,
     job: Job,
@@ -242,7 +242,7 @@ def _ladder(
     return ladder, changed
 
 
-def _judge(program: QuantGraph, spikes: npt.NDArray[np.int8], job: Job) -> LavaCheck:
+def _judge(program: IntProgram, spikes: npt.NDArray[np.int8], job: Job) -> LavaCheck:
     """Run the same samples through Lava; any difference in a spike or a last voltage raises VerificationError."""
     if len(spikes) == 0:
         return LavaCheck(samples=0, not_run="no samples were asked for")

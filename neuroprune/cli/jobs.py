@@ -127,7 +127,7 @@ def samples_for(
     """Test samples for the netx file `path`, coded as asked; steps where the file does not state its own."""
     from neuroprune.data.coding import frames_of
     from neuroprune.data.load import load_dataset
-    from neuroprune.quantize.netx_read import stated_steps
+    from neuroprune.exchange.netx.read import stated_steps
 
     if data is None:
         raise InputError(f"{path} does not say which data it is for: name a data set with --data")

@@ -17,7 +17,7 @@ import numpy.typing as npt
 from neuroprune.mapping.counting import nonzero_fan_out
 from neuroprune.mapping.reach import receptive_field, volume
 from neuroprune.mapping.types import Encoding, Tile
-from neuroprune.quantize.types import Connection, IntConv, QuantLayer
+from neuroprune.program.types import IntConnection, IntConv, IntLayer
 from neuroprune.targets import Target
 
 Sums = npt.NDArray[np.int64]
@@ -35,7 +35,7 @@ class Readers:
     by_pixel: tuple[tuple[tuple[int, int], Sums], ...]
 
 
-def read_by(layer: QuantLayer, consumers: Iterable[tuple[Connection, Iterable[tuple[Tile, Encoding]]]]) -> Readers:
+def read_by(layer: IntLayer, consumers: Iterable[tuple[IntConnection, Iterable[tuple[Tile, Encoding]]]]) -> Readers:
     """The readers of `layer`, given the connections that read it, the tiles behind them and how these store them."""
     shape = volume(layer.shape)
     by_neuron = np.zeros(shape, dtype=np.int64)

@@ -14,7 +14,7 @@ from neuroprune.frozen import frozen_array
 from neuroprune.mapping.layout import Layout
 from neuroprune.mapping.reach import Field, Reach, receptive_field
 from neuroprune.mapping.types import Tile
-from neuroprune.quantize.types import Connection, IntConv, IntDense
+from neuroprune.program.types import IntConnection, IntConv, IntDense
 from neuroprune.targets import Target
 
 Counts = npt.NDArray[np.int64]
@@ -36,7 +36,7 @@ def index_bits(compartments: int, target: Target) -> int:
     return bits if bits <= target.index_bits_max else 0
 
 
-def count_synapses(connection: Connection, tile: Tile) -> int:
+def count_synapses(connection: IntConnection, tile: Tile) -> int:
     """Synapses between the tile and its sources: zero weights count, taps in the padding do not."""
     if isinstance(connection.synapse, IntDense):
         return tile.neurons * int(connection.synapse.weight.shape[1])
@@ -46,7 +46,7 @@ def count_synapses(connection: Connection, tile: Tile) -> int:
     return channels * int(connection.synapse.weight.shape[1]) * taps
 
 
-def nonzero_fan_out(connection: Connection, tile: Tile) -> Counts:
+def nonzero_fan_out(connection: IntConnection, tile: Tile) -> Counts:
     """Non-zero weights from each source neuron into the tile.
 
     int64 [source features] of a dense layer; [channels, rows, columns] of the receptive field of a convolution.

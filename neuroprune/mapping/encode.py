@@ -44,7 +44,7 @@ from neuroprune.mapping.counting import (
 from neuroprune.mapping.layout import Layout, Space, layouts
 from neuroprune.mapping.reach import Field, Reach, receptive_field
 from neuroprune.mapping.types import Encoding, Tile
-from neuroprune.quantize.types import Connection, IntConv, QuantLayer
+from neuroprune.program.types import IntConnection, IntConv, IntLayer
 from neuroprune.targets import Target
 
 
@@ -67,7 +67,7 @@ class Bundle:
     connection: the first of them. numbers: which of the layer's connections they are.
     """
 
-    connection: Connection
+    connection: IntConnection
     numbers: tuple[int, ...]
     delayed: bool
 
@@ -85,7 +85,7 @@ class _Choice:
     formats: frozenset[tuple[Encoding, bool]] = frozenset()
 
 
-def bundle(layer: QuantLayer, delays: Sequence[int]) -> tuple[Bundle, ...]:
+def bundle(layer: IntLayer, delays: Sequence[int]) -> tuple[Bundle, ...]:
     """The connections of `layer` by equal synapses; delays: steps that the synapses of each hold spikes back."""
     alike: dict[object, list[int]] = {}
     for number, (connection, delay) in enumerate(zip(layer.connections, delays, strict=True)):

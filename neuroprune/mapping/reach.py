@@ -9,7 +9,7 @@ import numpy.typing as npt
 from neuroprune.frozen import frozen_array
 from neuroprune.graph.nodes import Shape
 from neuroprune.mapping.types import Box, Tile
-from neuroprune.quantize.types import Connection, IntConv
+from neuroprune.program.types import IntConnection, IntConv
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,7 +66,7 @@ def volume(shape: Shape) -> Box:
     return channels, height, width
 
 
-def receptive_field(connection: Connection, synapse: IntConv, tile: Tile) -> Field:
+def receptive_field(connection: IntConnection, synapse: IntConv, tile: Tile) -> Field:
     """The field of `tile` in the source of `connection`, whose synapse is the convolution `synapse`."""
     out_channels, channels_in_group = synapse.weight.shape[:2]
     group = out_channels // synapse.groups

@@ -10,11 +10,11 @@ from neuroprune.mapping.encode import Bundle, SynapseUse, bundle, cheapest_use
 from neuroprune.mapping.limits import exceeded
 from neuroprune.mapping.reach import receptive_field, volume
 from neuroprune.mapping.types import Box, Tile, TileUse
-from neuroprune.quantize.types import IntConv, QuantLayer
+from neuroprune.program.types import IntConv, IntLayer
 from neuroprune.targets import Target
 
 
-def split_layer(layer: QuantLayer, delays: Sequence[int], readers: Readers, target: Target) -> tuple[TileUse, ...]:
+def split_layer(layer: IntLayer, delays: Sequence[int], readers: Readers, target: Target) -> tuple[TileUse, ...]:
     """The tiles of `layer`, in C order, balanced along channels, height and width.
 
     delays: steps that the synapses of each connection hold spikes back.
@@ -47,7 +47,7 @@ def _candidates(shape: Box, target: Target) -> list[Box]:
     return sorted(small, key=lambda cuts: (cuts[0] * cuts[1] * cuts[2], cuts))
 
 
-def _tiles(layer: QuantLayer, cuts: Box) -> Iterator[Tile]:
+def _tiles(layer: IntLayer, cuts: Box) -> Iterator[Tile]:
     runs = [
         [(i * size // parts, (i + 1) * size // parts) for i in range(parts)]
         for size, parts in zip(volume(layer.shape), cuts, strict=True)
@@ -71,7 +71,7 @@ def _fitting(counter: "_Counter", cuts: Box) -> tuple[TileUse, ...]:
 class _Counter:
     """Counts what tiles of one layer take; `known` keeps it of tiles that differ by their place in the plane only."""
 
-    layer: QuantLayer
+    layer: IntLayer
     bundles: tuple[Bundle, ...]
     readers: Readers
     target: Target

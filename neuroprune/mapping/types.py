@@ -87,7 +87,7 @@ class Core:
 
 
 @dataclass(frozen=True)
-class Mapping:
+class ChipMapping:
     """Every neuron of the program on exactly one core; cores in the order of the layers."""
 
     target: str

@@ -7,13 +7,13 @@ import numpy as np
 from neuroprune.errors import VerificationError
 from neuroprune.mapping.limits import exceeded
 from neuroprune.mapping.reach import volume
-from neuroprune.mapping.types import Mapping
-from neuroprune.quantize.timing import depths, synaptic_delay
-from neuroprune.quantize.types import QuantGraph
+from neuroprune.mapping.types import ChipMapping
+from neuroprune.program.timing import depths, synaptic_delay
+from neuroprune.program.types import IntProgram
 from neuroprune.targets import Target
 
 
-def verify_mapping(mapping: Mapping, graph: QuantGraph, target: Target) -> None:
+def verify_mapping(mapping: ChipMapping, program: IntProgram, target: Target) -> None:
     """Raise VerificationError unless `mapping` obeys the rules:
 
     - every neuron of every layer is on exactly one core;
@@ -21,7 +21,7 @@ def verify_mapping(mapping: Mapping, graph: QuantGraph, target: Target) -> None:
     - every core has a place of its own, inside the mesh and on one of the mapping's chips;
     - no synapse holds spikes back longer than one of the target can.
     """
-    _verify_neurons(mapping, graph)
+    _verify_neurons(mapping, program)
     for number, core in enumerate(mapping.cores):
         limit = exceeded(core.tiles, target)
         if limit:
@@ -30,11 +30,11 @@ def verify_mapping(mapping: Mapping, graph: QuantGraph, target: Target) -> None:
                 f"core {number} needs {needed} {name}, a core of {target.name} has {available}: map the network again"
             )
     _verify_places(mapping, target)
-    _verify_delays(graph, target)
+    _verify_delays(program, target)
 
 
-def _verify_neurons(mapping: Mapping, graph: QuantGraph) -> None:
-    times = {layer.name: np.zeros(volume(layer.shape), dtype=np.int64) for layer in graph.layers}
+def _verify_neurons(mapping: ChipMapping, program: IntProgram) -> None:
+    times = {layer.name: np.zeros(volume(layer.shape), dtype=np.int64) for layer in program.layers}
     for number, core in enumerate(mapping.cores):
         for tile in (use.tile for use in core.tiles):
             shape = times[tile.layer].shape if tile.layer in times else (0, 0, 0)
@@ -53,7 +53,7 @@ def _verify_neurons(mapping: Mapping, graph: QuantGraph) -> None:
             )
 
 
-def _verify_places(mapping: Mapping, target: Target) -> None:
+def _verify_places(mapping: ChipMapping, target: Target) -> None:
     places = Counter((core.chip, core.x, core.y) for core in mapping.cores)
     for (chip, x, y), times in places.items():
         if times > 1:
@@ -65,9 +65,9 @@ def _verify_places(mapping: Mapping, target: Target) -> None:
             )
 
 
-def _verify_delays(graph: QuantGraph, target: Target) -> None:
-    depth = depths(graph)
-    for layer in graph.layers:
+def _verify_delays(program: IntProgram, target: Target) -> None:
+    depth = depths(program)
+    for layer in program.layers:
         for connection in layer.connections:
             delay = synaptic_delay(connection, layer, depth)
             if delay > target.synaptic_delay_max:

@@ -18,10 +18,10 @@ from torch import Tensor
 
 from neuroprune.graph.evaluate import fire_float
 from neuroprune.graph.nodes import FloatArray, Neuron, Synapse
-from neuroprune.quantize.fixedpoint import DECAY_UNITY, round_into, round_weights
+from neuroprune.program.fixedpoint import DECAY_UNITY, round_into, round_weights
+from neuroprune.program.types import IntNeuron, WeightArray
 from neuroprune.quantize.forward import deliver, fire
 from neuroprune.quantize.scale import Incoming, Peaks, Scale, bias_exponent, fit_scale, scale_limits, total_bias
-from neuroprune.quantize.types import IntNeuron, WeightArray
 from neuroprune.targets import Target
 
 CHUNK = 32

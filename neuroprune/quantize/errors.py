@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from neuroprune.graph.nodes import FloatArray, Graph, Neuron, Node, Synapse
-from neuroprune.quantize.fixedpoint import DECAY_UNITY, STATE_SHIFT, weight_range, weight_step
+from neuroprune.program.fixedpoint import DECAY_UNITY, STATE_SHIFT, weight_range, weight_step
+from neuroprune.program.types import IntLayer, IntProgram
 from neuroprune.quantize.scale import total_bias, weight_unit
-from neuroprune.quantize.types import QuantGraph, QuantLayer
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class RoundingErrors:
     decay_u: float
 
 
-def rounding_errors(graph: Graph, program: QuantGraph) -> dict[str, RoundingErrors]:
+def rounding_errors(graph: Graph, program: IntProgram) -> dict[str, RoundingErrors]:
     """The errors of each layer of `program`, by its name, against the folded graph that it was made of."""
     return {
         layer.name: _layer_errors(layer, neuron, [node.synapse for node in synapses], program.input.unit)
@@ -38,7 +38,7 @@ def rounding_errors(graph: Graph, program: QuantGraph) -> dict[str, RoundingErro
     }
 
 
-def _layer_errors(layer: QuantLayer, node: Node, synapses: Sequence[Synapse], input_unit: float) -> RoundingErrors:
+def _layer_errors(layer: IntLayer, node: Node, synapses: Sequence[Synapse], input_unit: float) -> RoundingErrors:
     assert isinstance(node.op, Neuron)
     neuron, registers = node.op, layer.neuron
     low, high = weight_range(layer.weight_bits)
@@ -61,7 +61,7 @@ def _layer_errors(layer: QuantLayer, node: Node, synapses: Sequence[Synapse], in
     )
 
 
-def _threshold_error(layer: QuantLayer, neuron: Neuron) -> float:
+def _threshold_error(layer: IntLayer, neuron: Neuron) -> float:
     units = layer.neuron.vth << STATE_SHIFT
     expressed = [units + 1] if neuron.reset == "zero" else [units + 1, units]
     return max(abs(each / layer.scale / neuron.threshold - 1.0) for each in expressed)

@@ -11,8 +11,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from neuroprune.graph.nodes import Linear, Synapse
-from neuroprune.quantize.fixedpoint import DECAY_UNITY, STATE_SHIFT
-from neuroprune.quantize.types import IntDense, IntNeuron, IntSynapse
+from neuroprune.program.fixedpoint import DECAY_UNITY, STATE_SHIFT
+from neuroprune.program.types import IntDense, IntNeuron, IntSynapse
 
 SLOPE = 2.0
 """Of the surrogate gradient: SpikingJelly's default alpha of its ATan (activation_based/surrogate.py)."""

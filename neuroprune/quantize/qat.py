@@ -20,8 +20,7 @@ from neuroprune.frozen import frozen_array
 from neuroprune.graph.evaluate import Frames
 from neuroprune.graph.nodes import Graph, Node, Synapse
 from neuroprune.graph.readout import class_scores
-from neuroprune.progress import Progress, silent
-from neuroprune.quantize.fixedpoint import (
+from neuroprune.program.fixedpoint import (
     STATE_SHIFT,
     round_into,
     round_weights,
@@ -29,10 +28,11 @@ from neuroprune.quantize.fixedpoint import (
     weight_range,
     weight_step,
 )
+from neuroprune.program.types import IntLayer, IntProgram
+from neuroprune.progress import Progress, silent
 from neuroprune.quantize.forward import deliver, fire
 from neuroprune.quantize.quantize import int_synapse, quantize_input
 from neuroprune.quantize.scale import total_bias, weight_unit
-from neuroprune.quantize.types import QuantGraph, QuantLayer
 from neuroprune.targets import Target
 
 Labels = npt.NDArray[np.int64]
@@ -60,12 +60,12 @@ class Finetuned:
     """graph: the folded graph with the trained float weights. program: the integers that they round to."""
 
     graph: Graph
-    program: QuantGraph
+    program: IntProgram
 
 
 def finetune_quantised(
     graph: Graph,
-    program: QuantGraph,
+    program: IntProgram,
     frames_of: FramesOf,
     labels: Labels,
     target: Target,
@@ -116,7 +116,7 @@ def finetune_quantised(
     return Finetuned(trained, round_like(trained, program, target))
 
 
-def round_like(graph: Graph, program: QuantGraph, target: Target) -> QuantGraph:
+def round_like(graph: Graph, program: IntProgram, target: Target) -> IntProgram:
     """`graph` in integers, at the scales and with the thresholds and decays of `program`."""
     layers = []
     for layer, (_, synapses) in zip(program.layers, graph.populations(), strict=True):
@@ -138,7 +138,7 @@ def round_like(graph: Graph, program: QuantGraph, target: Target) -> QuantGraph:
 class _TrainedLayer:
     """Weights in units of their root mean square, biases in units of the threshold; both with gradients."""
 
-    def __init__(self, layer: QuantLayer, synapses: Sequence[Node], input_unit: float, target: Target) -> None:
+    def __init__(self, layer: IntLayer, synapses: Sequence[Node], input_unit: float, target: Target) -> None:
         self.layer = layer
         self.ops = [node.synapse for node in synapses]
         self.range = weight_range(layer.weight_bits)
@@ -185,7 +185,7 @@ class _TrainedLayer:
             weight.clamp_(*(end / unit for end in self.range))
 
 
-def _scores(program: QuantGraph, layers: Sequence[_TrainedLayer], frames: npt.NDArray[np.int8]) -> Tensor:
+def _scores(program: IntProgram, layers: Sequence[_TrainedLayer], frames: npt.NDArray[np.int8]) -> Tensor:
     """One score a class for each sample, as the trained network itself would return them."""
     values = torch.from_numpy(frames).float()
     sent = {"input": values.transpose(0, 1) if program.input.sequence else values.unsqueeze(0)}
@@ -199,7 +199,7 @@ def _scores(program: QuantGraph, layers: Sequence[_TrainedLayer], frames: npt.ND
     return class_scores(program.readout, outputs.flatten(1))
 
 
-def _with_weights(graph: Graph, program: QuantGraph, layers: Sequence[_TrainedLayer]) -> Graph:
+def _with_weights(graph: Graph, program: IntProgram, layers: Sequence[_TrainedLayer]) -> Graph:
     """`graph` with the trained weights; the first synapse of each layer takes what the bias has changed."""
     changed: dict[str, Synapse] = {}
     for trained, (_, synapses) in zip(layers, graph.populations(), strict=True):

@@ -10,21 +10,21 @@ from neuroprune.errors import InputError
 from neuroprune.frozen import frozen_array
 from neuroprune.graph.evaluate import Frames, is_sequence
 from neuroprune.graph.nodes import Conv, FloatArray, Graph, Input, Linear, Neuron, Node, Synapse
-from neuroprune.quantize.bits import Bits, bits_of_layers
-from neuroprune.quantize.calibrate import Population, Source, choose_scale, chunks
-from neuroprune.quantize.fixedpoint import DECAY_UNITY, STATE_SHIFT, signed_range
-from neuroprune.quantize.scale import Scale, weight_unit
-from neuroprune.quantize.types import (
-    Connection,
+from neuroprune.program.fixedpoint import DECAY_UNITY, STATE_SHIFT, signed_range
+from neuroprune.program.types import (
+    IntConnection,
     IntConv,
     IntDense,
+    IntInput,
+    IntLayer,
+    IntProgram,
     IntSynapse,
-    QuantGraph,
-    QuantInput,
-    QuantLayer,
     WeightArray,
 )
-from neuroprune.quantize.verify import verify_quantized
+from neuroprune.program.verify import verify_program
+from neuroprune.quantize.bits import Bits, bits_of_layers
+from neuroprune.quantize.calibrate import Population, Source, choose_scale, chunks
+from neuroprune.quantize.scale import Scale, weight_unit
 from neuroprune.targets import Target
 
 WIDEST = Bits()
@@ -33,7 +33,7 @@ FEWEST_LEVELS = 7
 """Least positive levels of a graded input that the search tries."""
 
 
-def quantize(graph: Graph, calibration: Frames, target: Target, bits: Bits = WIDEST) -> QuantGraph:
+def quantize(graph: Graph, calibration: Frames, target: Target, bits: Bits = WIDEST) -> IntProgram:
     """The integer program of a folded graph, every register within the fields of `target`.
 
     calibration: float32 frames [samples, *input shape] (or [samples, steps, *input shape] where the graph reads
@@ -55,12 +55,12 @@ def quantize(graph: Graph, calibration: Frames, target: Target, bits: Bits = WID
         sent[node.name] = _run(population, layers[-1])
         awaited = {synapse.inputs[0] for _, later in populations[number + 1 :] for synapse in later}
         sent = {name: source for name, source in sent.items() if name in awaited}
-    program = QuantGraph(spec, tuple(layers), graph.steps, graph.readout)
-    verify_quantized(program, target)
+    program = IntProgram(spec, tuple(layers), graph.steps, graph.readout)
+    verify_program(program, target)
     return program
 
 
-def _choose_input(graph: Graph, calibration: Frames, target: Target, widths: dict[str, int]) -> QuantInput:
+def _choose_input(graph: Graph, calibration: Frames, target: Target, widths: dict[str, int]) -> IntInput:
     """Spikes without a value where the calibration frames hold 0 and 1 only, else graded ones of the best unit.
 
     Large graded values leave less of u's register to the weights: a coarser unit may pay. So the layers that read the
@@ -68,7 +68,7 @@ def _choose_input(graph: Graph, calibration: Frames, target: Target, widths: dic
     """
     first, sequence = graph.nodes[0], is_sequence(graph)
     if sequence and np.isin(calibration, (0.0, 1.0)).all():
-        return QuantInput(first.shape, 1.0, 0, sequence)
+        return IntInput(first.shape, 1.0, 0, sequence)
     readers = [
         (node, synapses)
         for node, synapses in graph.populations()
@@ -78,7 +78,7 @@ def _choose_input(graph: Graph, calibration: Frames, target: Target, widths: dic
     peak = signed_range(target.input_bits)[1]
     halvings = range((peak // FEWEST_LEVELS).bit_length())
     for unit in dict.fromkeys(_input_unit(calibration, peak >> halving) for halving in halvings):
-        spec = QuantInput(first.shape, unit, target.input_bits, sequence)
+        spec = IntInput(first.shape, unit, target.input_bits, sequence)
         sent = {first.name: _source(spec, calibration)}
         error = sum(
             choose_scale(_population(node, synapses, sent, graph.steps, widths, target))[1]
@@ -90,7 +90,7 @@ def _choose_input(graph: Graph, calibration: Frames, target: Target, widths: dic
     return best
 
 
-def _source(spec: QuantInput, frames: Frames) -> Source:
+def _source(spec: IntInput, frames: Frames) -> Source:
     """Frames as the first layers read them."""
     integers, _ = quantize_input(spec, frames)
     values = min(int(integers.min()), 0), max(int(integers.max()), 0)
@@ -113,13 +113,13 @@ def _population(
     )
 
 
-def _layer(node: Node, synapses: Sequence[Node], population: Population, scale: Scale, graph: Graph) -> QuantLayer:
+def _layer(node: Node, synapses: Sequence[Node], population: Population, scale: Scale, graph: Graph) -> IntLayer:
     connections = tuple(
-        Connection(synapse.inputs[0], int_synapse(op, weight), graph[synapse.inputs[0]].shape)
+        IntConnection(synapse.inputs[0], int_synapse(op, weight), graph[synapse.inputs[0]].shape)
         for synapse, op, weight in zip(synapses, population.synapses, population.weights(scale), strict=True)
     )
     registers = population.registers(scale)
-    return QuantLayer(
+    return IntLayer(
         node.name, connections, registers, node.shape, scale.voltage, scale.limited_by, population.weight_bits
     )
 
@@ -132,7 +132,7 @@ def int_synapse(like: Synapse, weight: WeightArray) -> IntSynapse:
 
 
 @torch.inference_mode()
-def _run(population: Population, layer: QuantLayer) -> Source:
+def _run(population: Population, layer: IntLayer) -> Source:
     """The spikes of a quantised layer on the calibration samples."""
     weights = [connection.synapse.weight for connection in layer.connections]
     spikes = torch.cat(
@@ -173,14 +173,14 @@ def _check(calibration: Frames, graph: Graph) -> None:
         )
 
 
-def quantize_input(spec: QuantInput, frames: Frames) -> tuple[npt.NDArray[np.int8], int]:
+def quantize_input(spec: IntInput, frames: Frames) -> tuple[npt.NDArray[np.int8], int]:
     """Integer spikes of float frames [samples, ..., *shape], and how many values met the end of the range."""
     low, high = signed_range(spec.bits) if spec.bits else (0, 1)
     scaled = np.rint(frames / np.float32(spec.unit))
     return np.clip(scaled, low, high).astype(np.int8), int(((scaled < low) | (scaled > high)).sum())
 
 
-def dequantize(graph: QuantGraph) -> Graph:
+def dequantize(graph: IntProgram) -> Graph:
     """The float program that the rounded registers stand for; it reads quantised frames times `graph.input.unit`.
 
     Only for programs without delays, as `quantize` makes them. Where a spike subtracts from v, the chip subtracts one
@@ -206,7 +206,7 @@ def dequantize(graph: QuantGraph) -> Graph:
     return Graph(tuple(nodes), graph.steps, graph.readout)
 
 
-def _dequantized(connection: Connection, unit: float, bias: FloatArray) -> Synapse:
+def _dequantized(connection: IntConnection, unit: float, bias: FloatArray) -> Synapse:
     """unit: of the integer weights for one of the float ones."""
     weight = frozen_array(connection.synapse.weight / unit, np.float64)
     bias = frozen_array(bias, np.float64)

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from neuroprune.graph.nodes import FloatArray, Neuron, Synapse
-from neuroprune.quantize.fixedpoint import BIAS_EXPONENT, STATE_SHIFT, signed_range, weight_range
-from neuroprune.quantize.types import Connection, QuantLayer
+from neuroprune.program.fixedpoint import BIAS_EXPONENT, STATE_SHIFT, signed_range, weight_range
+from neuroprune.program.types import IntConnection, IntLayer
 from neuroprune.targets import Target
 
 HEADROOM = 2.0
@@ -101,7 +101,7 @@ def bias_exponent(bias: FloatArray, scale: Scale, target: Target) -> int:
     return exponent
 
 
-def weight_unit(connection: Connection, layer: QuantLayer, input_unit: float) -> float:
+def weight_unit(connection: IntConnection, layer: IntLayer, input_unit: float) -> float:
     """Weight units of `layer` for one unit of a float weight of `connection`; input_unit: the float of one input step.
 
     Bias and scale of a layer are in units of the state, 2**6 to one of the weights (hardware.md, section 1).

@@ -11,9 +11,9 @@ from torch import nn
 from neuroprune.graph.evaluate import Frames, run_float, run_layers, run_module
 from neuroprune.graph.nodes import Graph
 from neuroprune.graph.readout import class_scores
+from neuroprune.program.types import IntInput, IntProgram
 from neuroprune.progress import Progress, silent
 from neuroprune.quantize.quantize import dequantize
-from neuroprune.quantize.types import QuantGraph, QuantInput
 from neuroprune.report.schema import AccuracyLadder
 from neuroprune.simulate.engine import record
 from neuroprune.simulate.types import Trace
@@ -41,7 +41,7 @@ class ChangedSpikes:
 def accuracy_ladder(
     module: nn.Module,
     folded: Graph,
-    program: QuantGraph,
+    program: IntProgram,
     frames: Frames,
     spikes: Spikes,
     happened: Trace,
@@ -64,7 +64,7 @@ def accuracy_ladder(
 
 def changed_spikes(
     folded: Graph,
-    program: QuantGraph,
+    program: IntProgram,
     frames: Frames,
     spikes: Spikes,
     device: str = "cpu",
@@ -99,7 +99,7 @@ def first_changed(changed: Mapping[str, ChangedSpikes]) -> str | None:
     return next((name for name, share in changed.items() if share.bit_accurate > 0), None)
 
 
-def _values(spikes: Spikes, spec: QuantInput) -> Frames:
+def _values(spikes: Spikes, spec: IntInput) -> Frames:
     """The float values that input spikes stand for."""
     return spikes.astype(np.float32) * np.float32(spec.unit)
 

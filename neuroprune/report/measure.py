@@ -1,20 +1,19 @@
 """From the integer program, where it runs and what happened to what it costs."""
 
 from collections import Counter
-from collections.abc import Mapping as Values
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from math import prod
 from typing import Literal, NamedTuple, TypeVar
 
 import numpy as np
 from pydantic import BaseModel
 
-from neuroprune.mapping.types import Core, Mapping, Tile
-from neuroprune.quantize.bounds import LayerBound
+from neuroprune.mapping.types import ChipMapping, Core, Tile
+from neuroprune.program.bounds import LayerBound
+from neuroprune.program.fixedpoint import weight_range
+from neuroprune.program.timing import depths, is_relay, synaptic_delay, wait
+from neuroprune.program.types import IntConv, IntLayer, IntProgram
 from neuroprune.quantize.errors import RoundingErrors
-from neuroprune.quantize.fixedpoint import weight_range
-from neuroprune.quantize.timing import depths, is_relay, synaptic_delay, wait
-from neuroprune.quantize.types import IntConv, QuantGraph, QuantLayer
 from neuroprune.report.ladder import ChangedSpikes
 from neuroprune.report.schema import (
     AccuracyLadder,
@@ -40,8 +39,8 @@ Kind = TypeVar("Kind", bound=BaseModel)
 
 
 def measure(
-    graph: QuantGraph,
-    mapping: Mapping,
+    program: IntProgram,
+    mapping: ChipMapping,
     trace: Trace,
     target: Target,
     *,
@@ -52,22 +51,22 @@ def measure(
     netx_remarks: Sequence[str] = (),
     versions: dict[str, str] | None = None,
     seed: int | None = None,
-    bounds: Values[str, LayerBound] | None = None,
-    rounding: Values[str, RoundingErrors] | None = None,
-    changed: Values[str, ChangedSpikes] | None = None,
+    bounds: Mapping[str, LayerBound] | None = None,
+    rounding: Mapping[str, RoundingErrors] | None = None,
+    changed: Mapping[str, ChangedSpikes] | None = None,
 ) -> Report:
     """Weigh one deployment.
 
-    `mapping` and `trace` are those of `graph`, relays and all, and `trace` holds at least one sample.
+    `mapping` and `trace` are those of `program`, relays and all, and `trace` holds at least one sample.
     bounds, rounding, changed: of layers by their name; those without an entry have None in the report.
     The other arguments are taken over into the report as they are: see `Report`.
     """
     assert trace.samples > 0, "nothing was run"
     activity = {layer.name: layer for layer in trace.layers}
     events = {"input": trace.input_events} | {name: layer.spikes for name, layer in activity.items()}
-    arriving = {layer.name: synops(layer, events) for layer in graph.layers}
+    arriving = {layer.name: synops(layer, events) for layer in program.layers}
     cores_of = Counter(name for core in mapping.cores for name in {use.tile.layer for use in core.tiles})
-    depth = depths(graph)
+    depth = depths(program)
     layers = tuple(
         _layer(
             layer,
@@ -82,7 +81,7 @@ def measure(
                 changed=_taken_over(ChangedReport, (changed or {}).get(layer.name)),
             ),
         )
-        for layer in graph.layers
+        for layer in program.layers
     )
     cores = tuple(_core(index, core, arriving, trace, target) for index, core in enumerate(mapping.cores))
     return Report(
@@ -95,11 +94,11 @@ def measure(
         accuracy=accuracy,
         lava=lava,
         input=InputReport(
-            shape=graph.input.shape,
-            bits=graph.input.bits,
-            unit=graph.input.unit,
+            shape=program.input.shape,
+            bits=program.input.bits,
+            unit=program.input.unit,
             events_per_sample=int(trace.input_events.sum()) / trace.samples,
-            saturated_share=trace.saturated_inputs / (trace.samples * _values_of_a_sample(graph)),
+            saturated_share=trace.saturated_inputs / (trace.samples * _values_of_a_sample(program)),
         ),
         layers=layers,
         cores=cores,
@@ -109,9 +108,9 @@ def measure(
     )
 
 
-def _values_of_a_sample(graph: QuantGraph) -> int:
+def _values_of_a_sample(program: IntProgram) -> int:
     """One frame's, or those of a frame for each step."""
-    return prod(graph.input.shape) * (graph.steps if graph.input.sequence else 1)
+    return prod(program.input.shape) * (program.steps if program.input.sequence else 1)
 
 
 def _limits(target: Target) -> TargetLimits:
@@ -151,7 +150,7 @@ def _taken_over(kind: type[Kind], found: object | None) -> Kind | None:
 
 
 def _layer(
-    layer: QuantLayer,
+    layer: IntLayer,
     activity: LayerTrace,
     operations: Arriving,
     cores: int,
@@ -190,12 +189,12 @@ def _layer(
     )
 
 
-def _kind(layer: QuantLayer) -> Literal["conv", "dense", "mixed"]:
+def _kind(layer: IntLayer) -> Literal["conv", "dense", "mixed"]:
     convolutions = {isinstance(connection.synapse, IntConv) for connection in layer.connections}
     return "mixed" if len(convolutions) > 1 else "conv" if convolutions.pop() else "dense"
 
 
-def _saturated_share(layer: QuantLayer) -> float:
+def _saturated_share(layer: IntLayer) -> float:
     """Share of the weights that stand at an end of the range; all of them where all weights are equal, as in a pool."""
     low, high = weight_range(layer.weight_bits)
     weight = np.concatenate([connection.synapse.weight.reshape(-1) for connection in layer.connections])
@@ -235,7 +234,7 @@ def _in_tile(values: CountArray, tile: Tile) -> int:
     return int(boxed[c0:c1, y0:y1, x0:x1].sum())
 
 
-def _totals(layers: Sequence[LayerReport], cores: Sequence[CoreReport], mapping: Mapping, trace: Trace) -> Totals:
+def _totals(layers: Sequence[LayerReport], cores: Sequence[CoreReport], mapping: ChipMapping, trace: Trace) -> Totals:
     return Totals(
         neurons=sum(layer.neurons for layer in layers),
         synapses=sum(layer.synapses for layer in layers),

@@ -9,7 +9,7 @@ import numpy.typing as npt
 import torch
 from torch.nn import functional as F
 
-from neuroprune.quantize.types import Connection, IntConv, QuantLayer
+from neuroprune.program.types import IntConnection, IntConv, IntLayer
 
 CountArray = npt.NDArray[np.int64]
 
@@ -21,18 +21,18 @@ class Arriving(NamedTuple):
     nonzero: CountArray
 
 
-def synapses(layer: QuantLayer) -> Arriving:
+def synapses(layer: IntLayer) -> Arriving:
     """Synapses of each neuron of `layer`; the padding of a convolution holds none."""
     return synops(layer, {each.source: np.ones(each.in_shape, dtype=np.int64) for each in layer.connections})
 
 
-def delayed_synapses(layer: QuantLayer, delays: Iterable[int]) -> int:
+def delayed_synapses(layer: IntLayer, delays: Iterable[int]) -> int:
     """Synapses of `layer` that hold spikes back; delays: steps that those of each connection do."""
     late = tuple(each for each, delay in zip(layer.connections, delays, strict=True) if delay > 0)
     return int(synapses(replace(layer, connections=late)).all.sum())
 
 
-def synops(layer: QuantLayer, events: Mapping[str, CountArray]) -> Arriving:
+def synops(layer: IntLayer, events: Mapping[str, CountArray]) -> Arriving:
     """Synaptic operations at each neuron of `layer`: deliveries of an event over a synapse.
 
     events: by the name of a source, int64 [its shape], events of each of its neurons. Summed over a layer this is each
@@ -47,7 +47,7 @@ def synops(layer: QuantLayer, events: Mapping[str, CountArray]) -> Arriving:
     return Arriving(everything, nonzero)
 
 
-def _deliver(connection: Connection, events: CountArray, present: npt.NDArray[Any]) -> CountArray:
+def _deliver(connection: IntConnection, events: CountArray, present: npt.NDArray[Any]) -> CountArray:
     """`events` through the connection with weight 1 where a synapse is `present`.
 
     float64 holds these sums exactly, and torch convolves it on a CPU by plain sums, without Winograd's fractions.

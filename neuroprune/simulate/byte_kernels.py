@@ -16,9 +16,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from neuroprune.quantize.bounds import value_range
-from neuroprune.quantize.fixedpoint import STATE_SHIFT, signed_range
-from neuroprune.quantize.types import Connection, IntConv, IntSynapse, QuantInput
+from neuroprune.program.bounds import value_range
+from neuroprune.program.fixedpoint import STATE_SHIFT, signed_range
+from neuroprune.program.types import IntConnection, IntConv, IntInput, IntSynapse
 from neuroprune.simulate.rows import Bias, Kernel, columns, padded, windows
 
 ABSENT = (AttributeError, NotImplementedError, RuntimeError, TypeError)
@@ -28,7 +28,7 @@ LEAST_ROWS, MULTIPLE = 17, 8
 """Of torch's product of bytes on GPUs: fewer rows, or other numbers of columns, it refuses."""
 
 
-def byte_kernel(connection: Connection, spec: QuantInput, device: torch.device, bias: Bias) -> Kernel | None:
+def byte_kernel(connection: IntConnection, spec: IntInput, device: torch.device, bias: Bias) -> Kernel | None:
     """To float32; None where inputs or weights do not fit bytes, or no kernel of this device is to be relied on."""
     synapse, in_shape, values = connection.synapse, connection.in_shape, value_range(connection, spec)
     if not _are_bytes(*values) or (device.type == "cpu" and values != (0, 1)):

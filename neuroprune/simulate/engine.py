@@ -17,8 +17,8 @@ import torch
 from torch import Tensor
 
 from neuroprune.graph.nodes import Shape
+from neuroprune.program.types import IntProgram
 from neuroprune.progress import Progress, silent
-from neuroprune.quantize.types import QuantGraph
 from neuroprune.simulate.frames import check_frames, count_events
 from neuroprune.simulate.kernels import direct_convolutions
 from neuroprune.simulate.layers import Layer, compile_layers, run_layers
@@ -35,7 +35,7 @@ the layers of benchmarks/vgg6.yaml then take 10 to 30 % longer.
 
 
 def simulate(
-    graph: QuantGraph,
+    program: IntProgram,
     frames: Frames,
     batch: int = 1024,
     device: str = "cpu",
@@ -50,16 +50,16 @@ def simulate(
     device: torch device. saturated_inputs: input values that the quantisation of `frames` cut, kept in the trace.
     Raises InputError for frames of another kind.
     """
-    check_frames(graph, frames)
-    layers = compile_layers(graph, torch.device(device))
-    spikes = [torch.zeros(_channels_last(layer.shape), dtype=torch.int64, device=device) for layer in graph.layers]
+    check_frames(program, frames)
+    layers = compile_layers(program, torch.device(device))
+    spikes = [torch.zeros(_channels_last(layer.shape), dtype=torch.int64, device=device) for layer in program.layers]
     wraps, saturations = np.zeros((2, len(layers)), np.int64)
     outputs: list[npt.NDArray[np.int64]] = []
     done = 0
     with direct_convolutions(), _threads(device) as threads:
-        size = min(batch, _samples_at_once(graph, device), -(-len(frames) // threads.count))
+        size = min(batch, _samples_at_once(program, device), -(-len(frames) // threads.count))
         chunks = (frames[first : first + size] for first in range(0, len(frames), size))
-        for chunk in threads.map(lambda chunk: _run_chunk(graph, layers, chunk, device), chunks):
+        for chunk in threads.map(lambda chunk: _run_chunk(program, layers, chunk, device), chunks):
             for total, fired in zip(spikes, chunk.spikes, strict=True):
                 total += fired
             wraps += chunk.wraps
@@ -69,30 +69,30 @@ def simulate(
             progress("simulate", done, len(frames))
     return Trace(
         samples=len(frames),
-        steps=graph.steps,
+        steps=program.steps,
         outputs=np.concatenate(outputs),
-        input_events=count_events(graph, frames),
+        input_events=count_events(program, frames),
         saturated_inputs=saturated_inputs,
         layers=tuple(
             LayerTrace(layer.name, _array(fired, layer.shape), wrapped, saturated)
             for layer, fired, wrapped, saturated in zip(
-                graph.layers, spikes, wraps.tolist(), saturations.tolist(), strict=True
+                program.layers, spikes, wraps.tolist(), saturations.tolist(), strict=True
             )
         ),
     )
 
 
-def record(graph: QuantGraph, frames: Frames, device: str = "cpu", every_step: bool = False) -> Record:
+def record(program: IntProgram, frames: Frames, device: str = "cpu", every_step: bool = False) -> Record:
     """Every spike and the last voltages of a few samples, all at once.
 
     frames: int8 [samples, *input shape], or [samples, steps, *input shape] of sequences.
     every_step: keep u and v of each step, too.
     Raises InputError for frames of another kind.
     """
-    check_frames(graph, frames)
-    layers = compile_layers(graph, torch.device(device))
+    check_frames(program, frames)
+    layers = compile_layers(program, torch.device(device))
     with direct_convolutions():
-        firings = run_layers(layers, _on_device(graph, frames, device), graph.steps, every_step)
+        firings = run_layers(layers, _on_device(program, frames, device), program.steps, every_step)
         return Record(
             tuple(
                 LayerRecord(
@@ -101,7 +101,7 @@ def record(graph: QuantGraph, frames: Frames, device: str = "cpu", every_step: b
                     _array(firing.voltages.int(), layer.shape),
                     *(_array(state.transpose(0, 1).int(), layer.shape) for state in firing.states or ()),
                 )
-                for layer, firing in zip(graph.layers, firings, strict=True)
+                for layer, firing in zip(program.layers, firings, strict=True)
             )
         )
 
@@ -116,14 +116,14 @@ class _Chunk:
     saturations: list[int]
 
 
-def _run_chunk(graph: QuantGraph, layers: list[Layer], frames: Frames, device: str) -> _Chunk:
+def _run_chunk(program: IntProgram, layers: list[Layer], frames: Frames, device: str) -> _Chunk:
     spikes, wraps, saturations = [], [], []
-    for firing in run_layers(layers, _on_device(graph, frames, device), graph.steps):
+    for firing in run_layers(layers, _on_device(program, frames, device), program.steps):
         spikes.append(_count(firing.spikes))
         wraps.append(firing.current_wraps)
         saturations.append(firing.voltage_saturations)
-    last = firing.voltages if graph.readout.of == "voltage" else firing.spikes.sum(dim=0)
-    outputs = _array(last.long(), graph.layers[-1].shape).reshape(len(frames), -1)
+    last = firing.voltages if program.readout.of == "voltage" else firing.spikes.sum(dim=0)
+    outputs = _array(last.long(), program.layers[-1].shape).reshape(len(frames), -1)
     return _Chunk(outputs, spikes, wraps, saturations)
 
 
@@ -154,9 +154,9 @@ def _threads(device: str) -> Iterator[_Threads]:
         torch.set_num_threads(count)
 
 
-def _samples_at_once(graph: QuantGraph, device: str) -> int:
-    largest = max(int(np.prod(layer.shape)) for layer in graph.layers)
-    return max((CPU_BYTES if device == "cpu" else DEVICE_BYTES) // (4 * graph.steps * largest), 1)
+def _samples_at_once(program: IntProgram, device: str) -> int:
+    largest = max(int(np.prod(layer.shape)) for layer in program.layers)
+    return max((CPU_BYTES if device == "cpu" else DEVICE_BYTES) // (4 * program.steps * largest), 1)
 
 
 def _count(spikes: Tensor) -> Tensor:
@@ -165,11 +165,11 @@ def _count(spikes: Tensor) -> Tensor:
     return torch.stack([part.sum(0, dtype=torch.uint8) for part in rows]).sum(0, dtype=torch.int64)
 
 
-def _on_device(graph: QuantGraph, frames: Frames, device: str) -> Tensor:
+def _on_device(program: IntProgram, frames: Frames, device: str) -> Tensor:
     """[steps, samples, *shape] of sequences, [1, samples, *shape] of frames that every step presents; channels last."""
-    maps = np.moveaxis(frames, -3, -1) if len(graph.input.shape) == 3 else frames
-    tensor = torch.tensor(maps, dtype=torch.int8 if graph.input.bits else torch.uint8, device=device)
-    return tensor.transpose(0, 1) if graph.input.sequence else tensor.unsqueeze(0)
+    maps = np.moveaxis(frames, -3, -1) if len(program.input.shape) == 3 else frames
+    tensor = torch.tensor(maps, dtype=torch.int8 if program.input.bits else torch.uint8, device=device)
+    return tensor.transpose(0, 1) if program.input.sequence else tensor.unsqueeze(0)
 
 
 def _channels_last(shape: Shape) -> Shape:

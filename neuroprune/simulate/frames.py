@@ -6,22 +6,22 @@ import numpy as np
 import numpy.typing as npt
 
 from neuroprune.errors import InputError
-from neuroprune.quantize.types import QuantGraph
+from neuroprune.program.types import IntProgram
 
 
-def check_frames(graph: QuantGraph, frames: npt.NDArray[Any]) -> None:
+def check_frames(program: IntProgram, frames: npt.NDArray[Any]) -> None:
     """Raise InputError unless `frames` is int8 [samples >= 1, *input shape], or [samples, steps, ...] of sequences.
 
     Spikes without a value are 0 or 1; graded ones keep to the two's complement of their bits.
     """
-    shape = (graph.steps,) * graph.input.sequence + graph.input.shape
+    shape = (program.steps,) * program.input.sequence + program.input.shape
     wanted = ", ".join(str(size) for size in shape)
     if frames.dtype != np.int8 or frames.shape[1:] != shape or len(frames) == 0:
         raise InputError(
             f"the frames are {frames.dtype} of shape {list(frames.shape)}, but this program reads int8 of shape "
             f"[samples, {wanted}] with at least one sample: quantise them with quantize_input first"
         )
-    bits = graph.input.bits
+    bits = program.input.bits
     low, high = (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1) if bits else (0, 1)
     if frames.min() < low or frames.max() > high:
         raise InputError(
@@ -30,9 +30,9 @@ def check_frames(graph: QuantGraph, frames: npt.NDArray[Any]) -> None:
         )
 
 
-def count_events(graph: QuantGraph, frames: npt.NDArray[np.int8]) -> npt.NDArray[np.int64]:
+def count_events(program: IntProgram, frames: npt.NDArray[np.int8]) -> npt.NDArray[np.int64]:
     """Non-zero spikes of each input over all samples and steps, int64 [input shape]; a frame counts once a step."""
-    if graph.input.sequence:
-        frames = frames.reshape(-1, *graph.input.shape)
+    if program.input.sequence:
+        frames = frames.reshape(-1, *program.input.shape)
     presented: npt.NDArray[np.int64] = np.sum(frames != 0, axis=0, dtype=np.int64)
-    return presented if graph.input.sequence else presented * graph.steps
+    return presented if program.input.sequence else presented * program.steps

@@ -17,9 +17,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from neuroprune.graph.nodes import Shape
-from neuroprune.quantize.bounds import effective_bias, sum_range, value_range
-from neuroprune.quantize.fixedpoint import STATE_SHIFT
-from neuroprune.quantize.types import Connection, IntConv, IntSynapse, QuantInput, QuantLayer
+from neuroprune.program.bounds import effective_bias, sum_range, value_range
+from neuroprune.program.fixedpoint import STATE_SHIFT
+from neuroprune.program.types import IntConnection, IntConv, IntInput, IntLayer, IntSynapse
 from neuroprune.simulate.byte_kernels import ABSENT, byte_kernel
 from neuroprune.simulate.rows import Bias, Kernel, columns, padded
 
@@ -27,7 +27,7 @@ FLOAT32_INTEGERS = 2**24
 """Up to here float32 holds every integer."""
 
 
-def exact_dtype(layer: QuantLayer, spec: QuantInput) -> torch.dtype:
+def exact_dtype(layer: IntLayer, spec: IntInput) -> torch.dtype:
     """float32 where it provably holds every partial sum of `layer`'s synapses and bias, else float64."""
     bias = effective_bias(layer.neuron)
     least, most = bias.clip(max=0), bias.clip(min=0)
@@ -55,7 +55,7 @@ def direct_convolutions() -> Iterator[None]:
 
 
 def make_kernel(
-    connection: Connection, spec: QuantInput, dtype: torch.dtype, device: torch.device, bias: Bias = None
+    connection: IntConnection, spec: IntInput, dtype: torch.dtype, device: torch.device, bias: Bias = None
 ) -> Kernel:
     """The fastest kernel for a connection's synapses; delays and wraps are not its business.
 

@@ -20,8 +20,8 @@ import numpy as np
 import numpy.typing as npt
 
 from neuroprune.errors import LavaError
-from neuroprune.quantize.timing import depths, wait
-from neuroprune.quantize.types import IntConv, QuantGraph
+from neuroprune.program.timing import depths, wait
+from neuroprune.program.types import IntConv, IntProgram
 from neuroprune.simulate.frames import check_frames
 from neuroprune.simulate.lava_job import WORKER, Case, write_job
 from neuroprune.simulate.types import LayerRecord, Record
@@ -48,7 +48,7 @@ GRACE_S = 0.5
 
 
 def record_with_lava(
-    graph: QuantGraph,
+    program: IntProgram,
     frames: npt.NDArray[np.int8],
     timeout_s: float = 600,
     python: str | None = None,
@@ -66,7 +66,7 @@ def record_with_lava(
     Raises LavaError if Lava is missing, fails, does not end in time, or is not for networks as deep, InputError for
     frames of another kind.
     """
-    return record_all_with_lava([(graph, frames)], timeout_s, python, models=models, every_step=every_step)[0]
+    return record_all_with_lava([(program, frames)], timeout_s, python, models=models, every_step=every_step)[0]
 
 
 def record_all_with_lava(
@@ -83,11 +83,11 @@ def record_all_with_lava(
     runtime: whether Lava's runtime runs the process models, each in an operating system's process; else a loop in one
     process does, far more quickly. See neuroprune/simulate/lava_worker/run.py for what of Lava that leaves in use.
     """
-    for graph, frames in cases:
-        check_frames(graph, frames)
-        if runtime and len(graph.layers) > MOST_LAYERS:
+    for program, frames in cases:
+        check_frames(program, frames)
+        if runtime and len(program.layers) > MOST_LAYERS:
             raise LavaError(
-                f"the network has {len(graph.layers)} layers, and Lava, which starts two processes for each, is run "
+                f"the network has {len(program.layers)} layers, and Lava, which starts two processes for each, is run "
                 f"with {MOST_LAYERS} at most: leave it out with --lava-samples 0"
             )
     with tempfile.TemporaryDirectory(prefix="neuroprune-lava-") as name:
@@ -95,17 +95,17 @@ def record_all_with_lava(
         write_job(cases, folder, {"models": models, "every_step": every_step, "runtime": runtime})
         _run_worker(folder, timeout_s, python or sys.executable)
         with np.load(folder / "recorded.npz", allow_pickle=False) as file:
-            return [_read_record(graph, file, number) for number, (graph, _) in enumerate(cases)]
+            return [_read_record(program, file, number) for number, (program, _) in enumerate(cases)]
 
 
-def own_models(graph: QuantGraph, models: Models = "fast") -> tuple[str, ...]:
-    """A sentence for each process model of ours that takes part in a run of `graph`; none where all are Lava's own."""
-    depth = depths(graph)
-    connections = [(each, layer) for layer in graph.layers for each in layer.connections]
+def own_models(program: IntProgram, models: Models = "fast") -> tuple[str, ...]:
+    """A sentence for each process model of ours that takes part in running `program`; none where all are Lava's own."""
+    depth = depths(program)
+    connections = [(each, layer) for layer in program.layers for each in layer.connections]
     told = []
     if models == "fast" and any(isinstance(each.synapse, IntConv) for each, _ in connections):
         told.append("Convolutions are matrix products of the same integers, tested against Lava's own model.")
-    if any(layer.neuron.reset == "subtract" for layer in graph.layers):
+    if any(layer.neuron.reset == "subtract" for layer in program.layers):
         told.append("Soft reset subtracts the threshold, which Lava has no model of; the rest of it is Lava's own.")
     if any(each.delay or wait(each, layer, depth) for each, layer in connections):
         told.append("Spikes that wait for a longer path, or are delayed, go through delay lines, which Lava has not.")
@@ -171,10 +171,10 @@ def _reason(output: str) -> str:
     return (told or lines or ["it said nothing"])[-1]
 
 
-def _read_record(graph: QuantGraph, recorded: Mapping[str, npt.NDArray[Any]], number: int) -> Record:
+def _read_record(program: IntProgram, recorded: Mapping[str, npt.NDArray[Any]], number: int) -> Record:
     """Lava's arrays are [samples * steps, x, y, channel]; v is [samples, ...] where only the last of each is kept."""
     records = []
-    for index, layer in enumerate(graph.layers):
+    for index, layer in enumerate(program.layers):
         turned = (0, *range(len(layer.shape), 0, -1))
         found = {
             what: recorded[f"{number}-{index}-{what}"].transpose(turned)
@@ -182,9 +182,9 @@ def _read_record(graph: QuantGraph, recorded: Mapping[str, npt.NDArray[Any]], nu
             if f"{number}-{index}-{what}" in recorded
         }
         if "u" in found:
-            spikes, u, v = (found[what].reshape(-1, graph.steps, *layer.shape) for what in ("spikes", "u", "v"))
+            spikes, u, v = (found[what].reshape(-1, program.steps, *layer.shape) for what in ("spikes", "u", "v"))
             records.append(LayerRecord(layer.name, spikes, v[:, -1], u, v))
         else:
-            spikes = found["spikes"].reshape(-1, graph.steps, *layer.shape)
+            spikes = found["spikes"].reshape(-1, program.steps, *layer.shape)
             records.append(LayerRecord(layer.name, spikes, found["v"]))
     return Record(tuple(records))

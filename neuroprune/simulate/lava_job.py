@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from neuroprune.quantize.groups import merge_groups
-from neuroprune.quantize.timing import depths, wait
-from neuroprune.quantize.types import Connection, IntConv, IntSynapse, QuantGraph, QuantLayer
+from neuroprune.program.groups import merge_groups
+from neuroprune.program.timing import depths, wait
+from neuroprune.program.types import IntConnection, IntConv, IntLayer, IntProgram, IntSynapse
 
 WORKER = Path(__file__).with_name("lava_worker")
-Case = tuple[QuantGraph, npt.NDArray[np.int8]]
+Case = tuple[IntProgram, npt.NDArray[np.int8]]
 """A program, and the frames that it is run on."""
 
 
@@ -25,19 +25,19 @@ def write_job(cases: Sequence[Case], folder: Path, options: dict[str, Any]) -> N
     """
     arrays: dict[str, npt.NDArray[Any]] = {}
     programs = []
-    for number, (graph, frames) in enumerate(cases):
-        programs.append(_describe_program(graph, len(frames)))
-        arrays |= {f"{number}-{name}": array for name, array in _program_arrays(graph, frames).items()}
+    for number, (program, frames) in enumerate(cases):
+        programs.append(_describe_program(program, len(frames)))
+        arrays |= {f"{number}-{name}": array for name, array in _program_arrays(program, frames).items()}
     np.savez(folder / "arrays.npz", **arrays)
     (folder / "program.json").write_text(json.dumps(options | {"programs": programs}), encoding="utf-8")
     shutil.copytree(WORKER, folder / WORKER.name, ignore=shutil.ignore_patterns("__pycache__"))
 
 
-def _program_arrays(graph: QuantGraph, frames: npt.NDArray[np.int8]) -> dict[str, npt.NDArray[Any]]:
+def _program_arrays(program: IntProgram, frames: npt.NDArray[np.int8]) -> dict[str, npt.NDArray[Any]]:
     """The array "stream" is what each step presents: [samples * steps, *input shape]."""
-    presented = frames if graph.input.sequence else np.repeat(frames, graph.steps, axis=0)
-    arrays: dict[str, npt.NDArray[Any]] = {"stream": presented.reshape(-1, *graph.input.shape)}
-    for index, layer in enumerate(graph.layers):
+    presented = frames if program.input.sequence else np.repeat(frames, program.steps, axis=0)
+    arrays: dict[str, npt.NDArray[Any]] = {"stream": presented.reshape(-1, *program.input.shape)}
+    for index, layer in enumerate(program.layers):
         arrays[f"{index}-bias"] = layer.neuron.bias_mant
         for number, connection in enumerate(layer.connections):
             arrays[f"{index}-weight-{number}"] = _for_lava(connection.synapse).weight.astype(np.int32)
@@ -49,19 +49,19 @@ def _for_lava(synapse: IntSynapse) -> IntSynapse:
     return merge_groups(synapse) if isinstance(synapse, IntConv) else synapse
 
 
-def _describe_program(graph: QuantGraph, samples: int) -> dict[str, Any]:
-    depth = depths(graph)
+def _describe_program(program: IntProgram, samples: int) -> dict[str, Any]:
+    depth = depths(program)
     layers = []
-    for layer in graph.layers:
+    for layer in program.layers:
         connections = [
-            _describe_connection(each, graph.input.bits if each.source == "input" else 0, wait(each, layer, depth))
+            _describe_connection(each, program.input.bits if each.source == "input" else 0, wait(each, layer, depth))
             for each in layer.connections
         ]
         layers.append(_describe_neurons(layer, depth[layer.name]) | {"connections": connections})
-    return {"samples": samples, "steps": graph.steps, "layers": layers}
+    return {"samples": samples, "steps": program.steps, "layers": layers}
 
 
-def _describe_neurons(layer: QuantLayer, depth: int) -> dict[str, Any]:
+def _describe_neurons(layer: IntLayer, depth: int) -> dict[str, Any]:
     """depth: chip steps that the layer computes behind the input."""
     return {
         "name": layer.name,
@@ -75,7 +75,7 @@ def _describe_neurons(layer: QuantLayer, depth: int) -> dict[str, Any]:
     }
 
 
-def _describe_connection(connection: Connection, input_bits: int, waits: int) -> dict[str, Any]:
+def _describe_connection(connection: IntConnection, input_bits: int, waits: int) -> dict[str, Any]:
     """input_bits: of the graded spikes that arrive, 0 for spikes without a value. waits: chip steps more than one."""
     synapse = _for_lava(connection.synapse)
     described: dict[str, Any] = {

@@ -6,9 +6,9 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from neuroprune.quantize.bounds import LayerBound, effective_bias, layer_bounds, sum_range, value_range
-from neuroprune.quantize.fixedpoint import signed_range
-from neuroprune.quantize.types import Connection, IntConv, QuantGraph, QuantInput, QuantLayer
+from neuroprune.program.bounds import LayerBound, effective_bias, layer_bounds, sum_range, value_range
+from neuroprune.program.fixedpoint import signed_range
+from neuroprune.program.types import IntConnection, IntConv, IntInput, IntLayer, IntProgram
 from neuroprune.simulate.kernels import exact_dtype, make_kernel
 from neuroprune.simulate.neuron import HALF, Firing, fire
 from neuroprune.simulate.rows import Kernel
@@ -22,7 +22,7 @@ class _Connection:
     last_reader: nobody else reads the source's spikes afterwards.
     """
 
-    connection: Connection
+    connection: IntConnection
     kernel: Kernel
     may_wrap: bool
     last_reader: bool
@@ -56,7 +56,7 @@ class Layer:
     bias: in units of v, for each channel. adds_bias: the first connection's kernel does not add it.
     """
 
-    layer: QuantLayer
+    layer: IntLayer
     connections: tuple[_Connection, ...]
     bias: Tensor
     adds_bias: bool
@@ -76,23 +76,23 @@ class Layer:
         return drive, wraps
 
 
-def compile_layers(graph: QuantGraph, device: torch.device) -> list[Layer]:
+def compile_layers(program: IntProgram, device: torch.device) -> list[Layer]:
     """In the order of the program."""
     last_reader = {
         connection.source: (layer.name, number)
-        for layer in graph.layers
+        for layer in program.layers
         for number, connection in enumerate(layer.connections)
     }
-    bounds = layer_bounds(graph)
+    bounds = layer_bounds(program)
     compiled = []
-    for layer in graph.layers:
-        dtype, bias = exact_dtype(layer, graph.input), effective_bias(layer.neuron)
-        may_wrap = [_may_wrap(connection, graph.input) for connection in layer.connections]
+    for layer in program.layers:
+        dtype, bias = exact_dtype(layer, program.input), effective_bias(layer.neuron)
+        may_wrap = [_may_wrap(connection, program.input) for connection in layer.connections]
         adds_bias = may_wrap[0] or layer.connections[0].delay > 0
         connections = tuple(
             _Connection(
                 connection,
-                make_kernel(connection, graph.input, dtype, device, None if number or adds_bias else bias),
+                make_kernel(connection, program.input, dtype, device, None if number or adds_bias else bias),
                 may_wrap[number],
                 last_reader[connection.source] == (layer.name, number),
             )
@@ -103,7 +103,7 @@ def compile_layers(graph: QuantGraph, device: torch.device) -> list[Layer]:
     return compiled
 
 
-def _may_wrap(connection: Connection, spec: QuantInput) -> bool:
+def _may_wrap(connection: IntConnection, spec: IntInput) -> bool:
     """Whether a sum can leave 24 bits, where a convolution wraps."""
     least, most = sum_range(connection.synapse, value_range(connection, spec))
     low, high = signed_range(24)

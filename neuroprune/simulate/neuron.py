@@ -15,9 +15,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from neuroprune.quantize.bounds import LIMIT, LayerBound
-from neuroprune.quantize.fixedpoint import DECAY_UNITY, STATE_SHIFT
-from neuroprune.quantize.types import IntNeuron
+from neuroprune.program.bounds import LIMIT, LayerBound
+from neuroprune.program.fixedpoint import DECAY_UNITY, STATE_SHIFT
+from neuroprune.program.types import IntNeuron
 from neuroprune.simulate.kernels import FLOAT32_INTEGERS
 
 HALF = 2**23

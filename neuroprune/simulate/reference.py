@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from neuroprune.quantize.types import IntConv, IntDense, IntNeuron, IntSynapse, QuantGraph, QuantLayer
+from neuroprune.program.types import IntConv, IntDense, IntLayer, IntNeuron, IntProgram, IntSynapse
 from neuroprune.simulate.frames import check_frames, count_events
 from neuroprune.simulate.types import LayerRecord, LayerTrace, Record, Trace
 
@@ -96,7 +96,7 @@ def delayed(spikes: npt.NDArray[np.int64], delay: int) -> npt.NDArray[np.int64]:
 
 
 def total_current(
-    layer: QuantLayer, outputs: dict[str, npt.NDArray[np.int64]], step: int
+    layer: IntLayer, outputs: dict[str, npt.NDArray[np.int64]], step: int
 ) -> tuple[npt.NDArray[np.int64], int]:
     """What all connections deliver at `step`, flat, and how many sums wrapped; outputs [steps, *shape] by layer."""
     total, wraps = np.zeros(int(np.prod(layer.shape)), np.int64), 0
@@ -109,7 +109,7 @@ def total_current(
 
 
 def run_layer(
-    layer: QuantLayer, outputs: dict[str, npt.NDArray[np.int64]], steps: int
+    layer: IntLayer, outputs: dict[str, npt.NDArray[np.int64]], steps: int
 ) -> tuple[list[list[NeuronState]], int]:
     """One sample through one layer: the states of its neurons after each step, and how many sums wrapped."""
     biases = np.repeat(layer.neuron.bias_mant, np.prod(layer.shape[1:], dtype=int)).tolist()
@@ -127,24 +127,24 @@ def run_layer(
     return states[1:], wraps
 
 
-def run_reference(graph: QuantGraph, frames: npt.NDArray[np.int8]) -> tuple[Record, Trace]:
+def run_reference(program: IntProgram, frames: npt.NDArray[np.int8]) -> tuple[Record, Trace]:
     """Every u, v, spike and overflow of `frames` int8 as `check_frames` wants them. Raises InputError otherwise."""
-    check_frames(graph, frames)
+    check_frames(program, frames)
     samples: list[dict[str, list[list[NeuronState]]]] = []
-    sum_wraps = dict.fromkeys((layer.name for layer in graph.layers), 0)
+    sum_wraps = dict.fromkeys((layer.name for layer in program.layers), 0)
     for frame in frames.astype(np.int64):
-        outputs = {"input": frame if graph.input.sequence else np.stack([frame] * graph.steps)}
+        outputs = {"input": frame if program.input.sequence else np.stack([frame] * program.steps)}
         samples.append({})
-        for layer in graph.layers:
-            samples[-1][layer.name], wraps = run_layer(layer, outputs, graph.steps)
+        for layer in program.layers:
+            samples[-1][layer.name], wraps = run_layer(layer, outputs, program.steps)
             sum_wraps[layer.name] += wraps
             fired = [[state.spike for state in states] for states in samples[-1][layer.name]]
             outputs[layer.name] = np.array(fired, np.int64).reshape(-1, *layer.shape)
     records, traces = [], []
-    for layer in graph.layers:
+    for layer in program.layers:
         runs = [sample[layer.name] for sample in samples]
 
-        shape = (len(frames), graph.steps, *layer.shape)
+        shape = (len(frames), program.steps, *layer.shape)
         u, v, spikes, wrapped, saturated = (
             np.array(
                 [[[getattr(state, field) for state in states] for states in run] for run in runs], np.int64
@@ -159,12 +159,12 @@ def run_reference(graph: QuantGraph, frames: npt.NDArray[np.int8]) -> tuple[Reco
         wraps = sum_wraps[layer.name] + int(wrapped.sum())
         traces.append(LayerTrace(layer.name, spikes.sum(axis=(0, 1)), wraps, int(saturated.sum())))
     last = records[-1]
-    final = last.voltages if graph.readout.of == "voltage" else last.spikes.sum(axis=1)
+    final = last.voltages if program.readout.of == "voltage" else last.spikes.sum(axis=1)
     results = final.astype(np.int64).reshape(len(frames), -1)
-    events = count_events(graph, frames)
-    return Record(tuple(records)), Trace(len(frames), graph.steps, results, events, 0, tuple(traces))
+    events = count_events(program, frames)
+    return Record(tuple(records)), Trace(len(frames), program.steps, results, events, 0, tuple(traces))
 
 
-def reference_record(graph: QuantGraph, frames: npt.NDArray[np.int8]) -> Record:
+def reference_record(program: IntProgram, frames: npt.NDArray[np.int8]) -> Record:
     """Every u, v and spike of `frames`, int8 as `check_frames` wants them. Raises InputError otherwise."""
-    return run_reference(graph, frames)[0]
+    return run_reference(program, frames)[0]

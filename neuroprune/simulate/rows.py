@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from neuroprune.graph.nodes import Shape
-from neuroprune.quantize.types import IntConv
+from neuroprune.program.types import IntConv
 
 Kernel = Callable[[Tensor], Tensor]
 """Rows of integers, uint8 or int8, to rows of sums, float32 or float64."""

@@ -15,7 +15,7 @@ from neuroprune.mapping.counting import run_bits
 from neuroprune.mapping.encode import Counted, bundle, cheapest_use, count, encodings
 from neuroprune.mapping.layout import CLOSED, Layout, Space, layouts
 from neuroprune.mapping.types import Tile
-from neuroprune.quantize.types import Connection, IntConv, IntDense, QuantLayer
+from neuroprune.program.types import IntConnection, IntConv, IntDense, IntLayer
 from neuroprune.targets import Target
 
 
@@ -29,7 +29,7 @@ def bits_of_run(synapses: int, bits: int, target: Target) -> int:
     return total
 
 
-def only(layer: QuantLayer, tile: Tile) -> Counted:
+def only(layer: IntLayer, tile: Tile) -> Counted:
     """The one connection of `layer`, counted."""
     (alone,) = bundle(layer, [0])
     return count(alone, tile)
@@ -66,7 +66,7 @@ def test_sparse_wins_below_about_44_percent_of_density() -> None:
 
 @settings(max_examples=150, deadline=None)
 @given(tiled_convolutions(), st.sampled_from([LOIHI, COARSE]))
-def test_dense_and_sparse_counts_are_those_of_an_enumeration(case: tuple[QuantLayer, Tile], target: Target) -> None:
+def test_dense_and_sparse_counts_are_those_of_an_enumeration(case: tuple[IntLayer, Tile], target: Target) -> None:
     layer, tile = case
     synapses = enumerate_synapses(layer.connections[0], tile)
     fan_out = Counter(source for source, _, weight in synapses if weight != 0)
@@ -79,7 +79,7 @@ def test_dense_and_sparse_counts_are_those_of_an_enumeration(case: tuple[QuantLa
 
 @settings(max_examples=200, deadline=None)
 @given(tiled_convolutions(), st.sampled_from([LOIHI, COARSE]))
-def test_shared_blocks_hold_exactly_the_tiles_synapses(case: tuple[QuantLayer, Tile], target: Target) -> None:
+def test_shared_blocks_hold_exactly_the_tiles_synapses(case: tuple[IntLayer, Tile], target: Target) -> None:
     """Every neuron is given an address, every pixel a base and a block of (offset, weight) for each source channel.
 
     The oracle checks that the addresses that a pixel reaches in the tile are those of its synapses and all others
@@ -103,7 +103,7 @@ def test_shared_blocks_hold_exactly_the_tiles_synapses(case: tuple[QuantLayer, T
 Taps = list[tuple[int, int, int, int]]
 
 
-def reached(connection: Connection, tile: Tile, pixel: tuple[int, int], opened: tuple[bool, bool]) -> Taps:
+def reached(connection: IntConnection, tile: Tile, pixel: tuple[int, int], opened: tuple[bool, bool]) -> Taps:
     """(y, x) relative to the tile, and the tap, of all outputs that the pixel is joined to by an allowed tap."""
     synapse = connection.synapse
     assert isinstance(synapse, IntConv)
@@ -117,7 +117,7 @@ def reached(connection: Connection, tile: Tile, pixel: tuple[int, int], opened: 
     return found
 
 
-def needed(connection: Connection, tile: Tile, opened: tuple[bool, bool]) -> Layout:
+def needed(connection: IntConnection, tile: Tile, opened: tuple[bool, bool]) -> Layout:
     """The least idle neurons that hold what the pixels of the tile reach."""
     pixels = {source[1:] for source, _, _ in enumerate_synapses(connection, tile)}
     spaces = []
@@ -129,7 +129,7 @@ def needed(connection: Connection, tile: Tile, opened: tuple[bool, bool]) -> Lay
 
 
 def lay_out(
-    connection: Connection, tile: Tile, layout: Layout, opened: tuple[bool, bool], target: Target
+    connection: IntConnection, tile: Tile, layout: Layout, opened: tuple[bool, bool], target: Target
 ) -> dict[object, int]:
     """The sizes of the distinct blocks of the shared encoding, by their content."""
     synapse = connection.synapse
@@ -187,7 +187,7 @@ Stored = dict[object, tuple[int, int]]
 
 
 def stored_in(
-    connection: Connection, delay: int, tile: Tile, layout: Layout, weight_bits: int, target: Target
+    connection: IntConnection, delay: int, tile: Tile, layout: Layout, weight_bits: int, target: Target
 ) -> dict[str, tuple[int, Stored]]:
     """Axons, and what is in memory, of each encoding; equal content of equal synapses has equal keys."""
     synapse = connection.synapse
@@ -224,7 +224,7 @@ def memory(stored: Stored, target: Target) -> int:
     st.integers(1, 6),
 )  # fmt: skip
 def test_connections_of_one_tile_take_the_best_of_all_layouts_and_encodings(
-    case: tuple[QuantLayer, tuple[int, ...], Tile], weight_bits: int, neurons: int, axons: int, words: int, formats: int
+    case: tuple[IntLayer, tuple[int, ...], Tile], weight_bits: int, neurons: int, axons: int, words: int, formats: int
 ) -> None:
     """Against every combination of encodings in every layout, each synapse, run and block enumerated."""
     layer, delays, tile = case
@@ -275,12 +275,12 @@ def test_connections_of_one_tile_take_the_best_of_all_layouts_and_encodings(
     )
 
 
-def same_weights_from(*sources: str) -> QuantLayer:
+def same_weights_from(*sources: str) -> IntLayer:
     """A sum of spikes through one convolution, as SEW-ADD makes it; each connection with an array of its own."""
     weight = np.random.default_rng(0).integers(1, 100, (16, 16, 3, 3)).astype(np.int16) * 2
     shape = (16, 8, 8)
     connections = tuple(
-        Connection(source, IntConv(weight.copy(), (1, 1), (1, 1), (1, 1), 1), shape) for source in sources
+        IntConnection(source, IntConv(weight.copy(), (1, 1), (1, 1), (1, 1), 1), shape) for source in sources
     )
     return replace(layer_of(connections[0].synapse, shape, shape), connections=connections)
 
@@ -315,7 +315,7 @@ def test_synapses_of_another_delay_are_stored_again_and_a_delay_takes_its_bits()
 
 def test_other_geometry_or_another_source_shape_is_no_equal_synapse() -> None:
     conv = IntConv(np.full((2, 2, 1, 1), 2, np.int16), (1, 1), (0, 0), (1, 1), 1)
-    plain = Connection("a", conv, (2, 4, 4))
+    plain = IntConnection("a", conv, (2, 4, 4))
     others = (
         replace(plain, synapse=replace(conv, stride=(2, 2)), in_shape=(2, 8, 8)),
         replace(plain, synapse=replace(conv, padding=(1, 1)), in_shape=(2, 2, 2)),
@@ -342,7 +342,7 @@ def test_one_layout_serves_a_wide_kernel_and_a_shortcut() -> None:
     shape = (8, 8, 8)
     rng = np.random.default_rng(0)
     wide, narrow = (
-        Connection(source, IntConv(rng.integers(1, 99, (8, 64, k, k)).astype(np.int16) * 2, (1, 1), (k // 2,) * 2,
+        IntConnection(source, IntConv(rng.integers(1, 99, (8, 64, k, k)).astype(np.int16) * 2, (1, 1), (k // 2,) * 2,
                                    (1, 1), 1), (64, 8, 8))
         for source, k in (("a", 3), ("b", 1))
     )  # fmt: skip
@@ -392,7 +392,7 @@ def test_a_tile_of_more_neurons_than_an_index_numbers_has_only_the_dense_encodin
 @settings(max_examples=100, deadline=None)
 @given(tiled_convolutions(), st.integers(1, 60), st.integers(1, 60), st.integers(1, 60))
 def test_the_chosen_encoding_fits_whenever_one_does(
-    case: tuple[QuantLayer, Tile], neurons: int, axons: int, words: int
+    case: tuple[IntLayer, Tile], neurons: int, axons: int, words: int
 ) -> None:
     target = replace(COARSE, neurons_per_core=neurons, input_axons_per_core=axons, synapse_words_per_core=words)
     layer, tile = case

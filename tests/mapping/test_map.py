@@ -12,17 +12,17 @@ from synapse_oracle import COARSE, LOIHI, branched_programs, chain, convolutions
 
 from neuroprune.errors import CapacityError, VerificationError
 from neuroprune.mapping.encode import bundle, cheapest_use
-from neuroprune.mapping.map import map_graph
-from neuroprune.mapping.types import Core, Encoding, Mapping, Tile, TileUse
+from neuroprune.mapping.map import map_program
+from neuroprune.mapping.types import ChipMapping, Core, Encoding, Tile, TileUse
 from neuroprune.mapping.verify import verify_mapping
-from neuroprune.quantize.timing import balance
-from neuroprune.quantize.types import Connection, IntConv, IntDense, QuantGraph, QuantLayer
+from neuroprune.program.timing import balance
+from neuroprune.program.types import IntConnection, IntConv, IntDense, IntLayer, IntProgram
 from neuroprune.targets import load_target
 
 
 def dense(
     outputs: int, in_shape: tuple[int, ...], name: str = "fc", source: str = "input", weight: int = 2
-) -> QuantLayer:
+) -> IntLayer:
     inputs = math.prod(in_shape)
     return layer_of(IntDense(np.full((outputs, inputs), weight, dtype=np.int16)), in_shape, (outputs,), name, source)
 
@@ -35,7 +35,7 @@ def conv(
     groups: int = 1,
     name: str = "conv",
     source: str = "input",
-) -> QuantLayer:
+) -> IntLayer:
     weight = np.random.default_rng(0).integers(1, 100, (channels, in_shape[0] // groups, kernel, kernel)) * 2
     padding = kernel // 2 if stride == 1 else 0
     height, width = ((n + 2 * padding - kernel) // stride + 1 for n in in_shape[1:])
@@ -43,7 +43,7 @@ def conv(
     return layer_of(synapse, in_shape, (channels, height, width), name, source)
 
 
-def all_uses(mapping: Mapping, layer: str) -> list[TileUse]:
+def all_uses(mapping: ChipMapping, layer: str) -> list[TileUse]:
     return [use for core in mapping.cores for use in core.tiles if use.tile.layer == layer]
 
 
@@ -51,7 +51,7 @@ def inside(neuron: tuple[int, int, int], tile: Tile) -> bool:
     return all(a <= at < b for a, at, b in zip(tile.start, neuron, tile.stop, strict=True))
 
 
-def count_output_axons(tile: Tile, readers: Iterable[tuple[Connection, Encoding, Tile]], slots: int) -> int:
+def count_output_axons(tile: Tile, readers: Iterable[tuple[IntConnection, Encoding, Tile]], slots: int) -> int:
     """Slots of `tile` by enumerating every synapse of every connection into every tile that may read it."""
     total = 0
     for connection, encoding, reading in readers:
@@ -64,7 +64,7 @@ def count_output_axons(tile: Tile, readers: Iterable[tuple[Connection, Encoding,
 
 
 @st.composite
-def programs(draw: st.DrawFn) -> QuantGraph:
+def programs(draw: st.DrawFn) -> IntProgram:
     """Two convolutions and two dense layers."""
     first = draw(convolutions())
     second = draw(convolutions(in_shape=(first.shape[0], first.shape[1], first.shape[2])))
@@ -74,7 +74,7 @@ def programs(draw: st.DrawFn) -> QuantGraph:
     )
     rng = np.random.default_rng(draw(st.integers(0, 1000)))
 
-    def sparse(outputs: int, in_shape: tuple[int, ...], name: str, source: str) -> QuantLayer:
+    def sparse(outputs: int, in_shape: tuple[int, ...], name: str, source: str) -> IntLayer:
         weight = rng.integers(-1, 2, (outputs, math.prod(in_shape))).astype(np.int16) * 2
         return layer_of(IntDense(weight), in_shape, (outputs,), name, source)
 
@@ -92,7 +92,7 @@ def programs(draw: st.DrawFn) -> QuantGraph:
     st.integers(1, 4),
 )
 def test_any_program_on_any_core_keeps_every_limit_or_is_refused(
-    graph: QuantGraph, neurons: int, inputs: int, outputs: int, words: int, formats: int
+    program: IntProgram, neurons: int, inputs: int, outputs: int, words: int, formats: int
 ) -> None:
     target = replace(
         COARSE,
@@ -105,7 +105,7 @@ def test_any_program_on_any_core_keeps_every_limit_or_is_refused(
         synapse_formats_per_core=formats,
     )
     try:
-        mapping = map_graph(graph, target)
+        mapping = map_program(program, target)
     except CapacityError:
         return
     for core in mapping.cores:
@@ -114,7 +114,7 @@ def test_any_program_on_any_core_keeps_every_limit_or_is_refused(
         assert sum(use.output_axons for use in core.tiles) <= outputs
         assert sum(use.synapse_bits for use in core.tiles) <= words * target.word_bits
         assert 1 <= sum(use.synapse_formats for use in core.tiles) <= formats
-    for layer in graph.layers:
+    for layer in program.layers:
         uses = all_uses(mapping, layer.name)
         owned = [
             n for use in uses for n in np.ndindex(*layer.shape, *(1,) * (3 - len(layer.shape))) if inside(n, use.tile)
@@ -122,7 +122,7 @@ def test_any_program_on_any_core_keeps_every_limit_or_is_refused(
         assert len(owned) == len(set(owned)) == math.prod(layer.shape)
         readers = [
             (connection, encoding, use.tile)
-            for reader in graph.layers
+            for reader in program.layers
             for use in all_uses(mapping, reader.name)
             for connection, encoding in zip(reader.connections, use.encodings, strict=True)
             if connection.source == layer.name
@@ -141,32 +141,32 @@ def test_any_program_on_any_core_keeps_every_limit_or_is_refused(
 def test_a_core_is_cut_no_finer_than_its_limits_ask() -> None:
     layer = dense(10, (8,))
     exact = replace(LOIHI, neurons_per_core=5)
-    assert len(map_graph(chain(layer), exact).cores) == 2
-    assert len(map_graph(chain(layer), replace(exact, neurons_per_core=4)).cores) == 3
-    assert len(map_graph(chain(layer), replace(exact, neurons_per_core=10)).cores) == 1
+    assert len(map_program(chain(layer), exact).cores) == 2
+    assert len(map_program(chain(layer), replace(exact, neurons_per_core=4)).cores) == 3
+    assert len(map_program(chain(layer), replace(exact, neurons_per_core=10)).cores) == 1
     one_run = 128  # 10 synapses of 8 bits and a header of 10 bits are two words
     memory = replace(LOIHI, synapse_words_per_core=8 * one_run // 64)
-    assert len(map_graph(chain(layer), memory).cores) == 1
-    assert len(map_graph(chain(layer), replace(memory, synapse_words_per_core=15)).cores) == 2
+    assert len(map_program(chain(layer), memory).cores) == 1
+    assert len(map_program(chain(layer), replace(memory, synapse_words_per_core=15)).cores) == 2
 
 
 def test_tiles_are_balanced() -> None:
-    mapping = map_graph(chain(dense(100, (8,))), replace(LOIHI, neurons_per_core=30))
+    mapping = map_program(chain(dense(100, (8,))), replace(LOIHI, neurons_per_core=30))
     assert [core.neurons for core in mapping.cores] == [25, 25, 25, 25]
 
 
 def test_small_layers_share_a_core() -> None:
-    graph = chain(conv(4, (1, 8, 8)), dense(10, (4, 8, 8), source="conv"))
-    mapping = map_graph(graph, LOIHI)
+    program = chain(conv(4, (1, 8, 8)), dense(10, (4, 8, 8), source="conv"))
+    mapping = map_program(program, LOIHI)
     assert [use.tile.layer for use in mapping.cores[0].tiles] == ["conv", "fc"]
     assert (len(mapping.cores), mapping.chips, mapping.target) == (1, 1, "loihi-sim")
-    apart = map_graph(graph, replace(LOIHI, synapse_formats_per_core=1))
+    apart = map_program(program, replace(LOIHI, synapse_formats_per_core=1))
     assert [[use.tile.layer for use in core.tiles] for core in apart.cores] == [["conv"], ["fc"]]
 
 
 def test_cores_follow_the_mesh_there_and_back_and_then_the_next_chip() -> None:
     target = replace(LOIHI, neurons_per_core=1, mesh=(3, 2), cores_per_chip=6)
-    mapping = map_graph(chain(dense(8, (2,))), target)
+    mapping = map_program(chain(dense(8, (2,))), target)
     assert [(core.chip, core.x, core.y) for core in mapping.cores] == [
         *((0, 0, 0), (0, 1, 0), (0, 2, 0), (0, 2, 1), (0, 1, 1), (0, 0, 1)),
         *((1, 0, 0), (1, 1, 0)),
@@ -176,8 +176,8 @@ def test_cores_follow_the_mesh_there_and_back_and_then_the_next_chip() -> None:
 
 def test_a_pixel_sends_one_population_axon_of_two_slots_to_each_reader() -> None:
     """nengo-loihi `Axon.axon_slots`: slots_per_axon * n_axons, an axon a pixel, whatever the number of channels."""
-    graph = chain(conv(8, (1, 6, 6)), conv(8, (8, 6, 6), name="next", source="conv"))
-    mapping = map_graph(graph, replace(LOIHI, synapse_words_per_core=150))
+    program = chain(conv(8, (1, 6, 6)), conv(8, (8, 6, 6), name="next", source="conv"))
+    mapping = map_program(program, replace(LOIHI, synapse_words_per_core=150))
     assert {use.encodings[0] for use in all_uses(mapping, "next")} == {"shared"}
     readers = len(all_uses(mapping, "next"))
     assert readers > 1
@@ -190,7 +190,7 @@ def test_idle_neurons_spare_synapse_memory_when_that_is_scarce() -> None:
 
     256 channels of 9 taps at 19 bits (18 and headers) are 43776 bits a filter, of which a core holds 23; of 49, 4.
     """
-    mapping = map_graph(chain(conv(64, (256, 4, 4))), LOIHI)
+    mapping = map_program(chain(conv(64, (256, 4, 4))), LOIHI)
     assert len(mapping.cores) == 3
     assert sum(core.neurons for core in mapping.cores) == 64 * 16
     assert sum(core.compartments for core in mapping.cores) == 64 * 5 * 5 + 3 * (5 + 1)
@@ -200,9 +200,9 @@ def test_average_pooling_inside_a_convolution_costs_no_synapse_memory() -> None:
     """A kernel of 3 x 3 over means of 2 x 2 is one of 6 x 6 with every weight four times: stored once."""
     weight = np.random.default_rng(0).integers(1, 100, (64, 256, 3, 3)).astype(np.int16) * 2
     pooled = IntConv(weight.repeat(2, axis=2).repeat(2, axis=3), (2, 2), (2, 2), (1, 1), 1)
-    mapping = map_graph(chain(layer_of(pooled, (256, 8, 8), (64, 4, 4))), LOIHI)
+    mapping = map_program(chain(layer_of(pooled, (256, 8, 8), (64, 4, 4))), LOIHI)
     assert len(mapping.cores) == 3
-    plain = map_graph(chain(layer_of(IntConv(weight, (1, 1), (1, 1), (1, 1), 1), (256, 4, 4), (64, 4, 4))), LOIHI)
+    plain = map_program(chain(layer_of(IntConv(weight, (1, 1), (1, 1), (1, 1), 1), (256, 4, 4), (64, 4, 4))), LOIHI)
     assert sum(core.synapse_bits for core in mapping.cores) == sum(core.synapse_bits for core in plain.cores)
 
 
@@ -216,7 +216,7 @@ def test_among_as_many_tiles_those_of_least_synapse_memory_win() -> None:
     bundles = bundle(layer, [0])
     bits = [sum(cheapest_use(bundles, Tile("conv", *box), 8, target).synapse_bits for box in boxes) for boxes in cuts]
     assert len(set(bits)) > 1
-    mapping = map_graph(chain(layer), target)
+    mapping = map_program(chain(layer), target)
     assert len(mapping.cores) == 2
     assert sum(core.synapse_bits for core in mapping.cores) == min(bits)
 
@@ -226,7 +226,7 @@ def test_pruned_weights_take_fewer_cores() -> None:
     weight = rng.integers(1, 100, (512, 1024)).astype(np.int16) * 2
     pruned = np.where(rng.random(weight.shape) < 0.1, weight, 0).astype(np.int16)
     cores = [
-        len(map_graph(chain(layer_of(IntDense(values), (1024,), (512,))), LOIHI).cores) for values in (weight, pruned)
+        len(map_program(chain(layer_of(IntDense(values), (1024,), (512,))), LOIHI).cores) for values in (weight, pruned)
     ]
     assert cores == [5, 1]
 
@@ -241,7 +241,7 @@ def test_a_vgg_like_network_maps_the_same_way_twice() -> None:
         conv(512, (512, 4, 4), kernel=4, stride=4, groups=512, name="f", source="e"),
         dense(10, (512,), name="g", source="f"),
     ]
-    first, second = (map_graph(chain(*layers), LOIHI) for _ in range(2))
+    first, second = (map_program(chain(*layers), LOIHI) for _ in range(2))
     assert first == second
     assert sum(core.neurons for core in first.cores) == sum(math.prod(layer.shape) for layer in layers)
 
@@ -252,7 +252,7 @@ def test_a_neuron_that_reads_more_than_a_core_has_axons() -> None:
         r"prune the layer or pool before it, or choose a target with larger cores$"
     )
     with pytest.raises(CapacityError, match=expected) as caught:
-        map_graph(chain(dense(3, (5000,))), LOIHI)
+        map_program(chain(dense(3, (5000,))), LOIHI)
     assert caught.value.exit_code == 3
 
 
@@ -260,18 +260,18 @@ def test_pruning_a_dense_layer_makes_it_fit() -> None:
     layer = dense(3, (5000,))
     weight = layer.connections[0].synapse.weight.copy()
     weight[:, :1000] = 0
-    map_graph(chain(layer_of(IntDense(weight), (5000,), (3,))), LOIHI)
+    map_program(chain(layer_of(IntDense(weight), (5000,), (3,))), LOIHI)
 
 
 def test_a_convolution_of_more_synapses_than_axons_fits_by_population_axons() -> None:
-    mapping = map_graph(chain(conv(1, (512, 3, 3))), LOIHI)
+    mapping = map_program(chain(conv(1, (512, 3, 3))), LOIHI)
     (use,) = all_uses(mapping, "conv")
     assert use.encodings[0] == "shared"
     assert (use.input_axons, use.synapses) == (9, 512 * 49)
 
 
 def test_a_dense_layer_that_reads_a_map_fits_by_population_axons() -> None:
-    mapping = map_graph(chain(dense(3, (512, 3, 3))), LOIHI)
+    mapping = map_program(chain(dense(3, (512, 3, 3))), LOIHI)
     (use,) = all_uses(mapping, "fc")
     assert use.encodings == ("shared",)
     assert (use.input_axons, use.synapses) == (9, 3 * 512 * 9)
@@ -282,7 +282,7 @@ def test_a_pool_before_a_dense_layer_costs_one_block() -> None:
     rng = np.random.default_rng(0)
     weight = np.repeat(rng.integers(1, 100, (10, 512)) * 2, 64, axis=1).astype(np.int16)
     pooled = layer_of(IntDense(weight), (512, 8, 8), (10,), "fc")
-    (use,) = all_uses(map_graph(chain(pooled), LOIHI), "fc")
+    (use,) = all_uses(map_program(chain(pooled), LOIHI), "fc")
     assert use.encodings == ("shared",)
     assert use.input_axons == 64
     one_map = 512 * 10 * (8 + 6)
@@ -290,20 +290,20 @@ def test_a_pool_before_a_dense_layer_costs_one_block() -> None:
 
 
 def test_spikes_that_wait_longer_than_a_synapse_can_hold_them_are_a_mistake() -> None:
-    graph = skipping()
+    program = skipping()
     for name, layers in (("loihi-sim", 3), ("loihi-sim-relay", 4)):
         target = load_target(name)
-        balanced = balance(graph, target.synaptic_delay_max)
+        balanced = balance(program, target.synaptic_delay_max)
         assert len(balanced.layers) == layers
-        map_graph(balanced, target)
+        map_program(balanced, target)
     expected = (
         r"^spikes of layer a wait 1 steps for layer c, synapses of loihi-sim-relay delay by 0 at most: balance the prog"
     )
     with pytest.raises(VerificationError, match=expected):
-        map_graph(graph, load_target("loihi-sim-relay"))
+        map_program(program, load_target("loihi-sim-relay"))
 
 
-def skipping() -> QuantGraph:
+def skipping() -> IntProgram:
     """Three dense layers in a chain, of which the last reads both before it."""
     first, second, last = (dense(4, (4,), name, source) for name, source in (("a", "input"), ("b", "a"), ("c", "b")))
     both = (*last.connections, replace(last.connections[0], source="a"))
@@ -316,33 +316,33 @@ def test_a_layer_of_more_formats_than_a_core_has() -> None:
         r"^layer c: one neuron needs 2 synapse formats, a core of small has 1: let it read fewer layers, or choose a ta"
     )
     with pytest.raises(CapacityError, match=expected):
-        map_graph(skipping(), target)
+        map_program(skipping(), target)
 
 
 def test_a_neuron_whose_synapses_exceed_the_memory() -> None:
     small = replace(LOIHI, name="small", synapse_words_per_core=4)
     expected = r"^layer fc: one neuron needs 320 bits of synapse memory, a core of small has 256: prune the layer, or"
     with pytest.raises(CapacityError, match=expected):
-        map_graph(chain(dense(3, (5,))), small)
+        map_program(chain(dense(3, (5,))), small)
 
 
 def test_a_neuron_with_more_readers_than_output_axons() -> None:
     small = replace(LOIHI, name="small", neurons_per_core=1, output_axons_per_core=5)
-    graph = chain(dense(2, (4,), name="fc1"), dense(6, (2,), name="fc2", source="fc1"))
+    program = chain(dense(2, (4,), name="fc1"), dense(6, (2,), name="fc2", source="fc1"))
     expected = (
         r"^layer fc1: one neuron needs 6 output axons, a core of small has 5: "
         r"prune the layers that read it, so that they take fewer cores, or"
     )
     with pytest.raises(CapacityError, match=expected):
-        map_graph(graph, small)
+        map_program(program, small)
 
 
-def good_mapping() -> tuple[Mapping, QuantGraph]:
-    graph = chain(dense(6, (2,)))
-    return map_graph(graph, replace(LOIHI, neurons_per_core=3)), graph
+def good_mapping() -> tuple[ChipMapping, IntProgram]:
+    program = chain(dense(6, (2,)))
+    return map_program(program, replace(LOIHI, neurons_per_core=3)), program
 
 
-def with_core(mapping: Mapping, core: Core) -> Mapping:
+def with_core(mapping: ChipMapping, core: Core) -> ChipMapping:
     return replace(mapping, cores=(mapping.cores[0], core))
 
 
@@ -366,39 +366,39 @@ def with_core(mapping: Mapping, core: Core) -> Mapping:
 def test_a_neuron_that_is_not_on_exactly_one_core(
     start: tuple[int, int, int], stop: tuple[int, int, int], sentence: str
 ) -> None:
-    mapping, graph = good_mapping()
+    mapping, program = good_mapping()
     core = mapping.cores[1]
     moved = replace(core, tiles=(replace(core.tiles[0], tile=Tile("fc", start, stop)),))
     with pytest.raises(VerificationError, match=sentence) as caught:
-        verify_mapping(with_core(mapping, moved), graph, LOIHI)
+        verify_mapping(with_core(mapping, moved), program, LOIHI)
     assert caught.value.exit_code == 4
 
 
 def test_a_core_over_its_limit() -> None:
-    mapping, graph = good_mapping()
+    mapping, program = good_mapping()
     use = replace(mapping.cores[1].tiles[0], input_axons=4097)
     expected = r"^core 1 needs 4097 input axons, a core of loihi-sim has 4096: map the network again"
     with pytest.raises(VerificationError, match=expected):
-        verify_mapping(with_core(mapping, replace(mapping.cores[1], tiles=(use,))), graph, LOIHI)
+        verify_mapping(with_core(mapping, replace(mapping.cores[1], tiles=(use,))), program, LOIHI)
 
 
 def test_idle_neurons_count_against_the_limit() -> None:
-    mapping, graph = good_mapping()
+    mapping, program = good_mapping()
     use = replace(mapping.cores[1].tiles[0], idle_neurons=1022)
     with pytest.raises(VerificationError, match=r"^core 1 needs 1025 neurons, a core of loihi-sim has 1024: map"):
-        verify_mapping(with_core(mapping, replace(mapping.cores[1], tiles=(use,))), graph, LOIHI)
+        verify_mapping(with_core(mapping, replace(mapping.cores[1], tiles=(use,))), program, LOIHI)
 
 
 def test_two_cores_at_one_place() -> None:
-    mapping, graph = good_mapping()
+    mapping, program = good_mapping()
     with pytest.raises(VerificationError, match=r"^2 cores lie at x 0, y 0 of chip 0: map the network again"):
-        verify_mapping(with_core(mapping, replace(mapping.cores[1], x=0)), graph, LOIHI)
+        verify_mapping(with_core(mapping, replace(mapping.cores[1], x=0)), program, LOIHI)
 
 
 @pytest.mark.parametrize("place", [{"x": 16}, {"y": 8}, {"x": -1}, {"chip": 1}])
 def test_a_core_outside_the_mesh(place: dict[str, int]) -> None:
-    mapping, graph = good_mapping()
+    mapping, program = good_mapping()
     with pytest.raises(
         VerificationError, match=r"^a core lies at x .*, outside 1 chips of 16 x 8 cores: map the network"
     ):
-        verify_mapping(with_core(mapping, replace(mapping.cores[1], **place)), graph, LOIHI)
+        verify_mapping(with_core(mapping, replace(mapping.cores[1], **place)), program, LOIHI)

@@ -8,9 +8,9 @@ from float_graphs import frames_for, residual_graph
 
 from neuroprune.graph.evaluate import run_float
 from neuroprune.graph.nodes import Conv, Graph, Linear, Neuron, Readout, Synapse
+from neuroprune.program.types import IntProgram
 from neuroprune.quantize.bits import Bits
 from neuroprune.quantize.quantize import dequantize, quantize, quantize_input
-from neuroprune.quantize.types import QuantGraph
 from neuroprune.simulate.reference import run_reference
 from neuroprune.simulate.types import Trace
 from neuroprune.targets import load_target
@@ -28,7 +28,7 @@ KINDS = {
 }
 
 
-def run(program: QuantGraph, frames: np.ndarray) -> Trace:
+def run(program: IntProgram, frames: np.ndarray) -> Trace:
     _, trace = run_reference(program, quantize_input(program.input, frames)[0])
     return trace
 
@@ -69,7 +69,7 @@ def replaced(graph: Graph, **synapses: Synapse) -> Graph:
     return Graph(tuple(nodes), graph.steps, graph.readout)
 
 
-def differing(graph: Graph, program: QuantGraph, frames: np.ndarray) -> float:
+def differing(graph: Graph, program: IntProgram, frames: np.ndarray) -> float:
     """Mean distance of the output spikes from the float ones."""
     return float(np.abs(run(program, frames).outputs - run_float(graph, frames).outputs).mean())
 

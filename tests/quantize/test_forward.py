@@ -6,8 +6,8 @@ import torch
 
 from neuroprune.frozen import frozen_array
 from neuroprune.graph.nodes import Reset
+from neuroprune.program.types import IntNeuron
 from neuroprune.quantize.forward import fire
-from neuroprune.quantize.types import IntNeuron
 from neuroprune.simulate.reference import NeuronState, step
 
 STEPS = 5

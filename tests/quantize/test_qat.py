@@ -9,12 +9,12 @@ from neuroprune.errors import InputError
 from neuroprune.graph.evaluate import run_float
 from neuroprune.graph.nodes import Graph, Neuron, Readout
 from neuroprune.graph.readout import class_scores
+from neuroprune.program.types import IntProgram
+from neuroprune.program.verify import verify_program
 from neuroprune.quantize import qat
 from neuroprune.quantize.bits import Bits
 from neuroprune.quantize.qat import Finetuned, QatSettings, finetune_quantised, round_like
 from neuroprune.quantize.quantize import quantize, quantize_input
-from neuroprune.quantize.types import QuantGraph
-from neuroprune.quantize.verify import verify_quantized
 from neuroprune.simulate.engine import simulate
 from neuroprune.targets import load_target
 
@@ -29,12 +29,12 @@ GRAPHS = {
 }
 
 
-def scores_of(program: QuantGraph, frames: np.ndarray) -> np.ndarray:
+def scores_of(program: IntProgram, frames: np.ndarray) -> np.ndarray:
     outputs = simulate(program, quantize_input(program.input, frames)[0]).outputs
     return class_scores(program.readout, outputs)
 
 
-def assert_same_integers(one: QuantGraph, other: QuantGraph) -> None:
+def assert_same_integers(one: IntProgram, other: IntProgram) -> None:
     for left, right in zip(one.layers, other.layers, strict=True):
         np.testing.assert_array_equal(left.neuron.bias_mant, right.neuron.bias_mant)
         for first, second in zip(left.connections, right.connections, strict=True):
@@ -43,7 +43,7 @@ def assert_same_integers(one: QuantGraph, other: QuantGraph) -> None:
 
 def finetuned(
     graph: Graph, bits: int, epochs: int = 2, lr: float = 0.02, seed: int = 0
-) -> tuple[QuantGraph, Finetuned]:
+) -> tuple[IntProgram, Finetuned]:
     """Trained to answer as the float network does, the teacher of its own labels."""
     frames = frames_for(graph, 96)
     labels = class_scores(graph.readout, run_float(graph, frames).outputs).argmax(1)
@@ -71,7 +71,7 @@ def test_the_forward_pass_computes_the_scores_of_the_engine(graph: Graph) -> Non
 @pytest.mark.parametrize("graph", GRAPHS.values(), ids=GRAPHS.keys())
 def test_the_trained_graph_rounds_to_the_trained_program(graph: Graph) -> None:
     program, result = finetuned(graph, 4, epochs=1)
-    verify_quantized(result.program, TARGET)
+    verify_program(result.program, TARGET)
     assert_same_integers(round_like(result.graph, program, TARGET), result.program)
     assert_same_integers(round_like(graph, program, TARGET), program)
     assert [layer.scale for layer in result.program.layers] == [layer.scale for layer in program.layers]

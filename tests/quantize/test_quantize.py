@@ -13,17 +13,17 @@ from neuroprune.graph.evaluate import run_float
 from neuroprune.graph.fold import fold
 from neuroprune.graph.nodes import FloatArray, Neuron
 from neuroprune.graph.trace import trace
-from neuroprune.quantize.fixedpoint import round_into, round_weights, weight_range, weight_step
+from neuroprune.program.fixedpoint import round_into, round_weights, weight_range, weight_step
+from neuroprune.program.types import IntProgram
 from neuroprune.quantize.quantize import dequantize, quantize, quantize_input
 from neuroprune.quantize.scale import Peaks, Scale, bias_exponent, fit_scale, scale_limits
-from neuroprune.quantize.types import QuantGraph
 from neuroprune.simulate.reference import reference_record
 from neuroprune.targets import load_target
 
 TARGET = load_target("loihi-sim")
 
 
-def program_of(network: nn.Module, samples: int = 8) -> tuple[QuantGraph, np.ndarray]:
+def program_of(network: nn.Module, samples: int = 8) -> tuple[IntProgram, np.ndarray]:
     frames = np.random.default_rng(0).normal(0, 2, (samples, 1, 28, 28)).astype(np.float32)
     return quantize(fold(trace(stir(network), torch.from_numpy(frames))), frames, TARGET), frames
 

@@ -7,12 +7,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from neuroprune.mapping.map import map_graph
-from neuroprune.mapping.types import Core, Mapping, Tile, TileUse
-from neuroprune.quantize.bounds import layer_bounds
+from neuroprune.mapping.map import map_program
+from neuroprune.mapping.types import ChipMapping, Core, Tile, TileUse
+from neuroprune.program.bounds import layer_bounds
+from neuroprune.program.timing import balance
+from neuroprune.program.types import IntConnection, IntConv, IntDense, IntInput, IntLayer, IntNeuron, IntProgram
 from neuroprune.quantize.errors import RoundingErrors
-from neuroprune.quantize.timing import balance
-from neuroprune.quantize.types import Connection, IntConv, IntDense, IntNeuron, QuantGraph, QuantInput, QuantLayer
 from neuroprune.report.ladder import ChangedSpikes
 from neuroprune.report.measure import measure
 from neuroprune.report.schema import AccuracyLadder, ChangedReport, LavaCheck, Report, RoundingReport
@@ -29,8 +29,8 @@ def neuron(channels: int) -> IntNeuron:
 
 def layer(
     name: str, source: str, synapse: IntConv | IntDense, in_shape: tuple[int, ...], shape: tuple[int, ...]
-) -> QuantLayer:
-    return QuantLayer(name, (Connection(source, synapse, in_shape),), neuron(shape[0]), shape, 12.5, "weight")
+) -> IntLayer:
+    return IntLayer(name, (IntConnection(source, synapse, in_shape),), neuron(shape[0]), shape, 12.5, "weight")
 
 
 def weights(shape: tuple[int, ...], seed: int) -> np.ndarray:
@@ -54,7 +54,7 @@ DENSE = layer("d", "c", IntDense(weights((7, 20), 4)), (5, 2, 2), (7,))
 LAYERS = {**CONVS, "dense after conv": DENSE}
 
 
-def every_synapse(layer: QuantLayer) -> Iterator[tuple[tuple[int, ...], tuple[int, ...], int]]:
+def every_synapse(layer: IntLayer) -> Iterator[tuple[tuple[int, ...], tuple[int, ...], int]]:
     """(source, neuron, weight) of each synapse, by the definition of a convolution."""
     if isinstance(layer.connections[0].synapse, IntDense):
         sources = list(np.ndindex(*layer.connections[0].in_shape))
@@ -74,7 +74,7 @@ def every_synapse(layer: QuantLayer) -> Iterator[tuple[tuple[int, ...], tuple[in
 
 
 @pytest.mark.parametrize("layer", LAYERS.values(), ids=LAYERS)
-def test_operations_arriving_at_each_neuron_equal_the_sum_over_every_synapse(layer: QuantLayer) -> None:
+def test_operations_arriving_at_each_neuron_equal_the_sum_over_every_synapse(layer: IntLayer) -> None:
     events = np.random.default_rng(9).integers(0, 50, layer.connections[0].in_shape)
     every, nonzero = np.zeros(layer.shape, np.int64), np.zeros(layer.shape, np.int64)
     for source, target, weight in every_synapse(layer):
@@ -86,14 +86,14 @@ def test_operations_arriving_at_each_neuron_equal_the_sum_over_every_synapse(lay
 
 
 @pytest.mark.parametrize("layer", LAYERS.values(), ids=LAYERS)
-def test_synapses_leave_the_padding_out(layer: QuantLayer) -> None:
+def test_synapses_leave_the_padding_out(layer: IntLayer) -> None:
     found = synapses(layer)
     assert found.all.sum() == sum(1 for _ in every_synapse(layer))
     assert found.nonzero.sum() == sum(1 for _, _, weight in every_synapse(layer) if weight)
 
 
 @pytest.mark.parametrize("layer", LAYERS.values(), ids=LAYERS)
-def test_each_event_of_a_source_counts_once_for_each_synapse_that_leaves_it(layer: QuantLayer) -> None:
+def test_each_event_of_a_source_counts_once_for_each_synapse_that_leaves_it(layer: IntLayer) -> None:
     fan_out = np.zeros(layer.connections[0].in_shape, np.int64)
     for source, _, _ in every_synapse(layer):
         fan_out[source] += 1
@@ -125,8 +125,8 @@ def target() -> Target:
 
 
 @pytest.fixture(scope="module")
-def graph() -> QuantGraph:
-    return QuantGraph(QuantInput((1, 4, 4), 0.02, 8), (CONV, DENSE), STEPS)
+def program() -> IntProgram:
+    return IntProgram(IntInput((1, 4, 4), 0.02, 8), (CONV, DENSE), STEPS)
 
 
 @pytest.fixture(scope="module")
@@ -146,8 +146,8 @@ def trace() -> Trace:
 
 
 @pytest.fixture(scope="module")
-def report(graph: QuantGraph, trace: Trace, target: Target) -> Report:
-    mapping = Mapping(
+def report(program: IntProgram, trace: Trace, target: Target) -> Report:
+    mapping = ChipMapping(
         "loihi-sim",
         (
             Core((use("c", (0, 0, 0), (5, 1, 2), 8192),), 0, 0, 0),
@@ -157,7 +157,7 @@ def report(graph: QuantGraph, trace: Trace, target: Target) -> Report:
         2,
     )
     return measure(
-        graph,
+        program,
         mapping,
         trace,
         target,
@@ -168,20 +168,20 @@ def report(graph: QuantGraph, trace: Trace, target: Target) -> Report:
         netx_remarks=("c: a remark",),
         versions={"torch": "2.6"},
         seed=7,
-        bounds=layer_bounds(graph),
+        bounds=layer_bounds(program),
         rounding={"c": RoundingErrors(0.5, 0.25, 0.125, 1.0, 0.0, 2.0)},
         changed={"d": ChangedSpikes(0.25, 0.5)},
     )
 
 
-def test_what_was_found_of_a_layer_is_taken_over(report: Report, graph: QuantGraph) -> None:
+def test_what_was_found_of_a_layer_is_taken_over(report: Report, program: IntProgram) -> None:
     conv, dense = report.layers
     assert conv.rounding == RoundingReport(
         weight=0.5, clipped=0.25, threshold=0.125, bias=1.0, decay_v=0.0, decay_u=2.0
     )
     assert dense.changed == ChangedReport(quantised=0.25, bit_accurate=0.5)
     assert (dense.rounding, conv.changed) == (None, None)
-    for layer, bound in zip(report.layers, layer_bounds(graph).values(), strict=True):
+    for layer, bound in zip(report.layers, layer_bounds(program).values(), strict=True):
         assert layer.bound is not None
         assert (layer.bound.sums, layer.bound.current, layer.bound.voltage, layer.bound.safe) == (
             bound.sums,
@@ -196,33 +196,33 @@ def test_what_was_found_of_a_layer_is_taken_over(report: Report, graph: QuantGra
 # --- paths of different length ----------------------------------------------------------------------------------------
 
 
-def branched() -> QuantGraph:
+def branched() -> IntProgram:
     """a, b and c in a chain of 2x2 maps; c also reads a, and d is dense and reads all of them and the input."""
     shape = (2, 2, 2)
 
-    def to(name: str, *sources: str) -> QuantLayer:
+    def to(name: str, *sources: str) -> IntLayer:
         conv = IntConv(np.full((2, 2, 1, 1), 128, np.int16), (1, 1), (0, 0), (1, 1), 1)
         return replace(
             layer(name, sources[0], conv, shape, shape),
-            connections=tuple(Connection(source, conv, shape) for source in sources),
+            connections=tuple(IntConnection(source, conv, shape) for source in sources),
         )
 
     dense = IntDense(np.full((3, 8), 128, np.int16))
     last = replace(
         layer("d", "a", dense, shape, (3,)),
-        connections=tuple(Connection(source, dense, shape) for source in ("a", "b", "c", "input")),
+        connections=tuple(IntConnection(source, dense, shape) for source in ("a", "b", "c", "input")),
         neuron=replace(neuron(3), reset="subtract"),
     )
-    return QuantGraph(QuantInput(shape, 1.0, 8), (to("a", "input"), to("b", "a"), to("c", "a", "b"), last), STEPS)
+    return IntProgram(IntInput(shape, 1.0, 8), (to("a", "input"), to("b", "a"), to("c", "a", "b"), last), STEPS)
 
 
-def measured(graph: QuantGraph, target: Target, saturated_inputs: int = 0) -> Report:
-    layers = tuple(LayerTrace(each.name, np.ones(each.shape, np.int64), 0, 0) for each in graph.layers)
-    events = np.zeros(graph.input.shape, np.int64)
+def measured(program: IntProgram, target: Target, saturated_inputs: int = 0) -> Report:
+    layers = tuple(LayerTrace(each.name, np.ones(each.shape, np.int64), 0, 0) for each in program.layers)
+    events = np.zeros(program.input.shape, np.int64)
     run = Trace(1, STEPS, np.zeros((1, 1), np.int64), events, saturated_inputs, layers)
     return measure(
-        graph,
-        map_graph(graph, target),
+        program,
+        map_program(program, target),
         run,
         target,
         network="n",
@@ -265,18 +265,18 @@ def test_a_layer_that_convolves_and_reads_all_is_mixed(target: Target) -> None:
         first,
         name="b",
         connections=(
-            Connection("a", IntConv(np.full((3, 3, 1, 1), 2, np.int16), (1, 1), (0, 0), (1, 1), 1), (3, 1, 1)),
-            Connection("a", IntDense(np.full((3, 3), 2, np.int16)), (3, 1, 1)),
+            IntConnection("a", IntConv(np.full((3, 3, 1, 1), 2, np.int16), (1, 1), (0, 0), (1, 1), 1), (3, 1, 1)),
+            IntConnection("a", IntDense(np.full((3, 3), 2, np.int16)), (3, 1, 1)),
         ),
     )
-    report = measured(QuantGraph(QuantInput((2, 2, 2), 1.0, 8), (first, both), STEPS), target)
+    report = measured(IntProgram(IntInput((2, 2, 2), 1.0, 8), (first, both), STEPS), target)
     assert [each.kind for each in report.layers] == ["conv", "mixed"]
 
 
 def test_clipped_values_of_a_recording_are_shares_of_all_its_frames(target: Target) -> None:
-    graph = branched()
-    graph = replace(graph, input=replace(graph.input, sequence=True))
-    report = measured(graph, target, saturated_inputs=8 * STEPS)
+    program = branched()
+    program = replace(program, input=replace(program.input, sequence=True))
+    report = measured(program, target, saturated_inputs=8 * STEPS)
     assert report.input.saturated_share == 1
 
 
@@ -364,12 +364,12 @@ def test_saturated_weights_are_those_at_an_end_of_the_range(
     value: int, share: float, trace: Trace, target: Target
 ) -> None:
     dense = layer("d", "input", IntDense(np.array([[value, 0]], dtype=np.int16)), (2,), (1,))
-    graph = QuantGraph(QuantInput((2,), 1.0, 8), (dense,), STEPS)
-    mapping = Mapping("loihi-sim", (Core((use("d", (0, 0, 0), (1, 1, 1), 64),), 0, 0, 0),), 1)
+    program = IntProgram(IntInput((2,), 1.0, 8), (dense,), STEPS)
+    mapping = ChipMapping("loihi-sim", (Core((use("d", (0, 0, 0), (1, 1, 1), 64),), 0, 0, 0),), 1)
     silent = LayerTrace("d", np.zeros(1, np.int64), 0, 0)
     run = Trace(1, STEPS, np.zeros((1, 1), np.int64), np.zeros(2, np.int64), 0, (silent,))
     report = measure(
-        graph, mapping, run, target, network="n", data=None, accuracy=AccuracyLadder(), lava=LavaCheck(samples=0)
+        program, mapping, run, target, network="n", data=None, accuracy=AccuracyLadder(), lava=LavaCheck(samples=0)
     )
     assert report.layers[0].saturated_weights_share == share
     assert report.totals.synops_per_sample == 0

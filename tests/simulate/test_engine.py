@@ -8,11 +8,11 @@ import pytest
 import torch
 from devices import DEVICES
 from hypothesis import given, settings
-from programs import NEURON, conv, dense, joined, later, program, programs, random_frames, random_weights, with_bias
+from programs import NEURON, conv, dense, joined, later, program_of, programs, random_frames, random_weights, with_bias
 
 from neuroprune.errors import InputError
-from neuroprune.quantize.bounds import layer_bounds
-from neuroprune.quantize.types import IntNeuron, QuantGraph, QuantInput
+from neuroprune.program.bounds import layer_bounds
+from neuroprune.program.types import IntInput, IntNeuron, IntProgram
 from neuroprune.simulate import engine, kernels, neuron
 from neuroprune.simulate.compare import compare
 from neuroprune.simulate.engine import record, simulate
@@ -32,27 +32,27 @@ def assert_same_trace(found: Trace, expected: Trace) -> None:
         assert ours.voltage_saturations == theirs.voltage_saturations
 
 
-def assert_equals_reference(graph: QuantGraph, frames: npt.NDArray[np.int8]) -> Trace:
-    expected, trace = run_reference(graph, frames)
+def assert_equals_reference(program: IntProgram, frames: npt.NDArray[np.int8]) -> Trace:
+    expected, trace = run_reference(program, frames)
     for device in DEVICES:
-        found = record(graph, frames, device, every_step=True)
+        found = record(program, frames, device, every_step=True)
         compare(expected, found)
         for ours, theirs in zip(found.layers, expected.layers, strict=True):
             np.testing.assert_array_equal(ours.u, theirs.u)
             np.testing.assert_array_equal(ours.v, theirs.v)
-        assert_same_trace(simulate(graph, frames, batch=2, device=device), trace)
+        assert_same_trace(simulate(program, frames, batch=2, device=device), trace)
     return trace
 
 
 @settings(max_examples=100, deadline=None)
 @given(programs())
-def test_engine_equals_reference(case: tuple[QuantGraph, npt.NDArray[np.int8]]) -> None:
+def test_engine_equals_reference(case: tuple[IntProgram, npt.NDArray[np.int8]]) -> None:
     assert_equals_reference(*case)
 
 
 @settings(max_examples=60, deadline=None)
 @given(programs(memoryless=True))
-def test_engine_equals_reference_where_float32_may_serve(case: tuple[QuantGraph, npt.NDArray[np.int8]]) -> None:
+def test_engine_equals_reference_where_float32_may_serve(case: tuple[IntProgram, npt.NDArray[np.int8]]) -> None:
     assert_equals_reference(*case)
 
 
@@ -67,7 +67,7 @@ def test_currents_around_the_wrap(current: int, sign: int, bias: int, steps: int
     neuron = with_bias(dataclasses.replace(NEURON, decay_v=0, vth=131071), [bias])
     layer = dense("out", "input", (1, 1, len(weights)), np.array([weights]), neuron)
     frame = (sign * np.array(values)).astype(np.int8).reshape(1, 1, 1, -1)
-    trace = assert_equals_reference(program(layer, steps=steps), frame)
+    trace = assert_equals_reference(program_of(layer, steps=steps), frame)
     beyond = current > 2**17 if sign > 0 else current >= 2**17
     assert trace.layers[0].current_wraps == steps * beyond
 
@@ -75,7 +75,7 @@ def test_currents_around_the_wrap(current: int, sign: int, bias: int, steps: int
 def test_voltages_around_the_rails_are_cut_and_counted() -> None:
     neuron = with_bias(dataclasses.replace(NEURON, decay_v=0, vth=131071), [-4096, 4095])
     layer = dense("out", "input", (1, 1, 1), np.array([[-256], [254]]), dataclasses.replace(neuron, bias_exp=7))
-    trace = assert_equals_reference(program(layer, steps=9), np.full((1, 1, 1, 1), 127, np.int8))
+    trace = assert_equals_reference(program_of(layer, steps=9), np.full((1, 1, 1, 1), 127, np.int8))
     assert trace.layers[0].voltage_saturations > 0
 
 
@@ -83,7 +83,7 @@ def test_sums_of_a_convolution_wrap_at_24_bits_and_are_counted() -> None:
     layer = conv("out", "input", (32, 3, 3), np.full((1, 32, 3, 3), -256), neuron=dataclasses.replace(NEURON, vth=50))
     frames = np.full((2, 32, 3, 3), -128, np.int8)
     frames[1, :4] = 0
-    trace = assert_equals_reference(program(layer, steps=2), frames)
+    trace = assert_equals_reference(program_of(layer, steps=2), frames)
     assert trace.layers[0].current_wraps > 0
 
 
@@ -93,35 +93,35 @@ def test_currents_of_a_dense_layer_wrap_at_32_bits_and_are_counted(inputs: int, 
     """2**10 weights of -256 and graded inputs of -128 are 2**25, which is 2**31 in units of u."""
     neuron = dataclasses.replace(NEURON, decay_u=decay_u)
     layer = dense("out", "input", (1, 1, inputs), np.array([[-256] * inputs, [254] * inputs]), neuron)
-    trace = assert_equals_reference(program(layer), np.full((1, 1, 1, inputs), -128, np.int8))
+    trace = assert_equals_reference(program_of(layer), np.full((1, 1, 1, inputs), -128, np.int8))
     assert trace.layers[0].current_wraps == 8
 
 
 def test_layers_may_share_a_source() -> None:
     rng = np.random.default_rng(0)
     first = conv("a", "input", (2, 5, 4), random_weights(rng, (3, 2, 3, 3), 256))
-    graph = program(
+    program = program_of(
         first,
         dense("b", "a", first.shape, random_weights(rng, (5, 18), 256)),
         dense("c", "input", (2, 5, 4), random_weights(rng, (4, 40), 60)),
         dense("d", "a", first.shape, random_weights(rng, (3, 18), 256)),
     )
-    assert_equals_reference(graph, random_frames(rng, 3, (2, 5, 4)))
+    assert_equals_reference(program, random_frames(rng, 3, (2, 5, 4)))
 
 
 def test_a_layer_may_hold_one_connection_twice() -> None:
     rng = np.random.default_rng(1)
     first = conv("a", "input", (2, 5, 4), random_weights(rng, (3, 2, 3, 3), 256))
     twice = conv("b", "a", first.shape, random_weights(rng, (4, 3, 2, 2), 256))
-    assert_equals_reference(program(first, joined(twice, twice)), random_frames(rng, 3, (2, 5, 4)))
+    assert_equals_reference(program_of(first, joined(twice, twice)), random_frames(rng, 3, (2, 5, 4)))
 
 
-def digits_like(rng: np.random.Generator) -> QuantGraph:
+def digits_like(rng: np.random.Generator) -> IntProgram:
     first = conv("conv", "input", (1, 8, 8), random_weights(rng, (8, 1, 3, 3), 120), padding=(1, 1))
-    return program(first, dense("out", "conv", first.shape, random_weights(rng, (10, 512), 60)))
+    return program_of(first, dense("out", "conv", first.shape, random_weights(rng, (10, 512), 60)))
 
 
-def all_kinds(rng: np.random.Generator) -> QuantGraph:
+def all_kinds(rng: np.random.Generator) -> IntProgram:
     """A convolution of each kind on spikes, a shortcut that arrives later, and a dense layer."""
     first = conv("first", "input", (2, 9, 7), random_weights(rng, (6, 2, 3, 3), 100), padding=(1, 1))
     strided = conv("strided", "first", first.shape, random_weights(rng, (8, 6, 3, 2), 256), (2, 1), (1, 0), (1, 2))
@@ -134,7 +134,7 @@ def all_kinds(rng: np.random.Generator) -> QuantGraph:
         dense("out", layer.name, layer.shape, random_weights(rng, (5, int(np.prod(layer.shape))), 60))
         for layer in (spread, strided)
     ]
-    return program(first, strided, grouped, alone, spread, joined(flat[0], later(flat[1], 2)), steps=5)
+    return program_of(first, strided, grouped, alone, spread, joined(flat[0], later(flat[1], 2)), steps=5)
 
 
 @pytest.mark.parametrize("kernel", ["bytes", "float32", "float64"])
@@ -145,18 +145,18 @@ def test_every_kernel_equals_the_reference(kernel: str, monkeypatch: pytest.Monk
         monkeypatch.setattr(kernels, "FLOAT32_INTEGERS", 0)
         monkeypatch.setattr(neuron, "FLOAT32_INTEGERS", 0)
     rng = np.random.default_rng(2)
-    graph = all_kinds(rng)
-    trace = assert_equals_reference(graph, random_frames(rng, 3, (2, 9, 7)))
+    program = all_kinds(rng)
+    trace = assert_equals_reference(program, random_frames(rng, 3, (2, 9, 7)))
     assert all(layer.spikes.any() for layer in trace.layers)
 
 
 def test_results_do_not_depend_on_batch_or_order() -> None:
     rng = np.random.default_rng(1)
-    graph, frames = digits_like(rng), random_frames(rng, 7, (1, 8, 8))
-    whole = simulate(graph, frames, batch=64)
-    assert_same_trace(simulate(graph, frames, batch=3), whole)
+    program, frames = digits_like(rng), random_frames(rng, 7, (1, 8, 8))
+    whole = simulate(program, frames, batch=64)
+    assert_same_trace(simulate(program, frames, batch=3), whole)
     order = rng.permutation(7)
-    np.testing.assert_array_equal(simulate(graph, frames[order], batch=2).outputs, whole.outputs[order])
+    np.testing.assert_array_equal(simulate(program, frames[order], batch=2).outputs, whole.outputs[order])
 
 
 @pytest.mark.parametrize("bytes_at_once", [1, 3 * 4 * 4 * 512, 2**40])
@@ -164,11 +164,11 @@ def test_samples_run_at_once_are_bounded_by_memory(bytes_at_once: int, monkeypat
     """The largest layer takes 4 bytes * 4 steps * 512 neurons: one sample, three of them, all that `batch` allows."""
     monkeypatch.setattr(torch, "get_num_threads", lambda: 1)
     rng = np.random.default_rng(6)
-    graph, frames = digits_like(rng), random_frames(rng, 7, (1, 8, 8))
-    expected = run_reference(graph, frames)[1]
+    program, frames = digits_like(rng), random_frames(rng, 7, (1, 8, 8))
+    expected = run_reference(program, frames)[1]
     monkeypatch.setattr(engine, "CPU_BYTES", bytes_at_once)
     done: list[int] = []
-    trace = simulate(graph, frames, batch=5, progress=lambda _, samples, total, **__: done.append(samples))
+    trace = simulate(program, frames, batch=5, progress=lambda _, samples, total, **__: done.append(samples))
     assert_same_trace(trace, expected)
     assert done[0] == {1: 1, 2**40: 5}.get(bytes_at_once, 3)
 
@@ -176,13 +176,13 @@ def test_samples_run_at_once_are_bounded_by_memory(bytes_at_once: int, monkeypat
 @pytest.mark.parametrize("threads", [1, 2, 3])
 def test_threads_share_the_samples_and_leave_torch_as_it_was(threads: int) -> None:
     rng = np.random.default_rng(8)
-    graph, frames = digits_like(rng), random_frames(rng, 7, (1, 8, 8))
-    expected = run_reference(graph, frames)[1]
+    program, frames = digits_like(rng), random_frames(rng, 7, (1, 8, 8))
+    expected = run_reference(program, frames)[1]
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
     done: list[int] = []
     try:
-        trace = simulate(graph, frames, progress=lambda _, samples, total, **__: done.append(samples))
+        trace = simulate(program, frames, progress=lambda _, samples, total, **__: done.append(samples))
         assert torch.get_num_threads() == threads
     finally:
         torch.set_num_threads(before)
@@ -193,18 +193,18 @@ def test_threads_share_the_samples_and_leave_torch_as_it_was(threads: int) -> No
 def test_many_spikes_are_counted_in_full() -> None:
     """256 is one more than a byte holds."""
     layer = dense("out", "input", (1, 1, 1), np.array([[100]]), dataclasses.replace(NEURON, vth=0))
-    trace = simulate(program(layer, steps=3), np.full((100, 1, 1, 1), 1, np.int8), batch=100)
+    trace = simulate(program_of(layer, steps=3), np.full((100, 1, 1, 1), 1, np.int8), batch=100)
     np.testing.assert_array_equal(trace.layers[0].spikes, [300])
 
 
 def test_what_is_proved_safe_is_not_measured(monkeypatch: pytest.MonkeyPatch) -> None:
     safe = dense("safe", "input", (1, 1, 4), np.full((2, 4), 100))
-    graph = program(safe, dense("unsafe", "input", (1, 1, 4), np.full((2, 4), 254)), steps=2)
-    bounds = layer_bounds(graph)
+    program = program_of(safe, dense("unsafe", "input", (1, 1, 4), np.full((2, 4), 254)), steps=2)
+    bounds = layer_bounds(program)
     assert [bound.safe for bound in bounds.values()] == [True, False]
     measured: list[int] = []
     monkeypatch.setattr(neuron, "_measured_bound", lambda drive, *_: measured.append(len(drive)) or bounds["unsafe"])
-    simulate(graph, np.zeros((1, 1, 1, 4), np.int8))
+    simulate(program, np.zeros((1, 1, 1, 4), np.int8))
     assert len(measured) == 1
 
 
@@ -213,13 +213,13 @@ def test_no_transform_convolutions_are_used() -> None:
     """Without oneDNN torch takes NNPACK's Winograd for this layer, whose sums are not exact."""
     rng = np.random.default_rng(3)
     layer = conv("out", "input", (3, 16, 16), random_weights(rng, (32, 3, 3, 3), 256), padding=(1, 1))
-    graph, frames = program(layer), random_frames(rng, 20, (3, 16, 16))
-    expected = record(graph, frames)
+    program, frames = program_of(layer), random_frames(rng, 20, (3, 16, 16))
+    expected = record(program, frames)
     with torch.backends.mkldnn.flags(enabled=False):
-        compare(expected, record(graph, frames))
+        compare(expected, record(program, frames))
 
 
-GRADED, SPIKES = QuantInput((1, 1, 1), 1.0, 8), QuantInput((1, 1, 1), 1.0, 0)
+GRADED, SPIKES = IntInput((1, 1, 1), 1.0, 8), IntInput((1, 1, 1), 1.0, 0)
 
 
 @pytest.mark.parametrize(("inputs", "dtype"), [(2**11, torch.float32), (2**11 + 2, torch.float64)])

@@ -12,18 +12,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from programs import NEURON, conv, dense, random_weights
 
-from neuroprune.quantize.types import Connection, QuantInput
+from neuroprune.program.types import IntConnection, IntInput
 from neuroprune.simulate import kernels
 from neuroprune.simulate.byte_kernels import byte_kernel, product_of_windows
 from neuroprune.simulate.kernels import make_kernel
 from neuroprune.simulate.reference import synaptic_current
 from neuroprune.simulate.rows import Kernel
 
-SPIKES = QuantInput((1, 1, 1), 1.0, 0)
+SPIKES = IntInput((1, 1, 1), 1.0, 0)
 CPU = torch.device("cpu")
 
 
-def expect(connection: Connection, rows: torch.Tensor, found: torch.Tensor, bias: np.ndarray | None = None) -> None:
+def expect(connection: IntConnection, rows: torch.Tensor, found: torch.Tensor, bias: np.ndarray | None = None) -> None:
     """rows and found channels last; sums of the reference, channels first, times 64."""
     first = rows.numpy() if rows.ndim == 2 else np.moveaxis(rows.numpy(), -1, 1)
     sums = np.stack([synaptic_current(connection.synapse, row.astype(np.int64))[0] for row in first]) * 64
@@ -32,7 +32,7 @@ def expect(connection: Connection, rows: torch.Tensor, found: torch.Tensor, bias
 
 
 @st.composite
-def convolutions(draw: st.DrawFn) -> Connection:
+def convolutions(draw: st.DrawFn) -> IntConnection:
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     groups = draw(st.sampled_from([1, 1, 2, 3, 4]))
     inputs = draw(st.sampled_from([1, 1, 2, 3, 5, 16, 17]))
@@ -50,7 +50,7 @@ def convolutions(draw: st.DrawFn) -> Connection:
 
 @settings(max_examples=100, deadline=None)
 @given(convolutions(), st.sampled_from([1, 2, 5]))
-def test_convolutions_of_spikes_add_up(connection: Connection, count: int) -> None:
+def test_convolutions_of_spikes_add_up(connection: IntConnection, count: int) -> None:
     rng = np.random.default_rng(count)
     channels, height, width = connection.in_shape
     rows = torch.tensor(rng.integers(0, 2, (count, height, width, channels)), dtype=torch.uint8)
@@ -76,7 +76,7 @@ def test_the_largest_sums_of_bytes_do_not_saturate(weight: int) -> None:
 
 @settings(max_examples=100, deadline=None)
 @given(convolutions(), st.sampled_from([0, 7]))
-def test_the_product_of_bytes_for_gpus_adds_up(connection: Connection, bits: int) -> None:
+def test_the_product_of_bytes_for_gpus_adds_up(connection: IntConnection, bits: int) -> None:
     """torch has that product on CPUs, too."""
     rng = np.random.default_rng(bits)
     synapse, (channels, height, width) = connection.synapse, connection.in_shape
@@ -127,16 +127,16 @@ def test_kernels_of_bytes_are_exact_on_a_cpu_without_vnni() -> None:
     """The largest sums, in another process: oneDNN reads the limit of its instructions once."""
     script = """
 import numpy as np, torch
-from neuroprune.quantize.types import Connection, IntConv, IntDense, QuantInput
+from neuroprune.program.types import IntConnection, IntConv, IntDense, IntInput
 from neuroprune.simulate.byte_kernels import byte_kernel
-spikes = QuantInput((1, 1, 1), 1.0, 0)
+spikes = IntInput((1, 1, 1), 1.0, 0)
 def conv(*shape, groups=1):
     return IntConv(np.full(shape, -256, np.int16), (1, 1), (0, 0), (1, 1), groups), (shape[1] * groups, 5, 6)
 for synapse, in_shape in (conv(8, 34, 3, 3), conv(8, 1, 3, 3, groups=8), (IntDense(np.full((4, 999), -256)), (999,))):
     # without it all weights had 256 in common
     synapse.weight[0].flat[0] = 254
     rows = torch.ones(3, *in_shape[1:], in_shape[0], dtype=torch.uint8)
-    kernel = byte_kernel(Connection("input", synapse, in_shape), spikes, rows.device, None)
+    kernel = byte_kernel(IntConnection("input", synapse, in_shape), spikes, rows.device, None)
     sums = kernel(rows)[0].reshape(-1, len(synapse.weight))
     expected = 64.0 * synapse.weight.reshape(len(synapse.weight), -1).sum(1)
     assert (sums.numpy() == expected).all(), (synapse, sums, expected)

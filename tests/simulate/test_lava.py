@@ -18,14 +18,14 @@ from programs import (
     joined,
     later,
     made_up,
-    program,
+    program_of,
     random_frames,
     random_weights,
     with_bias,
 )
 
 from neuroprune.errors import InputError, LavaError
-from neuroprune.quantize.types import IntNeuron
+from neuroprune.program.types import IntNeuron
 from neuroprune.simulate import lava_job
 from neuroprune.simulate.compare import compare
 from neuroprune.simulate.engine import record
@@ -57,10 +57,10 @@ def branches() -> Case:
     short_way = dense("sum", "input", shape, random_weights(rng, (6, size), 4))
     twice = [dense("sum", "flat", flat.shape, random_weights(rng, (6, 5), 60)) for _ in "ab"]
     total = joined(long_way, short_way, *twice)
-    graph = program(tall, grouped, flat, after, rails, falling, nothing, slow, pool, total, steps=3)
+    program = program_of(tall, grouped, flat, after, rails, falling, nothing, slow, pool, total, steps=3)
     frames = random_frames(rng, 3, shape)
     frames[1] = -128
-    return graph, frames
+    return program, frames
 
 
 def delays() -> Case:
@@ -79,7 +79,7 @@ def delays() -> Case:
         later(dense("fourth", "first", first.shape, random_weights(rng, (4, 12), 256)), 3),
         dense("fourth", "third", (3,), random_weights(rng, (4, 3), 256)),
     )
-    return program(first, second, third, fourth, steps=4), random_frames(rng, 4, shape)
+    return program_of(first, second, third, fourth, steps=4), random_frames(rng, 4, shape)
 
 
 def binary_sequences() -> Case:
@@ -90,8 +90,8 @@ def binary_sequences() -> Case:
         dense("out", "first", first.shape, random_weights(rng, (3, int(np.prod(first.shape))), 60)),
         dense("out", "input", (2, 5, 4), random_weights(rng, (3, 40), 60)),
     )
-    graph = program(first, out, steps=5, bits=0, sequence=True)
-    return graph, (rng.random((3, 5, 2, 5, 4)) < 0.3).astype(np.int8)
+    program = program_of(first, out, steps=5, bits=0, sequence=True)
+    return program, (rng.random((3, 5, 2, 5, 4)) < 0.3).astype(np.int8)
 
 
 def beyond() -> Case:
@@ -99,14 +99,14 @@ def beyond() -> Case:
     deep = conv("deep", "input", (60, 3, 6), np.full((1, 60, 3, 3), -256))
     wide = dense("wide", "input", (60, 3, 6), np.array([[-256] * 1080, [254] * 1080]))
     kept = dense("kept", "input", (60, 3, 6), np.array([[-256] * 1080, [254] * 1080]), leaky(decay_u=0))
-    return program(deep, wide, kept), np.full((1, 60, 3, 6), -128, np.int8)
+    return program_of(deep, wide, kept), np.full((1, 60, 3, 6), -128, np.int8)
 
 
 def many_groups() -> Case:
     """More than Lava counts to."""
     rng = np.random.default_rng(3)
     layer = conv("pool", "input", (256, 2, 3), random_weights(rng, (512, 1, 2, 2), 256), groups=256)
-    return program(layer, steps=1), random_frames(rng, 1, (256, 2, 3))
+    return program_of(layer, steps=1), random_frames(rng, 1, (256, 2, 3))
 
 
 CASES = (branches, delays, binary_sequences, beyond, many_groups)
@@ -134,13 +134,13 @@ def test_lavas_runtime_agrees_on_programs_made_up_at_random() -> None:
 
 def test_results_do_not_depend_on_the_order_of_samples() -> None:
     """Layers start on a sample at different chip steps, and the biases work before the first one arrives."""
-    graph, frames = delays()
-    forward, backward = record_all_with_lava([(graph, frames), (graph, frames[::-1].copy())])
+    program, frames = delays()
+    forward, backward = record_all_with_lava([(program, frames), (program, frames[::-1].copy())])
     for there, back in zip(forward.layers, backward.layers, strict=True):
         assert there.u is None and there.v is None
         np.testing.assert_array_equal(there.spikes, back.spikes[::-1])
         np.testing.assert_array_equal(there.voltages, back.voltages[::-1])
-    compare(reference_record(graph, frames), forward)
+    compare(reference_record(program, frames), forward)
 
 
 @pytest.mark.parametrize(
@@ -168,8 +168,8 @@ def test_the_worker_needs_nothing_of_neuroprune() -> None:
 
 def small() -> Case:
     rng = np.random.default_rng(3)
-    graph = program(dense("out", "input", (1, 2, 2), random_weights(rng, (2, 4), 60)))
-    return graph, random_frames(rng, 1, (1, 2, 2))
+    program = program_of(dense("out", "input", (1, 2, 2), random_weights(rng, (2, 4), 60)))
+    return program, random_frames(rng, 1, (1, 2, 2))
 
 
 def interpreter(folder: Path, script: str) -> str:
@@ -243,7 +243,7 @@ def slow() -> Case:
     """A network that takes Lava minutes."""
     rng = np.random.default_rng(4)
     layer = conv("out", "input", (64, 32, 32), random_weights(rng, (64, 64, 3, 3), 60))
-    return program(layer, steps=200), random_frames(rng, 2, (64, 32, 32))
+    return program_of(layer, steps=200), random_frames(rng, 2, (64, 32, 32))
 
 
 def shared_memory() -> set[str]:
@@ -281,14 +281,14 @@ def test_an_exception_in_one_of_lavas_processes_is_quoted(monkeypatch: pytest.Mo
     monkeypatch.setattr(lava_job, "merge_groups", lambda synapse: synapse)
     layer = conv("pool", "input", (260, 1, 1), np.full((260, 1, 1, 1), 2), groups=260)
     with pytest.raises(LavaError, match=r"Lava failed with exit code 1 \(IndexError: index 1 is out of bounds"):
-        record_with_lava(program(layer), np.ones((1, 260, 1, 1), np.int8), models="stock")
+        record_with_lava(program_of(layer), np.ones((1, 260, 1, 1), np.int8), models="stock")
 
 
 def test_more_layers_than_lava_was_run_with_are_refused() -> None:
     layers = [dense(f"layer{number}", f"layer{number - 1}", (2,), np.full((2, 2), 4)) for number in range(1, 401)]
-    graph = program(dense("layer0", "input", (2,), np.full((2, 2), 4)), *layers)
+    program = program_of(dense("layer0", "input", (2,), np.full((2, 2), 4)), *layers)
     with pytest.raises(LavaError) as caught:
-        record_with_lava(graph, np.zeros((1, 2), np.int8))
+        record_with_lava(program, np.zeros((1, 2), np.int8))
     assert str(caught.value) == (
         "the network has 401 layers, and Lava, which starts two processes for each, is run with 400 at most: leave it "
         "out with --lava-samples 0"

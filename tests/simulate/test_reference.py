@@ -5,11 +5,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from programs import NEURON, dense, joined, later, program
+from programs import NEURON, dense, joined, later, program_of
 
 from neuroprune.errors import InputError
 from neuroprune.graph.nodes import Readout, Reset
-from neuroprune.quantize.types import IntConv, IntNeuron
+from neuroprune.program.types import IntConv, IntNeuron
 from neuroprune.simulate.reference import HALF, NeuronState, convolve, decay, run_reference, step
 
 
@@ -89,7 +89,7 @@ def test_convolution_is_torchs(
 
 def test_a_neuron_counts_its_charge_over_the_steps() -> None:
     layer = dense("out", "input", (1, 1, 2), np.array([[2, 4]]), neuron(vth=20))
-    record, trace = run_reference(program(layer, steps=5), np.array([[[[3, 1]]]], np.int8))
+    record, trace = run_reference(program_of(layer, steps=5), np.array([[[[3, 1]]]], np.int8))
     # 10 a step and a threshold of 20: above it at the third step, again from 0 afterwards
     assert record.layers[0].spikes[0, :, 0].tolist() == [False, False, True, False, False]
     assert record.layers[0].voltages.tolist() == [[20 * 64]]
@@ -100,7 +100,7 @@ def test_a_neuron_counts_its_charge_over_the_steps() -> None:
 def test_a_sequence_brings_a_frame_for_each_step() -> None:
     layer = dense("out", "input", (1, 1, 1), np.array([[2]]), neuron())
     frames = np.array([3, 0, -5, 1], np.int8).reshape(1, 4, 1, 1, 1)
-    record, trace = run_reference(program(layer, sequence=True), frames)
+    record, trace = run_reference(program_of(layer, sequence=True), frames)
     assert record.layers[0].u is not None and record.layers[0].v is not None
     assert record.layers[0].u[0, :, 0].tolist() == [6 * 64, 0, -10 * 64, 2 * 64]
     assert record.layers[0].v[0, :, 0].tolist() == [6 * 64, 6 * 64, -4 * 64, -2 * 64]
@@ -109,10 +109,12 @@ def test_a_sequence_brings_a_frame_for_each_step() -> None:
 
 def test_delayed_spikes_come_later_and_those_after_the_last_step_never() -> None:
     layer = later(dense("out", "input", (1, 1, 1), np.array([[2]]), neuron()), 2)
-    record, _ = run_reference(program(layer, sequence=True), np.array([[3, 1, 5, 7]], np.int8).reshape(1, 4, 1, 1, 1))
+    record, _ = run_reference(
+        program_of(layer, sequence=True), np.array([[3, 1, 5, 7]], np.int8).reshape(1, 4, 1, 1, 1)
+    )
     assert record.layers[0].u is not None
     assert record.layers[0].u[0, :, 0].tolist() == [0, 0, 6 * 64, 2 * 64]
-    lost, _ = run_reference(program(later(layer, 9)), np.ones((1, 1, 1, 1), np.int8))
+    lost, _ = run_reference(program_of(later(layer, 9)), np.ones((1, 1, 1, 1), np.int8))
     assert not lost.layers[0].voltages.any()
 
 
@@ -120,15 +122,15 @@ def test_currents_of_all_connections_add_up() -> None:
     first = dense("first", "input", (1, 1, 1), np.array([[254]]), neuron(vth=0))
     out = dense("out", "first", (1,), np.array([[2]]), neuron())
     out = joined(out, out, dense("out", "input", (1, 1, 1), np.array([[4]])))
-    record, _ = run_reference(program(first, out, steps=2), np.full((1, 1, 1, 1), 3, np.int8))
+    record, _ = run_reference(program_of(first, out, steps=2), np.full((1, 1, 1, 1), 3, np.int8))
     assert record.layers[1].u is not None
     assert record.layers[1].u[0, :, 0].tolist() == [(2 + 2 + 12) * 64] * 2
 
 
 def test_a_readout_of_voltage_is_the_last_one() -> None:
     layer = dense("out", "input", (1, 1, 1), np.array([[2], [-4]]), neuron())
-    graph = replace(program(layer, steps=3), readout=Readout(of="voltage"))
-    assert run_reference(graph, np.ones((1, 1, 1, 1), np.int8))[1].outputs.tolist() == [[6 * 64, -12 * 64]]
+    program = replace(program_of(layer, steps=3), readout=Readout(of="voltage"))
+    assert run_reference(program, np.ones((1, 1, 1, 1), np.int8))[1].outputs.tolist() == [[6 * 64, -12 * 64]]
 
 
 @pytest.mark.parametrize(
@@ -146,4 +148,4 @@ def test_a_readout_of_voltage_is_the_last_one() -> None:
 def test_frames_beyond_the_bits_of_the_input_are_refused(bits: int, values: list[int], sentence: str) -> None:
     layer = dense("out", "input", (1, 1, 2), np.array([[2, 2]]))
     with pytest.raises(InputError, match=sentence):
-        run_reference(program(layer, bits=bits), np.array(values, np.int8).reshape(1, 1, 1, 2))
+        run_reference(program_of(layer, bits=bits), np.array(values, np.int8).reshape(1, 1, 1, 2))

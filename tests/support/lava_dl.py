@@ -12,7 +12,7 @@ import h5py
 import numpy as np
 import numpy.typing as npt
 
-from neuroprune.quantize.types import QuantGraph
+from neuroprune.program.types import IntProgram
 from neuroprune.simulate.types import LayerRecord, Record
 
 SUPPORT = Path(__file__).parent
@@ -25,19 +25,19 @@ CUBA: Fields = {"type": "CUBA", "iDecay": 1024, "vDecay": 128, "vThMant": 80, "r
 
 
 def record_with_lava_dl(
-    cases: Sequence[tuple[QuantGraph, Path, npt.NDArray[np.int8]]], folder: Path
+    cases: Sequence[tuple[IntProgram, Path, npt.NDArray[np.int8]]], folder: Path
 ) -> tuple[Record, ...]:
     """What lava-dl makes of each file, layer by layer; the program beside it says what shapes its layers have."""
     folder.mkdir()
-    jobs = [{"net": str(net.absolute()), "bits": graph.input.bits} for graph, net, _ in cases]
+    jobs = [{"net": str(net.absolute()), "bits": program.input.bits} for program, net, _ in cases]
     (folder / "job.json").write_text(json.dumps(jobs))
-    for number, (graph, _, frames) in enumerate(cases):
-        stream = frames if graph.input.sequence else np.repeat(frames[:, None], graph.steps, axis=1)
+    for number, (program, _, frames) in enumerate(cases):
+        stream = frames if program.input.sequence else np.repeat(frames[:, None], program.steps, axis=1)
         np.save(folder / f"stream-{number}.npy", stream)
     run_script([str(SUPPORT / "run_netx.py"), str(folder)])
     return tuple(
-        _as_record(graph, np.load(folder / f"recorded-{number}.npz"), len(frames))
-        for number, (graph, _, frames) in enumerate(cases)
+        _as_record(program, np.load(folder / f"recorded-{number}.npz"), len(frames))
+        for number, (program, _, frames) in enumerate(cases)
     )
 
 
@@ -54,12 +54,12 @@ def run_script(arguments: Sequence[str]) -> None:
     assert done.returncode == 0, done.stderr
 
 
-def _as_record(graph: QuantGraph, arrays: Mapping[str, npt.NDArray[Any]], samples: int) -> Record:
+def _as_record(program: IntProgram, arrays: Mapping[str, npt.NDArray[Any]], samples: int) -> Record:
     records = []
-    for index, layer in enumerate(graph.layers):
+    for index, layer in enumerate(program.layers):
         spikes, voltages = (arrays[f"{kind}-{index}"] for kind in ("spikes", "voltages"))
         turned = (0, *range(spikes.ndim - 1, 0, -1))
-        by_step = spikes.transpose(turned).reshape(samples, graph.steps, *layer.shape)
+        by_step = spikes.transpose(turned).reshape(samples, program.steps, *layer.shape)
         records.append(LayerRecord(layer.name, by_step, voltages.transpose(turned)))
     return Record(tuple(records))
 

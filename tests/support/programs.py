@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from neuroprune.frozen import frozen_array
 from neuroprune.graph.nodes import Pair, Readout, Shape
-from neuroprune.quantize.types import Connection, IntConv, IntDense, IntNeuron, QuantGraph, QuantInput, QuantLayer
+from neuroprune.program.types import IntConnection, IntConv, IntDense, IntInput, IntLayer, IntNeuron, IntProgram
 
 NEURON = IntNeuron(decay_u=4095, decay_v=2048, vth=300, bias_mant=frozen_array([0], np.int32), bias_exp=6)
 
@@ -29,7 +29,7 @@ def conv(
     dilation: Pair = (1, 1),
     groups: int = 1,
     neuron: IntNeuron = NEURON,
-) -> QuantLayer:
+) -> IntLayer:
     """A layer whose output shape follows from its parameters; one bias for all channels is spread over them."""
     height, width = (
         (size + 2 * pad - gap * (kernel - 1) - 1) // step + 1
@@ -37,31 +37,31 @@ def conv(
     )
     synapse = IntConv(frozen_array(weight, np.int16), stride, padding, dilation, groups)
     neuron = with_bias(neuron, np.broadcast_to(neuron.bias_mant, len(weight)))
-    return QuantLayer(
-        name, (Connection(source, synapse, in_shape),), neuron, (len(weight), height, width), 1.0, "weight"
+    return IntLayer(
+        name, (IntConnection(source, synapse, in_shape),), neuron, (len(weight), height, width), 1.0, "weight"
     )
 
 
 def dense(
     name: str, source: str, in_shape: Shape, weight: npt.NDArray[np.integer], neuron: IntNeuron = NEURON
-) -> QuantLayer:
+) -> IntLayer:
     synapse = IntDense(frozen_array(weight, np.int16))
     neuron = with_bias(neuron, np.broadcast_to(neuron.bias_mant, len(weight)))
-    return QuantLayer(name, (Connection(source, synapse, in_shape),), neuron, (len(weight),), 1.0, "weight")
+    return IntLayer(name, (IntConnection(source, synapse, in_shape),), neuron, (len(weight),), 1.0, "weight")
 
 
-def program(*layers: QuantLayer, steps: int = 4, bits: int = 8, sequence: bool = False) -> QuantGraph:
+def program_of(*layers: IntLayer, steps: int = 4, bits: int = 8, sequence: bool = False) -> IntProgram:
     """The program of these layers, whose first one reads the input."""
-    return QuantGraph(QuantInput(layers[0].connections[0].in_shape, 1.0, bits, sequence), layers, steps)
+    return IntProgram(IntInput(layers[0].connections[0].in_shape, 1.0, bits, sequence), layers, steps)
 
 
-def joined(layer: QuantLayer, *others: QuantLayer) -> QuantLayer:
+def joined(layer: IntLayer, *others: IntLayer) -> IntLayer:
     """The layer with the connections of others of its shape as well."""
     connections = [connection for part in (layer, *others) for connection in part.connections]
     return replace(layer, connections=tuple(connections))
 
 
-def later(layer: QuantLayer, delay: int) -> QuantLayer:
+def later(layer: IntLayer, delay: int) -> IntLayer:
     """The layer with spikes that arrive `delay` steps later on all its connections."""
     return replace(layer, connections=tuple(replace(connection, delay=delay) for connection in layer.connections))
 
@@ -80,7 +80,7 @@ def random_frames(rng: np.random.Generator, samples: int, shape: Shape) -> npt.N
     return np.where(rng.random(frames.shape) < 0.2, rng.choice([-128, 127], frames.shape), frames).astype(np.int8)
 
 
-Case = tuple[QuantGraph, npt.NDArray[np.int8]]
+Case = tuple[IntProgram, npt.NDArray[np.int8]]
 
 EDGES = (2**10, 2**16, 2**18)
 """Weights of this sum, times -128, are 2**17, beyond which u wraps, 2**23, where a convolution does, and 2**25, where
@@ -106,15 +106,15 @@ def made_up(seed: int, memoryless: bool = False) -> Case:
     shape = (channels, min(height, 4), min(width, 4)) if edges else (channels, height, width)
     binary, sequence = bool(rng.random() < 0.3 and not edges), bool(rng.random() < 0.3)
     steps = int(rng.integers(1, 6))
-    layers: list[QuantLayer] = []
+    layers: list[IntLayer] = []
     shapes = {"input": shape}
     for index in range(int(rng.integers(1, 5))):
         name = f"layer{index}"
         layer = _made_up_layer(rng, name, shapes, _neuron(rng, memoryless), steps, edges and index < 2)
         layers.append(layer)
         shapes[name] = layer.shape
-    graph = QuantGraph(
-        QuantInput(shape, 1.0, 0 if binary else 8, sequence),
+    program = IntProgram(
+        IntInput(shape, 1.0, 0 if binary else 8, sequence),
         tuple(layers),
         steps,
         Readout(of="voltage" if rng.random() < 0.2 else "spikes"),
@@ -122,13 +122,13 @@ def made_up(seed: int, memoryless: bool = False) -> Case:
     samples = int(rng.integers(1, 4))
     wanted = (steps, *shape) if sequence else shape
     if binary:
-        return graph, (rng.random((samples, *wanted)) < rng.random()).astype(np.int8)
+        return program, (rng.random((samples, *wanted)) < rng.random()).astype(np.int8)
     frames = random_frames(rng, samples, wanted)
     if edges:
         frames[0] = rng.choice([-128, -128, 127])
         if rng.random() < 0.5:
             frames[0].flat[rng.integers(frames[0].size)] = rng.integers(-128, 128)
-    return graph, frames
+    return program, frames
 
 
 def _neuron(rng: np.random.Generator, memoryless: bool) -> IntNeuron:
@@ -145,7 +145,7 @@ def _neuron(rng: np.random.Generator, memoryless: bool) -> IntNeuron:
 
 def _made_up_layer(
     rng: np.random.Generator, name: str, shapes: dict[str, Shape], neuron: IntNeuron, steps: int, edges: bool
-) -> QuantLayer:
+) -> IntLayer:
     """A layer on the newest source, or another, and on more of them where a convolution meets its shape."""
     sources = list(shapes)
     source = "input" if edges else sources[-1] if rng.random() < 0.7 else str(rng.choice(sources))
@@ -170,7 +170,7 @@ def _made_up_layer(
 
 def _made_up_conv(
     rng: np.random.Generator, name: str, source: str, in_shape: Shape, shape: Shape | None, edges: bool
-) -> QuantLayer | None:
+) -> IntLayer | None:
     """A convolution, to `shape` if it is given; None if there is none."""
     ways = [_axis_ways(size, None if shape is None else shape[axis]) for axis, size in enumerate(in_shape) if axis]
     if not all(ways):
@@ -197,7 +197,7 @@ def _axis_ways(size: int, wanted: int | None) -> list[tuple[int, int, int, int]]
 
 def _made_up_dense(
     rng: np.random.Generator, name: str, source: str, in_shape: Shape, outputs: int, edges: bool
-) -> QuantLayer:
+) -> IntLayer:
     return dense(name, source, in_shape, _made_up_weights(rng, (outputs, int(np.prod(in_shape))), edges))
 
 

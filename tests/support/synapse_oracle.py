@@ -7,7 +7,7 @@ import numpy as np
 from hypothesis import strategies as st
 
 from neuroprune.mapping.types import Box, Tile
-from neuroprune.quantize.types import Connection, IntConv, IntDense, IntNeuron, QuantGraph, QuantInput, QuantLayer
+from neuroprune.program.types import IntConnection, IntConv, IntDense, IntInput, IntLayer, IntNeuron, IntProgram
 from neuroprune.targets import load_target
 
 Synapse = tuple[Box, Box, int]
@@ -31,19 +31,19 @@ def layer_of(
     shape: tuple[int, ...],
     name: str = "layer",
     source: str = "input",
-) -> QuantLayer:
+) -> IntLayer:
     """A layer whose neuron does not matter."""
     neuron = IntNeuron(4095, 0, 100, np.zeros(shape[0], dtype=np.int32), 6)
-    return QuantLayer(name, (Connection(source, synapse, in_shape),), neuron, shape, 1.0, "weight")
+    return IntLayer(name, (IntConnection(source, synapse, in_shape),), neuron, shape, 1.0, "weight")
 
 
-def chain(*layers: QuantLayer) -> QuantGraph:
+def chain(*layers: IntLayer) -> IntProgram:
     """The program of these layers."""
-    return QuantGraph(QuantInput(layers[0].connections[0].in_shape, 1.0, 8), layers, 4)
+    return IntProgram(IntInput(layers[0].connections[0].in_shape, 1.0, 8), layers, 4)
 
 
 @st.composite
-def convolutions(draw: st.DrawFn, in_shape: Box | None = None) -> QuantLayer:
+def convolutions(draw: st.DrawFn, in_shape: Box | None = None) -> IntLayer:
     """A small convolution of any stride, padding, dilation and groups; some weights zero, some rows of them equal."""
     channels = in_shape[0] if in_shape else draw(st.integers(1, 6))
     groups = draw(st.sampled_from([g for g in (1, 2, 3, channels) if channels % g == 0]))
@@ -66,30 +66,30 @@ def convolutions(draw: st.DrawFn, in_shape: Box | None = None) -> QuantLayer:
 
 
 @st.composite
-def tiled_convolutions(draw: st.DrawFn) -> tuple[QuantLayer, Tile]:
+def tiled_convolutions(draw: st.DrawFn) -> tuple[IntLayer, Tile]:
     """A small convolution and any box of its neurons."""
     layer = draw(convolutions())
     return layer, draw(tiles(layer))
 
 
 @st.composite
-def tiled_sums(draw: st.DrawFn) -> tuple[QuantLayer, tuple[int, ...], Tile]:
+def tiled_sums(draw: st.DrawFn) -> tuple[IntLayer, tuple[int, ...], Tile]:
     """A layer of up to four convolutions, some of equal weights, the steps that each delays, and a box of its neurons.
 
     Sources are of different size, for strides of one and two meet in one map.
     """
     rng = np.random.default_rng(draw(st.integers(0, 2**16)))
     shape = (draw(st.integers(1, 4)), draw(st.integers(1, 4)), draw(st.integers(1, 4)))
-    connections: list[Connection] = []
+    connections: list[IntConnection] = []
     for number in range(draw(st.integers(1, 3))):
         kernel, stride = draw(st.sampled_from([1, 3])), draw(st.sampled_from([1, 1, 2]))
         in_shape = (draw(st.integers(1, 2)), *(size * stride for size in shape[1:]))
         weight = (rng.integers(-1, 2, (shape[0], in_shape[0], kernel, kernel)) * 128).astype(np.int16)
         conv = IntConv(weight, (stride, stride), (kernel // 2, kernel // 2), (1, 1), 1)
-        connections.append(Connection(f"source{number}", conv, in_shape))
+        connections.append(IntConnection(f"source{number}", conv, in_shape))
         if draw(st.booleans()):  # the same weights, from another source
             twin = replace(conv, weight=weight.copy())
-            connections.append(Connection(f"twin{number}", twin, in_shape))
+            connections.append(IntConnection(f"twin{number}", twin, in_shape))
     connections = draw(st.permutations(connections))[:4]
     layer = replace(layer_of(connections[0].synapse, (), shape), connections=tuple(connections))
     delays = tuple(draw(st.sampled_from([0, 0, 2, 3])) for _ in connections)
@@ -97,7 +97,7 @@ def tiled_sums(draw: st.DrawFn) -> tuple[QuantLayer, tuple[int, ...], Tile]:
 
 
 @st.composite
-def tiles(draw: st.DrawFn, layer: QuantLayer) -> Tile:
+def tiles(draw: st.DrawFn, layer: IntLayer) -> Tile:
     """Any box of the neurons of a layer of maps."""
     start = [draw(st.integers(0, size - 1)) for size in layer.shape]
     stop = [draw(st.integers(first + 1, size)) for first, size in zip(start, layer.shape, strict=True)]
@@ -105,7 +105,7 @@ def tiles(draw: st.DrawFn, layer: QuantLayer) -> Tile:
 
 
 @st.composite
-def branched_programs(draw: st.DrawFn, delays: bool = False) -> QuantGraph:
+def branched_programs(draw: st.DrawFn, delays: bool = False) -> IntProgram:
     """Layers of one or more connections to any layers before them: residual, skipping, repeated; the last is dense.
 
     Maps have one size, so that anything can be added to anything; one layer in two has a shape of features only.
@@ -114,7 +114,7 @@ def branched_programs(draw: st.DrawFn, delays: bool = False) -> QuantGraph:
     rng = np.random.default_rng(draw(st.integers(0, 2**16)))
     height, width = draw(st.integers(1, 4)), draw(st.integers(1, 4))
     shapes = {"input": (draw(st.integers(1, 3)), height, width)}
-    layers: list[QuantLayer] = []
+    layers: list[IntLayer] = []
     for number in range(draw(st.integers(1, 6))):
         flat = draw(st.booleans()) or any(len(layer.shape) == 1 for layer in layers)
         shape = (draw(st.integers(1, 3)),) if flat else (draw(st.integers(1, 3)), height, width)
@@ -124,17 +124,17 @@ def branched_programs(draw: st.DrawFn, delays: bool = False) -> QuantGraph:
         for source in sources if flat else [name for name in sources if len(shapes[name]) == 3] or ["input"]:
             synapse = _random_synapse(rng, shapes[source], shape, kernel=draw(st.sampled_from([1, 3])))
             delay = draw(st.integers(0, 3)) if delays else 0
-            connections.append(Connection(source, synapse, shapes[source], delay))
+            connections.append(IntConnection(source, synapse, shapes[source], delay))
             if draw(st.booleans()):  # the same weights once more, from any source of the same shape
                 twin = draw(st.sampled_from(sorted(name for name in shapes if shapes[name] == shapes[source])))
                 connections.append(replace(connections[-1], source=twin))
         bias = rng.integers(-40, 40, shape[0]).astype(np.int32)
         neuron = IntNeuron(int(rng.choice([4095, 1000])), int(rng.choice([0, 2048])), int(rng.integers(0, 60)), bias, 6)
         layers.append(
-            QuantLayer(f"layer{number}", tuple(connections), neuron, shape, 1.0, "weight", int(rng.choice([2, 4, 8])))
+            IntLayer(f"layer{number}", tuple(connections), neuron, shape, 1.0, "weight", int(rng.choice([2, 4, 8])))
         )
         shapes[f"layer{number}"] = shape
-    return QuantGraph(QuantInput(shapes["input"], 1.0, 8), tuple(layers), draw(st.integers(1, 5)))
+    return IntProgram(IntInput(shapes["input"], 1.0, 8), tuple(layers), draw(st.integers(1, 5)))
 
 
 def _random_synapse(
@@ -148,7 +148,7 @@ def _random_synapse(
     return IntConv(weight, (1, 1), (kernel // 2, kernel // 2), (1, 1), groups)
 
 
-def enumerate_synapses(connection: Connection, tile: Tile) -> list[Synapse]:
+def enumerate_synapses(connection: IntConnection, tile: Tile) -> list[Synapse]:
     """(source neuron, neuron of the tile, weight) of every synapse, straight from the definition of the connection."""
     synapse, in_shape = connection.synapse, connection.in_shape
     box = [range(first, last) for first, last in zip(tile.start, tile.stop, strict=True)]

@@ -12,12 +12,12 @@ import numpy as np
 import numpy.typing as npt
 
 from neuroprune.errors import UnsupportedNetwork
+from neuroprune.exchange.netx.fields import AGAIN, Integers
+from neuroprune.exchange.netx.parts import Notes, Part
 from neuroprune.frozen import frozen_array
 from neuroprune.graph.nodes import Pair, Shape
-from neuroprune.quantize.fixedpoint import weight_range, weight_step
-from neuroprune.quantize.netx_fields import AGAIN, Integers
-from neuroprune.quantize.netx_parts import Notes, Part
-from neuroprune.quantize.types import Connection, IntConv, IntDense, IntSynapse
+from neuroprune.program.fixedpoint import weight_range, weight_step
+from neuroprune.program.types import IntConnection, IntConv, IntDense, IntSynapse
 from neuroprune.targets import Target
 
 MOST_DELAY = 62
@@ -28,7 +28,7 @@ LARGEST_MAP = 1 << 24
 
 def read_connections(
     part: Part, source: str, shape: Shape, target: Target, notes: Notes
-) -> tuple[tuple[Connection, ...], int]:
+) -> tuple[tuple[IntConnection, ...], int]:
     """What a layer reads of `source`, a map of `shape`: a connection for each of its delays; and its weight bits.
 
     Raises InputError for fields that contradict each other or `shape`.
@@ -49,10 +49,10 @@ def read_connections(
     delay = _delays(part, weight.shape, notes)
     apart = [(int(each), np.where(delay == each, weight, 0)) for each in np.unique(delay)]
     apart = [(each, masked) for each, masked in apart if masked.any()] or apart[:1]
-    return tuple(Connection(source, _synapse(part, masked, shape), shape, each) for each, masked in apart), bits
+    return tuple(IntConnection(source, _synapse(part, masked, shape), shape, each) for each, masked in apart), bits
 
 
-def output_shape(part: Part, connection: Connection) -> Shape:
+def output_shape(part: Part, connection: IntConnection) -> Shape:
     """Of the layer's neurons. Raises InputError where none are left, too many, or others than the file states."""
     synapse = connection.synapse
     found: Shape = (len(synapse.weight),)

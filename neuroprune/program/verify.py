@@ -2,16 +2,16 @@
 
 import numpy as np
 
-from neuroprune.quantize.fixedpoint import signed_range, weight_range, weight_step
-from neuroprune.quantize.types import Connection, IntDense, IntNeuron, QuantGraph, QuantLayer
+from neuroprune.program.fixedpoint import signed_range, weight_range, weight_step
+from neuroprune.program.types import IntConnection, IntDense, IntLayer, IntNeuron, IntProgram
 from neuroprune.targets import Target
 
 
-def verify_quantized(graph: QuantGraph, target: Target) -> None:
+def verify_program(program: IntProgram, target: Target) -> None:
     """Check all layers against the fields of `target`; a violation is a mistake of the compiler."""
-    assert graph.steps >= 1 and graph.layers
-    shapes = {"input": graph.input.shape}
-    for layer in graph.layers:
+    assert program.steps >= 1 and program.layers
+    shapes = {"input": program.input.shape}
+    for layer in program.layers:
         assert layer.connections and layer.name not in shapes, layer.name
         for connection in layer.connections:
             assert shapes[connection.source] == connection.in_shape and connection.delay >= 0, layer.name
@@ -20,7 +20,7 @@ def verify_quantized(graph: QuantGraph, target: Target) -> None:
         _verify_neuron(layer.neuron, layer, target)
 
 
-def _verify_synapse(connection: Connection, layer: QuantLayer) -> None:
+def _verify_synapse(connection: IntConnection, layer: IntLayer) -> None:
     low, high = weight_range(layer.weight_bits)
     weight = connection.synapse.weight
     assert low <= weight.min() and weight.max() <= high, layer.name
@@ -32,7 +32,7 @@ def _verify_synapse(connection: Connection, layer: QuantLayer) -> None:
         assert weight.shape[1] * connection.synapse.groups == connection.in_shape[0], layer.name
 
 
-def _verify_neuron(neuron: IntNeuron, layer: QuantLayer, target: Target) -> None:
+def _verify_neuron(neuron: IntNeuron, layer: IntLayer, target: Target) -> None:
     assert 2 <= layer.weight_bits <= target.weight_bits, layer.name
     assert 0 <= neuron.vth < 2**target.threshold_bits, layer.name
     assert 0 <= neuron.decay_v < 2**target.decay_bits and 0 <= neuron.decay_u < 2**target.decay_bits, layer.name

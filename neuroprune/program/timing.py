@@ -15,15 +15,15 @@ import numpy as np
 
 from neuroprune.frozen import frozen_array
 from neuroprune.graph.nodes import Shape
-from neuroprune.quantize.fixedpoint import STATE_SHIFT
-from neuroprune.quantize.types import (
-    Connection,
+from neuroprune.program.fixedpoint import STATE_SHIFT
+from neuroprune.program.types import (
+    IntConnection,
     IntConv,
     IntDense,
+    IntLayer,
     IntNeuron,
+    IntProgram,
     IntSynapse,
-    QuantGraph,
-    QuantLayer,
 )
 
 RELAY = "relay"
@@ -33,43 +33,43 @@ RELAY_WEIGHT, RELAY_WEIGHT_BITS = 128, 2
 """The positive weight of the narrowest mixed-sign field."""
 
 
-def depths(graph: QuantGraph) -> dict[str, int]:
+def depths(program: IntProgram) -> dict[str, int]:
     """Chip steps by which each layer computes behind the input, by name: as early as its sources allow; 0 for "input".
 
     A connection whose spikes belong to a later step of the sample lets its layer compute so much earlier.
     """
     found = {"input": 0}
-    for layer in graph.layers:
+    for layer in program.layers:
         found[layer.name] = max(1, *(found[each.source] + 1 - each.delay for each in layer.connections))
     return found
 
 
-def wait(connection: Connection, layer: QuantLayer, depth: dict[str, int]) -> int:
+def wait(connection: IntConnection, layer: IntLayer, depth: dict[str, int]) -> int:
     """Chip steps that spikes of `connection` into `layer` wait beyond the one that every synapse takes."""
     return depth[layer.name] - depth[connection.source] - 1 + connection.delay
 
 
-def synaptic_delay(connection: Connection, layer: QuantLayer, depth: dict[str, int]) -> int:
+def synaptic_delay(connection: IntConnection, layer: IntLayer, depth: dict[str, int]) -> int:
     """What of the wait the synapses of `connection` hold spikes back: all of it, save for the input's."""
     return 0 if connection.source == "input" else wait(connection, layer, depth)
 
 
-def is_relay(layer: QuantLayer) -> bool:
+def is_relay(layer: IntLayer) -> bool:
     """Whether `balance` put the layer into a path."""
     return layer.limited_by == RELAY
 
 
-def balance(graph: QuantGraph, delay_max: int) -> QuantGraph:
+def balance(program: IntProgram, delay_max: int) -> IntProgram:
     """The same program with relays wherever a wait exceeds the `delay_max` steps that a synapse can hold spikes back.
 
     A source has one chain of relays, as long as its longest wait asks for; each layer that waits reads the relay that
     is early enough. So there are as few relay neurons as relays allow that fire as soon as their spikes arrive.
     All other layers compute what they did. Relays of a layer follow it, and the output layer stays the last.
     """
-    depth = depths(graph)
+    depth = depths(program)
     length = dict.fromkeys(depth, 0)
     layers = []
-    for layer in graph.layers:
+    for layer in program.layers:
         connections = []
         for connection in layer.connections:
             relays = max(0, synaptic_delay(connection, layer, depth) - delay_max)
@@ -77,7 +77,7 @@ def balance(graph: QuantGraph, delay_max: int) -> QuantGraph:
             connections.append(replace(connection, source=_name(connection.source, relays)))
         layers.append(replace(layer, connections=tuple(connections)))
     relayed = [each for layer in layers for each in (layer, *_relays(layer, length[layer.name]))]
-    return replace(graph, layers=tuple(relayed))
+    return replace(program, layers=tuple(relayed))
 
 
 def _name(source: str, number: int) -> str:
@@ -85,7 +85,7 @@ def _name(source: str, number: int) -> str:
     return f"{source} relay {number}" if number else source
 
 
-def _relays(layer: QuantLayer, count: int) -> list[QuantLayer]:
+def _relays(layer: IntLayer, count: int) -> list[IntLayer]:
     """Memoryless neurons that fire exactly when theirs of `layer` did, each behind the one before."""
     synapse = _one_to_one(layer.shape)
     drive = RELAY_WEIGHT << STATE_SHIFT
@@ -94,9 +94,9 @@ def _relays(layer: QuantLayer, count: int) -> list[QuantLayer]:
         bias_exp=6,
     )  # fmt: skip
     return [
-        QuantLayer(
+        IntLayer(
             name=_name(layer.name, number),
-            connections=(Connection(_name(layer.name, number - 1), synapse, layer.shape),),
+            connections=(IntConnection(_name(layer.name, number - 1), synapse, layer.shape),),
             neuron=neuron,
             shape=layer.shape,
             scale=float(drive),

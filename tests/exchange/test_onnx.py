@@ -12,9 +12,9 @@ import torch
 from torch.nn import functional as F
 
 from neuroprune.errors import OutputError
+from neuroprune.exchange.onnx import onnx_model, write_onnx
 from neuroprune.graph.evaluate import run_float
 from neuroprune.graph.nodes import Conv, Graph, Input, Linear, Neuron, Node, Op, Readout, Synapse
-from neuroprune.graph.onnx import onnx_model, write_onnx
 
 Array = npt.NDArray[np.float64]
 

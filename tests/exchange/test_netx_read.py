@@ -10,13 +10,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from lava_dl import CUBA, conv_fields, dense_fields, sample_net, write_lava_dl
-from programs import NEURON, conv, dense, joined, later, program, random_weights, with_bias
+from programs import NEURON, conv, dense, joined, later, program_of, random_weights, with_bias
 
 from neuroprune.errors import InputError, UnsupportedNetwork
+from neuroprune.exchange.netx.read import NetxFile, read_netx, spikes_as_they_are, stated_steps
+from neuroprune.exchange.netx.write import write_netx
 from neuroprune.graph.nodes import Readout
-from neuroprune.quantize.netx import write_netx
-from neuroprune.quantize.netx_read import NetxFile, read_netx, spikes_as_they_are, stated_steps
-from neuroprune.quantize.types import QuantGraph, QuantInput, QuantLayer
+from neuroprune.program.types import IntInput, IntLayer, IntProgram
 from neuroprune.simulate.reference import reference_record
 from neuroprune.targets import load_target
 
@@ -28,7 +28,7 @@ KERNEL = np.full((3, 2, 2, 2), 2)
 PLANE = conv_fields(KERNEL, [3, 3, 3])
 
 
-def read(folder: Path, *layers: Mapping[str, Any], steps: int = 4, frames: QuantInput | None = None) -> NetxFile:
+def read(folder: Path, *layers: Mapping[str, Any], steps: int = 4, frames: IntInput | None = None) -> NetxFile:
     return read_netx(write_lava_dl(folder / "some.net", layers), CHIP, steps, frames)
 
 
@@ -50,11 +50,11 @@ def content(value: Any) -> Any:
     return [content(each) for each in value] if isinstance(value, tuple) else value
 
 
-def chain(seed: int) -> QuantGraph:
+def chain(seed: int) -> IntProgram:
     """A chain of all that the format holds, and of what its attributes keep beside it."""
     rng = np.random.default_rng(seed)
     shape = tuple(rng.integers(1, 6, 3).tolist())
-    layers: list[QuantLayer] = []
+    layers: list[IntLayer] = []
     for index in range(int(rng.integers(1, 4))):
         name, source = f"layers.{index}", layers[-1].name if layers else "input"
         in_shape = layers[-1].shape if layers else shape
@@ -93,36 +93,36 @@ def chain(seed: int) -> QuantGraph:
                 weight_bits=bits,
             )
         )
-    frames = QuantInput(shape, 0.25, int(rng.choice([0, 8])), bool(rng.random() < 0.5))
+    frames = IntInput(shape, 0.25, int(rng.choice([0, 8])), bool(rng.random() < 0.5))
     votes = Readout("voltage" if rng.random() < 0.3 else "spikes", "sum" if rng.random() < 0.5 else "mean", 1)
-    return QuantGraph(frames, tuple(layers), int(rng.integers(1, 9)), votes)
+    return IntProgram(frames, tuple(layers), int(rng.integers(1, 9)), votes)
 
 
 @settings(max_examples=40, deadline=None, derandomize=True)
 @given(seed=st.integers(0, 2**32 - 1))
 def test_what_was_written_is_read_again(tmp_path_factory: pytest.TempPathFactory, seed: int) -> None:
-    graph, path = chain(seed), tmp_path_factory.mktemp("there and back") / "program.net"
-    write_netx(graph, path)
-    assert content(read_netx(path, CHIP).graph) == content(graph)
-    assert stated_steps(path) == graph.steps
+    program, path = chain(seed), tmp_path_factory.mktemp("there and back") / "program.net"
+    write_netx(program, path)
+    assert content(read_netx(path, CHIP).program) == content(program)
+    assert stated_steps(path) == program.steps
 
 
 def test_groups_merged_for_lava_are_parted_again(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     pool = conv("pool", "input", (256, 2, 2), random_weights(rng, (512, 1, 2, 2), 256), groups=256)
-    write_netx(program(pool), tmp_path / "program.net")
-    assert content(read_netx(tmp_path / "program.net", CHIP).graph) == content(program(pool))
+    write_netx(program_of(pool), tmp_path / "program.net")
+    assert content(read_netx(tmp_path / "program.net", CHIP).program) == content(program_of(pool))
 
 
 def test_a_network_of_lava_dls_is_read_as_it_trained_it(tmp_path: Path) -> None:
     found = read_netx(sample_net(tmp_path / "some.net"), CHIP, steps=8)
-    first, second, third = found.graph.layers
-    assert [layer.name for layer in found.graph.layers] == ["conv1", "dense3", "dense4"]
+    first, second, third = found.program.layers
+    assert [layer.name for layer in found.program.layers] == ["conv1", "dense3", "dense4"]
     assert (first.connections[0].synapse.stride, first.shape) == ((2, 2), (3, 3, 3))
     assert (first.neuron.decay_u, first.neuron.decay_v, first.neuron.vth) == (1023, 128, 80)
     assert [connection.delay for connection in second.connections] == [1, 2]
     assert third.neuron.bias_mant.any()
-    assert (found.graph.steps, found.graph.input.sequence, found.graph.input.bits) == (8, True, 0)
+    assert (found.program.steps, found.program.input.sequence, found.program.input.bits) == (8, True, 0)
     assert found.remarks == (
         "the file does not say what its input is: taken are spikes without a value, a frame for each step",
         "layer 3 (dense) delays its input by up to 2 steps: spikes that would arrive after the last step of a sample "
@@ -130,12 +130,14 @@ def test_a_network_of_lava_dls_is_read_as_it_trained_it(tmp_path: Path) -> None:
     )
     assert stated_steps(tmp_path / "some.net") is None
     frames = np.ones((1, 8, 2, 6, 5), np.int8)
-    assert reference_record(found.graph, frames).layers[-1].spikes.any()
+    assert reference_record(found.program, frames).layers[-1].spikes.any()
 
 
 def delays_of(found: NetxFile) -> Any:
     """Of each weight of the first layer, 0 where there is none."""
-    return sum(connection.delay * (connection.synapse.weight != 0) for connection in found.graph.layers[0].connections)
+    return sum(
+        connection.delay * (connection.synapse.weight != 0) for connection in found.program.layers[0].connections
+    )
 
 
 @pytest.mark.parametrize(
@@ -169,9 +171,9 @@ def test_delays_of_convolutions_are_kept_and_told(tmp_path: Path) -> None:
 def test_a_last_layer_that_cannot_fire_is_read_by_its_voltage(tmp_path: Path) -> None:
     for last in (changed(ONE, vThMant=(1 << 18) - 1), without(ONE, "neuron")):
         found = read(tmp_path, INPUT, last)
-        assert found.graph.readout.of == "voltage"
+        assert found.program.readout.of == "voltage"
         assert found.remarks[-1] == "layer 1 (dense) never fires: its voltages after the last step are the scores"
-    neuron = found.graph.layers[0].neuron
+    neuron = found.program.layers[0].neuron
     assert (neuron.decay_u, neuron.decay_v, neuron.vth) == (4095, 0, 131071)
 
 
@@ -186,12 +188,12 @@ def test_fields_that_are_not_read_are_told(tmp_path: Path) -> None:
 
 
 def test_frames_may_have_another_shape_where_a_dense_layer_reads_them(tmp_path: Path) -> None:
-    frames = QuantInput((1, 2, 2), 1.0, 0)
-    assert read(tmp_path, INPUT, ONE, frames=frames).graph.input.shape == (1, 2, 2)
-    assert read(tmp_path, ONE, frames=frames).graph.input.shape == (1, 2, 2)
-    assert read(tmp_path, ONE).graph.input.shape == (4, 1, 1)
-    assert read(tmp_path, {"type": "input", "shape": [2, 2]}, ONE).graph.input.shape == (1, 2, 2)
-    assert read(tmp_path, PLANE, frames=QuantInput((2, 4, 4), 1.0, 8)).graph.input.bits == 8
+    frames = IntInput((1, 2, 2), 1.0, 0)
+    assert read(tmp_path, INPUT, ONE, frames=frames).program.input.shape == (1, 2, 2)
+    assert read(tmp_path, ONE, frames=frames).program.input.shape == (1, 2, 2)
+    assert read(tmp_path, ONE).program.input.shape == (4, 1, 1)
+    assert read(tmp_path, {"type": "input", "shape": [2, 2]}, ONE).program.input.shape == (1, 2, 2)
+    assert read(tmp_path, PLANE, frames=IntInput((2, 4, 4), 1.0, 8)).program.input.bits == 8
 
 
 def test_frames_of_whole_numbers_are_taken_as_they_are() -> None:
@@ -326,8 +328,8 @@ def test_steps_that_nobody_states_or_that_differ_are_told(tmp_path: Path) -> Non
         read_netx(path, CHIP)
     with pytest.raises(InputError, match=r"cannot run for 0 steps, at least 1 is needed: give --steps"):
         read_netx(path, CHIP, steps=0)
-    write_netx(program(dense("out", "input", (1, 1, 2), np.array([[2, 4]])), steps=4), path)
-    assert read_netx(path, CHIP, steps=4).graph.steps == 4
+    write_netx(program_of(dense("out", "input", (1, 1, 2), np.array([[2, 4]])), steps=4), path)
+    assert read_netx(path, CHIP, steps=4).program.steps == 4
     with pytest.raises(InputError, match=r"was compiled for 4 steps, not 5: leave out --steps, or deploy the network"):
         read_netx(path, CHIP, steps=5)
 
@@ -335,4 +337,4 @@ def test_steps_that_nobody_states_or_that_differ_are_told(tmp_path: Path) -> Non
 def test_frames_of_another_size_are_told(tmp_path: Path) -> None:
     reason = r"the file reads frames of \(4, 1, 1\) \(channels, height, width\), but those given are \(1, 3, 3\): name"
     with pytest.raises(InputError, match=reason):
-        read(tmp_path, INPUT, ONE, frames=QuantInput((1, 3, 3), 1.0, 0))
+        read(tmp_path, INPUT, ONE, frames=IntInput((1, 3, 3), 1.0, 0))

@@ -3,7 +3,7 @@
 import numpy as np
 
 from neuroprune.frozen import frozen_array
-from neuroprune.quantize.types import IntConv
+from neuroprune.program.types import IntConv
 
 MOST_GROUPS_IN_LAVA = 127
 """lava/proc/conv/models.py keeps the number of groups in an int8, and more of them silently become fewer."""

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from neuroprune.quantize.groups import merge_groups
-from neuroprune.quantize.types import IntConv
+from neuroprune.program.groups import merge_groups
+from neuroprune.program.types import IntConv
 
 
 def run(conv: IntConv, inputs: torch.Tensor) -> torch.Tensor:

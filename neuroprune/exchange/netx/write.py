@@ -7,7 +7,7 @@ Graded frames go to `network.inp` in the order (x, y, channel), each for `steps`
 x), where the first layer is dense). The reset offset is 1 because a frame sent at chip step 1 reaches the first
 neurons at step 2; with lava-dl's default of 0 every sample would lose its last step to the next one. What the format
 has no place for (steps, input and readout; names, scales, resets and groups of the layers) is kept in HDF5 attributes,
-which lava-dl does not read and neuroprune/quantize/netx_read.py does.
+which lava-dl does not read and neuroprune/exchange/netx/read.py does.
 """
 
 import dataclasses
@@ -18,12 +18,12 @@ from typing import NamedTuple
 import h5py
 import numpy as np
 
+from neuroprune.exchange.netx.synapses import MOST_DELAY, loader_changes
 from neuroprune.files import replace_file
 from neuroprune.graph.nodes import FloatArray, Shape
-from neuroprune.quantize.fixedpoint import BIAS_EXPONENT, signed_range
-from neuroprune.quantize.groups import merge_groups
-from neuroprune.quantize.netx_synapses import MOST_DELAY, loader_changes
-from neuroprune.quantize.types import IntArray, IntConv, IntDense, IntNeuron, IntSynapse, QuantGraph, QuantLayer
+from neuroprune.program.fixedpoint import BIAS_EXPONENT, signed_range
+from neuroprune.program.groups import merge_groups
+from neuroprune.program.types import IntArray, IntConv, IntDense, IntLayer, IntNeuron, IntProgram, IntSynapse
 
 BIAS_BITS = 13
 """Mantissa with sign (Lava 0.10, proc/lif/models.py, bias_mant); Lava itself does not enforce it."""
@@ -36,34 +36,34 @@ class Joined(NamedTuple):
     delay: IntArray
 
 
-def write_netx(graph: QuantGraph, path: Path) -> tuple[str, ...]:
-    """Write `graph` to `path` and return a sentence for everything that the format cannot hold, layer by layer.
+def write_netx(program: IntProgram, path: Path) -> tuple[str, ...]:
+    """Write `program` to `path` and return a sentence for everything that the format cannot hold, layer by layer.
 
     The file is written even so, with the nearest that the format has; but netx is a chain, so that a program with
     branches is not written at all. What is told still runs through Lava directly. Raises OutputError.
     """
-    previous = ("input", *(layer.name for layer in graph.layers))
-    joined = [_join(layer) for layer in graph.layers]
+    previous = ("input", *(layer.name for layer in program.layers))
+    joined = [_join(layer) for layer in program.layers]
     branches = [
         branch
-        for layer, before, one in zip(graph.layers, previous, joined, strict=False)
+        for layer, before, one in zip(program.layers, previous, joined, strict=False)
         if (branch := _branch(layer, before, one)) is not None
     ]
     if branches:
         return tuple(branches)
     synapses = [one for one in joined if one is not None]
-    content = _content(graph, synapses)
+    content = _content(program, synapses)
     replace_file(path, lambda temporary: temporary.write_bytes(content))
-    losses = [loss for layer, one in zip(graph.layers, synapses, strict=True) for loss in _losses(layer, one)]
-    if graph.readout.of == "voltage":
+    losses = [loss for layer, one in zip(program.layers, synapses, strict=True) for loss in _losses(layer, one)]
+    if program.readout.of == "voltage":
         losses.append(
-            f"the scores are the voltages of layer {graph.layers[-1].name!r}, which netx has no output for: read them "
-            "from the last layer's neurons after the last step"
+            f"the scores are the voltages of layer {program.layers[-1].name!r}, which netx has no output for: read "
+            "them from the last layer's neurons after the last step"
         )
     return tuple(losses)
 
 
-def _branch(layer: QuantLayer, before: str, joined: Joined | None) -> str | None:
+def _branch(layer: IntLayer, before: str, joined: Joined | None) -> str | None:
     sources = dict.fromkeys(connection.source for connection in layer.connections)
     if list(sources) != [before]:
         return (
@@ -78,7 +78,7 @@ def _branch(layer: QuantLayer, before: str, joined: Joined | None) -> str | None
     return None
 
 
-def _join(layer: QuantLayer) -> Joined | None:
+def _join(layer: IntLayer) -> Joined | None:
     """None where connections differ in more than which of their weights are not 0, and in their delays."""
     first, *others = (connection.synapse for connection in layer.connections)
     delays = np.array([connection.delay for connection in layer.connections], np.int32)
@@ -100,7 +100,7 @@ def _geometry(synapse: IntSynapse) -> tuple[object, ...]:
     return synapse.weight.shape, synapse.stride, synapse.padding, synapse.dilation, synapse.groups
 
 
-def _losses(layer: QuantLayer, joined: Joined) -> list[str]:
+def _losses(layer: IntLayer, joined: Joined) -> list[str]:
     losses = []
     called, longest = f"layer {layer.name!r}", int(joined.delay.max())
     largest = int(np.abs(_biases(layer.neuron)).max())
@@ -132,23 +132,23 @@ def _biases(neuron: IntNeuron) -> FloatArray:
     return neuron.bias_mant * 2.0 ** (neuron.bias_exp - BIAS_EXPONENT)
 
 
-def _content(graph: QuantGraph, synapses: list[Joined]) -> bytes:
+def _content(program: IntProgram, synapses: list[Joined]) -> bytes:
     """The whole file; made in memory, since HDF5 cannot close a file that a full disk has cut short."""
     buffer = BytesIO()
     with h5py.File(buffer, "w") as file:
         _state(
             file,
-            steps=graph.steps,
-            input_bits=graph.input.bits,
-            input_unit=graph.input.unit,
-            input_sequence=graph.input.sequence,
-            readout_of=graph.readout.of,
-            readout_over_time=graph.readout.over_time,
-            readout_votes=graph.readout.votes,
+            steps=program.steps,
+            input_bits=program.input.bits,
+            input_unit=program.input.unit,
+            input_sequence=program.input.sequence,
+            readout_of=program.readout.of,
+            readout_over_time=program.readout.over_time,
+            readout_votes=program.readout.votes,
         )
         layers = file.create_group("layer")
-        _add(layers, "input", graph.input.shape)
-        for layer, (synapse, delay) in zip(graph.layers, synapses, strict=True):
+        _add(layers, "input", program.input.shape)
+        for layer, (synapse, delay) in zip(program.layers, synapses, strict=True):
             if isinstance(synapse, IntConv):
                 group = _add(layers, "conv", layer.shape)
                 _fill_conv(group, merge_groups(synapse))

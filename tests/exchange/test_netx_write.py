@@ -6,16 +6,16 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
-from programs import NEURON, conv, dense, joined, later, program, with_bias
+from programs import NEURON, conv, dense, joined, later, program_of, with_bias
 
 from neuroprune.errors import OutputError
+from neuroprune.exchange.netx.write import write_netx
 from neuroprune.graph.nodes import Readout
-from neuroprune.quantize.netx import write_netx
 
 
 def test_what_the_format_has_no_place_for_is_kept_beside_it(tmp_path: Path) -> None:
-    graph = program(dense("out", "input", (1, 1, 2), np.array([[2, -4]])), steps=7)
-    write_netx(graph, tmp_path / "program.net")
+    program = program_of(dense("out", "input", (1, 1, 2), np.array([[2, -4]])), steps=7)
+    write_netx(program, tmp_path / "program.net")
     with h5py.File(tmp_path / "program.net") as file:
         assert (file.attrs["steps"], file.attrs["input_bits"], file.attrs["input_unit"]) == (7, 8, 1.0)
         assert [file[f"layer/{index}/type"][0] for index in range(3)] == [b"input", b"flatten", b"dense"]
@@ -24,8 +24,8 @@ def test_what_the_format_has_no_place_for_is_kept_beside_it(tmp_path: Path) -> N
 
 def test_biases_finer_than_the_formats_are_told(tmp_path: Path) -> None:
     neuron = with_bias(dataclasses.replace(NEURON, bias_exp=3), [8, 9])
-    graph = program(dense("out", "input", (1, 1, 1), np.array([[2], [4]]), neuron))
-    (remark,) = write_netx(graph, tmp_path / "program.net")
+    program = program_of(dense("out", "input", (1, 1, 1), np.array([[2], [4]]), neuron))
+    (remark,) = write_netx(program, tmp_path / "program.net")
     assert remark == "layer 'out' has biases in units of 2**3, netx in units of 2**6: they are rounded down"
     with h5py.File(tmp_path / "program.net") as file:
         assert file["layer/2/bias"][()].tolist() == [1, 1]
@@ -33,16 +33,16 @@ def test_biases_finer_than_the_formats_are_told(tmp_path: Path) -> None:
 
 def test_other_exponents_are_rewritten_where_they_fit(tmp_path: Path) -> None:
     neuron = with_bias(dataclasses.replace(NEURON, bias_exp=7), [-3, 4])
-    graph = program(dense("out", "input", (1, 1, 1), np.array([[2], [4]]), neuron))
-    assert write_netx(graph, tmp_path / "program.net") == ()
+    program = program_of(dense("out", "input", (1, 1, 1), np.array([[2], [4]]), neuron))
+    assert write_netx(program, tmp_path / "program.net") == ()
     with h5py.File(tmp_path / "program.net") as file:
         assert file["layer/2/bias"][()].tolist() == [-6, 8]
 
 
 def test_biases_that_need_another_exponent_on_a_chip_are_told(tmp_path: Path) -> None:
     neuron = with_bias(dataclasses.replace(NEURON, bias_exp=7), [-3000, 4])
-    graph = program(dense("out", "input", (1, 1, 1), np.array([[2], [4]]), neuron))
-    (remark,) = write_netx(graph, tmp_path / "program.net")
+    program = program_of(dense("out", "input", (1, 1, 1), np.array([[2], [4]]), neuron))
+    (remark,) = write_netx(program, tmp_path / "program.net")
     assert remark.startswith("layer 'out' has a bias of 6000 units of 2**6, the unit of netx, more than the 13 bits of")
     with h5py.File(tmp_path / "program.net") as file:
         assert file["layer/2/bias"][()].tolist() == [-6000, 8]
@@ -50,20 +50,20 @@ def test_biases_that_need_another_exponent_on_a_chip_are_told(tmp_path: Path) ->
 
 @pytest.mark.parametrize("least", [-256, -64, -2])
 def test_dense_weights_that_lava_dl_changes_are_told(tmp_path: Path, least: int) -> None:
-    graph = program(dense("out", "input", (1, 1, 2), np.array([[least, 0]])))
-    (remark,) = write_netx(graph, tmp_path / "program.net")
+    program = program_of(dense("out", "input", (1, 1, 2), np.array([[least, 0]])))
+    (remark,) = write_netx(program, tmp_path / "program.net")
     assert remark.startswith(f"dense layer 'out' has no positive weight and {least} as its least: lava-dl 0.6 stores")
 
 
 def test_a_dense_layer_of_zeros_is_told(tmp_path: Path) -> None:
-    graph = program(dense("out", "input", (1, 1, 2), np.zeros((3, 2))))
-    (remark,) = write_netx(graph, tmp_path / "program.net")
+    program = program_of(dense("out", "input", (1, 1, 2), np.zeros((3, 2))))
+    (remark,) = write_netx(program, tmp_path / "program.net")
     assert remark.startswith("dense layer 'out' has no weight but 0, on which lava-dl 0.6 fails to load")
 
 
 def test_branches_are_refused_layer_by_layer(tmp_path: Path) -> None:
     first, second = (dense(name, "input", (1, 1, 2), np.array([[2, 4]])) for name in ("a", "b"))
-    assert write_netx(program(first, second), tmp_path / "program.net") == (
+    assert write_netx(program_of(first, second), tmp_path / "program.net") == (
         "layer 'b' reads 'input', but netx connects every layer to the one before it: no file was written",
     )
     assert not (tmp_path / "program.net").exists()
@@ -71,12 +71,12 @@ def test_branches_are_refused_layer_by_layer(tmp_path: Path) -> None:
 
 def test_synapses_that_share_weights_are_no_chain(tmp_path: Path) -> None:
     twice = [dense("out", "input", (1, 1, 2), np.array([[2, 4]])) for _ in range(2)]
-    assert write_netx(program(joined(*twice)), tmp_path / "program.net") == (
+    assert write_netx(program_of(joined(*twice)), tmp_path / "program.net") == (
         "layer 'out' reads 'input' by 2 synapses at once, but netx has one for every layer: no file was written",
     )
     plane = conv("plane", "input", (1, 2, 2), np.full((1, 1, 1, 1), 2))
     wider = conv("plane", "input", (1, 2, 2), np.full((1, 1, 3, 3), 2), padding=(1, 1))
-    assert len(write_netx(program(joined(plane, wider)), tmp_path / "program.net")) == 1
+    assert len(write_netx(program_of(joined(plane, wider)), tmp_path / "program.net")) == 1
     assert not (tmp_path / "program.net").exists()
 
 
@@ -84,8 +84,8 @@ def test_the_nearest_that_the_format_has_is_told_layer_by_layer(tmp_path: Path) 
     plane = later(conv("plane", "input", (1, 2, 2), np.full((1, 1, 1, 1), 2)), 3)
     soft = dense("soft", "plane", (1, 2, 2), np.full((2, 4), 2), dataclasses.replace(NEURON, reset="subtract"))
     late = later(dense("late", "soft", (2,), np.full((1, 2), 2)), 70)
-    graph = dataclasses.replace(program(plane, soft, late), readout=Readout("voltage"))
-    assert write_netx(graph, tmp_path / "program.net") == (
+    program = dataclasses.replace(program_of(plane, soft, late), readout=Readout("voltage"))
+    assert write_netx(program, tmp_path / "program.net") == (
         "layer 'plane' is a convolution with a delay of 3 steps, which lava-dl's loader drops",
         "layer 'soft' resets by subtraction, netx to zero only: lava-dl runs it so",
         "layer 'late' has a delay of 70 steps, netx of 62 at most: lava-dl shortens it",
@@ -96,6 +96,6 @@ def test_the_nearest_that_the_format_has_is_told_layer_by_layer(tmp_path: Path) 
 
 def test_a_file_that_cannot_be_written_is_told(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("not a folder")
-    graph = program(dense("out", "input", (1, 1, 2), np.array([[2, 4]])))
+    program = program_of(dense("out", "input", (1, 1, 2), np.array([[2, 4]])))
     with pytest.raises(OutputError, match=r"program.net could not be written"):
-        write_netx(graph, tmp_path / "file" / "program.net")
+        write_netx(program, tmp_path / "file" / "program.net")

@@ -8,16 +8,16 @@ import numpy.typing as npt
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from programs import NEURON, conv, dense, program, programs, with_bias
+from programs import NEURON, conv, dense, program_of, programs, with_bias
 
-from neuroprune.quantize.bounds import LIMIT, LayerBound, layer_bounds
-from neuroprune.quantize.types import IntNeuron, QuantGraph, QuantInput, QuantLayer
+from neuroprune.program.bounds import LIMIT, LayerBound, layer_bounds
+from neuroprune.program.types import IntInput, IntLayer, IntNeuron, IntProgram
 from neuroprune.simulate.reference import NeuronState, run_reference, step, synaptic_current
 
 Integers = npt.NDArray[np.int64]
 
 
-def reached(layer: QuantLayer, frames: Integers) -> LayerBound:
+def reached(layer: IntLayer, frames: Integers) -> LayerBound:
     """The magnitudes that a layer of one connection reaches in [steps, *input shape], in Python's own integers.
 
     `step` returns u after its wrap and v after its cut and reset, so both are worked out again before these.
@@ -43,12 +43,12 @@ def reached(layer: QuantLayer, frames: Integers) -> LayerBound:
     return LayerBound(sums, current, voltage)
 
 
-def dense_layer(weight: list[int], neuron: IntNeuron = NEURON) -> QuantLayer:
+def dense_layer(weight: list[int], neuron: IntNeuron = NEURON) -> IntLayer:
     return dense("out", "input", (1, 1, len(weight)), np.array([weight]), neuron)
 
 
-def spiking_input(graph: QuantGraph, sequence: bool = True) -> QuantGraph:
-    return dataclasses.replace(graph, input=QuantInput(graph.input.shape, 1.0, 0, sequence))
+def spiking_input(program: IntProgram, sequence: bool = True) -> IntProgram:
+    return dataclasses.replace(program, input=IntInput(program.input.shape, 1.0, 0, sequence))
 
 
 REGISTERS = st.builds(
@@ -72,7 +72,7 @@ WEIGHTS = st.integers(-128, 127).map(lambda half: 2 * half)
 def test_no_pattern_of_spikes_exceeds_the_bound(neuron: IntNeuron, weight: list[int], steps: int) -> None:
     """All inputs of all steps: at most 2**9."""
     layer = dense_layer(weight, neuron)
-    bound = layer_bounds(spiking_input(program(layer, steps=steps)))["out"]
+    bound = layer_bounds(spiking_input(program_of(layer, steps=steps)))["out"]
     for bits in itertools.product((0, 1), repeat=steps * len(weight)):
         found = reached(layer, np.array(bits, np.int64).reshape(steps, 1, 1, -1))
         assert found.current <= bound.current
@@ -84,7 +84,7 @@ def test_no_pattern_of_spikes_exceeds_the_bound(neuron: IntNeuron, weight: list[
 def test_no_graded_input_exceeds_the_bound(neuron: IntNeuron, inputs: int, steps: int, values: list[int]) -> None:
     """Up to both wraps: 1024 weights of -256 times -128 are 2**31 in units of u."""
     layer = dense_layer([-256] * inputs, neuron)
-    bound = layer_bounds(program(layer, steps=steps))["out"]
+    bound = layer_bounds(program_of(layer, steps=steps))["out"]
     frames = np.broadcast_to(np.array(values[:steps]).reshape(-1, 1, 1, 1), (steps, 1, 1, inputs))
     found = reached(layer, frames)
     assert found.current <= bound.current
@@ -93,11 +93,11 @@ def test_no_graded_input_exceeds_the_bound(neuron: IntNeuron, inputs: int, steps
 
 @settings(max_examples=100, deadline=None)
 @given(programs())
-def test_a_layer_that_is_proved_safe_never_overflows(case: tuple[QuantGraph, npt.NDArray[np.int8]]) -> None:
-    graph, frames = case
-    record, trace = run_reference(graph, frames)
-    bounds = layer_bounds(graph)
-    assert list(bounds) == [layer.name for layer in graph.layers]
+def test_a_layer_that_is_proved_safe_never_overflows(case: tuple[IntProgram, npt.NDArray[np.int8]]) -> None:
+    program, frames = case
+    record, trace = run_reference(program, frames)
+    bounds = layer_bounds(program)
+    assert list(bounds) == [layer.name for layer in program.layers]
     for states, counts in zip(record.layers, trace.layers, strict=True):
         bound = bounds[states.name]
         assert states.u is not None and states.v is not None
@@ -113,7 +113,7 @@ def test_the_bound_is_reached_where_nothing_fires_or_wraps(reset: str) -> None:
     """The same worst input at every step: two geometric series, rounded at every step."""
     neuron = IntNeuron(1000, 300, 131071, np.array([-7], np.int32), 6, reset)  # type: ignore[arg-type]
     layer = dense_layer([-256, 100, -34], neuron)
-    bound = layer_bounds(spiking_input(program(layer, steps=9)))["out"]
+    bound = layer_bounds(spiking_input(program_of(layer, steps=9)))["out"]
     found = reached(layer, np.broadcast_to(np.array([1, 0, 1]).reshape(1, 1, 1, 3), (9, 1, 1, 3)))
     assert (bound.current, bound.voltage) == (found.current, found.voltage)
     assert bound.safe
@@ -123,12 +123,12 @@ def test_the_bound_is_reached_where_nothing_fires_or_wraps(reset: str) -> None:
 def test_a_soft_reset_leaves_what_is_above_the_threshold(spikes: int, voltage: int) -> None:
     """Threshold 150, input 100 a step: v can be 150 before a step, 250 after it, and then 100 once reset."""
     neuron = dataclasses.replace(NEURON, decay_v=0, vth=150, reset="subtract")
-    assert layer_bounds(spiking_input(program(dense_layer([100], neuron), steps=spikes)))["out"].voltage == voltage
+    assert layer_bounds(spiking_input(program_of(dense_layer([100], neuron), steps=spikes)))["out"].voltage == voltage
 
 
 def test_a_soft_reset_does_not_keep_up_with_a_larger_input() -> None:
     neuron = dataclasses.replace(NEURON, decay_v=0, vth=40, reset="subtract")
-    bound = layer_bounds(spiking_input(program(dense_layer([100], neuron), steps=10)))["out"]
+    bound = layer_bounds(spiking_input(program_of(dense_layer([100], neuron), steps=10)))["out"]
     assert bound.voltage == 64 * (10 * 100 - 9 * 40)
 
 
@@ -136,7 +136,7 @@ def test_a_soft_reset_does_not_keep_up_with_a_larger_input() -> None:
 def test_sums_of_a_convolution_are_bounded_at_24_bits(inputs: int, safe: bool) -> None:
     """512 weights of -128 and inputs of -128 are 2**23, one more than the largest value of 24 bits."""
     layer = conv("out", "input", (inputs, 1, 1), np.full((1, inputs, 1, 1), -128))
-    bound = layer_bounds(program(layer, steps=1))["out"]
+    bound = layer_bounds(program_of(layer, steps=1))["out"]
     assert bound.sums == inputs * 128 * 128
     assert bound.sums_safe == safe
     assert (bound.sums_ratio > 1) != safe
@@ -145,20 +145,20 @@ def test_sums_of_a_convolution_are_bounded_at_24_bits(inputs: int, safe: bool) -
 
 def test_signs_are_added_apart_and_channels_too() -> None:
     layer = dense("out", "input", (1, 1, 3), np.array([[200, -256, 100], [-256, -200, 0]]))
-    assert layer_bounds(spiking_input(program(layer)))["out"].current == 64 * 456
-    assert layer_bounds(program(layer, steps=1))["out"].current == 64 * (300 * 128 + 256 * 127)
+    assert layer_bounds(spiking_input(program_of(layer)))["out"].current == 64 * 456
+    assert layer_bounds(program_of(layer, steps=1))["out"].current == 64 * (300 * 128 + 256 * 127)
 
 
 def test_connections_add_up_and_later_layers_read_spikes() -> None:
     first = dense("a", "input", (1, 1, 1), np.array([[254]]))
     second = dense("b", "a", (1,), np.array([[-100]]))
     both = dataclasses.replace(second, connections=(*second.connections, first.connections[0]))
-    assert layer_bounds(program(first, both))["b"].current == 64 * (100 + 254 * 128)
+    assert layer_bounds(program_of(first, both))["b"].current == 64 * (100 + 254 * 128)
 
 
 def test_ratios_say_by_how_much_a_layer_is_not_safe() -> None:
     neuron = with_bias(dataclasses.replace(NEURON, decay_v=0, vth=131071), [0])
-    bound = layer_bounds(program(dense_layer([-256] * 8, neuron), steps=4))["out"]
+    bound = layer_bounds(program_of(dense_layer([-256] * 8, neuron), steps=4))["out"]
     assert bound.current == 2**24
     assert (bound.current_safe, bound.safe) == (False, False)
     assert bound.current_ratio == 2**24 / LIMIT
@@ -167,4 +167,4 @@ def test_ratios_say_by_how_much_a_layer_is_not_safe() -> None:
 
 
 def test_many_steps_cost_nothing_once_the_state_is_periodic() -> None:
-    assert layer_bounds(program(dense_layer([100]), steps=10**12))["out"].safe
+    assert layer_bounds(program_of(dense_layer([100]), steps=10**12))["out"].safe

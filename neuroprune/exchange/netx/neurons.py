@@ -2,12 +2,12 @@
 
 import numpy as np
 
+from neuroprune.exchange.netx.fields import AGAIN, Integers
+from neuroprune.exchange.netx.parts import Notes, Part
 from neuroprune.frozen import frozen_array
 from neuroprune.graph.nodes import Reset
-from neuroprune.quantize.fixedpoint import BIAS_EXPONENT, DECAY_UNITY, signed_range
-from neuroprune.quantize.netx_fields import AGAIN, Integers
-from neuroprune.quantize.netx_parts import Notes, Part
-from neuroprune.quantize.types import IntNeuron
+from neuroprune.program.fixedpoint import BIAS_EXPONENT, DECAY_UNITY, signed_range
+from neuroprune.program.types import IntNeuron
 from neuroprune.targets import Target
 
 

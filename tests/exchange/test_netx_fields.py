@@ -9,12 +9,12 @@ import h5py
 import numpy as np
 import pytest
 from lava_dl import dense_fields, sample_net, write_lava_dl
-from programs import NEURON, dense, program, with_bias
+from programs import NEURON, dense, program_of, with_bias
 
 from neuroprune.errors import InputError
-from neuroprune.quantize import netx_parts
-from neuroprune.quantize.netx import write_netx
-from neuroprune.quantize.netx_read import read_netx
+from neuroprune.exchange.netx import parts
+from neuroprune.exchange.netx.read import read_netx
+from neuroprune.exchange.netx.write import write_netx
 from neuroprune.targets import load_target
 
 CHIP = load_target("loihi-sim")
@@ -177,7 +177,7 @@ def test_layers_that_are_missing_or_too_many_are_told(tmp_path: Path, monkeypatc
         for number in range(5000):
             file.create_group(f"layer/{number}")
     refused(path, r"the group of layers holds 5000 layers, and 1 to 1000 are read: write one network to a file")
-    monkeypatch.setattr(netx_parts, "MOST_LAYERS", 5000)
+    monkeypatch.setattr(parts, "MOST_LAYERS", 5000)
     refused(path, r"layer 0 has no field 'type'")
 
 
@@ -209,7 +209,7 @@ def test_other_layouts_of_hdf5_are_told(tmp_path: Path) -> None:
 )
 def test_attributes_of_ours_are_checked(tmp_path: Path, place: str, name: str, value: Any, reason: str) -> None:
     path = tmp_path / "program.net"
-    write_netx(program(dense("out", "input", (1, 1, 2), WEIGHT, with_bias(NEURON, [1, 2]))), path)
+    write_netx(program_of(dense("out", "input", (1, 1, 2), WEIGHT, with_bias(NEURON, [1, 2]))), path)
     with h5py.File(path, "r+") as file:
         file[place].attrs[name] = value
     refused(path, reason)

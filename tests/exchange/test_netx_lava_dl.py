@@ -8,17 +8,17 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 from lava_dl import SUPPORT, record_with_lava_dl, run_script
-from programs import NEURON, conv, dense, joined, later, program, random_frames, random_weights, with_bias
+from programs import NEURON, conv, dense, joined, later, program_of, random_frames, random_weights, with_bias
 
-from neuroprune.quantize.netx import write_netx
-from neuroprune.quantize.netx_read import read_netx
-from neuroprune.quantize.types import QuantGraph
+from neuroprune.exchange.netx.read import read_netx
+from neuroprune.exchange.netx.write import write_netx
+from neuroprune.program.types import IntProgram
 from neuroprune.simulate.compare import compare
 from neuroprune.simulate.reference import reference_record
 from neuroprune.simulate.types import Record
 from neuroprune.targets import load_target
 
-Case = tuple[QuantGraph, npt.NDArray[np.int8]]
+Case = tuple[IntProgram, npt.NDArray[np.int8]]
 STEPS = 16
 
 
@@ -38,21 +38,21 @@ def chain() -> Case:
     )
     falling = with_bias(dataclasses.replace(NEURON, vth=50), rng.integers(100, 200, 5))
     last = dense("falling", "rising", (7,), -np.abs(random_weights(rng, (5, 7), 24)) - 2, falling)
-    return program(tall, grouped, wide, quarter, rising, last, steps=5), random_frames(rng, 3, (2, 9, 8))
+    return program_of(tall, grouped, wide, quarter, rising, last, steps=5), random_frames(rng, 3, (2, 9, 8))
 
 
 def dense_first() -> Case:
     rng = np.random.default_rng(1)
     first = dense("first", "input", (2, 3, 4), random_weights(rng, (6, 24), 256))
-    graph = program(first, dense("out", "first", (6,), random_weights(rng, (3, 6), 120)))
-    return graph, random_frames(rng, 2, (2, 3, 4))
+    program = program_of(first, dense("out", "first", (6,), random_weights(rng, (3, 6), 120)))
+    return program, random_frames(rng, 2, (2, 3, 4))
 
 
 def many_groups() -> Case:
     """More than Lava's convolution counts."""
     rng = np.random.default_rng(2)
     pool = conv("pool", "input", (130, 2, 2), random_weights(rng, (130, 1, 2, 2), 256), groups=130)
-    return program(pool, steps=1), random_frames(rng, 1, (130, 2, 2))
+    return program_of(pool, steps=1), random_frames(rng, 1, (130, 2, 2))
 
 
 def delays() -> Case:
@@ -69,7 +69,7 @@ def delays() -> Case:
     ]
     out = later(dense("out", "first", (5,), random_weights(rng, (3, 5), 256), dataclasses.replace(NEURON, vth=80)), 2)
     frames = (rng.random((1, 9, 2, 3, 2)) < 0.4).astype(np.int8)
-    return program(joined(*parts), out, steps=9, bits=0, sequence=True), frames
+    return program_of(joined(*parts), out, steps=9, bits=0, sequence=True), frames
 
 
 WRITTEN: tuple[Callable[[], Case], ...] = (chain, dense_first, many_groups, delays)
@@ -85,9 +85,9 @@ def slayer(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def made(folder: Path, name: str) -> Case:
-    graph = read_netx(folder / f"{name}.net", load_target("loihi-sim"), steps=STEPS).graph
+    program = read_netx(folder / f"{name}.net", load_target("loihi-sim"), steps=STEPS).program
     frames = np.load(folder / f"{name}-frames.npy")
-    return graph, frames.reshape(*frames.shape[:2], *graph.input.shape)
+    return program, frames.reshape(*frames.shape[:2], *program.input.shape)
 
 
 @pytest.fixture(scope="module")
@@ -96,14 +96,14 @@ def judged(slayer: Path, tmp_path_factory: pytest.TempPathFactory) -> Mapping[st
     folder = tmp_path_factory.mktemp("judged")
     cases, files = {}, []
     for make in WRITTEN:
-        graph, frames = cases[make.__name__] = make()
+        program, frames = cases[make.__name__] = make()
         files.append(folder / f"{make.__name__}.net")
-        assert write_netx(graph, files[-1]) == ()
+        assert write_netx(program, files[-1]) == ()
     for name in MADE_BY_LAVA_DL:
-        graph, frames = made(slayer, name)
-        cases[f"slayer {name}"] = graph, frames[:1]
+        program, frames = made(slayer, name)
+        cases[f"slayer {name}"] = program, frames[:1]
         files.append(slayer / f"{name}.net")
-    jobs = [(graph, file, frames) for (graph, frames), file in zip(cases.values(), files, strict=True)]
+    jobs = [(program, file, frames) for (program, frames), file in zip(cases.values(), files, strict=True)]
     records = record_with_lava_dl(jobs, folder / "lava-dl")
     return {name: (case, found) for (name, case), found in zip(cases.items(), records, strict=True)}
 
@@ -112,8 +112,8 @@ def judged(slayer: Path, tmp_path_factory: pytest.TempPathFactory) -> Mapping[st
     "name", [*(make.__name__ for make in WRITTEN), *(f"slayer {name}" for name in MADE_BY_LAVA_DL)]
 )
 def test_lava_dl_loads_the_same_spikes_and_voltages(judged: Mapping[str, tuple[Case, Record]], name: str) -> None:
-    (graph, frames), found = judged[name]
-    expected = reference_record(graph, frames)
+    (program, frames), found = judged[name]
+    expected = reference_record(program, frames)
     assert any(layer.spikes.any() for layer in expected.layers)
     compare(expected, found)
 
@@ -121,8 +121,8 @@ def test_lava_dl_loads_the_same_spikes_and_voltages(judged: Mapping[str, tuple[C
 @pytest.mark.parametrize("name", ["mlp", "conv", "pool"])
 def test_networks_do_what_they_did_in_lava_dls_training(slayer: Path, name: str) -> None:
     """Biases of the normalisation, weight norm, delays and pooling, which lava-dl's loader does not have."""
-    graph, frames = made(slayer, name)
-    for layer in reference_record(graph, frames).layers:
+    program, frames = made(slayer, name)
+    for layer in reference_record(program, frames).layers:
         number = int("".join(filter(str.isdigit, layer.name)))
         trained = np.load(slayer / f"{name}-{number}.npy")
         assert trained.any() and not trained.all()
@@ -130,7 +130,7 @@ def test_networks_do_what_they_did_in_lava_dls_training(slayer: Path, name: str)
 
 
 def test_what_integrators_hold_is_the_voltage_of_training(slayer: Path) -> None:
-    graph, frames = made(slayer, "affine")
-    assert graph.readout.of == "voltage"
-    voltages = reference_record(graph, frames).layers[-1].voltages
-    np.testing.assert_array_equal(voltages / graph.layers[-1].scale, np.load(slayer / "affine-1.npy")[:, -1])
+    program, frames = made(slayer, "affine")
+    assert program.readout.of == "voltage"
+    voltages = reference_record(program, frames).layers[-1].voltages
+    np.testing.assert_array_equal(voltages / program.layers[-1].scale, np.load(slayer / "affine-1.npy")[:, -1])

@@ -12,15 +12,15 @@ from pathlib import Path
 import numpy as np
 
 from neuroprune.errors import InputError, UnsupportedNetwork
+from neuroprune.exchange.netx.fields import AGAIN, Fields, open_fields
+from neuroprune.exchange.netx.neurons import read_neurons
+from neuroprune.exchange.netx.parts import Notes, Part, note_unsupported, read_parts
+from neuroprune.exchange.netx.synapses import LARGEST_MAP, loader_changes, output_shape, read_connections
 from neuroprune.graph.evaluate import Frames
 from neuroprune.graph.nodes import Readout, Shape
-from neuroprune.quantize.fixedpoint import STATE_SHIFT
-from neuroprune.quantize.netx_fields import AGAIN, Fields, open_fields
-from neuroprune.quantize.netx_neurons import read_neurons
-from neuroprune.quantize.netx_parts import Notes, Part, note_unsupported, read_parts
-from neuroprune.quantize.netx_synapses import LARGEST_MAP, loader_changes, output_shape, read_connections
-from neuroprune.quantize.types import QuantGraph, QuantInput, QuantLayer
-from neuroprune.quantize.verify import verify_quantized
+from neuroprune.program.fixedpoint import STATE_SHIFT
+from neuroprune.program.types import IntInput, IntLayer, IntProgram
+from neuroprune.program.verify import verify_program
 from neuroprune.targets import Target
 
 LAVA_DL_SCALE = float(1 << 6 + STATE_SHIFT)
@@ -29,9 +29,9 @@ LAVA_DL_SCALE = float(1 << 6 + STATE_SHIFT)
 
 @dataclass(frozen=True, eq=False)
 class NetxFile:
-    """graph: the program. remarks: a sentence for all that was assumed, or that lava-dl's loader sees differently."""
+    """program: the program. remarks: a sentence for all that was assumed, or that lava-dl's loader sees differently."""
 
-    graph: QuantGraph
+    program: IntProgram
     remarks: tuple[str, ...]
 
 
@@ -41,7 +41,7 @@ def stated_steps(path: Path) -> int | None:
         return _stated_steps(file)
 
 
-def spikes_as_they_are(frames: Frames, sequence: bool, target: Target) -> QuantInput:
+def spikes_as_they_are(frames: Frames, sequence: bool, target: Target) -> IntInput:
     """What frames are for a network of lava-dl's, whose weights are made for whole numbers: unit 1.
 
     frames: float32 [samples, *shape], or [samples, steps, *shape] as a `sequence`.
@@ -54,10 +54,10 @@ def spikes_as_they_are(frames: Frames, sequence: bool, target: Target) -> QuantI
             "reads whole numbers: code them as spikes (--coding poisson or latency), or use event recordings"
         )
     bits = 0 if np.isin(frames, (0.0, 1.0)).all() else target.input_bits
-    return QuantInput(frames.shape[2 if sequence else 1 :], 1.0, bits, sequence)
+    return IntInput(frames.shape[2 if sequence else 1 :], 1.0, bits, sequence)
 
 
-def read_netx(path: Path, target: Target, steps: int | None = None, frames: QuantInput | None = None) -> NetxFile:
+def read_netx(path: Path, target: Target, steps: int | None = None, frames: IntInput | None = None) -> NetxFile:
     """The program of a netx file within the fields of `target`.
 
     steps: of a sample; needed where the file does not state them. frames: what the input is where the file does not
@@ -73,9 +73,9 @@ def read_netx(path: Path, target: Target, steps: int | None = None, frames: Quan
         presented = _input(file, parts, frames, notes)
         layers, silent = _layers(parts, presented.shape, target, notes)
         _refuse(notes)
-        graph = QuantGraph(presented, layers, _steps(file, steps), _readout(file, silent))
-    verify_quantized(graph, target)
-    return NetxFile(graph, tuple(notes.remarks))
+        program = IntProgram(presented, layers, _steps(file, steps), _readout(file, silent))
+    verify_program(program, target)
+    return NetxFile(program, tuple(notes.remarks))
 
 
 def _refuse(notes: Notes) -> None:
@@ -102,23 +102,23 @@ def _steps(file: Fields, asked: int | None) -> int:
     return steps
 
 
-def _input(file: Fields, parts: tuple[Part, ...], frames: QuantInput | None, notes: Notes) -> QuantInput:
+def _input(file: Fields, parts: tuple[Part, ...], frames: IntInput | None, notes: Notes) -> IntInput:
     shape = _input_shape(file, parts, frames)
     if _stated_steps(file) is None:
         if frames is None:
             notes.remarks.append(
                 "the file does not say what its input is: taken are spikes without a value, a frame for each step"
             )
-            return QuantInput(shape, 1.0, 0, sequence=True)
+            return IntInput(shape, 1.0, 0, sequence=True)
         return dataclasses.replace(frames, shape=shape)
     unit, bits = file.attribute("input_unit", float), file.attribute("input_bits", int)
     sequence = bool(file.attribute("input_sequence", int))
     if unit is None or bits is None or not (math.isfinite(unit) and unit > 0) or bits not in (0, *range(2, 9)):
         raise file.error(f"states an input of {bits} bits in units of {unit}: {AGAIN}")
-    return QuantInput(shape, unit, bits, sequence)
+    return IntInput(shape, unit, bits, sequence)
 
 
-def _input_shape(file: Fields, parts: tuple[Part, ...], frames: QuantInput | None) -> Shape:
+def _input_shape(file: Fields, parts: tuple[Part, ...], frames: IntInput | None) -> Shape:
     """Frames of another shape but as many values are taken where only a dense layer reads them."""
     first = parts[0]
     reader = next((part for part in parts if part.computes), None)
@@ -148,9 +148,9 @@ def _input_shape(file: Fields, parts: tuple[Part, ...], frames: QuantInput | Non
     )
 
 
-def _layers(parts: tuple[Part, ...], shape: Shape, target: Target, notes: Notes) -> tuple[tuple[QuantLayer, ...], bool]:
+def _layers(parts: tuple[Part, ...], shape: Shape, target: Target, notes: Notes) -> tuple[tuple[IntLayer, ...], bool]:
     """The chain, and whether its last layer never fires."""
-    layers: list[QuantLayer] = []
+    layers: list[IntLayer] = []
     source, flat, silent = "input", True, False
     last = max(part.number for part in parts if part.computes)
     for part in parts:
@@ -174,7 +174,7 @@ def _layers(parts: tuple[Part, ...], shape: Shape, target: Target, notes: Notes)
             raise part.fields.error(f"has the name {source!r} of another layer: {AGAIN}")
         if scale is not None and not (math.isfinite(scale) and scale > 0):
             raise part.fields.error(f"states a scale of {scale}: {AGAIN}")
-        layers.append(QuantLayer(source, connections, neuron, shape, scale or LAVA_DL_SCALE, limit or "weight", bits))
+        layers.append(IntLayer(source, connections, neuron, shape, scale or LAVA_DL_SCALE, limit or "weight", bits))
         flat = part.kind == "dense"
     return tuple(layers), silent
 

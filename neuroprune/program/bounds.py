@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from neuroprune.quantize.fixedpoint import DECAY_UNITY, STATE_SHIFT, signed_range
-from neuroprune.quantize.types import Connection, IntConv, IntNeuron, IntSynapse, QuantGraph, QuantInput, QuantLayer
+from neuroprune.program.fixedpoint import DECAY_UNITY, STATE_SHIFT, signed_range
+from neuroprune.program.types import IntConnection, IntConv, IntInput, IntLayer, IntNeuron, IntProgram, IntSynapse
 
 LIMIT = 2**23 - 1
 """Up to this magnitude u, v and the sums of a convolution are what they should be: 24 bits with sign."""
@@ -69,13 +69,13 @@ class LayerBound:
         return self.voltage / LIMIT
 
 
-def layer_bounds(graph: QuantGraph) -> dict[str, LayerBound]:
+def layer_bounds(program: IntProgram) -> dict[str, LayerBound]:
     """The bound of every layer by its name.
 
     It holds for all frames within the input's bits. Sources are taken to spike in any pattern, so a layer may be safe
     that is not proved so.
     """
-    return {layer.name: _layer_bound(layer, graph.input, graph.steps) for layer in graph.layers}
+    return {layer.name: _layer_bound(layer, program.input, program.steps) for layer in program.layers}
 
 
 def effective_bias(neuron: IntNeuron) -> npt.NDArray[np.int64]:
@@ -84,7 +84,7 @@ def effective_bias(neuron: IntNeuron) -> npt.NDArray[np.int64]:
     return mantissa << neuron.bias_exp if neuron.bias_exp >= 0 else mantissa >> -neuron.bias_exp
 
 
-def value_range(connection: Connection, spec: QuantInput) -> tuple[int, int]:
+def value_range(connection: IntConnection, spec: IntInput) -> tuple[int, int]:
     """Least and largest value that the connection's source sends: of spikes 0 and 1, or graded input's field."""
     return signed_range(spec.bits) if connection.source == "input" and spec.bits else (0, 1)
 
@@ -97,7 +97,7 @@ def sum_range(synapse: IntSynapse, values: tuple[int, int]) -> Range:
     return positive * low + negative * high, positive * high + negative * low
 
 
-def _layer_bound(layer: QuantLayer, spec: QuantInput, steps: int) -> LayerBound:
+def _layer_bound(layer: IntLayer, spec: IntInput, steps: int) -> LayerBound:
     neuron, bias = layer.neuron, effective_bias(layer.neuron)
     sums, drive = _drive(layer, spec)
     u = v = (np.zeros_like(bias), np.zeros_like(bias))
@@ -116,7 +116,7 @@ def _layer_bound(layer: QuantLayer, spec: QuantInput, steps: int) -> LayerBound:
     return LayerBound(sums, current, voltage)
 
 
-def _drive(layer: QuantLayer, spec: QuantInput) -> tuple[int, Range]:
+def _drive(layer: IntLayer, spec: IntInput) -> tuple[int, Range]:
     """Largest sum of a convolution, and what all connections together deliver to u in one step."""
     zero = np.zeros(layer.shape[0], np.int64)
     largest, drive = 0, (zero, zero)

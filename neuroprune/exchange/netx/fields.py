@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from neuroprune.errors import InputError
-from neuroprune.quantize.netx_heap import heap_text
+from neuroprune.exchange.netx.heap import heap_text
 
 Integers = npt.NDArray[np.int32]
 

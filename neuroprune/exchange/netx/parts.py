@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from neuroprune.quantize.netx_fields import Fields
+from neuroprune.exchange.netx.fields import Fields
 
 KINDS = ("input", "flatten", "dense", "conv", "pool")
 REMEDIES = {

@@ -4,7 +4,7 @@ import numpy as np
 import numpy.typing as npt
 
 from neuroprune.frozen import frozen_array
-from neuroprune.quantize.types import IntArray, WeightArray
+from neuroprune.program.types import IntArray, WeightArray
 
 DECAY_UNITY = 4096
 """Decays count in 4096ths: v * (4096 - decay) >> 12 (Lava 0.10, proc/lif/models.py, decay_shift)."""

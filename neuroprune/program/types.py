@@ -55,7 +55,7 @@ class IntNeuron:
 
 
 @dataclass(frozen=True, eq=False)
-class Connection:
+class IntConnection:
     """Synapses from one layer, or the input, to the neurons that hold the connection.
 
     source: name of the layer whose spikes it reads, or "input". in_shape: that of the source.
@@ -69,7 +69,7 @@ class Connection:
 
 
 @dataclass(frozen=True, eq=False)
-class QuantLayer:
+class IntLayer:
     """Neurons, and the connections whose currents they add up; at least one, in the order of their sources.
 
     shape: of these neurons, without batch and time; every connection delivers a map of it.
@@ -80,7 +80,7 @@ class QuantLayer:
     """
 
     name: str
-    connections: tuple[Connection, ...]
+    connections: tuple[IntConnection, ...]
     neuron: IntNeuron
     shape: Shape
     scale: float
@@ -89,7 +89,7 @@ class QuantLayer:
 
 
 @dataclass(frozen=True, eq=False)
-class QuantInput:
+class IntInput:
     """Graded input spikes: integer = round(value / unit), saturating at +-(2**(bits-1) - 1).
 
     bits: 0 where all values are 0 or 1: spikes without a value.
@@ -103,14 +103,14 @@ class QuantInput:
 
 
 @dataclass(frozen=True, eq=False)
-class QuantGraph:
+class IntProgram:
     """The whole integer program; layers in topological order, the output layer last.
 
     A sample runs for `steps` time steps from u = v = 0. In every step each layer reads what its sources sent in the
     same step (or `delay` steps before); the result is the spike count of the last layer or, by `readout`, its voltage.
     """
 
-    input: QuantInput
-    layers: tuple[QuantLayer, ...]
+    input: IntInput
+    layers: tuple[IntLayer, ...]
     steps: int
     readout: Readout = field(default_factory=Readout)
