@@ -32,8 +32,9 @@ from neuroprune.graph.trace import trace
 from neuroprune.networks.build import SpikingNetwork, build
 from neuroprune.networks.recipe import load_recipe
 from neuroprune.networks.settle import settle_norms
+from neuroprune.program.frames import quantize_input
 from neuroprune.program.types import IntProgram
-from neuroprune.quantize.quantize import quantize, quantize_input
+from neuroprune.quantize.quantize import quantize
 from neuroprune.simulate.compare import compare
 from neuroprune.simulate.engine import record, simulate
 from neuroprune.simulate.lava import record_with_lava

@@ -21,19 +21,20 @@ from neuroprune.graph.readout import class_scores
 from neuroprune.graph.trace import trace
 from neuroprune.mapping.map import map_program
 from neuroprune.program.bounds import layer_bounds
+from neuroprune.program.frames import quantize_input
 from neuroprune.program.timing import balance
 from neuroprune.program.types import IntProgram
 from neuroprune.progress import Progress, silent
 from neuroprune.quantize.bits import Bits
 from neuroprune.quantize.errors import rounding_errors
 from neuroprune.quantize.qat import FramesOf, QatSettings, finetune_quantised
-from neuroprune.quantize.quantize import WIDEST, quantize, quantize_input
-from neuroprune.report.ladder import ChangedSpikes, accuracy, accuracy_ladder, changed_spikes
+from neuroprune.quantize.quantize import WIDEST, quantize
 from neuroprune.report.measure import measure
-from neuroprune.report.schema import AccuracyLadder, LavaCheck, Report, save_report
+from neuroprune.report.schema import LavaCheck, Report, save_report
 from neuroprune.report.tables import write_tables
 from neuroprune.simulate.compare import compare
 from neuroprune.simulate.engine import record, simulate
+from neuroprune.simulate.ladder import Accuracies, ChangedSpikes, accuracy, accuracy_ladder, changed_spikes
 from neuroprune.simulate.lava import Models, own_models, record_with_lava
 from neuroprune.simulate.types import Trace
 from neuroprune.targets import Target, load_target
@@ -162,7 +163,8 @@ def deploy_program(
     job = Job(frames, labels, path.name, data, None, lava or LavaSettings(), folder, device, progress)
     _check_samples(job)
     foreign = stated_steps(path) is None
-    read = read_netx(path, chip, steps, spikes_as_they_are(frames, frames.ndim == 5, chip) if foreign else None)
+    presented = spikes_as_they_are(frames, frames.ndim == 5, chip.rules) if foreign else None
+    read = read_netx(path, chip.rules, steps, presented)
     wanted = (read.program.steps,) * read.program.input.sequence + read.program.input.shape
     if frames.shape[1:] != wanted:
         raise InputError(
@@ -227,17 +229,17 @@ def _ladder(
     happened: Trace,
     job: Job,
     floats: Floats | None,
-) -> tuple[AccuracyLadder, dict[str, ChangedSpikes] | None]:
+) -> tuple[Accuracies, dict[str, ChangedSpikes] | None]:
     """Accuracy as far as there are labels, and the spikes that changed as far as there are floats."""
     if floats is None:
         if job.labels is None:
-            return AccuracyLadder(), None
+            return Accuracies(), None
         scores = class_scores(program.readout, happened.outputs)
-        return AccuracyLadder(bit_accurate=accuracy(scores, job.labels)), None
+        return Accuracies(bit_accurate=accuracy(scores, job.labels)), None
     folded = floats.folded
     changed = changed_spikes(folded, program, job.frames, spikes, job.device, job.progress)
     if job.labels is None:
-        return AccuracyLadder(), changed
+        return Accuracies(), changed
     ladder = accuracy_ladder(floats.module, folded, program, job.frames, spikes, happened, job.labels, job.progress)
     return ladder, changed
 

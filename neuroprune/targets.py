@@ -11,6 +11,7 @@ import yaml
 
 from neuroprune.bundled import hw_targets_folder
 from neuroprune.errors import InputError
+from neuroprune.program.rules import IntegerRules
 
 Certainty = Literal["published", "derived", "assumed"]
 
@@ -76,9 +77,11 @@ class Target:
         """Synapse memory of a core, in bits."""
         return self.synapse_words_per_core * self.word_bits
 
-    def stored_bits(self, weight_bits: int) -> int:
-        """Bits that a weight of `weight_bits` is stored in: the narrowest width offered that holds it."""
-        return min(bits for bits in self.weight_bits_offered if bits >= weight_bits)
+    @property
+    def rules(self) -> IntegerRules:
+        """Widths of the integer fields."""
+        widths = (field.name for field in dataclasses.fields(IntegerRules) if field.name != "chip")
+        return IntegerRules(self.name, **{name: getattr(self, name) for name in widths})
 
 
 NUMBERS = tuple(field.name for field in dataclasses.fields(Target) if field.name not in ("name", "title", "facts"))

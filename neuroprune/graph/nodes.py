@@ -22,6 +22,9 @@ Pair = tuple[int, int]
 Shape = tuple[int, ...]
 Reset = Literal["zero", "subtract"]
 
+INPUT = "input"
+"""The name of what is presented to a network, among the names of its layers."""
+
 
 @dataclass(frozen=True, eq=False)
 class Input:

@@ -11,12 +11,11 @@ from torch.nn.modules.dropout import _DropoutNd
 
 from neuroprune.graph.axes import AXES, vote, voters
 from neuroprune.graph.joins import JOINS
-from neuroprune.graph.nodes import Concat, Flatten, Input, Neuron, Node, Op, Shape
+from neuroprune.graph.nodes import INPUT, Concat, Flatten, Input, Neuron, Node, Op, Shape
 from neuroprune.graph.operation import Operation
 from neuroprune.graph.read import read_module
 from neuroprune.graph.signals import SIZES, Readout, Signal, Symbol, signals_of, values_of
 
-INPUT = "input"
 OPERATIONS = JOINS | AXES
 
 

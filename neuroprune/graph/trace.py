@@ -16,9 +16,9 @@ from torch import nn
 
 from neuroprune.errors import UnsupportedNetwork
 from neuroprune.graph import nodes
-from neuroprune.graph.nodes import Flatten, Graph, MaxPool, Neuron, Node, Select
+from neuroprune.graph.nodes import INPUT, Flatten, Graph, MaxPool, Neuron, Node, Select
 from neuroprune.graph.read import is_readable
-from neuroprune.graph.recorder import INPUT, Recorder
+from neuroprune.graph.recorder import Recorder
 from neuroprune.graph.signals import Readout, Signal, Symbol, signals_of
 from neuroprune.graph.verify import problems_of_traced
 

@@ -107,7 +107,7 @@ def cheapest_use(bundles: Sequence[Bundle], tile: Tile, weight_bits: int, target
     So whenever a tile fits a core in some layout and encodings, it fits in these.
     """
 
-    stored_bits = target.stored_bits(weight_bits)
+    stored_bits = target.rules.stored_bits(weight_bits)
     counted = [count(each, tile) for each in bundles]
     best: tuple[_Cost, Layout, _Choice] | None = None
     for layout in layouts([each.field for each in counted if each.field]):

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from neuroprune.graph.nodes import INPUT
 from neuroprune.program.fixedpoint import DECAY_UNITY, STATE_SHIFT, signed_range
 from neuroprune.program.types import IntConnection, IntConv, IntInput, IntLayer, IntNeuron, IntProgram, IntSynapse
 
@@ -86,7 +87,7 @@ def effective_bias(neuron: IntNeuron) -> npt.NDArray[np.int64]:
 
 def value_range(connection: IntConnection, spec: IntInput) -> tuple[int, int]:
     """Least and largest value that the connection's source sends: of spikes 0 and 1, or graded input's field."""
-    return signed_range(spec.bits) if connection.source == "input" and spec.bits else (0, 1)
+    return signed_range(spec.bits) if connection.source == INPUT and spec.bits else (0, 1)
 
 
 def sum_range(synapse: IntSynapse, values: tuple[int, int]) -> Range:

@@ -14,7 +14,7 @@ from math import prod
 import numpy as np
 
 from neuroprune.frozen import frozen_array
-from neuroprune.graph.nodes import Shape
+from neuroprune.graph.nodes import INPUT, Shape
 from neuroprune.program.fixedpoint import STATE_SHIFT
 from neuroprune.program.types import (
     IntConnection,
@@ -26,9 +26,6 @@ from neuroprune.program.types import (
     IntSynapse,
 )
 
-RELAY = "relay"
-"""What limits the scale of a relay layer, and so marks it: its weights stand for no floats."""
-
 RELAY_WEIGHT, RELAY_WEIGHT_BITS = 128, 2
 """The positive weight of the narrowest mixed-sign field."""
 
@@ -38,7 +35,7 @@ def depths(program: IntProgram) -> dict[str, int]:
 
     A connection whose spikes belong to a later step of the sample lets its layer compute so much earlier.
     """
-    found = {"input": 0}
+    found = {INPUT: 0}
     for layer in program.layers:
         found[layer.name] = max(1, *(found[each.source] + 1 - each.delay for each in layer.connections))
     return found
@@ -51,12 +48,7 @@ def wait(connection: IntConnection, layer: IntLayer, depth: dict[str, int]) -> i
 
 def synaptic_delay(connection: IntConnection, layer: IntLayer, depth: dict[str, int]) -> int:
     """What of the wait the synapses of `connection` hold spikes back: all of it, save for the input's."""
-    return 0 if connection.source == "input" else wait(connection, layer, depth)
-
-
-def is_relay(layer: IntLayer) -> bool:
-    """Whether `balance` put the layer into a path."""
-    return layer.limited_by == RELAY
+    return 0 if connection.source == INPUT else wait(connection, layer, depth)
 
 
 def balance(program: IntProgram, delay_max: int) -> IntProgram:
@@ -100,8 +92,9 @@ def _relays(layer: IntLayer, count: int) -> list[IntLayer]:
             neuron=neuron,
             shape=layer.shape,
             scale=float(drive),
-            limited_by=RELAY,
+            limited_by="weight",
             weight_bits=RELAY_WEIGHT_BITS,
+            role="relay",
         )
         for number in range(1, count + 1)
     ]

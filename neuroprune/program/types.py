@@ -1,6 +1,7 @@
 """The integer program: what the chip's registers hold, and the scales that lead back to floats."""
 
 from dataclasses import dataclass, field
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -74,9 +75,9 @@ class IntLayer:
 
     shape: of these neurons, without batch and time; every connection delivers a map of it.
     scale: units of v for one unit of the float potential.
-    limited_by: which limit of the chip set the scale: "weight", "threshold", "bias", "current" or "voltage"; "relay"
-    for neurons that only hand spikes on.
+    limited_by: which limit of the chip set the scale: "weight", "threshold", "bias", "current" or "voltage".
     weight_bits: of a stored weight of its connections, 2 to 8.
+    role: "relay" for neurons that only hand spikes on, so that they arrive later; their weights stand for no floats.
     """
 
     name: str
@@ -86,6 +87,7 @@ class IntLayer:
     scale: float
     limited_by: str
     weight_bits: int = 8
+    role: Literal["computes", "relay"] = "computes"
 
 
 @dataclass(frozen=True, eq=False)

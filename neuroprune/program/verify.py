@@ -2,22 +2,23 @@
 
 import numpy as np
 
+from neuroprune.graph.nodes import INPUT
 from neuroprune.program.fixedpoint import signed_range, weight_range, weight_step
+from neuroprune.program.rules import IntegerRules
 from neuroprune.program.types import IntConnection, IntDense, IntLayer, IntNeuron, IntProgram
-from neuroprune.targets import Target
 
 
-def verify_program(program: IntProgram, target: Target) -> None:
-    """Check all layers against the fields of `target`; a violation is a mistake of the compiler."""
+def verify_program(program: IntProgram, rules: IntegerRules) -> None:
+    """Check all layers against the fields of `rules`; a violation is a mistake of the compiler."""
     assert program.steps >= 1 and program.layers
-    shapes = {"input": program.input.shape}
+    shapes = {INPUT: program.input.shape}
     for layer in program.layers:
         assert layer.connections and layer.name not in shapes, layer.name
         for connection in layer.connections:
             assert shapes[connection.source] == connection.in_shape and connection.delay >= 0, layer.name
             _verify_synapse(connection, layer)
         shapes[layer.name] = layer.shape
-        _verify_neuron(layer.neuron, layer, target)
+        _verify_neuron(layer.neuron, layer, rules)
 
 
 def _verify_synapse(connection: IntConnection, layer: IntLayer) -> None:
@@ -32,11 +33,11 @@ def _verify_synapse(connection: IntConnection, layer: IntLayer) -> None:
         assert weight.shape[1] * connection.synapse.groups == connection.in_shape[0], layer.name
 
 
-def _verify_neuron(neuron: IntNeuron, layer: IntLayer, target: Target) -> None:
-    assert 2 <= layer.weight_bits <= target.weight_bits, layer.name
-    assert 0 <= neuron.vth < 2**target.threshold_bits, layer.name
-    assert 0 <= neuron.decay_v < 2**target.decay_bits and 0 <= neuron.decay_u < 2**target.decay_bits, layer.name
-    assert 0 <= neuron.bias_exp <= target.bias_exponent_max, layer.name
-    bias_low, bias_high = signed_range(target.bias_bits)
+def _verify_neuron(neuron: IntNeuron, layer: IntLayer, rules: IntegerRules) -> None:
+    assert 2 <= layer.weight_bits <= rules.weight_bits, layer.name
+    assert 0 <= neuron.vth < 2**rules.threshold_bits, layer.name
+    assert 0 <= neuron.decay_v < 2**rules.decay_bits and 0 <= neuron.decay_u < 2**rules.decay_bits, layer.name
+    assert 0 <= neuron.bias_exp <= rules.bias_exponent_max, layer.name
+    bias_low, bias_high = signed_range(rules.bias_bits)
     assert bias_low <= neuron.bias_mant.min() and neuron.bias_mant.max() <= bias_high, layer.name
     assert neuron.bias_mant.shape == (layer.shape[0],), layer.name

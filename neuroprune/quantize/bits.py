@@ -6,7 +6,7 @@ from types import MappingProxyType
 
 from neuroprune.errors import InputError
 from neuroprune.graph.nodes import Graph
-from neuroprune.targets import Target
+from neuroprune.program.rules import IntegerRules
 
 FEWEST = 2
 """One bit would leave a mixed-sign weight no positive value."""
@@ -16,7 +16,7 @@ EXAMPLE = "write for example conv1=8,default=4"
 
 @dataclass(frozen=True)
 class Bits:
-    """default: bits of a weight where nothing else is said, None for the widest of the target.
+    """default: bits of a weight where nothing else is said, None for the widest of the rules.
 
     layers: those of single layers, named by their neurons or by the module that holds their weights; `conv1` will do
     for `stem.conv1` where no other name ends so.
@@ -41,18 +41,18 @@ def parse_bits(text: str) -> Bits:
     return Bits(default, MappingProxyType(found))
 
 
-def bits_of_layers(bits: Bits, graph: Graph, target: Target) -> dict[str, int]:
+def bits_of_layers(bits: Bits, graph: Graph, rules: IntegerRules) -> dict[str, int]:
     """The width of each layer of neurons of a folded graph, by the name of the neurons.
 
     Raises InputError for names that the graph does not have or has more than once, widths that the target does not
     have, and names of the same layer that contradict each other.
     """
-    wanted = {"default": bits.default or target.weight_bits, **bits.layers}
-    offered = [width for width in target.weight_bits_offered if FEWEST <= width <= target.weight_bits]
+    wanted = {"default": bits.default or rules.weight_bits, **bits.layers}
+    offered = [width for width in rules.weight_bits_offered if FEWEST <= width <= rules.weight_bits]
     for name, width in wanted.items():
         if width not in offered:
             raise InputError(
-                f"{name}={width} is not a width that {target.name} stores weights in: choose one of "
+                f"{name}={width} is not a width that {rules.chip} stores weights in: choose one of "
                 f"{', '.join(map(str, offered))} bits"
             )
     neuron_of = {

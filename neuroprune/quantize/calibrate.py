@@ -19,10 +19,10 @@ from torch import Tensor
 from neuroprune.graph.evaluate import fire_float
 from neuroprune.graph.nodes import FloatArray, Neuron, Synapse
 from neuroprune.program.fixedpoint import DECAY_UNITY, round_into, round_weights
+from neuroprune.program.rules import IntegerRules
 from neuroprune.program.types import IntNeuron, WeightArray
 from neuroprune.quantize.forward import deliver, fire
 from neuroprune.quantize.scale import Incoming, Peaks, Scale, bias_exponent, fit_scale, scale_limits, total_bias
-from neuroprune.targets import Target
 
 CHUNK = 32
 """Samples run at once; memory grows with it, not with the calibration batch."""
@@ -64,7 +64,7 @@ class Population:
     sources: tuple[Source, ...]
     steps: int
     weight_bits: int
-    target: Target
+    rules: IntegerRules
 
     @property
     def samples(self) -> int:
@@ -86,7 +86,7 @@ class Population:
 
     def limits(self, peaks: Peaks) -> dict[str, float]:
         """The largest scale that each field allows."""
-        return scale_limits(self.incoming, self.bias, self.neuron, peaks, self.steps, self.weight_bits, self.target)
+        return scale_limits(self.incoming, self.bias, self.neuron, peaks, self.steps, self.weight_bits, self.rules)
 
     def weights(self, scale: Scale) -> tuple[WeightArray, ...]:
         """The integer weights of each synapse."""
@@ -94,12 +94,12 @@ class Population:
 
     def registers(self, scale: Scale) -> IntNeuron:
         """The chip's neurons at `scale`."""
-        exponent = bias_exponent(self.bias, scale, self.target)
+        exponent = bias_exponent(self.bias, scale, self.rules)
         return IntNeuron(
             decay_u=max(round(self.neuron.current_decay * DECAY_UNITY) - 1, 0),
-            decay_v=min(round(self.neuron.decay * DECAY_UNITY), (1 << self.target.decay_bits) - 1),
+            decay_v=min(round(self.neuron.decay * DECAY_UNITY), (1 << self.rules.decay_bits) - 1),
             vth=scale.vth,
-            bias_mant=round_into(self.bias * scale.voltage / 2**exponent, self.target.bias_bits),
+            bias_mant=round_into(self.bias * scale.voltage / 2**exponent, self.rules.bias_bits),
             bias_exp=exponent,
             reset=self.neuron.reset,
         )
@@ -144,7 +144,7 @@ def choose_scale(population: Population) -> tuple[Scale, float]:
     """
     limits = _limits(population)
     scales = [
-        fit_scale(scale, limited_by, population.neuron, population.target)
+        fit_scale(scale, limited_by, population.neuron, population.rules)
         for scale, limited_by in _candidates(limits, population.weight_bits)
     ]
     neurons = math.prod(population.float_currents(slice(0, 1)).shape[2:])

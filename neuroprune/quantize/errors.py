@@ -9,7 +9,8 @@ import numpy as np
 from neuroprune.graph.nodes import FloatArray, Graph, Neuron, Node, Synapse
 from neuroprune.program.fixedpoint import DECAY_UNITY, STATE_SHIFT, weight_range, weight_step
 from neuroprune.program.types import IntLayer, IntProgram
-from neuroprune.quantize.scale import total_bias, weight_unit
+from neuroprune.program.units import weight_unit
+from neuroprune.quantize.scale import total_bias
 
 
 @dataclass(frozen=True)

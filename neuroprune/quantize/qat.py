@@ -18,7 +18,7 @@ from torch.nn.functional import cross_entropy
 from neuroprune.errors import InputError
 from neuroprune.frozen import frozen_array
 from neuroprune.graph.evaluate import Frames
-from neuroprune.graph.nodes import Graph, Node, Synapse
+from neuroprune.graph.nodes import INPUT, Graph, Node, Synapse
 from neuroprune.graph.readout import class_scores
 from neuroprune.program.fixedpoint import (
     STATE_SHIFT,
@@ -28,11 +28,14 @@ from neuroprune.program.fixedpoint import (
     weight_range,
     weight_step,
 )
+from neuroprune.program.frames import quantize_input
+from neuroprune.program.rules import IntegerRules
 from neuroprune.program.types import IntLayer, IntProgram
+from neuroprune.program.units import weight_unit
 from neuroprune.progress import Progress, silent
 from neuroprune.quantize.forward import deliver, fire
-from neuroprune.quantize.quantize import int_synapse, quantize_input
-from neuroprune.quantize.scale import total_bias, weight_unit
+from neuroprune.quantize.quantize import int_synapse
+from neuroprune.quantize.scale import total_bias
 from neuroprune.targets import Target
 
 Labels = npt.NDArray[np.int64]
@@ -78,7 +81,7 @@ def finetune_quantised(
     The same seed gives the same integers on the same machine. Raises InputError where training diverges.
     """
     layers = [
-        _TrainedLayer(layer, synapses, program.input.unit, target)
+        _TrainedLayer(layer, synapses, program.input.unit, target.rules)
         for layer, (_, synapses) in zip(program.layers, graph.populations(), strict=True)
     ]
     optimizer = torch.optim.Adam([parameter for layer in layers for parameter in layer.parameters], lr=settings.lr)
@@ -113,10 +116,10 @@ def finetune_quantised(
             )
         _check_finite(layers, epoch)
     trained = _with_weights(graph, program, layers)
-    return Finetuned(trained, round_like(trained, program, target))
+    return Finetuned(trained, round_like(trained, program, target.rules))
 
 
-def round_like(graph: Graph, program: IntProgram, target: Target) -> IntProgram:
+def round_like(graph: Graph, program: IntProgram, rules: IntegerRules) -> IntProgram:
     """`graph` in integers, at the scales and with the thresholds and decays of `program`."""
     layers = []
     for layer, (_, synapses) in zip(program.layers, graph.populations(), strict=True):
@@ -130,7 +133,7 @@ def round_like(graph: Graph, program: IntProgram, target: Target) -> IntProgram:
             )
             for connection, op in zip(layer.connections, ops, strict=True)
         )
-        bias = round_into(total_bias(ops) * layer.scale / 2**layer.neuron.bias_exp, target.bias_bits)
+        bias = round_into(total_bias(ops) * layer.scale / 2**layer.neuron.bias_exp, rules.bias_bits)
         layers.append(replace(layer, connections=connections, neuron=replace(layer.neuron, bias_mant=bias)))
     return replace(program, layers=tuple(layers))
 
@@ -138,7 +141,7 @@ def round_like(graph: Graph, program: IntProgram, target: Target) -> IntProgram:
 class _TrainedLayer:
     """Weights in units of their root mean square, biases in units of the threshold; both with gradients."""
 
-    def __init__(self, layer: IntLayer, synapses: Sequence[Node], input_unit: float, target: Target) -> None:
+    def __init__(self, layer: IntLayer, synapses: Sequence[Node], input_unit: float, rules: IntegerRules) -> None:
         self.layer = layer
         self.ops = [node.synapse for node in synapses]
         self.range = weight_range(layer.weight_bits)
@@ -152,7 +155,7 @@ class _TrainedLayer:
             torch.tensor(weight.clip(*self.range) / unit, dtype=torch.float32)
             for weight, unit in zip(weights, self.weight_units, strict=True)
         ]
-        self.bias_range = signed_range(target.bias_bits)
+        self.bias_range = signed_range(rules.bias_bits)
         self.bias_unit = float(1 << STATE_SHIFT) * self.weight_units[0]
         bias = total_bias(self.ops) * layer.scale / self.bias_unit
         self.bias = torch.tensor(bias, dtype=torch.float32)
@@ -188,7 +191,7 @@ class _TrainedLayer:
 def _scores(program: IntProgram, layers: Sequence[_TrainedLayer], frames: npt.NDArray[np.int8]) -> Tensor:
     """One score a class for each sample, as the trained network itself would return them."""
     values = torch.from_numpy(frames).float()
-    sent = {"input": values.transpose(0, 1) if program.input.sequence else values.unsqueeze(0)}
+    sent = {INPUT: values.transpose(0, 1) if program.input.sequence else values.unsqueeze(0)}
     for trained in layers:
         layer = trained.layer
         spikes, voltages = trained.fire([sent[connection.source] for connection in layer.connections], program.steps)

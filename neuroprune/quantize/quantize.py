@@ -3,14 +3,14 @@
 from collections.abc import Sequence
 
 import numpy as np
-import numpy.typing as npt
 import torch
 
 from neuroprune.errors import InputError
-from neuroprune.frozen import frozen_array
 from neuroprune.graph.evaluate import Frames, is_sequence
-from neuroprune.graph.nodes import Conv, FloatArray, Graph, Input, Linear, Neuron, Node, Synapse
-from neuroprune.program.fixedpoint import DECAY_UNITY, STATE_SHIFT, signed_range
+from neuroprune.graph.nodes import Graph, Linear, Neuron, Node, Synapse
+from neuroprune.program.fixedpoint import signed_range
+from neuroprune.program.frames import quantize_input
+from neuroprune.program.rules import IntegerRules
 from neuroprune.program.types import (
     IntConnection,
     IntConv,
@@ -24,7 +24,7 @@ from neuroprune.program.types import (
 from neuroprune.program.verify import verify_program
 from neuroprune.quantize.bits import Bits, bits_of_layers
 from neuroprune.quantize.calibrate import Population, Source, choose_scale, chunks
-from neuroprune.quantize.scale import Scale, weight_unit
+from neuroprune.quantize.scale import Scale
 from neuroprune.targets import Target
 
 WIDEST = Bits()
@@ -43,24 +43,24 @@ def quantize(graph: Graph, calibration: Frames, target: Target, bits: Bits = WID
     Raises InputError for frames of another shape or without numbers, and for bits that `bits_of_layers` refuses.
     """
     _check(calibration, graph)
-    widths = bits_of_layers(bits, graph, target)
+    widths = bits_of_layers(bits, graph, target.rules)
     populations = graph.populations()
-    spec = _choose_input(graph, calibration, target, widths)
+    spec = _choose_input(graph, calibration, target.rules, widths)
     sent = {graph.nodes[0].name: _source(spec, calibration)}
     layers = []
     for number, (node, synapses) in enumerate(populations):
-        population = _population(node, synapses, sent, graph.steps, widths, target)
+        population = _population(node, synapses, sent, graph.steps, widths, target.rules)
         scale, _ = choose_scale(population)
         layers.append(_layer(node, synapses, population, scale, graph))
         sent[node.name] = _run(population, layers[-1])
         awaited = {synapse.inputs[0] for _, later in populations[number + 1 :] for synapse in later}
         sent = {name: source for name, source in sent.items() if name in awaited}
     program = IntProgram(spec, tuple(layers), graph.steps, graph.readout)
-    verify_program(program, target)
+    verify_program(program, target.rules)
     return program
 
 
-def _choose_input(graph: Graph, calibration: Frames, target: Target, widths: dict[str, int]) -> IntInput:
+def _choose_input(graph: Graph, calibration: Frames, rules: IntegerRules, widths: dict[str, int]) -> IntInput:
     """Spikes without a value where the calibration frames hold 0 and 1 only, else graded ones of the best unit.
 
     Large graded values leave less of u's register to the weights: a coarser unit may pay. So the layers that read the
@@ -75,14 +75,13 @@ def _choose_input(graph: Graph, calibration: Frames, target: Target, widths: dic
         if all(synapse.inputs[0] == first.name for synapse in synapses)
     ]
     best, least = None, np.inf
-    peak = signed_range(target.input_bits)[1]
+    peak = signed_range(rules.input_bits)[1]
     halvings = range((peak // FEWEST_LEVELS).bit_length())
     for unit in dict.fromkeys(_input_unit(calibration, peak >> halving) for halving in halvings):
-        spec = IntInput(first.shape, unit, target.input_bits, sequence)
+        spec = IntInput(first.shape, unit, rules.input_bits, sequence)
         sent = {first.name: _source(spec, calibration)}
         error = sum(
-            choose_scale(_population(node, synapses, sent, graph.steps, widths, target))[1]
-            for node, synapses in readers
+            choose_scale(_population(node, synapses, sent, graph.steps, widths, rules))[1] for node, synapses in readers
         )
         if error < least:
             best, least = spec, error
@@ -100,7 +99,12 @@ def _source(spec: IntInput, frames: Frames) -> Source:
 
 
 def _population(
-    node: Node, synapses: Sequence[Node], sent: dict[str, Source], steps: int, widths: dict[str, int], target: Target
+    node: Node,
+    synapses: Sequence[Node],
+    sent: dict[str, Source],
+    steps: int,
+    widths: dict[str, int],
+    rules: IntegerRules,
 ) -> Population:
     assert isinstance(node.op, Neuron)
     return Population(
@@ -109,7 +113,7 @@ def _population(
         tuple(sent[synapse.inputs[0]] for synapse in synapses),
         steps,
         widths[node.name],
-        target,
+        rules,
     )
 
 
@@ -171,46 +175,3 @@ def _check(calibration: Frames, graph: Graph) -> None:
             f"the calibration batch has {int((~np.isfinite(calibration)).sum())} values that are not finite numbers: "
             "remove those frames"
         )
-
-
-def quantize_input(spec: IntInput, frames: Frames) -> tuple[npt.NDArray[np.int8], int]:
-    """Integer spikes of float frames [samples, ..., *shape], and how many values met the end of the range."""
-    low, high = signed_range(spec.bits) if spec.bits else (0, 1)
-    scaled = np.rint(frames / np.float32(spec.unit))
-    return np.clip(scaled, low, high).astype(np.int8), int(((scaled < low) | (scaled > high)).sum())
-
-
-def dequantize(graph: IntProgram) -> Graph:
-    """The float program that the rounded registers stand for; it reads quantised frames times `graph.input.unit`.
-
-    Only for programs without delays, as `quantize` makes them. Where a spike subtracts from v, the chip subtracts one
-    unit of v less than what fires.
-    """
-    nodes = [Node("input", Input(graph.input.sequence), (), graph.input.shape)]
-    for layer in graph.layers:
-        synapses = []
-        for number, connection in enumerate(layer.connections):
-            assert connection.delay == 0, layer.name
-            bias = layer.neuron.bias_mant * 2.0**layer.neuron.bias_exp / layer.scale * (number == 0)
-            op = _dequantized(connection, weight_unit(connection, layer, graph.input.unit), bias)
-            synapses.append(Node(f"{layer.name}.synapse{number}", op, (connection.source,), layer.shape))
-        unit = 1 << STATE_SHIFT
-        integrates = layer is graph.layers[-1] and graph.readout.of == "voltage"
-        neuron = Neuron(
-            decay=layer.neuron.decay_v / DECAY_UNITY,
-            threshold=np.inf if integrates else (layer.neuron.vth * unit + 1) / layer.scale,
-            current_decay=(layer.neuron.decay_u + 1) / DECAY_UNITY,
-            reset=layer.neuron.reset,
-        )
-        nodes += [*synapses, Node(layer.name, neuron, tuple(node.name for node in synapses), layer.shape)]
-    return Graph(tuple(nodes), graph.steps, graph.readout)
-
-
-def _dequantized(connection: IntConnection, unit: float, bias: FloatArray) -> Synapse:
-    """unit: of the integer weights for one of the float ones."""
-    weight = frozen_array(connection.synapse.weight / unit, np.float64)
-    bias = frozen_array(bias, np.float64)
-    if isinstance(connection.synapse, IntDense):
-        return Linear(weight, bias)
-    conv = connection.synapse
-    return Conv(weight, bias, conv.stride, conv.padding, conv.dilation, conv.groups)

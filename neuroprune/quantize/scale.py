@@ -12,8 +12,7 @@ import numpy as np
 
 from neuroprune.graph.nodes import FloatArray, Neuron, Synapse
 from neuroprune.program.fixedpoint import BIAS_EXPONENT, STATE_SHIFT, signed_range, weight_range
-from neuroprune.program.types import IntConnection, IntLayer
-from neuroprune.targets import Target
+from neuroprune.program.rules import IntegerRules
 
 HEADROOM = 2.0
 """Allowance for currents on unseen data above the calibration's; a choice, so the engine counts each overflow."""
@@ -52,7 +51,7 @@ def scale_limits(
     peaks: Peaks,
     steps: int,
     weight_bits: int,
-    target: Target,
+    rules: IntegerRules,
 ) -> dict[str, float]:
     """The largest scale at which each field of a layer holds what it must.
 
@@ -61,24 +60,24 @@ def scale_limits(
     the chip's largest threshold, by the same two.
     """
     unit = 1 << STATE_SHIFT
-    register = signed_range(target.state_bits)[1] / unit
+    register = signed_range(rules.state_bits)[1] / unit
     kept_current = _geometric(1.0 - neuron.current_decay, steps)
     worst = np.sum([_worst_current(*each) for each in incoming], axis=0).max(axis=0) * kept_current
     limits = {
         "weight": min(_weight_limit(weight, weight_bits) for weight, _ in incoming),
-        "bias": _bias_limit(bias, target.bias_exponent_max, target),
+        "bias": _bias_limit(bias, rules.bias_exponent_max, rules),
         "current": max(_ratio(register, float(worst.max())), _ratio(register, peaks.current * HEADROOM)),
     }
     if math.isinf(neuron.threshold):
         highest = float((worst + np.abs(bias)).max()) * _geometric(1.0 - neuron.decay, steps)
-        largest = float(_largest_vth(target))
+        largest = float(_largest_vth(rules))
         limits["voltage"] = max(_ratio(largest, highest), _ratio(largest, peaks.voltage * HEADROOM))
     else:
-        limits["threshold"] = _largest_vth(target) / neuron.threshold
+        limits["threshold"] = _largest_vth(rules) / neuron.threshold
     return limits
 
 
-def fit_scale(scale: float, limited_by: str, neuron: Neuron, target: Target) -> Scale:
+def fit_scale(scale: float, limited_by: str, neuron: Neuron, rules: IntegerRules) -> Scale:
     """The nearest scale, at most `scale`, that the threshold can be expressed in.
 
     It is lowered a little so that the float threshold falls on 64 vth + 1 units of v: a neuron that fires at
@@ -87,26 +86,18 @@ def fit_scale(scale: float, limited_by: str, neuron: Neuron, target: Target) -> 
     Integrators get the largest threshold there is.
     """
     if math.isinf(neuron.threshold):
-        return Scale(scale, _largest_vth(target), limited_by)
+        return Scale(scale, _largest_vth(rules), limited_by)
     unit = 1 << STATE_SHIFT
-    vth = min(max(int((scale * neuron.threshold * unit - 1) // unit), 0), _largest_vth(target))
+    vth = min(max(int((scale * neuron.threshold * unit - 1) // unit), 0), _largest_vth(rules))
     return Scale((unit * vth + 1) / (unit * neuron.threshold), vth, limited_by)
 
 
-def bias_exponent(bias: FloatArray, scale: Scale, target: Target) -> int:
+def bias_exponent(bias: FloatArray, scale: Scale, rules: IntegerRules) -> int:
     """The exponent that lava-dl has wherever the biases fit it, else the least that they fit."""
     exponent = BIAS_EXPONENT
-    while exponent < target.bias_exponent_max and _bias_limit(bias, exponent, target) < scale.weight:
+    while exponent < rules.bias_exponent_max and _bias_limit(bias, exponent, rules) < scale.weight:
         exponent += 1
     return exponent
-
-
-def weight_unit(connection: IntConnection, layer: IntLayer, input_unit: float) -> float:
-    """Weight units of `layer` for one unit of a float weight of `connection`; input_unit: the float of one input step.
-
-    Bias and scale of a layer are in units of the state, 2**6 to one of the weights (hardware.md, section 1).
-    """
-    return layer.scale / (1 << STATE_SHIFT) * (input_unit if connection.source == "input" else 1.0)
 
 
 def total_bias(synapses: Sequence[Synapse]) -> FloatArray:
@@ -115,8 +106,8 @@ def total_bias(synapses: Sequence[Synapse]) -> FloatArray:
     return total
 
 
-def _largest_vth(target: Target) -> int:
-    return (1 << target.threshold_bits) - 1
+def _largest_vth(rules: IntegerRules) -> int:
+    return (1 << rules.threshold_bits) - 1
 
 
 def _weight_limit(weight: FloatArray, weight_bits: int) -> float:
@@ -124,8 +115,8 @@ def _weight_limit(weight: FloatArray, weight_bits: int) -> float:
     return min(_ratio(high, float(weight.max())), _ratio(-low, -float(weight.min())))
 
 
-def _bias_limit(bias: FloatArray, exponent: int, target: Target) -> float:
-    largest = signed_range(target.bias_bits)[1] * 2.0 ** (exponent - STATE_SHIFT)
+def _bias_limit(bias: FloatArray, exponent: int, rules: IntegerRules) -> float:
+    largest = signed_range(rules.bias_bits)[1] * 2.0 ** (exponent - STATE_SHIFT)
     return _ratio(largest, float(np.abs(bias).max(initial=0.0)))
 
 

@@ -8,13 +8,13 @@ from typing import Literal, NamedTuple, TypeVar
 import numpy as np
 from pydantic import BaseModel
 
+from neuroprune.graph.nodes import INPUT
 from neuroprune.mapping.types import ChipMapping, Core, Tile
 from neuroprune.program.bounds import LayerBound
 from neuroprune.program.fixedpoint import weight_range
-from neuroprune.program.timing import depths, is_relay, synaptic_delay, wait
+from neuroprune.program.timing import depths, synaptic_delay, wait
 from neuroprune.program.types import IntConv, IntLayer, IntProgram
 from neuroprune.quantize.errors import RoundingErrors
-from neuroprune.report.ladder import ChangedSpikes
 from neuroprune.report.schema import (
     AccuracyLadder,
     BoundReport,
@@ -30,6 +30,7 @@ from neuroprune.report.schema import (
     Totals,
 )
 from neuroprune.report.synops import Arriving, CountArray, delayed_synapses, synapses, synops
+from neuroprune.simulate.ladder import Accuracies, ChangedSpikes
 from neuroprune.simulate.types import LayerTrace, Trace
 from neuroprune.targets import Target
 
@@ -46,7 +47,7 @@ def measure(
     *,
     network: str,
     data: str | None,
-    accuracy: AccuracyLadder,
+    accuracy: Accuracies,
     lava: LavaCheck,
     netx_remarks: Sequence[str] = (),
     versions: dict[str, str] | None = None,
@@ -63,7 +64,7 @@ def measure(
     """
     assert trace.samples > 0, "nothing was run"
     activity = {layer.name: layer for layer in trace.layers}
-    events = {"input": trace.input_events} | {name: layer.spikes for name, layer in activity.items()}
+    events = {INPUT: trace.input_events} | {name: layer.spikes for name, layer in activity.items()}
     arriving = {layer.name: synops(layer, events) for layer in program.layers}
     cores_of = Counter(name for core in mapping.cores for name in {use.tile.layer for use in core.tiles})
     depth = depths(program)
@@ -91,7 +92,7 @@ def measure(
         samples=trace.samples,
         steps=trace.steps,
         seed=seed,
-        accuracy=accuracy,
+        accuracy=AccuracyLadder.model_validate(accuracy, from_attributes=True),
         lava=lava,
         input=InputReport(
             shape=program.input.shape,
@@ -163,7 +164,7 @@ def _layer(
     return LayerReport(
         name=layer.name,
         kind=_kind(layer),
-        relay=is_relay(layer),
+        relay=layer.role == "relay",
         sources=tuple(connection.source for connection in layer.connections),
         waits=tuple(wait(connection, layer, depth) for connection in layer.connections),
         shape=layer.shape,

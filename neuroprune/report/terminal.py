@@ -9,6 +9,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from neuroprune.graph.nodes import INPUT
 from neuroprune.report.layer_table import WIDE, layer_table, overflows, plain_table, times
 from neuroprune.report.numbers import amount, percent, plural
 from neuroprune.report.schema import CoreReport, LavaCheck, LayerReport, Report
@@ -118,7 +119,7 @@ def _paths(report: Report) -> str:
             wait
             for layer in report.layers
             for source, wait in zip(layer.sources, layer.waits, strict=True)
-            if source != "input"
+            if source != INPUT
         )
         ways.append(f"{amount(totals.delayed_synapses)} synapses that delay by up to {plural(longest, 'step')}")
     return f"balanced by {' and '.join(ways)}"

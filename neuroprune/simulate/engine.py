@@ -17,9 +17,9 @@ import torch
 from torch import Tensor
 
 from neuroprune.graph.nodes import Shape
+from neuroprune.program.frames import check_frames, count_events
 from neuroprune.program.types import IntProgram
 from neuroprune.progress import Progress, silent
-from neuroprune.simulate.frames import check_frames, count_events
 from neuroprune.simulate.kernels import direct_convolutions
 from neuroprune.simulate.layers import Layer, compile_layers, run_layers
 from neuroprune.simulate.types import LayerRecord, LayerTrace, Record, Trace

@@ -20,9 +20,9 @@ import numpy as np
 import numpy.typing as npt
 
 from neuroprune.errors import LavaError
+from neuroprune.program.frames import check_frames
 from neuroprune.program.timing import depths, wait
 from neuroprune.program.types import IntConv, IntProgram
-from neuroprune.simulate.frames import check_frames
 from neuroprune.simulate.lava_job import WORKER, Case, write_job
 from neuroprune.simulate.types import LayerRecord, Record
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from neuroprune.graph.nodes import INPUT
 from neuroprune.program.groups import merge_groups
 from neuroprune.program.timing import depths, wait
 from neuroprune.program.types import IntConnection, IntConv, IntLayer, IntProgram, IntSynapse
@@ -54,7 +55,7 @@ def _describe_program(program: IntProgram, samples: int) -> dict[str, Any]:
     layers = []
     for layer in program.layers:
         connections = [
-            _describe_connection(each, program.input.bits if each.source == "input" else 0, wait(each, layer, depth))
+            _describe_connection(each, program.input.bits if each.source == INPUT else 0, wait(each, layer, depth))
             for each in layer.connections
         ]
         layers.append(_describe_neurons(layer, depth[layer.name]) | {"connections": connections})

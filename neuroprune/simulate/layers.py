@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from neuroprune.graph.nodes import INPUT
 from neuroprune.program.bounds import LayerBound, effective_bias, layer_bounds, sum_range, value_range
 from neuroprune.program.fixedpoint import signed_range
 from neuroprune.program.types import IntConnection, IntConv, IntInput, IntLayer, IntProgram
@@ -113,7 +114,7 @@ def _may_wrap(connection: IntConnection, spec: IntInput) -> bool:
 @torch.inference_mode()
 def run_layers(layers: list[Layer], frames: Tensor, steps: int, every_step: bool = False) -> Iterator[Firing]:
     """One batch [steps or 1, samples, ...] through all layers, in their order; later layers read a firing's spikes."""
-    outputs = {"input": frames}
+    outputs = {INPUT: frames}
     for each in layers:
         drive, wrapped = each.drive(outputs, steps)
         firing = fire(drive, steps, each.layer.neuron, each.bias, each.bound, every_step)

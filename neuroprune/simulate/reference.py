@@ -9,8 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from neuroprune.graph.nodes import INPUT
+from neuroprune.program.frames import check_frames, count_events
 from neuroprune.program.types import IntConv, IntDense, IntLayer, IntNeuron, IntProgram, IntSynapse
-from neuroprune.simulate.frames import check_frames, count_events
 from neuroprune.simulate.types import LayerRecord, LayerTrace, Record, Trace
 
 Integers = npt.NDArray[np.int64]
@@ -133,7 +134,7 @@ def run_reference(program: IntProgram, frames: npt.NDArray[np.int8]) -> tuple[Re
     samples: list[dict[str, list[list[NeuronState]]]] = []
     sum_wraps = dict.fromkeys((layer.name for layer in program.layers), 0)
     for frame in frames.astype(np.int64):
-        outputs = {"input": frame if program.input.sequence else np.stack([frame] * program.steps)}
+        outputs = {INPUT: frame if program.input.sequence else np.stack([frame] * program.steps)}
         samples.append({})
         for layer in program.layers:
             samples[-1][layer.name], wraps = run_layer(layer, outputs, program.steps)

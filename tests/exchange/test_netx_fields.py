@@ -17,13 +17,13 @@ from neuroprune.exchange.netx.read import read_netx
 from neuroprune.exchange.netx.write import write_netx
 from neuroprune.targets import load_target
 
-CHIP = load_target("loihi-sim")
+RULES = load_target("loihi-sim").rules
 WEIGHT = np.array([[2, 4], [6, 8]])
 
 
 def refused(path: Path, reason: str) -> None:
     with pytest.raises(InputError, match=reason) as caught:
-        read_netx(path, CHIP, steps=4)
+        read_netx(path, RULES, steps=4)
     assert caught.value.exit_code == 2
     assert str(path) in str(caught.value)
     assert "\n" not in str(caught.value)
@@ -31,7 +31,7 @@ def refused(path: Path, reason: str) -> None:
 
 def refusal(path: Path) -> str | None:
     try:
-        read_netx(path, CHIP, steps=4)
+        read_netx(path, RULES, steps=4)
     except InputError as error:
         return str(error)
     return None

@@ -85,7 +85,7 @@ def slayer(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def made(folder: Path, name: str) -> Case:
-    program = read_netx(folder / f"{name}.net", load_target("loihi-sim"), steps=STEPS).program
+    program = read_netx(folder / f"{name}.net", load_target("loihi-sim").rules, steps=STEPS).program
     frames = np.load(folder / f"{name}-frames.npy")
     return program, frames.reshape(*frames.shape[:2], *program.input.shape)
 

@@ -20,7 +20,7 @@ from neuroprune.program.types import IntInput, IntLayer, IntProgram
 from neuroprune.simulate.reference import reference_record
 from neuroprune.targets import load_target
 
-CHIP = load_target("loihi-sim")
+RULES = load_target("loihi-sim").rules
 INPUT = {"type": "input", "shape": [4]}
 ONE = dense_fields([[2, 4, 6, -8]])
 MAPS = {"type": "input", "shape": [2, 4, 4]}
@@ -29,7 +29,7 @@ PLANE = conv_fields(KERNEL, [3, 3, 3])
 
 
 def read(folder: Path, *layers: Mapping[str, Any], steps: int = 4, frames: IntInput | None = None) -> NetxFile:
-    return read_netx(write_lava_dl(folder / "some.net", layers), CHIP, steps, frames)
+    return read_netx(write_lava_dl(folder / "some.net", layers), RULES, steps, frames)
 
 
 def changed(fields: Mapping[str, Any], **neuron: Any) -> dict[str, Any]:
@@ -103,7 +103,7 @@ def chain(seed: int) -> IntProgram:
 def test_what_was_written_is_read_again(tmp_path_factory: pytest.TempPathFactory, seed: int) -> None:
     program, path = chain(seed), tmp_path_factory.mktemp("there and back") / "program.net"
     write_netx(program, path)
-    assert content(read_netx(path, CHIP).program) == content(program)
+    assert content(read_netx(path, RULES).program) == content(program)
     assert stated_steps(path) == program.steps
 
 
@@ -111,11 +111,11 @@ def test_groups_merged_for_lava_are_parted_again(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     pool = conv("pool", "input", (256, 2, 2), random_weights(rng, (512, 1, 2, 2), 256), groups=256)
     write_netx(program_of(pool), tmp_path / "program.net")
-    assert content(read_netx(tmp_path / "program.net", CHIP).program) == content(program_of(pool))
+    assert content(read_netx(tmp_path / "program.net", RULES).program) == content(program_of(pool))
 
 
 def test_a_network_of_lava_dls_is_read_as_it_trained_it(tmp_path: Path) -> None:
-    found = read_netx(sample_net(tmp_path / "some.net"), CHIP, steps=8)
+    found = read_netx(sample_net(tmp_path / "some.net"), RULES, steps=8)
     first, second, third = found.program.layers
     assert [layer.name for layer in found.program.layers] == ["conv1", "dense3", "dense4"]
     assert (first.connections[0].synapse.stride, first.shape) == ((2, 2), (3, 3, 3))
@@ -199,11 +199,11 @@ def test_frames_may_have_another_shape_where_a_dense_layer_reads_them(tmp_path: 
 def test_frames_of_whole_numbers_are_taken_as_they_are() -> None:
     events = np.zeros((2, 5, 1, 3, 3), np.float32)
     events[0, 0] = 1
-    assert dataclasses.astuple(spikes_as_they_are(events, True, CHIP)) == ((1, 3, 3), 1.0, 0, True)
-    counts = spikes_as_they_are(events[:, 0] * 3, False, CHIP)
-    assert dataclasses.astuple(counts) == ((1, 3, 3), 1.0, CHIP.input_bits, False)
+    assert dataclasses.astuple(spikes_as_they_are(events, True, RULES)) == ((1, 3, 3), 1.0, 0, True)
+    counts = spikes_as_they_are(events[:, 0] * 3, False, RULES)
+    assert dataclasses.astuple(counts) == ((1, 3, 3), 1.0, RULES.input_bits, False)
     with pytest.raises(InputError, match=r"9 of the 18 values of the frames are no whole numbers, and a netx file of"):
-        spikes_as_they_are(events[:, 0] / 2, False, CHIP)
+        spikes_as_they_are(events[:, 0] / 2, False, RULES)
 
 
 @pytest.mark.parametrize("kind", ["convT", "unpool", "average", "concat", "dense_rec", "dense_comp"])
@@ -325,13 +325,13 @@ def test_files_that_contradict_themselves_are_told(
 def test_steps_that_nobody_states_or_that_differ_are_told(tmp_path: Path) -> None:
     path = write_lava_dl(tmp_path / "some.net", [ONE])
     with pytest.raises(InputError, match=r"does not say how many steps a sample runs, as no file of lava-dl's does: g"):
-        read_netx(path, CHIP)
+        read_netx(path, RULES)
     with pytest.raises(InputError, match=r"cannot run for 0 steps, at least 1 is needed: give --steps"):
-        read_netx(path, CHIP, steps=0)
+        read_netx(path, RULES, steps=0)
     write_netx(program_of(dense("out", "input", (1, 1, 2), np.array([[2, 4]])), steps=4), path)
-    assert read_netx(path, CHIP, steps=4).program.steps == 4
+    assert read_netx(path, RULES, steps=4).program.steps == 4
     with pytest.raises(InputError, match=r"was compiled for 4 steps, not 5: leave out --steps, or deploy the network"):
-        read_netx(path, CHIP, steps=5)
+        read_netx(path, RULES, steps=5)
 
 
 def test_frames_of_another_size_are_told(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from synapse_oracle import LOIHI, branched_programs, layer_of
 
-from neuroprune.program.timing import balance, depths, is_relay, synaptic_delay, wait
+from neuroprune.program.timing import balance, depths, synaptic_delay, wait
 from neuroprune.program.types import IntConnection, IntConv, IntDense, IntInput, IntLayer, IntProgram
 from neuroprune.program.verify import verify_program
 from neuroprune.simulate.reference import NeuronState, run_reference, step, synaptic_current
@@ -64,7 +64,9 @@ def test_balanced_programs_wait_no_longer_than_synapses_can_and_compute_the_same
             assert wait(each, layer, depth) >= 0
             assert synaptic_delay(each, layer, depth) <= delay_max
 
-    assert [layer.name for layer in balanced.layers if not is_relay(layer)] == [layer.name for layer in program.layers]
+    assert [layer.name for layer in balanced.layers if layer.role != "relay"] == [
+        layer.name for layer in program.layers
+    ]
     assert balanced.layers[-1].name == program.layers[-1].name
     frames = frames_of(program)
     expected, found = (
@@ -73,7 +75,7 @@ def test_balanced_programs_wait_no_longer_than_synapses_can_and_compute_the_same
     for name, record in expected.items():
         for field in ("spikes", "u", "v"):
             np.testing.assert_array_equal(getattr(found[name], field), getattr(record, field))
-    for layer in filter(is_relay, balanced.layers):
+    for layer in (each for each in balanced.layers if each.role == "relay"):
         np.testing.assert_array_equal(found[layer.name].spikes, found[layer.connections[0].source].spikes)
 
 
@@ -150,9 +152,9 @@ def test_spikes_for_a_later_step_take_relays_where_synapses_cannot_delay() -> No
     """Each step of delay is a relay, less the step by which the reading layer computes earlier."""
     program = skipping((2, 3, 4), delay=1)
     assert depths(program) == {"input": 0, "a": 1, "b": 1, "c": 1, "d": 1}
-    counts = [sum(is_relay(layer) for layer in balance(program, delay_max).layers) for delay_max in (0, 1)]
+    counts = [sum(layer.role == "relay" for layer in balance(program, delay_max).layers) for delay_max in (0, 1)]
     assert counts == [0, 0]
     late = skipping((2, 3, 4), delay=2)
     assert depths(late) == {"input": 0, "a": 1, "b": 1, "c": 1, "d": 1}
-    counts = [sum(is_relay(layer) for layer in balance(late, delay_max).layers) for delay_max in (0, 1)]
+    counts = [sum(layer.role == "relay" for layer in balance(late, delay_max).layers) for delay_max in (0, 1)]
     assert counts == [3, 0]

@@ -8,9 +8,11 @@ from float_graphs import frames_for, residual_graph
 
 from neuroprune.graph.evaluate import run_float
 from neuroprune.graph.nodes import Conv, Graph, Linear, Neuron, Readout, Synapse
+from neuroprune.program.dequantize import dequantize
+from neuroprune.program.frames import quantize_input
 from neuroprune.program.types import IntProgram
 from neuroprune.quantize.bits import Bits
-from neuroprune.quantize.quantize import dequantize, quantize, quantize_input
+from neuroprune.quantize.quantize import quantize
 from neuroprune.simulate.reference import run_reference
 from neuroprune.simulate.types import Trace
 from neuroprune.targets import load_target

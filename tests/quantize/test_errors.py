@@ -7,9 +7,10 @@ import pytest
 from float_graphs import frames_for, residual_graph
 
 from neuroprune.graph.nodes import Neuron, Readout
+from neuroprune.program.dequantize import dequantize
 from neuroprune.quantize.bits import Bits
 from neuroprune.quantize.errors import RoundingErrors, rounding_errors
-from neuroprune.quantize.quantize import dequantize, quantize
+from neuroprune.quantize.quantize import quantize
 from neuroprune.targets import load_target
 
 TARGET = load_target("loihi-sim")

@@ -9,12 +9,13 @@ from neuroprune.errors import InputError
 from neuroprune.graph.evaluate import run_float
 from neuroprune.graph.nodes import Graph, Neuron, Readout
 from neuroprune.graph.readout import class_scores
+from neuroprune.program.frames import quantize_input
 from neuroprune.program.types import IntProgram
 from neuroprune.program.verify import verify_program
 from neuroprune.quantize import qat
 from neuroprune.quantize.bits import Bits
 from neuroprune.quantize.qat import Finetuned, QatSettings, finetune_quantised, round_like
-from neuroprune.quantize.quantize import quantize, quantize_input
+from neuroprune.quantize.quantize import quantize
 from neuroprune.simulate.engine import simulate
 from neuroprune.targets import load_target
 
@@ -58,7 +59,7 @@ def test_the_forward_pass_computes_the_scores_of_the_engine(graph: Graph) -> Non
     frames = frames_for(graph, 24)
     spikes, _ = quantize_input(program.input, frames)
     layers = [
-        qat._TrainedLayer(layer, synapses, program.input.unit, TARGET)
+        qat._TrainedLayer(layer, synapses, program.input.unit, TARGET.rules)
         for layer, (_, synapses) in zip(result.program.layers, result.graph.populations(), strict=True)
     ]
     with torch.no_grad():
@@ -71,9 +72,9 @@ def test_the_forward_pass_computes_the_scores_of_the_engine(graph: Graph) -> Non
 @pytest.mark.parametrize("graph", GRAPHS.values(), ids=GRAPHS.keys())
 def test_the_trained_graph_rounds_to_the_trained_program(graph: Graph) -> None:
     program, result = finetuned(graph, 4, epochs=1)
-    verify_program(result.program, TARGET)
-    assert_same_integers(round_like(result.graph, program, TARGET), result.program)
-    assert_same_integers(round_like(graph, program, TARGET), program)
+    verify_program(result.program, TARGET.rules)
+    assert_same_integers(round_like(result.graph, program, TARGET.rules), result.program)
+    assert_same_integers(round_like(graph, program, TARGET.rules), program)
     assert [layer.scale for layer in result.program.layers] == [layer.scale for layer in program.layers]
     with pytest.raises(AssertionError):
         assert_same_integers(result.program, program)

@@ -13,9 +13,11 @@ from neuroprune.graph.evaluate import run_float
 from neuroprune.graph.fold import fold
 from neuroprune.graph.nodes import FloatArray, Neuron
 from neuroprune.graph.trace import trace
+from neuroprune.program.dequantize import dequantize
 from neuroprune.program.fixedpoint import round_into, round_weights, weight_range, weight_step
+from neuroprune.program.frames import quantize_input
 from neuroprune.program.types import IntProgram
-from neuroprune.quantize.quantize import dequantize, quantize, quantize_input
+from neuroprune.quantize.quantize import quantize
 from neuroprune.quantize.scale import Peaks, Scale, bias_exponent, fit_scale, scale_limits
 from neuroprune.simulate.reference import reference_record
 from neuroprune.targets import load_target
@@ -45,9 +47,9 @@ def test_signed_fields_saturate() -> None:
 def scale_of(weight, bias, neuron: Neuron, peaks: Peaks, bits: int = 8, steps: int = 4) -> tuple[Scale, FloatArray]:
     """The largest scale that all fields allow, and the bias in its place."""
     bias = np.array([bias])
-    limits = scale_limits([(np.array(weight), (0, 1))], bias, neuron, peaks, steps, bits, TARGET)
+    limits = scale_limits([(np.array(weight), (0, 1))], bias, neuron, peaks, steps, bits, TARGET.rules)
     limited_by = min(limits, key=lambda name: limits[name])
-    return fit_scale(limits[limited_by], limited_by, neuron, TARGET), bias
+    return fit_scale(limits[limited_by], limited_by, neuron, TARGET.rules), bias
 
 
 @pytest.mark.parametrize(
@@ -62,7 +64,7 @@ def scale_of(weight, bias, neuron: Neuron, peaks: Peaks, bits: int = 8, steps: i
 )
 def test_the_nearest_limit_sets_the_scale(weight, bias, threshold, peak, limited_by, exponent) -> None:
     scale, biases = scale_of([[weight]], bias, Neuron(0.0, threshold), Peaks(peak, 0.0))
-    assert (scale.limited_by, bias_exponent(biases, scale, TARGET)) == (limited_by, exponent)
+    assert (scale.limited_by, bias_exponent(biases, scale, TARGET.rules)) == (limited_by, exponent)
     assert 0 <= scale.vth < 2**17
     assert scale.weight * weight <= 254
     assert scale.voltage * bias <= 4095 * 2**exponent

@@ -13,10 +13,10 @@ from neuroprune.program.bounds import layer_bounds
 from neuroprune.program.timing import balance
 from neuroprune.program.types import IntConnection, IntConv, IntDense, IntInput, IntLayer, IntNeuron, IntProgram
 from neuroprune.quantize.errors import RoundingErrors
-from neuroprune.report.ladder import ChangedSpikes
 from neuroprune.report.measure import measure
 from neuroprune.report.schema import AccuracyLadder, ChangedReport, LavaCheck, Report, RoundingReport
 from neuroprune.report.synops import synapses, synops
+from neuroprune.simulate.ladder import Accuracies, ChangedSpikes
 from neuroprune.simulate.types import LayerTrace, Trace
 from neuroprune.targets import Target, load_target
 
@@ -163,7 +163,7 @@ def report(program: IntProgram, trace: Trace, target: Target) -> Report:
         target,
         network="a network",
         data="digits",
-        accuracy=AccuracyLadder(float=0.98, bit_accurate=0.97),
+        accuracy=Accuracies(float=0.98, bit_accurate=0.97),
         lava=LavaCheck(samples=0, not_run="Lava is not installed"),
         netx_remarks=("c: a remark",),
         versions={"torch": "2.6"},
@@ -227,7 +227,7 @@ def measured(program: IntProgram, target: Target, saturated_inputs: int = 0) -> 
         target,
         network="n",
         data=None,
-        accuracy=AccuracyLadder(),
+        accuracy=Accuracies(),
         lava=LavaCheck(samples=0),
     )
 
@@ -369,7 +369,7 @@ def test_saturated_weights_are_those_at_an_end_of_the_range(
     silent = LayerTrace("d", np.zeros(1, np.int64), 0, 0)
     run = Trace(1, STEPS, np.zeros((1, 1), np.int64), np.zeros(2, np.int64), 0, (silent,))
     report = measure(
-        program, mapping, run, target, network="n", data=None, accuracy=AccuracyLadder(), lava=LavaCheck(samples=0)
+        program, mapping, run, target, network="n", data=None, accuracy=Accuracies(), lava=LavaCheck(samples=0)
     )
     assert report.layers[0].saturated_weights_share == share
     assert report.totals.synops_per_sample == 0

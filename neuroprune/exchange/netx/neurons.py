@@ -7,17 +7,17 @@ from neuroprune.exchange.netx.parts import Notes, Part
 from neuroprune.frozen import frozen_array
 from neuroprune.graph.nodes import Reset
 from neuroprune.program.fixedpoint import BIAS_EXPONENT, DECAY_UNITY, signed_range
+from neuroprune.program.rules import IntegerRules
 from neuroprune.program.types import IntNeuron
-from neuroprune.targets import Target
 
 
-def read_neurons(part: Part, outputs: int, last: bool, target: Target, notes: Notes) -> tuple[IntNeuron, bool]:
+def read_neurons(part: Part, outputs: int, last: bool, rules: IntegerRules, notes: Notes) -> tuple[IntNeuron, bool]:
     """The registers of a layer, and whether it is of integrators, which never fire; only the last layer may be.
 
     outputs: channels, or features of a dense layer. Raises InputError for fields that contradict each other.
     """
-    bias, exponent = _biases(part, outputs, target, notes)
-    largest = (1 << target.threshold_bits) - 1
+    bias, exponent = _biases(part, outputs, rules, notes)
+    largest = (1 << rules.threshold_bits) - 1
     neuron = part.neuron()
     if neuron is None:
         if bias.any():
@@ -29,7 +29,7 @@ def read_neurons(part: Part, outputs: int, last: bool, target: Target, notes: No
         current, voltage, threshold = DECAY_UNITY, 0, largest + 1
     else:
         current, voltage, threshold = (neuron.integer(name) for name in ("iDecay", "vDecay", "vThMant"))
-    decays = 1 << target.decay_bits
+    decays = 1 << rules.decay_bits
     _note_outside(part, "a current decay (iDecay)", current, 1, decays, notes)
     _note_outside(part, "a voltage decay (vDecay)", voltage, 0, decays - 1, notes)
     silent = last and threshold > largest
@@ -46,20 +46,20 @@ def _note_outside(part: Part, what: str, value: int, low: int, high: int, notes:
         )
 
 
-def _biases(part: Part, outputs: int, target: Target, notes: Notes) -> tuple[Integers, int]:
+def _biases(part: Part, outputs: int, rules: IntegerRules, notes: Notes) -> tuple[Integers, int]:
     """Mantissas of all outputs, and their exponent; the file has them in units of 2**6."""
     stored = part.fields.integers("bias").reshape(-1) if part.fields.has("bias") else np.zeros(1, np.int32)
     if len(stored) not in (1, outputs):
         raise part.fields.error(f"has {len(stored)} biases for {outputs} channels or features: {AGAIN}")
     told = part.fields.attribute("bias_exp", int)
     exponent = BIAS_EXPONENT if told is None else int(told)
-    if not 0 <= exponent <= target.bias_exponent_max:
-        raise part.fields.error(f"states a bias exponent of {exponent}, not 0 to {target.bias_exponent_max}: {AGAIN}")
+    if not 0 <= exponent <= rules.bias_exponent_max:
+        raise part.fields.error(f"states a bias exponent of {exponent}, not 0 to {rules.bias_exponent_max}: {AGAIN}")
     units = stored.astype(np.int64) << BIAS_EXPONENT
     mantissas = units >> exponent
     if (mantissas << exponent != units).any():
         raise part.fields.error(f"has biases that are no multiples of the unit 2**{exponent} it states: {AGAIN}")
-    low, high = signed_range(target.bias_bits)
+    low, high = signed_range(rules.bias_bits)
     beyond = int(((mantissas < low) | (mantissas > high)).sum())
     if beyond:
         notes.problems.append(

@@ -17,11 +17,11 @@ from neuroprune.exchange.netx.neurons import read_neurons
 from neuroprune.exchange.netx.parts import Notes, Part, note_unsupported, read_parts
 from neuroprune.exchange.netx.synapses import LARGEST_MAP, loader_changes, output_shape, read_connections
 from neuroprune.graph.evaluate import Frames
-from neuroprune.graph.nodes import Readout, Shape
+from neuroprune.graph.nodes import INPUT, Readout, Shape
 from neuroprune.program.fixedpoint import STATE_SHIFT
+from neuroprune.program.rules import IntegerRules
 from neuroprune.program.types import IntInput, IntLayer, IntProgram
 from neuroprune.program.verify import verify_program
-from neuroprune.targets import Target
 
 LAVA_DL_SCALE = float(1 << 6 + STATE_SHIFT)
 """Units of v for one unit of a slayer neuron's voltage where its scale is the default (slayer/neuron/cuba.py)."""
@@ -41,7 +41,7 @@ def stated_steps(path: Path) -> int | None:
         return _stated_steps(file)
 
 
-def spikes_as_they_are(frames: Frames, sequence: bool, target: Target) -> IntInput:
+def spikes_as_they_are(frames: Frames, sequence: bool, rules: IntegerRules) -> IntInput:
     """What frames are for a network of lava-dl's, whose weights are made for whole numbers: unit 1.
 
     frames: float32 [samples, *shape], or [samples, steps, *shape] as a `sequence`.
@@ -53,12 +53,12 @@ def spikes_as_they_are(frames: Frames, sequence: bool, target: Target) -> IntInp
             f"{apart} of the {frames.size} values of the frames are no whole numbers, and a netx file of lava-dl's "
             "reads whole numbers: code them as spikes (--coding poisson or latency), or use event recordings"
         )
-    bits = 0 if np.isin(frames, (0.0, 1.0)).all() else target.input_bits
+    bits = 0 if np.isin(frames, (0.0, 1.0)).all() else rules.input_bits
     return IntInput(frames.shape[2 if sequence else 1 :], 1.0, bits, sequence)
 
 
-def read_netx(path: Path, target: Target, steps: int | None = None, frames: IntInput | None = None) -> NetxFile:
-    """The program of a netx file within the fields of `target`.
+def read_netx(path: Path, rules: IntegerRules, steps: int | None = None, frames: IntInput | None = None) -> NetxFile:
+    """The program of a netx file within the fields of `rules`.
 
     steps: of a sample; needed where the file does not state them. frames: what the input is where the file does not
     state it; without it spikes of no value, a frame for each step.
@@ -71,10 +71,10 @@ def read_netx(path: Path, target: Target, steps: int | None = None, frames: IntI
         note_unsupported(parts, notes)
         _refuse(notes)
         presented = _input(file, parts, frames, notes)
-        layers, silent = _layers(parts, presented.shape, target, notes)
+        layers, silent = _layers(parts, presented.shape, rules, notes)
         _refuse(notes)
         program = IntProgram(presented, layers, _steps(file, steps), _readout(file, silent))
-    verify_program(program, target)
+    verify_program(program, rules)
     return NetxFile(program, tuple(notes.remarks))
 
 
@@ -148,10 +148,12 @@ def _input_shape(file: Fields, parts: tuple[Part, ...], frames: IntInput | None)
     )
 
 
-def _layers(parts: tuple[Part, ...], shape: Shape, target: Target, notes: Notes) -> tuple[tuple[IntLayer, ...], bool]:
+def _layers(
+    parts: tuple[Part, ...], shape: Shape, rules: IntegerRules, notes: Notes
+) -> tuple[tuple[IntLayer, ...], bool]:
     """The chain, and whether its last layer never fires."""
     layers: list[IntLayer] = []
-    source, flat, silent = "input", True, False
+    source, flat, silent = INPUT, True, False
     last = max(part.number for part in parts if part.computes)
     for part in parts:
         if part.kind == "input" and part.number > 0:
@@ -160,9 +162,9 @@ def _layers(parts: tuple[Part, ...], shape: Shape, target: Target, notes: Notes)
             flat = flat or part.kind == "flatten"
             continue
         _check_order(part, shape, flat)
-        connections, bits = read_connections(part, source, shape, target, notes)
+        connections, bits = read_connections(part, source, shape, rules, notes)
         shape = output_shape(part, connections[0])
-        neuron, silent = read_neurons(part, shape[0], part.number == last, target, notes)
+        neuron, silent = read_neurons(part, shape[0], part.number == last, rules, notes)
         if part.kind == "dense" and len(connections) == 1:
             change = loader_changes(connections[0].synapse.weight)
             notes.remarks.extend([f"{part.place} {change}; here they are as the file has them"] if change else [])
@@ -170,7 +172,7 @@ def _layers(parts: tuple[Part, ...], shape: Shape, target: Target, notes: Notes)
             notes.remarks.append(f"{part.place} never fires: its voltages after the last step are the scores")
         name, scale, limit = (part.fields.attribute(*stated) for stated in LAYER_ATTRIBUTES)
         source = name or f"{part.kind}{part.number}"
-        if source in ("input", *(layer.name for layer in layers)):
+        if source in (INPUT, *(layer.name for layer in layers)):
             raise part.fields.error(f"has the name {source!r} of another layer: {AGAIN}")
         if scale is not None and not (math.isfinite(scale) and scale > 0):
             raise part.fields.error(f"states a scale of {scale}: {AGAIN}")

@@ -17,8 +17,8 @@ from neuroprune.exchange.netx.parts import Notes, Part
 from neuroprune.frozen import frozen_array
 from neuroprune.graph.nodes import Pair, Shape
 from neuroprune.program.fixedpoint import weight_range, weight_step
+from neuroprune.program.rules import IntegerRules
 from neuroprune.program.types import IntConnection, IntConv, IntDense, IntSynapse
-from neuroprune.targets import Target
 
 MOST_DELAY = 62
 """lava-dl clamps longer ones (hdf5.py, create_dense)."""
@@ -27,16 +27,16 @@ LARGEST_MAP = 1 << 24
 
 
 def read_connections(
-    part: Part, source: str, shape: Shape, target: Target, notes: Notes
+    part: Part, source: str, shape: Shape, rules: IntegerRules, notes: Notes
 ) -> tuple[tuple[IntConnection, ...], int]:
     """What a layer reads of `source`, a map of `shape`: a connection for each of its delays; and its weight bits.
 
     Raises InputError for fields that contradict each other or `shape`.
     """
     told = part.fields.attribute("weight_bits", int)
-    bits = target.weight_bits if told is None else int(told)
-    if not 2 <= bits <= target.weight_bits:
-        raise part.fields.error(f"states weights of {bits} bits, not 2 to {target.weight_bits}: {AGAIN}")
+    bits = rules.weight_bits if told is None else int(told)
+    if not 2 <= bits <= rules.weight_bits:
+        raise part.fields.error(f"states weights of {bits} bits, not 2 to {rules.weight_bits}: {AGAIN}")
     stored = _dense_weight(part, shape) if part.kind == "dense" else _conv_weight(part, shape)
     low, high = weight_range(bits)
     weight = np.clip(stored, low, high)

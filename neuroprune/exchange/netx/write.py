@@ -20,7 +20,7 @@ import numpy as np
 
 from neuroprune.exchange.netx.synapses import MOST_DELAY, loader_changes
 from neuroprune.files import replace_file
-from neuroprune.graph.nodes import FloatArray, Shape
+from neuroprune.graph.nodes import INPUT, FloatArray, Shape
 from neuroprune.program.fixedpoint import BIAS_EXPONENT, signed_range
 from neuroprune.program.groups import merge_groups
 from neuroprune.program.types import IntArray, IntConv, IntDense, IntLayer, IntNeuron, IntProgram, IntSynapse
@@ -42,7 +42,7 @@ def write_netx(program: IntProgram, path: Path) -> tuple[str, ...]:
     The file is written even so, with the nearest that the format has; but netx is a chain, so that a program with
     branches is not written at all. What is told still runs through Lava directly. Raises OutputError.
     """
-    previous = ("input", *(layer.name for layer in program.layers))
+    previous = (INPUT, *(layer.name for layer in program.layers))
     joined = [_join(layer) for layer in program.layers]
     branches = [
         branch

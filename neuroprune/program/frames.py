@@ -1,4 +1,4 @@
-"""What every simulator checks and counts about the frames it is given."""
+"""Frames as the integers that a program reads: quantised, checked, counted."""
 
 from typing import Any
 
@@ -6,7 +6,16 @@ import numpy as np
 import numpy.typing as npt
 
 from neuroprune.errors import InputError
-from neuroprune.program.types import IntProgram
+from neuroprune.graph.evaluate import Frames
+from neuroprune.program.fixedpoint import signed_range
+from neuroprune.program.types import IntInput, IntProgram
+
+
+def quantize_input(spec: IntInput, frames: Frames) -> tuple[npt.NDArray[np.int8], int]:
+    """Integer spikes of float frames [samples, ..., *shape], and how many values met the end of the range."""
+    low, high = signed_range(spec.bits) if spec.bits else (0, 1)
+    scaled = np.rint(frames / np.float32(spec.unit))
+    return np.clip(scaled, low, high).astype(np.int8), int(((scaled < low) | (scaled > high)).sum())
 
 
 def check_frames(program: IntProgram, frames: npt.NDArray[Any]) -> None:

@@ -10,11 +10,12 @@ from torch import nn
 from neuroprune.frozen import frozen_array
 from neuroprune.graph.evaluate import run_float
 from neuroprune.graph.nodes import Neuron, Readout
+from neuroprune.program.frames import quantize_input
 from neuroprune.quantize.bits import Bits
-from neuroprune.quantize.quantize import quantize, quantize_input
-from neuroprune.report import ladder
-from neuroprune.report.ladder import ChangedSpikes, accuracy_ladder, changed_spikes, first_changed
+from neuroprune.quantize.quantize import quantize
+from neuroprune.simulate import ladder
 from neuroprune.simulate.engine import simulate
+from neuroprune.simulate.ladder import accuracy_ladder, changed_spikes
 from neuroprune.simulate.reference import reference_record
 from neuroprune.targets import load_target
 
@@ -62,12 +63,6 @@ def test_a_mistake_in_the_chips_registers_alone_shows_on_the_chip_alone(few_samp
         quantize_input(program.input, frames)[0],
     )  # fmt: skip
     assert changed["b"].bit_accurate > changed["a"].bit_accurate
-
-
-def test_the_first_layer_that_parts_is_named() -> None:
-    same, other = ChangedSpikes(0.5, 0.0), ChangedSpikes(0.0, 0.1)
-    assert first_changed({"a": same, "b": other, "c": other}) == "b"
-    assert first_changed({"a": same}) is None
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,5 @@
 """Where accuracy goes on the way down to the chip: at each level the same samples, at each layer the same spikes."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,20 +10,35 @@ from torch import nn
 from neuroprune.graph.evaluate import Frames, run_float, run_layers, run_module
 from neuroprune.graph.nodes import Graph
 from neuroprune.graph.readout import class_scores
+from neuroprune.program.dequantize import dequantize
 from neuroprune.program.types import IntInput, IntProgram
 from neuroprune.progress import Progress, silent
-from neuroprune.quantize.quantize import dequantize
-from neuroprune.report.schema import AccuracyLadder
 from neuroprune.simulate.engine import record
 from neuroprune.simulate.types import Trace
 
 Labels = npt.NDArray[np.int64]
 Spikes = npt.NDArray[np.int8]
+Share = float | None
 
 COMPARED_SAMPLES = 64
 """Enough to tell layers apart: each has hundreds of neuron-steps a sample or more."""
 CHUNK = 8
 """Samples held at once, in every spike and three times."""
+
+
+@dataclass(frozen=True)
+class Accuracies:
+    """Share of the samples classified correctly at each step down to the chip; None where it is not known.
+
+    float: the network as trained. folded: after BatchNorm, pooling and input gain were folded into the synapses.
+    quantised: the folded network with weights, thresholds, decays and biases rounded to the chip's integers.
+    bit_accurate: the integer program in the chip's own arithmetic.
+    """
+
+    float: Share = None
+    folded: Share = None
+    quantised: Share = None
+    bit_accurate: Share = None
 
 
 @dataclass(frozen=True)
@@ -47,14 +61,14 @@ def accuracy_ladder(
     happened: Trace,
     labels: Labels,
     progress: Progress = silent,
-) -> AccuracyLadder:
+) -> Accuracies:
     """Accuracy at each level.
 
     module: the network that `folded` was traced from, `program` what was quantised of it. frames: float32 [samples,
     ...] with int64 `labels`; spikes: the same as the program's input. happened: how the engine ran them.
     """
     rounded = run_float(dequantize(program), _values(spikes, program.input), progress=progress, task="quantised")
-    return AccuracyLadder(
+    return Accuracies(
         float=accuracy(run_module(module, frames, progress=progress), labels),
         folded=accuracy(class_scores(folded.readout, run_float(folded, frames, progress=progress).outputs), labels),
         quantised=accuracy(class_scores(program.readout, rounded.outputs), labels),
@@ -92,11 +106,6 @@ def changed_spikes(
             compared[layer.name] += expected.size
         progress("comparing", min(start + CHUNK, len(frames)), len(frames))
     return {name: ChangedSpikes(*(different[name] / compared[name]).tolist()) for name in different}
-
-
-def first_changed(changed: Mapping[str, ChangedSpikes]) -> str | None:
-    """The first layer with a spike that is not the float network's; None where they never part."""
-    return next((name for name, share in changed.items() if share.bit_accurate > 0), None)
 
 
 def _values(spikes: Spikes, spec: IntInput) -> Frames:
