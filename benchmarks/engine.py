@@ -26,7 +26,8 @@ from rich.table import Table
 
 from neuroprune.data.catalog import list_datasets
 from neuroprune.errors import NeuropruneError
-from neuroprune.graph.evaluate import Frames, run_module
+from neuroprune.graph.float_program import Frames
+from neuroprune.simulate.floats import run_module
 from neuroprune.graph.fold import fold
 from neuroprune.graph.trace import trace
 from neuroprune.networks.build import SpikingNetwork, build

@@ -14,9 +14,8 @@ from neuroprune.errors import InputError
 from neuroprune.exchange.netx.read import read_netx, spikes_as_they_are, stated_steps
 from neuroprune.exchange.netx.write import write_netx
 from neuroprune.exchange.onnx import write_onnx
-from neuroprune.graph.evaluate import Frames
+from neuroprune.graph.float_program import FloatProgram, Frames
 from neuroprune.graph.fold import fold
-from neuroprune.graph.nodes import Graph
 from neuroprune.graph.readout import class_scores
 from neuroprune.graph.trace import trace
 from neuroprune.mapping.map import map_program
@@ -89,8 +88,8 @@ class Floats:
     """
 
     module: nn.Module
-    folded: Graph
-    rounded: Graph
+    folded: FloatProgram
+    rounded: FloatProgram
 
 
 def deploy(
@@ -135,7 +134,7 @@ def deploy(
     rounded = folded
     if tuning is not None:
         tuned = finetune_quantised(folded, program, tuning.frames_of, tuning.labels, chip, tuning.settings, progress)
-        rounded, program = tuned.graph, tuned.program
+        rounded, program = tuned.floats, tuned.program
     return _run(program, chip, job, Floats(module, folded, rounded))
 
 

@@ -11,7 +11,7 @@ import yaml
 
 from neuroprune.bundled import hw_targets_folder
 from neuroprune.errors import InputError
-from neuroprune.program.rules import IntegerRules
+from neuroprune.fixed_point import IntegerRules
 
 Certainty = Literal["published", "derived", "assumed"]
 

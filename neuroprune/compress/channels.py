@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass
 
-from neuroprune.graph.nodes import AvgPool, BatchNorm, Conv, Flatten, Graph, Linear, MaxPool, Neuron, Node, Select
+from neuroprune.graph.nodes import AvgPool, BatchNorm, Conv, Flatten, Graph, Linear, MaxPool, Node, Select
+from neuroprune.neurons.model import FloatNeuron
 
 
 @dataclass(frozen=True)
@@ -108,7 +109,7 @@ def _neuron_behind(graph: Graph, node: Node) -> Node | None:
     (reader,) = readers
     if isinstance(reader.op, AvgPool | MaxPool):
         return _neuron_behind(graph, reader)
-    return reader if isinstance(reader.op, Neuron) and reader.inputs == (node.name,) else None
+    return reader if isinstance(reader.op, FloatNeuron) and reader.inputs == (node.name,) else None
 
 
 def _reach(graph: Graph, node: Node) -> tuple[tuple[Stage, ...], tuple[str, ...]] | None:

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from math import prod
 
 from neuroprune.compress.channels import ChannelGroup
-from neuroprune.graph.evaluate import is_sequence
-from neuroprune.graph.nodes import Conv, Graph, Linear, Neuron, Node
+from neuroprune.graph.nodes import Conv, Graph, Linear, Node
+from neuroprune.neurons.model import FloatNeuron
 
 FLOPS_PER_MAC = 2
 """A multiplication and an addition."""
@@ -37,7 +37,7 @@ def synapse_work(graph: Graph, groups: tuple[ChannelGroup, ...] = ()) -> tuple[S
     return tuple(
         SynapseWork(
             node.name,
-            _macs_per_step(node) * (graph.steps if is_sequence(graph) or _is_behind_neurons(graph, node) else 1),
+            _macs_per_step(node) * (graph.steps if graph.is_sequence or _is_behind_neurons(graph, node) else 1),
             reads.get(node.name),
             feeds.get(node.name),
         )
@@ -65,4 +65,4 @@ def _macs_per_step(node: Node) -> int:
 
 def _is_behind_neurons(graph: Graph, node: Node) -> bool:
     sources = [graph[name] for name in node.inputs]
-    return any(isinstance(source.op, Neuron) or _is_behind_neurons(graph, source) for source in sources)
+    return any(isinstance(source.op, FloatNeuron) or _is_behind_neurons(graph, source) for source in sources)

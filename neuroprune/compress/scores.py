@@ -10,7 +10,8 @@ from spikingjelly.activation_based import functional
 from torch import nn
 
 from neuroprune.compress.channels import ChannelGroup, Stage
-from neuroprune.graph.nodes import Graph, Neuron, Op
+from neuroprune.graph.nodes import Graph, Op
+from neuroprune.neurons.model import FloatNeuron, State
 
 Scores = npt.NDArray[np.float64]
 
@@ -75,10 +76,9 @@ class _Recorder:
     """
 
     def __init__(self, neuron: Op) -> None:
-        assert isinstance(neuron, Neuron)
+        assert isinstance(neuron, FloatNeuron)
         self._neuron = neuron
-        self._current = torch.zeros(())
-        self._potential = torch.zeros(())
+        self._state: State = neuron.rest(torch.zeros(()))
         self._total = torch.zeros(())
         self._steps = 0
 
@@ -88,11 +88,9 @@ class _Recorder:
         else:
             steps = zip(args[0][None], spikes[None], strict=True)
         for x, fired in steps:
-            self._current = self._current * (1.0 - self._neuron.current_decay) + self._neuron.gain * x
-            h = self._potential * (1.0 - self._neuron.decay) + self._current
-            self._total = self._total + surrogate_derivative(h - self._neuron.threshold)
-            after = h - self._neuron.threshold if self._neuron.reset == "subtract" else 0.0
-            self._potential = torch.where(fired > 0, after, h)
+            state = self._neuron.integrate(self._state, self._neuron.gain * x, 0.0)
+            self._total = self._total + surrogate_derivative(state[-1] - self._neuron.threshold)
+            self._state = self._neuron.after_spike(state, fired > 0)
             self._steps += 1
 
     def scores(self) -> torch.Tensor:

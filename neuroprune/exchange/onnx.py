@@ -1,4 +1,4 @@
-"""The folded float program as a standard ONNX model, for any runtime: time is a Loop, neurons are elementwise ops."""
+"""The float program as a standard ONNX model, for any runtime: time is a Loop, neurons are elementwise ops."""
 
 from pathlib import Path
 from typing import Any
@@ -10,58 +10,59 @@ from onnx import TensorProto, helper, numpy_helper
 
 from neuroprune import __version__
 from neuroprune.files import replace_file
-from neuroprune.graph.nodes import Conv, Graph, Input, Linear, Neuron, Node, Shape
+from neuroprune.graph.float_program import FloatConnection, FloatConv, FloatLayer, FloatProgram
+from neuroprune.graph.nodes import INPUT, Shape
+from neuroprune.neurons.model import OnnxStep
 
 OPSET = 18
 IR_VERSION = 8  # the first one made for OPSET, so that runtimes of its time read the file too
 
 
-def write_onnx(graph: Graph, path: Path) -> None:
-    """Write a folded `graph` to `path` atomically. Raises OutputError.
+def write_onnx(program: FloatProgram, path: Path) -> None:
+    """Write a float program to `path` atomically. Raises OutputError.
 
     Input "frames": float32 [samples, *input shape], presented at every step, or [samples, steps, *input shape] where
     samples bring a frame for each step. Output "scores": float32 [samples, classes], what the network returns. Output
-    "counts": float32 [samples, outputs], the spikes of each output over `graph.steps` steps; or "voltages", what each
+    "counts": float32 [samples, outputs], the spikes of each output over `program.steps` steps; or "voltages", what each
     is left with, for a network that is read by its voltage. Only ops of ONNX's default domain are used. What reads
     frames that stay the same is computed once, outside the loop over steps.
     """
-    model = onnx_model(graph)
+    model = onnx_model(program)
     replace_file(path, lambda temporary: temporary.write_bytes(model.SerializeToString(deterministic=True)))
 
 
-def onnx_model(graph: Graph) -> onnx.ModelProto:
+def onnx_model(program: FloatProgram) -> onnx.ModelProto:
     """The model that `write_onnx` writes.
 
-    Each step of the loop, for each layer of neurons: i = i * (1 - current_decay) + the sum of its synapses,
-    h = v * (1 - decay) + i + bias, spikes are 1 where h >= threshold, and v is 0 or h - threshold there, else h.
-    Carried from step to step are every v, every i that is not forgotten, and the counts.
+    In each step of the loop every layer of neurons adds up its synapses and takes one step of its model. Carried from
+    step to step are the states of the neurons, and the counts.
     """
-    frames, *_ = graph.nodes
-    assert isinstance(frames.op, Input)
-    weights: list[Any] = [_constant("steps", graph.steps, np.int64)]
+    presented, sequence = program.input.shape, program.input.sequence
+    weights: list[Any] = [_constant("steps", program.steps, np.int64)]
     once: list[Any] = []
     each_step: list[Any] = []
-    if frames.op.sequence:
-        axes = [1, 0, *range(2, 2 + len(frames.shape))]
+    if sequence:
+        axes = [1, 0, *range(2, 2 + len(presented))]
         once.append(helper.make_node("Transpose", ["frames"], ["frames/steps"], perm=axes))
         each_step.append(helper.make_node("Gather", ["frames/steps", "step"], ["frames/now"], axis=0))
     states: list[tuple[str, Shape]] = []
-    for node, synapses in graph.populations():
-        for synapse in synapses:
-            source = graph[synapse.inputs[0]]
-            weights += _weights(synapse)
-            fixed = source is frames and not frames.op.sequence
-            spikes = f"{source.name}/spikes" if source is not frames else "frames" if fixed else "frames/now"
-            (once if fixed else each_step).extend(_synapse(synapse, source.shape, spikes))
-        weights += _parameters(node, synapses)
-        each_step += _neurons(node, synapses)
-        states += [(f"{node.name}/{state}", node.shape) for state in _states(node)]
-    outputs = int(np.prod(graph.nodes[-1].shape))
-    last = graph.nodes[-1].name
-    if graph.readout.of == "spikes":
+    for layer in program.layers:
+        for connection in layer.connections:
+            reads_frames = connection.source == INPUT
+            fixed = reads_frames and not sequence
+            spikes = f"{connection.source}/spikes" if not reads_frames else "frames" if fixed else "frames/now"
+            weights.append(_constant(f"{connection.name}/weight", connection.synapse.weight))
+            (once if fixed else each_step).extend(_synapse(connection, spikes))
+        step = layer.neuron.onnx()
+        weights += _parameters(layer, step)
+        each_step += _neurons(layer, step)
+        states += [(f"{layer.name}/{state}", layer.shape) for state in step.states]
+    last = program.layers[-1]
+    outputs = int(np.prod(last.shape))
+    if program.readout.of == "spikes":
         states.append(("counts", (outputs,)))
         each_step += [
-            helper.make_node("Flatten", [f"{last}/spikes"], ["counts/spikes"], axis=1),
+            helper.make_node("Flatten", [f"{last.name}/spikes"], ["counts/spikes"], axis=1),
             helper.make_node("Add", ["counts/before", "counts/spikes"], ["counts/after"]),
         ]
     for name, shape in states:
@@ -73,13 +74,13 @@ def onnx_model(graph: Graph) -> onnx.ModelProto:
             "Loop", ["steps", "", *(f"{name}/rest" for name, _ in states)], ends, body=_step(each_step, states)
         )
     )
-    scores, constants = _scores(graph, outputs)
-    readout = graph.readout
+    scores, constants = _scores(program, outputs)
+    readout = program.readout
     model = helper.make_model(
         helper.make_graph(
             [*once, *scores],
             "folded spiking network",
-            [_values("frames", (graph.steps, *frames.shape) if frames.op.sequence else frames.shape)],
+            [_values("frames", (program.steps, *presented) if sequence else presented)],
             [
                 _values("scores", (outputs // readout.votes,)),
                 _values("counts" if readout.of == "spikes" else "voltages", (outputs,)),
@@ -91,7 +92,7 @@ def onnx_model(graph: Graph) -> onnx.ModelProto:
         ir_version=IR_VERSION,
         opset_imports=[helper.make_opsetid("", OPSET)],
     )
-    described = {"steps": graph.steps, "readout": readout.over_time, "of": readout.of, "votes": readout.votes}
+    described = {"steps": program.steps, "readout": readout.over_time, "of": readout.of, "votes": readout.votes}
     helper.set_model_props(model, {name: str(value) for name, value in described.items()})
     return model
 
@@ -113,13 +114,13 @@ def _step(nodes: list[Any], states: list[tuple[str, Shape]]) -> Any:
     )
 
 
-def _scores(graph: Graph, outputs: int) -> tuple[list[Any], list[Any]]:
+def _scores(program: FloatProgram, outputs: int) -> tuple[list[Any], list[Any]]:
     """The nodes behind the loop that give "scores", and their constants."""
-    readout, nodes, source = graph.readout, [], "counts"
+    readout, nodes, source = program.readout, [], "counts"
     if readout.of == "voltage":
-        nodes.append(helper.make_node("Flatten", [f"{graph.nodes[-1].name}/v/end"], ["voltages"], axis=1))
+        nodes.append(helper.make_node("Flatten", [f"{program.layers[-1].name}/v/end"], ["voltages"], axis=1))
         source = "voltages"
-    share = 1.0 / (readout.votes * (graph.steps if readout.over_time == "mean" else 1))
+    share = 1.0 / (readout.votes * (program.steps if readout.over_time == "mean" else 1))
     nodes += [
         helper.make_node("Reshape", [source, "scores/groups"], ["scores/votes"]),
         helper.make_node("ReduceSum", ["scores/votes", "scores/axis"], ["scores/sums"], keepdims=0),
@@ -134,35 +135,24 @@ def _scores(graph: Graph, outputs: int) -> tuple[list[Any], list[Any]]:
     return nodes, constants
 
 
-def _states(node: Node) -> tuple[str, ...]:
-    """What a layer of neurons keeps from step to step."""
-    assert isinstance(node.op, Neuron)
-    return ("v",) if node.op.current_decay == 1.0 else ("v", "i")
-
-
-def _weights(node: Node) -> list[Any]:
-    assert isinstance(node.op, Conv | Linear), "a folded graph has synapses and neurons only"
-    return [_constant(f"{node.name}/weight", node.op.weight)]
-
-
-def _synapse(node: Node, source: Shape, spikes: str) -> list[Any]:
+def _synapse(connection: FloatConnection, spikes: str) -> list[Any]:
     """`spikes` -> "<name>/current"."""
-    name, op = node.name, node.op
+    name, synapse = connection.name, connection.synapse
     current = [f"{name}/current"]
-    if isinstance(op, Conv):
+    if isinstance(synapse, FloatConv):
         return [
             helper.make_node(
                 "Conv",
                 [spikes, f"{name}/weight"],
                 current,
-                kernel_shape=list(op.weight.shape[2:]),
-                strides=list(op.stride),
-                pads=[*op.padding, *op.padding],
-                dilations=list(op.dilation),
-                group=op.groups,
+                kernel_shape=list(synapse.weight.shape[2:]),
+                strides=list(synapse.stride),
+                pads=[*synapse.padding, *synapse.padding],
+                dilations=list(synapse.dilation),
+                group=synapse.groups,
             )
         ]
-    if len(source) == 1:
+    if len(connection.in_shape) == 1:
         return [helper.make_node("Gemm", [spikes, f"{name}/weight"], current, transB=1)]
     return [
         helper.make_node("Flatten", [spikes], [f"{name}/flat"], axis=1),
@@ -170,45 +160,20 @@ def _synapse(node: Node, source: Shape, spikes: str) -> list[Any]:
     ]
 
 
-def _parameters(node: Node, synapses: tuple[Node, ...]) -> list[Any]:
+def _parameters(layer: FloatLayer, step: OnnxStep) -> list[Any]:
     """The constants of a layer of neurons."""
-    name, op = node.name, node.op
-    assert isinstance(op, Neuron)
-    assert op.gain == 1.0, "a folded graph has no gains"
-    bias = sum(synapse.op.bias for synapse in synapses if isinstance(synapse.op, Conv | Linear))
-    return [
-        _constant(f"{name}/bias", np.reshape(bias, (-1,) + (1,) * (len(node.shape) - 1))),
-        _constant(f"{name}/v/keep", 1.0 - op.decay),
-        *([_constant(f"{name}/i/keep", 1.0 - op.current_decay)] if op.current_decay < 1.0 else []),
-        _constant(f"{name}/threshold", op.threshold),
-        _constant(f"{name}/zero", 0.0),
-    ]
+    bias = np.reshape(layer.bias, (-1,) + (1,) * (len(layer.shape) - 1))
+    named = {name.replace("*", layer.name): value for name, value in step.constants.items()}
+    return [_constant(f"{layer.name}/bias", bias), *(_constant(name, value) for name, value in named.items())]
 
 
-def _neurons(node: Node, synapses: tuple[Node, ...]) -> list[Any]:
+def _neurons(layer: FloatLayer, step: OnnxStep) -> list[Any]:
     """What the synapses deliver and the states before the step -> "<name>/spikes" and the states after it."""
-    name, op = node.name, node.op
-    assert isinstance(op, Neuron)
-    nodes = [helper.make_node("Sum", [f"{synapse.name}/current" for synapse in synapses], [f"{name}/received"])]
-    current = f"{name}/received"
-    if op.current_decay < 1.0:
-        current = f"{name}/i/after"
-        nodes += [
-            helper.make_node("Mul", [f"{name}/i/before", f"{name}/i/keep"], [f"{name}/i/kept"]),
-            helper.make_node("Add", [f"{name}/i/kept", f"{name}/received"], [current]),
-        ]
-    nodes += [
-        helper.make_node("Mul", [f"{name}/v/before", f"{name}/v/keep"], [f"{name}/v/kept"]),
-        helper.make_node("Add", [f"{name}/v/kept", current], [f"{name}/driven"]),
-        helper.make_node("Add", [f"{name}/driven", f"{name}/bias"], [f"{name}/h"]),
-        helper.make_node("GreaterOrEqual", [f"{name}/h", f"{name}/threshold"], [f"{name}/fires"]),
-        helper.make_node("Cast", [f"{name}/fires"], [f"{name}/spikes"], to=TensorProto.FLOAT),
-    ]
-    rest = f"{name}/zero"
-    if op.reset == "subtract":
-        rest = f"{name}/beyond"
-        nodes.append(helper.make_node("Sub", [f"{name}/h", f"{name}/threshold"], [rest]))
-    nodes.append(helper.make_node("Where", [f"{name}/fires", rest, f"{name}/h"], [f"{name}/v/after"]))
+    arriving = [f"{connection.name}/current" for connection in layer.connections]
+    nodes = [helper.make_node("Sum", arriving, [f"{layer.name}/received"])]
+    for operator, inputs, output, attributes in step.nodes:
+        named = [name.replace("*", layer.name) for name in (*inputs, output)]
+        nodes.append(helper.make_node(operator, named[:-1], named[-1:], **attributes))
     return nodes
 
 

@@ -1,4 +1,4 @@
-"""Folds a traced graph: synapses with bias, and layers of neurons that add up what their synapses deliver.
+"""Folds a traced graph to the float program: layers of neurons that add up what their synapses deliver, and a bias.
 
 Between two layers of spikes everything is linear: BatchNorm, average pooling, additions, concatenations, channel
 selections, 1x1 projections of a current and the gain of the neurons. It multiplies out, exactly up to the rounding of
@@ -16,6 +16,16 @@ import numpy as np
 from neuroprune.errors import UnsupportedNetwork
 from neuroprune.frozen import frozen_array
 from neuroprune.graph.compose import average_kernel, depthwise
+from neuroprune.graph.float_program import (
+    FloatConnection,
+    FloatConv,
+    FloatDense,
+    FloatInput,
+    FloatLayer,
+    FloatProgram,
+    FloatSynapse,
+    verify_float_program,
+)
 from neuroprune.graph.nodes import (
     Add,
     AvgPool,
@@ -28,7 +38,6 @@ from neuroprune.graph.nodes import (
     Input,
     Linear,
     MaxPool,
-    Neuron,
     Node,
     Select,
     Shape,
@@ -46,7 +55,8 @@ from neuroprune.graph.terms import (
     source_value,
     synapses,
 )
-from neuroprune.graph.verify import verify_folded
+from neuroprune.neurons.cuba_lif import CubaLif
+from neuroprune.neurons.model import FloatNeuron
 
 Parts = tuple[Value, ...]
 """A value; or the maps and features that stand one behind the other in a flattened vector."""
@@ -58,28 +68,30 @@ class _Population:
 
     name: str
     shape: Shape
-    neuron: Neuron
+    neuron: FloatNeuron
     inputs: list[tuple[str, tuple[str, ...], Synapse]]
     bias: FloatArray
 
 
-def fold(graph: Graph) -> Graph:
-    """The folded form of a traced graph: Input, then each layer of neurons behind its synapses.
+def fold(graph: Graph) -> FloatProgram:
+    """The float program of a traced graph: each layer of neurons with its bias and its synapses.
 
-    A neuron node keeps its name. A synapse is named after the layer that holds its weights, with "@<source>" behind it
-    where that layer gives several; a synapse without weights of its own is "<neuron>.sum", as of a maximum pool. The
-    bias is that of the first synapse of a layer of neurons. Raises UnsupportedNetwork, listing all problems, where a
-    zero padding is not that of spikes, where a bias would enter a current that decays, and where flattened maps are
-    joined in a way that no synapse has.
+    Neurons keep their name. A connection is named after the layer that holds its weights, with "@<source>" behind it
+    where that layer gives several; one without weights of its own is "<neuron>.sum", as of a maximum pool. Raises
+    UnsupportedNetwork, listing all problems, where a zero padding is not that of spikes, where a bias would enter a
+    current that decays, and where flattened maps are joined in a way that no synapse has.
     """
     folding = _Folding(graph)
     for node in graph.nodes:
         folding.add(node)
     if folding.problems:
         raise UnsupportedNetwork(folding.problems)
-    folded = Graph(tuple(_named(graph.nodes[0], folding.populations)), graph.steps, graph.readout)
-    verify_folded(folded)
-    return folded
+    first = graph.nodes[0]
+    assert isinstance(first.op, Input)
+    layers = _layers(first, folding.populations)
+    program = FloatProgram(FloatInput(first.shape, first.op.sequence), layers, graph.steps, graph.readout)
+    verify_float_program(program)
+    return program
 
 
 class _Folding:
@@ -109,7 +121,7 @@ class _Folding:
                 return self._flattened(inputs[0], node.shape)
             case Linear() as linear:
                 return (dense(inputs[0], linear, node.name),)
-            case Neuron() | MaxPool():
+            case FloatNeuron() | MaxPool():
                 return self._population(node, inputs[0])
             case Concat():
                 if all(len(parts) == 1 and _is_plain(parts[0], node) for parts in inputs):
@@ -171,13 +183,13 @@ class _Folding:
             ones = depthwise(np.ones((value.shape[0], 1, *pool.kernel)), pool.stride, pool.padding, pool.dilation)
             value = convolved(value, ones, node.shape, None)
             # One spike in the window is enough to fire, and firing resets, so nothing is ever remembered.
-            neuron = Neuron(0.0, 0.5)
+            neuron: FloatNeuron = CubaLif(0.0, 0.5)
         else:
-            assert isinstance(node.op, Neuron)
-            neuron = Neuron(node.op.decay, node.op.threshold, 1.0, node.op.current_decay, node.op.reset)
+            assert isinstance(node.op, FloatNeuron)
+            neuron = node.op.without_gain()
             if node.op.gain != 1.0:
                 value = scaled(value, np.full(value.shape[0], node.op.gain), np.zeros(value.shape[0]))
-            if neuron.current_decay < 1.0 and np.any(value.bias):
+            if neuron.filters_input and np.any(value.bias):
                 self.problems.append(
                     f"layer {node.name}: a bias enters its current, which decays, while the chip adds biases to the "
                     f"voltage; use bias=False and no BatchNorm in front of it, or a LIFNode"
@@ -196,26 +208,26 @@ def _is_scale(norm: BatchNorm) -> bool:
     return bool(np.all(norm.gain == norm.gain[0]) and not np.any(norm.offset))
 
 
-def _named(first: Node, populations: list[_Population]) -> list[Node]:
-    """The nodes of the folded graph; names of synapses are as short as they can be and still tell them apart."""
+def _layers(first: Node, populations: list[_Population]) -> tuple[FloatLayer, ...]:
+    """The layers of the program; names of connections are as short as they can be and still tell them apart."""
     wanted = [
         [(layers, source, population.name) for source, layers, _ in population.inputs] for population in populations
     ]
     candidates = [[_candidates(*key) for key in keys] for keys in wanted]
     taken = [Counter(names[level] for keys in candidates for names in keys) for level in range(3)]
     used = {first.name} | {population.name for population in populations}
-    nodes = [first]
+    shapes = {first.name: first.shape} | {population.name: population.shape for population in populations}
+    made = []
     for population, keys in zip(populations, candidates, strict=True):
-        made = []
+        connections = []
         for index, ((source, _, op), names) in enumerate(zip(population.inputs, keys, strict=True)):
             name = next((n for level, n in enumerate(names) if taken[level][n] == 1 and n not in used), None)
             name = name or f"{names[-1]}#{index + 1}"
             used.add(name)
-            bias = frozen_array(population.bias if index == 0 else np.zeros_like(population.bias), np.float64)
-            made.append(Node(name, _frozen(op, bias), (source,), population.shape))
-        neuron = Node(population.name, population.neuron, tuple(node.name for node in made), population.shape)
-        nodes += [*made, neuron]
-    return nodes
+            connections.append(FloatConnection(name, source, _synapse(op), shapes[source]))
+        bias = frozen_array(population.bias, np.float64)
+        made.append(FloatLayer(population.name, tuple(connections), population.neuron, bias, population.shape))
+    return tuple(made)
 
 
 def _candidates(layers: tuple[str, ...], source: str, neuron: str) -> tuple[str, str, str]:
@@ -223,8 +235,8 @@ def _candidates(layers: tuple[str, ...], source: str, neuron: str) -> tuple[str,
     return base, f"{base}@{source}", f"{base}@{source}:{neuron}"
 
 
-def _frozen(op: Synapse, bias: FloatArray) -> Synapse:
+def _synapse(op: Synapse) -> FloatSynapse:
     weight = frozen_array(op.weight, np.float64)
     if isinstance(op, Linear):
-        return Linear(weight, bias)
-    return Conv(weight, bias, op.stride, op.padding, op.dilation, op.groups)
+        return FloatDense(weight)
+    return FloatConv(weight, op.stride, op.padding, op.dilation, op.groups)

@@ -11,7 +11,7 @@ from torch import nn
 from neuroprune.frozen import frozen_array
 from neuroprune.graph.nodes import Add, BatchNorm, Concat, Select
 from neuroprune.graph.operation import Followed, Operation, is_whole, renamed
-from neuroprune.graph.read import read_module
+from neuroprune.graph.read import read_layer
 from neuroprune.graph.signals import Layout, Readout, Signal, Symbol, values_of
 
 
@@ -154,7 +154,7 @@ def _pool(op: Operation) -> Followed:
     if not is_whole(signal):
         return None
     parameters = {name: value for name, value in op.kwargs.items() if value is not None}
-    found, problem = read_module(op.name, kinds[op.name](*op.args[1:], **parameters), signal.sample)
+    found, problem = read_layer(op.name, kinds[op.name](*op.args[1:], **parameters), signal.sample)
     if found is None:
         return problem and problem.split(": ", 1)[1]
     what = (op.name, *(repr(value) for value in vars(found).values()))

@@ -1,9 +1,7 @@
-"""The float program: nodes by name, edges by name, shapes per sample and time step.
+"""The traced network: operations by name, edges by name, shapes per sample and time step.
 
-A `Graph` comes in two forms. As *traced* it holds the network layer by layer, additions and concatenations included.
-As *folded* it holds synapses (`Conv` or `Linear`, with bias) and `Neuron`s only: each synapse reads spikes or the
-input, each layer of neurons adds up one or more synapses. Everything linear between spikes is folded into the
-synapses, max pooling of spikes has become a synapse and a memoryless neuron.
+A `Graph` holds the network layer by layer as tracing met it, BatchNorm, pools, additions and concatenations included:
+what pruning reads. graph/float_program.py has the form that folding makes of it.
 
 All shapes leave out batch and time: (channels, height, width) or (features,). Two-dimensional parameters are
 (vertical, horizontal), as in torch.
@@ -16,11 +14,12 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
+from neuroprune.neurons.model import FloatNeuron
+
 FloatArray = npt.NDArray[np.float64]
 IndexArray = npt.NDArray[np.int64]
 Pair = tuple[int, int]
 Shape = tuple[int, ...]
-Reset = Literal["zero", "subtract"]
 
 INPUT = "input"
 """The name of what is presented to a network, among the names of its layers."""
@@ -108,28 +107,8 @@ class Select:
     channels: IndexArray
 
 
-@dataclass(frozen=True, eq=False)
-class Neuron:
-    """Spiking neurons, with a synaptic current of their own where current_decay is below 1.
-
-    i = i * (1 - current_decay) + gain * x;  h = v * (1 - decay) + i;  s = 1 if h >= threshold else 0;
-    where s, v = 0 (reset "zero") or h - threshold (reset "subtract"), else h.
-    decay: 1 / tau of a LIF neuron, 0 of an IF neuron; in [0, 1).
-    threshold: > 0, in the units of h; infinite for an integrator, which never fires and is read by its voltage.
-    gain: 1 / tau where the neuron decays its input too, else 1; 1 in a folded graph.
-    current_decay: in (0, 1]; 1 for neurons whose current is that of the step alone. Biases enter h, not i, in a folded
-    graph, as on the chip.
-    """
-
-    decay: float
-    threshold: float
-    gain: float = 1.0
-    current_decay: float = 1.0
-    reset: Reset = "zero"
-
-
 Synapse = Conv | Linear
-Op = Input | Conv | Linear | BatchNorm | AvgPool | MaxPool | Flatten | Add | Concat | Select | Neuron
+Op = Input | Conv | Linear | BatchNorm | AvgPool | MaxPool | Flatten | Add | Concat | Select | FloatNeuron
 
 
 @dataclass(frozen=True, eq=False)
@@ -140,12 +119,6 @@ class Node:
     op: Op
     inputs: tuple[str, ...]
     shape: Shape
-
-    @property
-    def synapse(self) -> Synapse:
-        """The operation of a node that is a synapse."""
-        assert isinstance(self.op, Synapse), self.name
-        return self.op
 
 
 @dataclass(frozen=True)
@@ -176,6 +149,12 @@ class Graph:
         """The node called `name`; KeyError if there is none."""
         return self._by_name[name]
 
+    @property
+    def is_sequence(self) -> bool:
+        """Whether samples bring a frame for each step."""
+        first = self.nodes[0].op
+        return isinstance(first, Input) and first.sequence
+
     def consumers(self, name: str) -> tuple[Node, ...]:
         """The nodes that read the output of `name`, in topological order."""
         return self._consumers.get(name, ())
@@ -191,9 +170,3 @@ class Graph:
             for name in dict.fromkeys(node.inputs):
                 found.setdefault(name, []).append(node)
         return {name: tuple(readers) for name, readers in found.items()}
-
-    def populations(self) -> tuple[tuple[Node, tuple[Node, ...]], ...]:
-        """Of a folded graph: each layer of neurons with its synapses, in topological order."""
-        return tuple(
-            (node, tuple(self[name] for name in node.inputs)) for node in self.nodes if isinstance(node.op, Neuron)
-        )

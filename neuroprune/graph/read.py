@@ -3,16 +3,17 @@
 One reader a layer class; the reason why a layer cannot be mapped stands beside the rule that it breaks.
 """
 
-from collections.abc import Callable
+import pkgutil
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-import torch
-from spikingjelly.activation_based import layer, neuron
+from spikingjelly.activation_based import layer
 from torch import nn
 
-from neuroprune.errors import InputError
+from neuroprune.finite import finite_array
 from neuroprune.frozen import frozen_array
+from neuroprune.graph.catalog import LAYERS, supported_layers
 from neuroprune.graph.nodes import (
     AvgPool,
     BatchNorm,
@@ -21,44 +22,57 @@ from neuroprune.graph.nodes import (
     FloatArray,
     Linear,
     MaxPool,
-    Neuron,
     Op,
     Pair,
     Select,
     Shape,
 )
-from neuroprune.selection import ChannelSelection
+from neuroprune.neurons.model import FloatNeuron, NeuronModel
 
-SUPPORTED = (
-    "Conv2d, Linear, BatchNorm1d, BatchNorm2d, LIFNode, IFNode, ParametricLIFNode, CubaLIFNode, AvgPool2d, MaxPool2d, "
-    "AdaptiveAvgPool2d, Flatten, Dropout, ChannelSelection"
-)
 Reading = tuple[Op | None, str | None]
 """An operation, or the sentence that says why there is none."""
 
 
-def read_module(name: str, module: nn.Module, shape: Shape) -> Reading:
-    """The operation of the layer at path `name` on inputs of `shape`, or why it has none.
+class Readers:
+    """What reads the layers of a network: those of this file, and the neuron models that are given."""
 
-    Raises InputError if one of its weights is not finite.
-    """
+    def __init__(self, neurons: Sequence[NeuronModel]) -> None:
+        self._neurons = tuple(neurons)
+
+    def know(self, module: nn.Module) -> bool:
+        """Whether `module` is a layer that `read` knows, of whatever class."""
+        return _reader_of(module) is not None or self._neuron_reader(module) is not None
+
+    def read(self, name: str, module: nn.Module, shape: Shape) -> Reading:
+        """The operation of the layer at path `name` on inputs of `shape`, or why it has none.
+
+        Raises InputError if one of its weights is not finite.
+        """
+        of_neurons = self._neuron_reader(module)
+        if of_neurons is not None:
+            found = of_neurons(name, module)
+            return (None, found) if isinstance(found, str) else (found, None)
+        return read_layer(name, module, shape)
+
+    def _neuron_reader(self, module: nn.Module) -> Callable[[str, nn.Module], FloatNeuron | str] | None:
+        return next((reader for model in self._neurons if (reader := model.reader_of(module))), None)
+
+
+def read_layer(name: str, module: nn.Module, shape: Shape) -> Reading:
+    """As `Readers.read`, of layers other than neurons."""
+    reader = _reader_of(module)
+    if reader is not None:
+        return reader(name, module, shape)
+    known = ", ".join(supported_layers())
+    return None, f"layer {name}: {type(module).__name__} has no counterpart on the chip; use one of {known}"
+
+
+def _reader_of(module: nn.Module) -> "Callable[[str, Any, Shape], Reading] | None":
+    """A subclass may compute something else, unless it leaves `forward` alone."""
     for kind, reader in _READERS.items():
-        if _computes_as(module, kind):
-            return reader(name, module, shape)
-    reader_of_neuron = _NEURONS.get(f"{type(module).__module__}.{type(module).__qualname__}")
-    if reader_of_neuron is not None:
-        return reader_of_neuron(name, module)
-    return None, f"layer {name}: {type(module).__name__} has no counterpart on the chip; use one of {SUPPORTED}"
-
-
-def is_readable(module: nn.Module) -> bool:
-    """Whether `module` is a layer that `read_module` knows, of whatever class."""
-    return any(_computes_as(module, kind) for kind in _READERS)
-
-
-def _computes_as(module: nn.Module, kind: type[nn.Module]) -> bool:
-    """Whether it is of this class; a subclass may compute something else, unless it leaves `forward` alone."""
-    return isinstance(module, kind) and type(module).forward is kind.forward
+        if isinstance(module, kind) and type(module).forward is kind.forward:
+            return reader
+    return None
 
 
 def _read_conv(name: str, module: Any, shape: Shape) -> Reading:
@@ -66,8 +80,8 @@ def _read_conv(name: str, module: Any, shape: Shape) -> Reading:
         return None, f"layer {name}: padding mode {module.padding_mode!r} cannot be mapped; use 'zeros'"
     if isinstance(module.padding, str):
         return None, f"layer {name}: padding {module.padding!r} cannot be mapped; give it in pixels"
-    weight = _numbers(name, "weight", module.get_weight() if isinstance(module, layer.WSConv2d) else module.weight)
-    bias = _numbers(name, "bias", module.bias) if module.bias is not None else _zeros(module.out_channels)
+    weight = finite_array(name, "weight", module.get_weight() if isinstance(module, layer.WSConv2d) else module.weight)
+    bias = finite_array(name, "bias", module.bias) if module.bias is not None else _zeros(module.out_channels)
     return (
         Conv(weight, bias, _pair(module.stride), _pair(module.padding), _pair(module.dilation), int(module.groups)),
         None,
@@ -75,18 +89,18 @@ def _read_conv(name: str, module: Any, shape: Shape) -> Reading:
 
 
 def _read_linear(name: str, module: Any, shape: Shape) -> Reading:
-    weight = _numbers(name, "weight", module.get_weight() if isinstance(module, layer.WSLinear) else module.weight)
-    bias = _numbers(name, "bias", module.bias) if module.bias is not None else _zeros(module.out_features)
+    weight = finite_array(name, "weight", module.get_weight() if isinstance(module, layer.WSLinear) else module.weight)
+    bias = finite_array(name, "bias", module.bias) if module.bias is not None else _zeros(module.out_features)
     return Linear(weight, bias), None
 
 
 def _read_batch_norm(name: str, module: Any, shape: Shape) -> Reading:
     if module.running_mean is None:
         return None, f"layer {name}: it keeps no running statistics; set track_running_stats=True and train again"
-    mean = _numbers(name, "running mean", module.running_mean)
-    variance = _numbers(name, "running variance", module.running_var)
-    gamma = _numbers(name, "weight", module.weight) if module.affine else np.ones_like(mean)
-    beta = _numbers(name, "bias", module.bias) if module.affine else np.zeros_like(mean)
+    mean = finite_array(name, "running mean", module.running_mean)
+    variance = finite_array(name, "running variance", module.running_var)
+    gamma = finite_array(name, "weight", module.weight) if module.affine else np.ones_like(mean)
+    beta = finite_array(name, "bias", module.bias) if module.affine else np.zeros_like(mean)
     gain = gamma / np.sqrt(variance + module.eps)
     return BatchNorm(frozen_array(gain, np.float64), frozen_array(beta - mean * gain, np.float64)), None
 
@@ -125,77 +139,22 @@ def _read_flatten(name: str, module: Any, shape: Shape) -> Reading:
     return Flatten(), None
 
 
-def _read_lif(name: str, module: Any) -> Reading:
-    """LIFNode, IFNode and ParametricLIFNode: 1 / tau is fixed, 0, or the sigmoid of the learned w."""
-    if module.v_reset is not None and float(module.v_reset) != 0.0:
-        return None, f"layer {name}: hard reset to {module.v_reset} cannot be mapped; use v_reset=0.0 or None"
-    if isinstance(module, neuron.ParametricLIFNode):
-        decay = float(_numbers(name, "w", module.w.sigmoid()))
-    else:
-        decay = 1.0 / float(module.tau) if hasattr(module, "tau") else 0.0
-    gain = decay if getattr(module, "decay_input", False) else 1.0
-    return _neuron(
-        name, Neuron(decay, float(module.v_threshold), gain, reset="zero" if module.v_reset is not None else "subtract")
-    )
-
-
-def _read_cuba(name: str, module: Any) -> Reading:
-    """CubaLIFNode computes in steps of 1 / s_scale, which is not done here; else the equations are the same.
-
-    It rounds the decays to 4096ths, as here, and cuts what it receives, and what the decays leave of current and
-    voltage, to steps of 1 / s_scale towards zero. It fires from v_threshold + 0.01 / s_scale on, which is the first of
-    its steps beyond v_threshold.
-    """
-    if module.norm is not None:
-        return None, f"layer {name}: normalisation inside the neuron cannot be mapped; use norm=None"
-    decays = []
-    for kind in ("current_decay", "voltage_decay"):
-        values = _numbers(name, kind, getattr(module, kind)).reshape(-1)
-        if values.size != 1:
-            return None, f"layer {name}: its {values.size} values of {kind} cannot be mapped; use one for all"
-        decays.append(float(np.clip(np.rint(values[0]), 0, module.p_scale)) / module.p_scale)
-    if decays[0] == 0.0:
-        return None, f"layer {name}: a current that never decays cannot be mapped; use current_decay above 0"
-    threshold = float(module.v_threshold) + module.v_threshold_eps
-    return _neuron(name, Neuron(decays[1], threshold, current_decay=decays[0]))
-
-
-def _neuron(name: str, found: Neuron) -> Reading:
-    if not found.threshold > 0.0:
-        return None, f"layer {name}: threshold {found.threshold} cannot be mapped; it must be above 0"
-    if not 0.0 <= found.decay < 1.0:
-        return None, f"layer {name}: voltage decay {found.decay:g} cannot be mapped; it must be at least 0 and below 1"
-    return found, None
-
-
 def _read_selection(name: str, module: Any, shape: Shape) -> Reading:
     return Select(frozen_array(module.channels.cpu().numpy(), np.int64)), None
 
 
-_READERS: dict[type[nn.Module], Callable[[str, Any, Shape], Reading]] = {
-    **dict.fromkeys((nn.Conv2d, layer.Conv2d, layer.WSConv2d), _read_conv),
-    **dict.fromkeys((nn.Linear, layer.Linear, layer.WSLinear), _read_linear),
-    **dict.fromkeys((nn.BatchNorm1d, layer.BatchNorm1d, nn.BatchNorm2d, layer.BatchNorm2d), _read_batch_norm),
-    **dict.fromkeys((layer.ThresholdDependentBatchNorm1d, layer.ThresholdDependentBatchNorm2d), _read_batch_norm),
-    **dict.fromkeys((nn.AvgPool2d, layer.AvgPool2d), _read_avg_pool),
-    **dict.fromkeys((nn.MaxPool2d, layer.MaxPool2d), _read_max_pool),
-    **dict.fromkeys((nn.AdaptiveAvgPool2d, layer.AdaptiveAvgPool2d), _read_global_pool),
-    **dict.fromkeys((nn.Flatten, layer.Flatten), _read_flatten),
-    ChannelSelection: _read_selection,
+_READER_OF: dict[str, Callable[[str, Any, Shape], Reading]] = {
+    "conv": _read_conv,
+    "linear": _read_linear,
+    "batch norm": _read_batch_norm,
+    "average pool": _read_avg_pool,
+    "adaptive pool": _read_global_pool,
+    "maximum pool": _read_max_pool,
+    "flatten": _read_flatten,
+    "selection": _read_selection,
 }
-# Exact classes, for a subclass of a neuron has other dynamics; by name, for the module of CubaLIFNode imports lava-dl.
-_NEURONS: dict[str, Callable[[str, Any], Reading]] = {
-    **{
-        f"{kind.__module__}.{kind.__qualname__}": _read_lif
-        for kind in (
-            neuron.LIFNode,
-            neuron.IFNode,
-            neuron.SimpleLIFNode,
-            neuron.SimpleIFNode,
-            neuron.ParametricLIFNode,
-        )
-    },
-    "spikingjelly.activation_based.lava_exchange.CubaLIFNode": _read_cuba,
+_READERS: dict[type[nn.Module], Callable[[str, Any, Shape], Reading]] = {
+    pkgutil.resolve_name(path): _READER_OF[info.name] for info in LAYERS for path in info.classes
 }
 
 
@@ -205,14 +164,3 @@ def _pair(value: Any) -> Pair:
 
 def _zeros(count: int) -> FloatArray:
     return frozen_array(np.zeros(count), np.float64)
-
-
-def _numbers(name: str, what: str, tensor: torch.Tensor) -> FloatArray:
-    array = frozen_array(tensor.detach().cpu().double().numpy(), np.float64)
-    bad = int(array.size - np.isfinite(array).sum())
-    if bad:
-        raise InputError(
-            f"layer {name}: {bad} of its {array.size} {what} values are not finite numbers; train it again, "
-            "with a lower learning rate"
-        )
-    return array

@@ -11,10 +11,11 @@ from torch.nn.modules.dropout import _DropoutNd
 
 from neuroprune.graph.axes import AXES, vote, voters
 from neuroprune.graph.joins import JOINS
-from neuroprune.graph.nodes import INPUT, Concat, Flatten, Input, Neuron, Node, Op, Shape
+from neuroprune.graph.nodes import INPUT, Concat, Flatten, Input, Node, Op, Shape
 from neuroprune.graph.operation import Operation
-from neuroprune.graph.read import read_module
+from neuroprune.graph.read import Readers
 from neuroprune.graph.signals import SIZES, Readout, Signal, Symbol, signals_of, values_of
+from neuroprune.neurons.model import FloatNeuron
 
 OPERATIONS = JOINS | AXES
 
@@ -26,9 +27,10 @@ class Recorder:
     time. A layer without state that meets other sources gives one more node, "conv@2".
     """
 
-    def __init__(self, frames: torch.Tensor, sequence: bool) -> None:
+    def __init__(self, frames: torch.Tensor, sequence: bool, readers: Readers) -> None:
         shape = tuple(frames.shape[2:] if sequence else frames.shape[1:])
         self.nodes: dict[str, Node] = {INPUT: Node(INPUT, Input(sequence), (), shape)}
+        self.readers = readers
         self.problems: list[str] = []
         self.steps: int | None = frames.shape[0] if sequence else None
         self.batch = frames.shape[1] if sequence else frames.shape[0]
@@ -107,9 +109,9 @@ class Recorder:
             )
             return self._unknown(path, value, [signal])
         known = self._made.get((path, (signal.node,)))
-        op, problem = (self.nodes[known].op, None) if known else read_module(path, module, source.shape)
+        op, problem = (self.nodes[known].op, None) if known else self.readers.read(path, module, source.shape)
         layout, at = signal.layout, signal.at
-        if isinstance(module, base.MemoryModule):
+        if isinstance(module, base.MemoryModule) or isinstance(op, FloatNeuron):
             moved = self._advance(path, module, signal)
             if isinstance(moved, str):
                 problem = problem or moved
@@ -163,7 +165,7 @@ class Recorder:
         seen, open_ends = {name}, [name]
         while open_ends:
             node = self.nodes[open_ends.pop()]
-            if isinstance(node.op, Neuron) or (isinstance(node.op, Input) and node.op.sequence):
+            if isinstance(node.op, FloatNeuron) or (isinstance(node.op, Input) and node.op.sequence):
                 return True
             open_ends += [source for source in node.inputs if source not in seen]
             seen.update(node.inputs)

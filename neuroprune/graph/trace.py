@@ -6,7 +6,7 @@ and call single-step layers; both give the same graph. A real value goes beside 
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Literal
 
@@ -16,16 +16,19 @@ from torch import nn
 
 from neuroprune.errors import UnsupportedNetwork
 from neuroprune.graph import nodes
-from neuroprune.graph.nodes import INPUT, Flatten, Graph, MaxPool, Neuron, Node, Select
-from neuroprune.graph.read import is_readable
+from neuroprune.graph.nodes import INPUT, Flatten, Graph, MaxPool, Node, Select
+from neuroprune.graph.read import Readers
 from neuroprune.graph.recorder import Recorder
 from neuroprune.graph.signals import Readout, Signal, Symbol, signals_of
 from neuroprune.graph.verify import problems_of_traced
+from neuroprune.neurons.catalog import neuron_models
+from neuroprune.neurons.cuba_lif import CubaLif
+from neuroprune.neurons.model import FloatNeuron, NeuronModel
 
 BATCH = 2  # more than one, so that time taken for the batch shows in the shapes
 
 
-def trace(module: nn.Module, frames: torch.Tensor) -> Graph:
+def trace(module: nn.Module, frames: torch.Tensor, neurons: Sequence[NeuronModel] | None = None) -> Graph:
     """The program of `module`, layer by layer, as it computes in evaluation mode.
 
     module: takes frames [N, C, H, W], or sequences [T, N, C, H, W], and returns, over time, the mean or sum of the
@@ -33,6 +36,7 @@ def trace(module: nn.Module, frames: torch.Tensor) -> Graph:
     is read by an integrator, "<layer>.integrator". The module is left as it was found, its neurons reset.
     frames: float [N, channels, height, width] of the size the network is made for, or sequences [N, T, channels,
     height, width]; N of 1 is enough.
+    neurons: the models that layers of neurons are read as; by default all of neurons/catalog.py.
 
     Node names are module paths. Raises UnsupportedNetwork listing everything that cannot be mapped, InputError for
     weights that are not finite.
@@ -42,7 +46,8 @@ def trace(module: nn.Module, frames: torch.Tensor) -> Graph:
     functional.reset_net(module)
     sequence = frames.ndim == 5
     frames = frames[:1].to(next(module.parameters(), frames)).repeat_interleave(BATCH, 0)
-    recorder = Recorder(frames.transpose(0, 1) if sequence else frames, sequence)
+    readers = Readers(neuron_models() if neurons is None else tuple(neurons))
+    recorder = Recorder(frames.transpose(0, 1) if sequence else frames, sequence, readers)
     try:
         with torch.no_grad(), _leaves_recorded(module, recorder):
             output = _output(module(recorder.frames), module, recorder)
@@ -72,7 +77,7 @@ def _leaves_recorded(root: nn.Module, recorder: Recorder) -> Iterator[None]:
         path = paths.get(module)
         if path is None or not signals_of((args, kwargs)):
             return call(module, *args, **kwargs)
-        if module is not root and _is_leaf(module):
+        if module is not root and _is_leaf(module, recorder.readers):
             return recorder.call(path, module, args, kwargs)
         recorder.scope.append(path)
         try:
@@ -87,11 +92,11 @@ def _leaves_recorded(root: nn.Module, recorder: Recorder) -> Iterator[None]:
         nn.Module.__call__ = call  # type: ignore[method-assign]
 
 
-def _is_leaf(module: nn.Module) -> bool:
+def _is_leaf(module: nn.Module, readers: Readers) -> bool:
     """Layers, and all that keeps a memory; the code of containers and of the user's own modules is followed."""
     if isinstance(module, nn.Sequential):
         return False
-    if isinstance(module, base.MemoryModule) or is_readable(module):
+    if isinstance(module, base.MemoryModule) or readers.know(module):
         return True
     library = type(module).__module__
     return library.startswith(("torch.nn", "spikingjelly")) and ".model." not in library
@@ -104,7 +109,7 @@ def _output(output: Any, module: nn.Module, recorder: Recorder) -> Any:
     if not isinstance(output, torch.Tensor):
         return output
     for path, each in module.named_modules():
-        is_neuron = path in recorder.nodes and isinstance(recorder.nodes[path].op, Neuron)
+        is_neuron = path in recorder.nodes and isinstance(recorder.nodes[path].op, FloatNeuron)
         voltage: torch.Tensor | None = getattr(each, "v", None) if is_neuron else None
         if voltage is output:
             return Readout(voltage, recorder, path, frozenset(range(recorder.steps or 1)), is_voltage=True)
@@ -121,9 +126,9 @@ def _graph(recorder: Recorder, output: Any) -> Graph:
     while isinstance(found[last].op, Flatten):  # scores are flat anyway
         last = found[last].inputs[0]
     is_voltage = isinstance(output, Readout) and output.is_voltage
-    if not isinstance(found[last].op, Neuron | MaxPool):
+    if not isinstance(found[last].op, FloatNeuron | MaxPool):
         name = f"{last}.integrator"
-        found[name] = Node(name, Neuron(0.0, math.inf), (last,), found[last].shape)
+        found[name] = Node(name, CubaLif(0.0, math.inf), (last,), found[last].shape)
         last, is_voltage = name, True
     votes = output.votes if isinstance(output, Signal | Readout) else 1
     readout = nodes.Readout("voltage" if is_voltage else "spikes", over_time, votes)

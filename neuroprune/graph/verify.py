@@ -1,6 +1,4 @@
-"""The rules of both forms of a graph, checked after the stage that made it."""
-
-import math
+"""The rules of a traced graph, checked when it has been made."""
 
 from neuroprune.graph.nodes import (
     Add,
@@ -13,10 +11,10 @@ from neuroprune.graph.nodes import (
     Input,
     Linear,
     MaxPool,
-    Neuron,
     Node,
     Select,
 )
+from neuroprune.neurons.model import FloatNeuron
 
 # What flows along an edge: the graded frame, spikes, a weightless map of either, or the input of neurons.
 FRAME, SPIKES, POOLED, CURRENT = "frame", "spikes", "pooled", "current"
@@ -30,14 +28,14 @@ def problems_of_traced(graph: Graph, last: str) -> list[str]:
     for node in graph.nodes:
         flow, problem = _flow(node, [flows[name] for name in node.inputs])
         flows[node.name] = flow
-        spiking = spiking or (isinstance(node.op, Neuron) and math.isfinite(node.op.threshold))
+        spiking = spiking or (isinstance(node.op, FloatNeuron) and not node.op.integrates)
         if problem:
             problems.append(problem)
         if isinstance(node.op, Linear) and len(graph[node.inputs[0]].shape) != 1:
             problems.append(
                 f"layer {node.name}: it reads a map of shape {graph[node.inputs[0]].shape}; put a Flatten before it"
             )
-        if isinstance(node.op, Neuron) and math.isinf(node.op.threshold):
+        if isinstance(node.op, FloatNeuron) and node.op.integrates:
             if node.name != last:
                 problems.append(f"layer {node.name}: it never fires and is not the output; give it a finite threshold")
             elif graph.readout.of == "spikes":
@@ -81,24 +79,5 @@ def _flow(node: Node, sources: list[str]) -> tuple[str, str | None]:
         case Flatten() | Concat() | Select():
             kinds = set(sources)
             return sources[0] if len(kinds) == 1 else CURRENT if CURRENT in kinds else POOLED, None
-        case Neuron():
+        case FloatNeuron():
             return SPIKES, None
-
-
-def verify_folded(graph: Graph) -> None:
-    """Input first; each synapse reads the input or earlier neurons; each neuron layer adds up synapses of its shape."""
-    first, *rest = graph.nodes
-    assert isinstance(first.op, Input) and not first.inputs and graph.steps >= 1
-    known = {first.name: first}
-    for node in rest:
-        sources = [known[name] for name in node.inputs]
-        if isinstance(node.op, Neuron):
-            assert node.op.gain == 1.0, node.name
-            assert sources and all(isinstance(synapse.op, Conv | Linear) for synapse in sources), node.name
-            assert all(synapse.shape == node.shape for synapse in sources), node.name
-        else:
-            assert isinstance(node.op, Conv | Linear), node.name
-            assert len(sources) == 1 and isinstance(sources[0].op, Input | Neuron), node.name
-            assert node.op.bias.shape == (node.shape[0],), node.name
-        known[node.name] = node
-    assert isinstance(graph.nodes[-1].op, Neuron) and len(known) == len(graph.nodes)

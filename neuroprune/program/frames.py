@@ -6,8 +6,8 @@ import numpy as np
 import numpy.typing as npt
 
 from neuroprune.errors import InputError
-from neuroprune.graph.evaluate import Frames
-from neuroprune.program.fixedpoint import signed_range
+from neuroprune.fixed_point import signed_range
+from neuroprune.graph.float_program import Frames
 from neuroprune.program.types import IntInput, IntProgram
 
 

@@ -13,15 +13,16 @@ from math import prod
 
 import numpy as np
 
+from neuroprune.fixed_point import BIAS_EXPONENT, STATE_SHIFT
 from neuroprune.frozen import frozen_array
 from neuroprune.graph.nodes import INPUT, Shape
-from neuroprune.program.fixedpoint import STATE_SHIFT
+from neuroprune.neurons.cuba_lif import IntCubaLif
 from neuroprune.program.types import (
+    IntBias,
     IntConnection,
     IntConv,
     IntDense,
     IntLayer,
-    IntNeuron,
     IntProgram,
     IntSynapse,
 )
@@ -81,15 +82,14 @@ def _relays(layer: IntLayer, count: int) -> list[IntLayer]:
     """Memoryless neurons that fire exactly when theirs of `layer` did, each behind the one before."""
     synapse = _one_to_one(layer.shape)
     drive = RELAY_WEIGHT << STATE_SHIFT
-    neuron = IntNeuron(
-        decay_u=4095, decay_v=0, vth=RELAY_WEIGHT // 2, bias_mant=frozen_array(np.zeros(layer.shape[0]), np.int32),
-        bias_exp=6,
-    )  # fmt: skip
+    neuron = IntCubaLif(decay_u=4095, decay_v=0, vth=RELAY_WEIGHT // 2)
+    bias = IntBias(frozen_array(np.zeros(layer.shape[0]), np.int32), BIAS_EXPONENT)
     return [
         IntLayer(
             name=_name(layer.name, number),
             connections=(IntConnection(_name(layer.name, number - 1), synapse, layer.shape),),
             neuron=neuron,
+            bias=bias,
             shape=layer.shape,
             scale=float(drive),
             limited_by="weight",

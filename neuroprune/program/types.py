@@ -6,10 +6,9 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from neuroprune.graph.nodes import Pair, Readout, Reset, Shape
-
-WeightArray = npt.NDArray[np.int16]
-IntArray = npt.NDArray[np.int32]
+from neuroprune.fixed_point import IntArray, WeightArray
+from neuroprune.graph.nodes import Pair, Readout, Shape
+from neuroprune.neurons.model import IntNeuron
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,22 +36,20 @@ IntSynapse = IntConv | IntDense
 
 
 @dataclass(frozen=True, eq=False)
-class IntNeuron:
-    """Registers of a current-based LIF neuron, in Lava 0.10's fixed-point rules (proc/lif/models.py).
+class IntBias:
+    """What neurons add to v each step: mantissa * 2**exponent, rounded down.
 
-    decay_u, decay_v: 12-bit decays; decay_u = 4095 keeps no current, decay_v = 0 keeps all voltage.
-    vth: 17-bit mantissa; a neuron fires where v > vth * 64.
-    bias_mant: int32 [channels of the layer] (features of a dense layer), 13 bits with sign; added to v each step as
-    bias_mant * 2**bias_exp.
-    reset: what a spike does to v: "zero" as in Lava's model, or "subtract" vth * 64, which Lava has no model of.
+    mantissa: int32 [channels of the layer] (features of a dense layer), 13 bits with sign.
     """
 
-    decay_u: int
-    decay_v: int
-    vth: int
-    bias_mant: IntArray
-    bias_exp: int
-    reset: Reset = "zero"
+    mantissa: IntArray
+    exponent: int
+
+    @property
+    def values(self) -> npt.NDArray[np.int64]:
+        """int64 [channels], in units of v."""
+        mantissa = self.mantissa.astype(np.int64)
+        return mantissa << self.exponent if self.exponent >= 0 else mantissa >> -self.exponent
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,6 +80,7 @@ class IntLayer:
     name: str
     connections: tuple[IntConnection, ...]
     neuron: IntNeuron
+    bias: IntBias
     shape: Shape
     scale: float
     limited_by: str

@@ -1,7 +1,7 @@
 """What the integers of a program stand for."""
 
+from neuroprune.fixed_point import STATE_SHIFT
 from neuroprune.graph.nodes import INPUT
-from neuroprune.program.fixedpoint import STATE_SHIFT
 from neuroprune.program.types import IntConnection, IntLayer
 
 

@@ -2,10 +2,9 @@
 
 import numpy as np
 
+from neuroprune.fixed_point import IntegerRules, signed_range, weight_range, weight_step
 from neuroprune.graph.nodes import INPUT
-from neuroprune.program.fixedpoint import signed_range, weight_range, weight_step
-from neuroprune.program.rules import IntegerRules
-from neuroprune.program.types import IntConnection, IntDense, IntLayer, IntNeuron, IntProgram
+from neuroprune.program.types import IntConnection, IntDense, IntLayer, IntProgram
 
 
 def verify_program(program: IntProgram, rules: IntegerRules) -> None:
@@ -18,7 +17,7 @@ def verify_program(program: IntProgram, rules: IntegerRules) -> None:
             assert shapes[connection.source] == connection.in_shape and connection.delay >= 0, layer.name
             _verify_synapse(connection, layer)
         shapes[layer.name] = layer.shape
-        _verify_neuron(layer.neuron, layer, rules)
+        _verify_neurons(layer, rules)
 
 
 def _verify_synapse(connection: IntConnection, layer: IntLayer) -> None:
@@ -33,11 +32,11 @@ def _verify_synapse(connection: IntConnection, layer: IntLayer) -> None:
         assert weight.shape[1] * connection.synapse.groups == connection.in_shape[0], layer.name
 
 
-def _verify_neuron(neuron: IntNeuron, layer: IntLayer, rules: IntegerRules) -> None:
+def _verify_neurons(layer: IntLayer, rules: IntegerRules) -> None:
     assert 2 <= layer.weight_bits <= rules.weight_bits, layer.name
-    assert 0 <= neuron.vth < 2**rules.threshold_bits, layer.name
-    assert 0 <= neuron.decay_v < 2**rules.decay_bits and 0 <= neuron.decay_u < 2**rules.decay_bits, layer.name
-    assert 0 <= neuron.bias_exp <= rules.bias_exponent_max, layer.name
-    bias_low, bias_high = signed_range(rules.bias_bits)
-    assert bias_low <= neuron.bias_mant.min() and neuron.bias_mant.max() <= bias_high, layer.name
-    assert neuron.bias_mant.shape == (layer.shape[0],), layer.name
+    layer.neuron.verify(rules)
+    bias = layer.bias
+    assert 0 <= bias.exponent <= rules.bias_exponent_max, layer.name
+    low, high = signed_range(rules.bias_bits)
+    assert low <= bias.mantissa.min() and bias.mantissa.max() <= high, layer.name
+    assert bias.mantissa.shape == (layer.shape[0],), layer.name

@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from neuroprune.errors import InputError
-from neuroprune.graph.nodes import Graph
-from neuroprune.program.rules import IntegerRules
+from neuroprune.fixed_point import IntegerRules
+from neuroprune.graph.float_program import FloatProgram
 
 FEWEST = 2
 """One bit would leave a mixed-sign weight no positive value."""
@@ -41,10 +41,10 @@ def parse_bits(text: str) -> Bits:
     return Bits(default, MappingProxyType(found))
 
 
-def bits_of_layers(bits: Bits, graph: Graph, rules: IntegerRules) -> dict[str, int]:
-    """The width of each layer of neurons of a folded graph, by the name of the neurons.
+def bits_of_layers(bits: Bits, program: FloatProgram, rules: IntegerRules) -> dict[str, int]:
+    """The width of each layer of a float program, by the name of the neurons.
 
-    Raises InputError for names that the graph does not have or has more than once, widths that the target does not
+    Raises InputError for names that the program does not have or has more than once, widths that the target does not
     have, and names of the same layer that contradict each other.
     """
     wanted = {"default": bits.default or rules.weight_bits, **bits.layers}
@@ -56,9 +56,9 @@ def bits_of_layers(bits: Bits, graph: Graph, rules: IntegerRules) -> dict[str, i
                 f"{', '.join(map(str, offered))} bits"
             )
     neuron_of = {
-        name: neuron.name
-        for neuron, synapses in graph.populations()
-        for name in (*(each.name for each in synapses), neuron.name)
+        name: layer.name
+        for layer in program.layers
+        for name in (*(each.name for each in layer.connections), layer.name)
     }
     named = {name: _meant(name, list(neuron_of)) for name in bits.layers}
     unknown = sorted(name for name, meant in named.items() if not meant)

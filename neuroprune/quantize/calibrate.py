@@ -16,13 +16,13 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from neuroprune.graph.evaluate import fire_float
-from neuroprune.graph.nodes import FloatArray, Neuron, Synapse
-from neuroprune.program.fixedpoint import DECAY_UNITY, round_into, round_weights
-from neuroprune.program.rules import IntegerRules
-from neuroprune.program.types import IntNeuron, WeightArray
+from neuroprune.fixed_point import IntegerRules, WeightArray, round_into, round_weights
+from neuroprune.graph.float_program import FloatLayer, FloatSynapse
+from neuroprune.graph.nodes import FloatArray
+from neuroprune.neurons.model import FloatNeuron, IntNeuron, fire_float
+from neuroprune.program.types import IntBias
 from neuroprune.quantize.forward import deliver, fire
-from neuroprune.quantize.scale import Incoming, Peaks, Scale, bias_exponent, fit_scale, scale_limits, total_bias
+from neuroprune.quantize.scale import Incoming, Peaks, Scale, bias_exponent, fit_scale, scale_limits
 
 CHUNK = 32
 """Samples run at once; memory grows with it, not with the calibration batch."""
@@ -57,10 +57,9 @@ class Source:
 
 @dataclass(frozen=True, eq=False)
 class Population:
-    """Neurons of a folded graph, the synapses that feed them, and what those read."""
+    """A layer of a float program, and what its connections read."""
 
-    neuron: Neuron
-    synapses: tuple[Synapse, ...]
+    layer: FloatLayer
     sources: tuple[Source, ...]
     steps: int
     weight_bits: int
@@ -72,9 +71,19 @@ class Population:
         return self.sources[0].integers.shape[1]
 
     @property
+    def synapses(self) -> tuple[FloatSynapse, ...]:
+        """Of the connections."""
+        return tuple(connection.synapse for connection in self.layer.connections)
+
+    @property
+    def neuron(self) -> FloatNeuron:
+        """The layer's neurons."""
+        return self.layer.neuron
+
+    @property
     def bias(self) -> FloatArray:
-        """In units of potential, of all synapses together."""
-        return total_bias(self.synapses)
+        """In units of potential."""
+        return self.layer.bias
 
     @property
     def incoming(self) -> list[Incoming]:
@@ -92,17 +101,10 @@ class Population:
         """The integer weights of each synapse."""
         return tuple(round_weights(weight * scale.weight, self.weight_bits) for weight, _ in self.incoming)
 
-    def registers(self, scale: Scale) -> IntNeuron:
-        """The chip's neurons at `scale`."""
+    def int_bias(self, scale: Scale) -> IntBias:
+        """The chip's biases at `scale`."""
         exponent = bias_exponent(self.bias, scale, self.rules)
-        return IntNeuron(
-            decay_u=max(round(self.neuron.current_decay * DECAY_UNITY) - 1, 0),
-            decay_v=min(round(self.neuron.decay * DECAY_UNITY), (1 << self.rules.decay_bits) - 1),
-            vth=scale.vth,
-            bias_mant=round_into(self.bias * scale.voltage / 2**exponent, self.rules.bias_bits),
-            bias_exp=exponent,
-            reset=self.neuron.reset,
-        )
+        return IntBias(round_into(self.bias * scale.voltage / 2**exponent, self.rules.bias_bits), exponent)
 
     def rounding(self, weights: Sequence[WeightArray], scale: Scale) -> float:
         """Sum of the squared errors of integer weights, in units of potential."""
@@ -118,13 +120,14 @@ class Population:
         """What integer synapses deliver, in units of the weights."""
         return self._deliver(weights, [source.integers[:, samples] for source in self.sources])
 
-    def fire(self, currents: Tensor, neuron: IntNeuron) -> tuple[Tensor, Tensor]:
-        """Spikes [steps, samples, *shape] and last voltages of the chip's neurons on `integer_currents`."""
-        return fire(currents, _spread(neuron.bias_mant * 2.0**neuron.bias_exp, currents), neuron, self.steps)
+    def fire(self, currents: Tensor, neuron: IntNeuron, bias: IntBias) -> Tensor:
+        """Spikes [steps, samples, *shape] of the chip's neurons on `integer_currents`."""
+        return fire(currents, _spread(bias.mantissa * 2.0**bias.exponent, currents), neuron, self.steps)[0]
 
     def fire_float(self, currents: Tensor) -> Tensor:
         """Spikes [steps, samples, *shape] of the float neurons on `float_currents`."""
-        return fire_float(self.neuron, currents, _spread(self.bias, currents), self.steps)[0]
+        spikes, _ = fire_float(self.neuron, currents, _spread(self.bias, currents), self.steps)
+        return torch.stack(spikes).to(currents.dtype)
 
     def _deliver(self, weights: Sequence[npt.NDArray[np.generic]], values: list[Tensor]) -> Tensor:
         total = torch.zeros(())
@@ -152,17 +155,17 @@ def choose_scale(population: Population) -> tuple[Scale, float]:
     searched = list(chunks(min(population.samples, wanted)))
     currents = [population.float_currents(samples) for samples in searched]
     expected = [population.fire_float(each) for each in currents]
-    integrates = math.isinf(population.neuron.threshold)
+    integrates = population.neuron.integrates
     size = sum(float(each.square().sum()) for each in currents) if integrates else sum(map(torch.numel, expected))
     errors, roundings = [], []
     for scale in scales:
-        weights, neuron, error = population.weights(scale), population.registers(scale), 0.0
+        weights, bias, error = population.weights(scale), population.int_bias(scale), 0.0
         for samples, current, spikes in zip(searched, currents, expected, strict=True):
             integers = population.integer_currents(weights, samples)
             if integrates:
                 error += float((integers / scale.weight - current).square().sum())
             else:
-                error += int((population.fire(integers, neuron)[0] != spikes).sum())
+                error += int((population.fire(integers, scale.neuron, bias) != spikes).sum())
         errors.append(error)
         roundings.append(population.rounding(weights, scale))
     chance = 0.0 if integrates else math.sqrt(min(errors))
@@ -180,7 +183,8 @@ def chunks(samples: int) -> Iterator[slice]:
 def _limits(population: Population) -> dict[str, float]:
     """The limits of the layer's fields; what calibration saw is only asked where the worst input stands in the way."""
     proved = population.limits(Peaks(math.inf, math.inf))
-    registers = min(proved["current"], proved.get("voltage", math.inf))
+    of_registers = proved.keys() - {"weight", "bias", "threshold"}
+    registers = min((proved[name] for name in of_registers), default=math.inf)
     wanted = min(proved["weight"] * _most(population.weight_bits), proved["bias"], proved.get("threshold", math.inf))
     return proved if registers >= wanted else population.limits(_peaks(population))
 
@@ -199,19 +203,18 @@ def _candidates(limits: dict[str, float], weight_bits: int) -> list[tuple[float,
 
 def _peaks(population: Population) -> Peaks:
     """Of the float layer, over all calibration samples; neurons that fire need no bound of their voltage."""
-    neuron, bound_voltage = population.neuron, math.isinf(population.neuron.threshold)
+    neuron = population.neuron
     highest_current = highest_voltage = 0.0
     for samples in chunks(population.samples):
         currents = population.float_currents(samples)
         highest_current = max(highest_current, float(currents.abs().max()))
-        if neuron.current_decay == 1.0 and not bound_voltage:
+        if not (neuron.filters_input or neuron.integrates):
             continue
-        bias, i, v = _spread(population.bias, currents), torch.zeros(()), torch.zeros(())
+        bias, state = _spread(population.bias, currents), neuron.rest(torch.zeros(()))
         for step in range(population.steps):
-            i = i * (1.0 - neuron.current_decay) + currents[step if len(currents) > 1 else 0]
-            v = v * (1.0 - neuron.decay) + i + bias
-            highest_current = max(highest_current, float(i.abs().max()))
-            highest_voltage = max(highest_voltage, float(v.abs().max()))
+            state = neuron.integrate(state, currents[step if len(currents) > 1 else 0], bias)
+            highest_current = max(highest_current, float(state[0].abs().max()))
+            highest_voltage = max(highest_voltage, float(state[-1].abs().max()))
     return Peaks(highest_current, highest_voltage)
 
 

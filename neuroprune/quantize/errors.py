@@ -1,16 +1,14 @@
 """The error that each rounding makes, layer by layer."""
 
-import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from neuroprune.graph.nodes import FloatArray, Graph, Neuron, Node, Synapse
-from neuroprune.program.fixedpoint import DECAY_UNITY, STATE_SHIFT, weight_range, weight_step
+from neuroprune.fixed_point import weight_range, weight_step
+from neuroprune.graph.float_program import FloatLayer, FloatProgram
+from neuroprune.graph.nodes import FloatArray
 from neuroprune.program.types import IntLayer, IntProgram
 from neuroprune.program.units import weight_unit
-from neuroprune.quantize.scale import total_bias
 
 
 @dataclass(frozen=True)
@@ -31,41 +29,33 @@ class RoundingErrors:
     decay_u: float
 
 
-def rounding_errors(graph: Graph, program: IntProgram) -> dict[str, RoundingErrors]:
-    """The errors of each layer of `program`, by its name, against the folded graph that it was made of."""
+def rounding_errors(exact: FloatProgram, program: IntProgram) -> dict[str, RoundingErrors]:
+    """The errors of each layer of `program`, by its name, against the float program that it was made of."""
     return {
-        layer.name: _layer_errors(layer, neuron, [node.synapse for node in synapses], program.input.unit)
-        for layer, (neuron, synapses) in zip(program.layers, graph.populations(), strict=True)
+        layer.name: _layer_errors(layer, floats, program.input.unit)
+        for layer, floats in zip(program.layers, exact.layers, strict=True)
     }
 
 
-def _layer_errors(layer: IntLayer, node: Node, synapses: Sequence[Synapse], input_unit: float) -> RoundingErrors:
-    assert isinstance(node.op, Neuron)
-    neuron, registers = node.op, layer.neuron
+def _layer_errors(layer: IntLayer, exact: FloatLayer, input_unit: float) -> RoundingErrors:
     low, high = weight_range(layer.weight_bits)
     half = weight_step(layer.weight_bits) / 2
     wanted, stored = [], []
-    for connection, synapse in zip(layer.connections, synapses, strict=True):
-        wanted.append(synapse.weight.ravel() * weight_unit(connection, layer, input_unit))
+    for connection, floats in zip(layer.connections, exact.connections, strict=True):
+        wanted.append(floats.synapse.weight.ravel() * weight_unit(connection, layer, input_unit))
         stored.append(connection.synapse.weight.ravel().astype(np.float64))
     weight, rounded = np.concatenate(wanted), np.concatenate(stored)
-    bias = total_bias(synapses)
-    bias_error = np.abs(registers.bias_mant * 2.0**registers.bias_exp / layer.scale - bias).max()
-    integrates = math.isinf(neuron.threshold)
+    bias_error = np.abs(layer.bias.mantissa * 2.0**layer.bias.exponent / layer.scale - exact.bias).max()
+    largest = float(np.abs(exact.bias).max()) if exact.neuron.integrates else exact.neuron.threshold
+    of_neurons = layer.neuron.rounding(exact.neuron, layer.scale)
     return RoundingErrors(
         weight=_relative(_rms(rounded - weight), _rms(weight)),
         clipped=float(np.mean((weight < low - half) | (weight > high + half))),
-        threshold=0.0 if integrates else _threshold_error(layer, neuron),
-        bias=_relative(float(bias_error), float(np.abs(bias).max()) if integrates else neuron.threshold),
-        decay_v=abs(registers.decay_v / DECAY_UNITY - neuron.decay),
-        decay_u=abs((registers.decay_u + 1) / DECAY_UNITY - neuron.current_decay),
+        threshold=of_neurons.threshold,
+        bias=_relative(float(bias_error), largest),
+        decay_v=of_neurons.decay_v,
+        decay_u=of_neurons.decay_u,
     )
-
-
-def _threshold_error(layer: IntLayer, neuron: Neuron) -> float:
-    units = layer.neuron.vth << STATE_SHIFT
-    expressed = [units + 1] if neuron.reset == "zero" else [units + 1, units]
-    return max(abs(each / layer.scale / neuron.threshold - 1.0) for each in expressed)
 
 
 def _rms(values: FloatArray) -> float:

@@ -1,7 +1,7 @@
 """The chip's integers in float32 torch, with gradients: what calibration looks at and fine-tuning trains through.
 
 Exact as long as sums, u and v stay within 24 bits, where float32 holds every integer: what leaves a register does not
-wrap or saturate here, unlike in the engine (neuroprune/simulate), which is the judge.
+wrap or saturate here, unlike in the engine (neuroprune/simulate), which decides.
 """
 
 from typing import Any
@@ -10,21 +10,22 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from neuroprune.graph.nodes import Linear, Synapse
-from neuroprune.program.fixedpoint import DECAY_UNITY, STATE_SHIFT
-from neuroprune.program.types import IntDense, IntNeuron, IntSynapse
+from neuroprune.fixed_point import LARGEST_STATE, STATE_SHIFT
+from neuroprune.graph.float_program import FloatDense, FloatSynapse
+from neuroprune.neurons.model import IntNeuron, RegisterBound
+from neuroprune.program.types import IntDense, IntSynapse
 
-SLOPE = 2.0
-"""Of the surrogate gradient: SpikingJelly's default alpha of its ATan (activation_based/surrogate.py)."""
+WITHIN_REGISTERS = RegisterBound(LARGEST_STATE, LARGEST_STATE)
+"""What is taken for granted here."""
 
 
-def deliver(synapse: Synapse | IntSynapse, weight: Tensor, spikes: Tensor) -> Tensor:
+def deliver(synapse: FloatSynapse | IntSynapse, weight: Tensor, spikes: Tensor) -> Tensor:
     """What `synapse` with `weight` in place of its own delivers: [steps, samples, *source] -> [..., *layer].
 
     Convolutions that transform their input, as NNPACK does, are kept out, since their intermediates are no integers.
     """
     merged = spikes.flatten(0, 1)
-    if isinstance(synapse, Linear | IntDense):
+    if isinstance(synapse, FloatDense | IntDense):
         sums = F.linear(merged.flatten(1), weight)
     else:
         with torch.backends.nnpack.flags(enabled=False):
@@ -37,8 +38,7 @@ def fire(current: Tensor, bias: Tensor, neuron: IntNeuron, steps: int) -> tuple[
 
     current: [steps, samples, *shape], or [1, ...] where every step receives the same: sums of weights, integers.
     bias: what is added to v each step, integers that broadcast to [samples, *shape].
-    The gradient of a spike is that of the arc tangent around the threshold, `SLOPE` wide in units of the threshold;
-    roundings are passed straight through, and the reset is not differentiated.
+    Roundings are passed straight through; the gradient of a spike is that of `IntNeuron.gradient`.
     """
     spikes, voltages = _Fire.apply(current, bias, neuron, steps)  # type: ignore[no-untyped-call]
     return spikes, voltages
@@ -47,53 +47,24 @@ def fire(current: Tensor, bias: Tensor, neuron: IntNeuron, steps: int) -> tuple[
 class _Fire(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, current: Tensor, bias: Tensor, neuron: IntNeuron, steps: int) -> tuple[Tensor, Tensor]:
+        run = neuron.start(current, bias, WITHIN_REGISTERS)
+        drive = current.to(run.v.dtype) * (1 << STATE_SHIFT) + bias
         threshold = neuron.vth << STATE_SHIFT
-        u, v = torch.zeros_like(current[0]), torch.zeros_like(current[0])
         potentials = current.new_empty((steps, *current.shape[1:]))
-        spikes = torch.empty_like(potentials)
+        spikes, fired = torch.empty_like(potentials), torch.empty_like(run.v)
         for step in range(steps):
-            drive = current[step if len(current) == steps else 0]
-            u = _decayed(u, DECAY_UNITY - 1 - neuron.decay_u).add_(drive, alpha=1 << STATE_SHIFT)
-            v = _decayed(v, DECAY_UNITY - neuron.decay_v).add_(u).add_(bias)
-            potentials[step] = v
-            torch.gt(v, threshold, out=spikes[step])
-            if neuron.reset == "zero":
-                v = v.masked_fill(spikes[step] > 0, 0.0)
-            else:
-                v = v.sub_(spikes[step], alpha=threshold)
+            run.integrate(drive[step if len(drive) == steps else 0])
+            potentials[step] = run.v
+            torch.gt(run.v, threshold, out=fired)
+            spikes[step] = fired
+            run.reset(fired)
         ctx.save_for_backward(potentials, spikes, bias)
-        ctx.neuron, ctx.current_steps = neuron, len(current)
-        return spikes, v
+        ctx.neuron, ctx.shared = neuron, len(current) < steps
+        return spikes, run.v.to(current.dtype)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Any) -> tuple[Tensor, Tensor, None, None]:
         potentials, spikes, bias = ctx.saved_tensors
-        neuron, steps = ctx.neuron, len(potentials)
-        of_spikes, of_v = gradients[0], gradients[1]
-        fires_at = (neuron.vth << STATE_SHIFT) + 1
-        keep_u = (DECAY_UNITY - 1 - neuron.decay_u) / DECAY_UNITY
-        keep_v = (DECAY_UNITY - neuron.decay_v) / DECAY_UNITY
-        of_u = torch.zeros_like(of_v)
-        of_bias = torch.zeros_like(of_v)
-        of_current = potentials.new_zeros((ctx.current_steps, *potentials.shape[1:]))
-        for step in reversed(range(steps)):
-            if neuron.reset == "zero":
-                of_v = of_v * (1.0 - spikes[step])
-            distance = potentials[step].sub(fires_at).mul_(torch.pi / 2 * SLOPE / fires_at)
-            surrogate = distance.square_().add_(1.0).reciprocal_().mul_(SLOPE / 2 / fires_at)
-            of_v = of_v + surrogate.mul_(of_spikes[step])
-            of_bias += of_v
-            of_u = of_u * keep_u + of_v
-            of_current[step if ctx.current_steps == steps else 0].add_(of_u, alpha=1 << STATE_SHIFT)
-            of_v = of_v * keep_v
+        of_spikes, of_v = gradients
+        of_current, of_bias = ctx.neuron.gradient(of_spikes, of_v, potentials, spikes, ctx.shared)
         return of_current, of_bias.sum_to_size(bias.shape), None, None
-
-
-def _decayed(value: Tensor, keep: int) -> Tensor:
-    """value * keep / 4096, rounded toward zero; a new tensor."""
-    shared = keep & -keep
-    if keep in (0, DECAY_UNITY):
-        return value.clone() if keep else torch.zeros_like(value)
-    if keep == shared:  # a power of two, exact in float32
-        return value.mul(keep / DECAY_UNITY).trunc_()
-    return value.double().mul_(keep).div_(DECAY_UNITY).trunc_().to(value.dtype)

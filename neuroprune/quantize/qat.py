@@ -16,26 +16,25 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from neuroprune.errors import InputError
-from neuroprune.frozen import frozen_array
-from neuroprune.graph.evaluate import Frames
-from neuroprune.graph.nodes import INPUT, Graph, Node, Synapse
-from neuroprune.graph.readout import class_scores
-from neuroprune.program.fixedpoint import (
+from neuroprune.fixed_point import (
     STATE_SHIFT,
+    IntegerRules,
     round_into,
     round_weights,
     signed_range,
     weight_range,
     weight_step,
 )
+from neuroprune.frozen import frozen_array
+from neuroprune.graph.float_program import FloatLayer, FloatProgram, Frames
+from neuroprune.graph.nodes import INPUT
+from neuroprune.graph.readout import class_scores
 from neuroprune.program.frames import quantize_input
-from neuroprune.program.rules import IntegerRules
 from neuroprune.program.types import IntLayer, IntProgram
 from neuroprune.program.units import weight_unit
 from neuroprune.progress import Progress, silent
 from neuroprune.quantize.forward import deliver, fire
 from neuroprune.quantize.quantize import int_synapse
-from neuroprune.quantize.scale import total_bias
 from neuroprune.targets import Target
 
 Labels = npt.NDArray[np.int64]
@@ -60,29 +59,29 @@ class QatSettings:
 
 @dataclass(frozen=True, eq=False)
 class Finetuned:
-    """graph: the folded graph with the trained float weights. program: the integers that they round to."""
+    """floats: the float program with the trained weights. program: the integers that they round to."""
 
-    graph: Graph
+    floats: FloatProgram
     program: IntProgram
 
 
 def finetune_quantised(
-    graph: Graph,
+    floats: FloatProgram,
     program: IntProgram,
     frames_of: FramesOf,
     labels: Labels,
-    target: Target,
+    chip: Target,
     settings: QatSettings,
     progress: Progress = silent,
 ) -> Finetuned:
-    """Train the weights and biases of `graph` for the integers of `program`, made of it by `quantize`.
+    """Train the weights and biases of `floats` for the integers of `program`, made of it by `quantize`.
 
     frames_of: gives the frames of the samples that `labels`, int64 [samples], belong to.
     The same seed gives the same integers on the same machine. Raises InputError where training diverges.
     """
     layers = [
-        _TrainedLayer(layer, synapses, program.input.unit, target.rules)
-        for layer, (_, synapses) in zip(program.layers, graph.populations(), strict=True)
+        _TrainedLayer(layer, exact, program.input.unit, chip.rules)
+        for layer, exact in zip(program.layers, floats.layers, strict=True)
     ]
     optimizer = torch.optim.Adam([parameter for layer in layers for parameter in layer.parameters], lr=settings.lr)
     size = min(settings.batch, len(labels))
@@ -115,35 +114,31 @@ def finetune_quantised(
                 images_per_s=seen / (time.perf_counter() - start),
             )
         _check_finite(layers, epoch)
-    trained = _with_weights(graph, program, layers)
-    return Finetuned(trained, round_like(trained, program, target.rules))
+    trained = _with_weights(floats, program, layers)
+    return Finetuned(trained, round_like(trained, program, chip.rules))
 
 
-def round_like(graph: Graph, program: IntProgram, rules: IntegerRules) -> IntProgram:
-    """`graph` in integers, at the scales and with the thresholds and decays of `program`."""
+def round_like(floats: FloatProgram, program: IntProgram, rules: IntegerRules) -> IntProgram:
+    """`floats` in integers, at the scales and with the thresholds and decays of `program`."""
     layers = []
-    for layer, (_, synapses) in zip(program.layers, graph.populations(), strict=True):
-        ops = [node.synapse for node in synapses]
-        connections = tuple(
-            replace(
-                connection,
-                synapse=int_synapse(
-                    op, round_weights(op.weight * weight_unit(connection, layer, program.input.unit), layer.weight_bits)
-                ),
-            )
-            for connection, op in zip(layer.connections, ops, strict=True)
-        )
-        bias = round_into(total_bias(ops) * layer.scale / 2**layer.neuron.bias_exp, rules.bias_bits)
-        layers.append(replace(layer, connections=connections, neuron=replace(layer.neuron, bias_mant=bias)))
+    for layer, exact in zip(program.layers, floats.layers, strict=True):
+        connections = []
+        for connection, wanted in zip(layer.connections, exact.connections, strict=True):
+            weight = wanted.synapse.weight * weight_unit(connection, layer, program.input.unit)
+            rounded = int_synapse(wanted.synapse, round_weights(weight, layer.weight_bits))
+            connections.append(replace(connection, synapse=rounded))
+        mantissa = round_into(exact.bias * layer.scale / 2**layer.bias.exponent, rules.bias_bits)
+        bias = replace(layer.bias, mantissa=mantissa)
+        layers.append(replace(layer, connections=tuple(connections), bias=bias))
     return replace(program, layers=tuple(layers))
 
 
 class _TrainedLayer:
     """Weights in units of their root mean square, biases in units of the threshold; both with gradients."""
 
-    def __init__(self, layer: IntLayer, synapses: Sequence[Node], input_unit: float, rules: IntegerRules) -> None:
+    def __init__(self, layer: IntLayer, exact: FloatLayer, input_unit: float, rules: IntegerRules) -> None:
         self.layer = layer
-        self.ops = [node.synapse for node in synapses]
+        self.ops = [connection.synapse for connection in exact.connections]
         self.range = weight_range(layer.weight_bits)
         self.step = weight_step(layer.weight_bits)
         weights = [
@@ -157,8 +152,7 @@ class _TrainedLayer:
         ]
         self.bias_range = signed_range(rules.bias_bits)
         self.bias_unit = float(1 << STATE_SHIFT) * self.weight_units[0]
-        bias = total_bias(self.ops) * layer.scale / self.bias_unit
-        self.bias = torch.tensor(bias, dtype=torch.float32)
+        self.bias = torch.tensor(exact.bias * layer.scale / self.bias_unit, dtype=torch.float32)
         self.parameters = [*self.weights, self.bias]
         for parameter in self.parameters:
             parameter.requires_grad_()
@@ -170,7 +164,7 @@ class _TrainedLayer:
             each = deliver(op, self._rounded(weight * unit, self.step, self.range), source)
             current = each if current is None else current + each
         assert current is not None
-        mantissa_unit = 2.0**self.layer.neuron.bias_exp
+        mantissa_unit = 2.0**self.layer.bias.exponent
         low, high = self.bias_range
         bias = self._rounded(self.bias * self.bias_unit, mantissa_unit, (low * mantissa_unit, high * mantissa_unit))
         return fire(current, bias.reshape(-1, *(1 for _ in self.layer.shape[1:])), self.layer.neuron, steps)
@@ -202,22 +196,19 @@ def _scores(program: IntProgram, layers: Sequence[_TrainedLayer], frames: npt.ND
     return class_scores(program.readout, outputs.flatten(1))
 
 
-def _with_weights(graph: Graph, program: IntProgram, layers: Sequence[_TrainedLayer]) -> Graph:
-    """`graph` with the trained weights; the first synapse of each layer takes what the bias has changed."""
-    changed: dict[str, Synapse] = {}
-    for trained, (_, synapses) in zip(layers, graph.populations(), strict=True):
+def _with_weights(floats: FloatProgram, program: IntProgram, layers: Sequence[_TrainedLayer]) -> FloatProgram:
+    """`floats` with the trained weights and biases."""
+    changed = []
+    for trained, exact in zip(layers, floats.layers, strict=True):
         layer = trained.layer
-        bias = trained.bias.detach().double().numpy() * trained.bias_unit / layer.scale
-        bias = bias - total_bias(trained.ops[1:]) if len(trained.ops) > 1 else bias
-        for index, (node, op, connection) in enumerate(zip(synapses, trained.ops, layer.connections, strict=True)):
-            weight = trained.weights[index].detach().double().numpy() * trained.weight_units[index]
-            changed[node.name] = replace(
-                op,
-                weight=frozen_array(weight / weight_unit(connection, layer, program.input.unit), np.float64),
-                bias=frozen_array(bias, np.float64) if index == 0 else op.bias,
-            )
-    nodes = tuple(replace(node, op=changed.get(node.name, node.op)) for node in graph.nodes)
-    return Graph(nodes, graph.steps, graph.readout)
+        connections = []
+        for number, (wanted, connection) in enumerate(zip(exact.connections, layer.connections, strict=True)):
+            weight = trained.weights[number].detach().double().numpy() * trained.weight_units[number]
+            weight = frozen_array(weight / weight_unit(connection, layer, program.input.unit), np.float64)
+            connections.append(replace(wanted, synapse=replace(wanted.synapse, weight=weight)))
+        bias = frozen_array(trained.bias.detach().double().numpy() * trained.bias_unit / layer.scale, np.float64)
+        changed.append(replace(exact, connections=tuple(connections), bias=bias))
+    return replace(floats, layers=tuple(changed))
 
 
 def _batches(order: npt.NDArray[np.int64], size: int) -> list[npt.NDArray[np.int64]]:

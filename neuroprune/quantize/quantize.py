@@ -1,16 +1,13 @@
-"""From the folded float program to the chip's integers, and back to floats to see what rounding alone costs."""
-
-from collections.abc import Sequence
+"""From the float program to the chip's integers."""
 
 import numpy as np
 import torch
 
 from neuroprune.errors import InputError
-from neuroprune.graph.evaluate import Frames, is_sequence
-from neuroprune.graph.nodes import Graph, Linear, Neuron, Node, Synapse
-from neuroprune.program.fixedpoint import signed_range
+from neuroprune.fixed_point import IntegerRules, WeightArray, signed_range
+from neuroprune.graph.float_program import FloatDense, FloatLayer, FloatProgram, FloatSynapse, Frames
+from neuroprune.graph.nodes import INPUT
 from neuroprune.program.frames import quantize_input
-from neuroprune.program.rules import IntegerRules
 from neuroprune.program.types import (
     IntConnection,
     IntConv,
@@ -19,7 +16,6 @@ from neuroprune.program.types import (
     IntLayer,
     IntProgram,
     IntSynapse,
-    WeightArray,
 )
 from neuroprune.program.verify import verify_program
 from neuroprune.quantize.bits import Bits, bits_of_layers
@@ -28,61 +24,55 @@ from neuroprune.quantize.scale import Scale
 from neuroprune.targets import Target
 
 WIDEST = Bits()
-"""All layers as the target has them."""
+"""All layers as the chip has them."""
 FEWEST_LEVELS = 7
 """Least positive levels of a graded input that the search tries."""
 
 
-def quantize(graph: Graph, calibration: Frames, target: Target, bits: Bits = WIDEST) -> IntProgram:
-    """The integer program of a folded graph, every register within the fields of `target`.
+def quantize(program: FloatProgram, calibration: Frames, chip: Target, bits: Bits = WIDEST) -> IntProgram:
+    """The integer program of a float program, every register within the fields of `chip`.
 
-    calibration: float32 frames [samples, *input shape] (or [samples, steps, *input shape] where the graph reads
+    calibration: float32 frames [samples, *input shape] (or [samples, steps, *input shape] where the program reads
     sequences) as the network sees them; a few hundred of the training data. Layer by layer, what those send through
     the layers before it, already quantised, chooses its scale. Each layer takes the name of its neurons.
-    bits: of the weights of each layer; by default as many as the target has.
+    bits: of the weights of each layer; by default as many as the chip has.
     Raises InputError for frames of another shape or without numbers, and for bits that `bits_of_layers` refuses.
     """
-    _check(calibration, graph)
-    widths = bits_of_layers(bits, graph, target.rules)
-    populations = graph.populations()
-    spec = _choose_input(graph, calibration, target.rules, widths)
-    sent = {graph.nodes[0].name: _source(spec, calibration)}
+    _check(calibration, program)
+    rules = chip.rules
+    widths = bits_of_layers(bits, program, rules)
+    spec = _choose_input(program, calibration, rules, widths)
+    sent = {INPUT: _source(spec, calibration)}
     layers = []
-    for number, (node, synapses) in enumerate(populations):
-        population = _population(node, synapses, sent, graph.steps, widths, target.rules)
+    for number, floats in enumerate(program.layers):
+        population = _population(floats, sent, program.steps, widths, rules)
         scale, _ = choose_scale(population)
-        layers.append(_layer(node, synapses, population, scale, graph))
-        sent[node.name] = _run(population, layers[-1])
-        awaited = {synapse.inputs[0] for _, later in populations[number + 1 :] for synapse in later}
+        layers.append(_layer(population, scale))
+        sent[floats.name] = _run(population, layers[-1])
+        awaited = {each.source for later in program.layers[number + 1 :] for each in later.connections}
         sent = {name: source for name, source in sent.items() if name in awaited}
-    program = IntProgram(spec, tuple(layers), graph.steps, graph.readout)
-    verify_program(program, target.rules)
-    return program
+    quantized = IntProgram(spec, tuple(layers), program.steps, program.readout)
+    verify_program(quantized, rules)
+    return quantized
 
 
-def _choose_input(graph: Graph, calibration: Frames, rules: IntegerRules, widths: dict[str, int]) -> IntInput:
+def _choose_input(program: FloatProgram, calibration: Frames, rules: IntegerRules, widths: dict[str, int]) -> IntInput:
     """Spikes without a value where the calibration frames hold 0 and 1 only, else graded ones of the best unit.
 
     Large graded values leave less of u's register to the weights: a coarser unit may pay. So the layers that read the
     input are tried with units for half as many levels, and again half; the fewest spikes that differ decide.
     """
-    first, sequence = graph.nodes[0], is_sequence(graph)
+    shape, sequence = program.input.shape, program.input.sequence
     if sequence and np.isin(calibration, (0.0, 1.0)).all():
-        return IntInput(first.shape, 1.0, 0, sequence)
-    readers = [
-        (node, synapses)
-        for node, synapses in graph.populations()
-        if all(synapse.inputs[0] == first.name for synapse in synapses)
-    ]
+        return IntInput(shape, 1.0, 0, sequence)
+    readers = [layer for layer in program.layers if all(each.source == INPUT for each in layer.connections)]
     best, least = None, np.inf
     peak = signed_range(rules.input_bits)[1]
     halvings = range((peak // FEWEST_LEVELS).bit_length())
     for unit in dict.fromkeys(_input_unit(calibration, peak >> halving) for halving in halvings):
-        spec = IntInput(first.shape, unit, rules.input_bits, sequence)
-        sent = {first.name: _source(spec, calibration)}
-        error = sum(
-            choose_scale(_population(node, synapses, sent, graph.steps, widths, rules))[1] for node, synapses in readers
-        )
+        spec = IntInput(shape, unit, rules.input_bits, sequence)
+        sent = {INPUT: _source(spec, calibration)}
+        error = sum(choose_scale(_population(layer, sent, program.steps, widths, rules))[1] for layer in readers)
         if error < least:
             best, least = spec, error
     assert best is not None
@@ -99,38 +89,33 @@ def _source(spec: IntInput, frames: Frames) -> Source:
 
 
 def _population(
-    node: Node,
-    synapses: Sequence[Node],
-    sent: dict[str, Source],
-    steps: int,
-    widths: dict[str, int],
-    rules: IntegerRules,
+    layer: FloatLayer, sent: dict[str, Source], steps: int, widths: dict[str, int], rules: IntegerRules
 ) -> Population:
-    assert isinstance(node.op, Neuron)
-    return Population(
-        node.op,
-        tuple(each.synapse for each in synapses),
-        tuple(sent[synapse.inputs[0]] for synapse in synapses),
-        steps,
-        widths[node.name],
-        rules,
-    )
+    sources = tuple(sent[connection.source] for connection in layer.connections)
+    return Population(layer, sources, steps, widths[layer.name], rules)
 
 
-def _layer(node: Node, synapses: Sequence[Node], population: Population, scale: Scale, graph: Graph) -> IntLayer:
+def _layer(population: Population, scale: Scale) -> IntLayer:
+    floats = population.layer
     connections = tuple(
-        IntConnection(synapse.inputs[0], int_synapse(op, weight), graph[synapse.inputs[0]].shape)
-        for synapse, op, weight in zip(synapses, population.synapses, population.weights(scale), strict=True)
+        IntConnection(connection.source, int_synapse(connection.synapse, weight), connection.in_shape)
+        for connection, weight in zip(floats.connections, population.weights(scale), strict=True)
     )
-    registers = population.registers(scale)
     return IntLayer(
-        node.name, connections, registers, node.shape, scale.voltage, scale.limited_by, population.weight_bits
+        name=floats.name,
+        connections=connections,
+        neuron=scale.neuron,
+        bias=population.int_bias(scale),
+        shape=floats.shape,
+        scale=scale.voltage,
+        limited_by=scale.limited_by,
+        weight_bits=population.weight_bits,
     )
 
 
-def int_synapse(like: Synapse, weight: WeightArray) -> IntSynapse:
+def int_synapse(like: FloatSynapse, weight: WeightArray) -> IntSynapse:
     """Integer weights that are connected as `like`."""
-    if isinstance(like, Linear):
+    if isinstance(like, FloatDense):
         return IntDense(weight)
     return IntConv(weight, like.stride, like.padding, like.dilation, like.groups)
 
@@ -141,7 +126,7 @@ def _run(population: Population, layer: IntLayer) -> Source:
     weights = [connection.synapse.weight for connection in layer.connections]
     spikes = torch.cat(
         [
-            population.fire(population.integer_currents(weights, samples), layer.neuron)[0].to(torch.int8)
+            population.fire(population.integer_currents(weights, samples), layer.neuron, layer.bias).to(torch.int8)
             for samples in chunks(population.samples)
         ],
         dim=1,
@@ -163,8 +148,8 @@ def _input_unit(calibration: Frames, peak_input: int) -> float:
     return float(units[int(np.argmin(errors))])
 
 
-def _check(calibration: Frames, graph: Graph) -> None:
-    shape = (graph.steps,) * is_sequence(graph) + graph.nodes[0].shape
+def _check(calibration: Frames, program: FloatProgram) -> None:
+    shape = (program.steps,) * program.input.sequence + program.input.shape
     if calibration.shape[1:] != shape or len(calibration) == 0:
         raise InputError(
             f"the calibration batch has shape {calibration.shape}, the network reads frames of shape {shape}: pass "

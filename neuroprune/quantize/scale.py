@@ -4,26 +4,22 @@ A layer's scale is the number of weight units for one unit of its float potentia
 times finer.
 """
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from neuroprune.graph.nodes import FloatArray, Neuron, Synapse
-from neuroprune.program.fixedpoint import BIAS_EXPONENT, STATE_SHIFT, signed_range, weight_range
-from neuroprune.program.rules import IntegerRules
-
-HEADROOM = 2.0
-"""Allowance for currents on unseen data above the calibration's; a choice, so the engine counts each overflow."""
+from neuroprune.fixed_point import BIAS_EXPONENT, STATE_SHIFT, IntegerRules, signed_range, weight_range
+from neuroprune.graph.nodes import FloatArray
+from neuroprune.neurons.model import FloatNeuron, IntNeuron, WorstDrive
 
 
 @dataclass(frozen=True)
 class Scale:
-    """weight: weight units for one unit of potential. vth: threshold mantissa. limited_by: the field that set it."""
+    """weight: weight units for one unit of potential. neuron: registers at it. limited_by: the field that set it."""
 
     weight: float
-    vth: int
+    neuron: IntNeuron
     limited_by: str
 
     @property
@@ -47,7 +43,7 @@ Incoming = tuple[FloatArray, tuple[int, int]]
 def scale_limits(
     incoming: Sequence[Incoming],
     bias: FloatArray,
-    neuron: Neuron,
+    neuron: FloatNeuron,
     peaks: Peaks,
     steps: int,
     weight_bits: int,
@@ -55,41 +51,22 @@ def scale_limits(
 ) -> dict[str, float]:
     """The largest scale at which each field of a layer holds what it must.
 
-    "weight": no weight is clipped. "threshold", "bias": both fit. "current": u cannot leave its register, by the worst
-    input within its range, or else by `HEADROOM` times what calibration saw. "voltage", of integrators: v cannot reach
-    the chip's largest threshold, by the same two.
+    "weight": no weight is clipped. "bias": it fits. The others are those of the neurons: see
+    `FloatNeuron.register_limits`.
     """
-    unit = 1 << STATE_SHIFT
-    register = signed_range(rules.state_bits)[1] / unit
-    kept_current = _geometric(1.0 - neuron.current_decay, steps)
-    worst = np.sum([_worst_current(*each) for each in incoming], axis=0).max(axis=0) * kept_current
-    limits = {
+    worst = np.sum([_worst_current(*each) for each in incoming], axis=0).max(axis=0)
+    drive = WorstDrive(worst, bias, peaks.current, peaks.voltage, steps)
+    return {
         "weight": min(_weight_limit(weight, weight_bits) for weight, _ in incoming),
         "bias": _bias_limit(bias, rules.bias_exponent_max, rules),
-        "current": max(_ratio(register, float(worst.max())), _ratio(register, peaks.current * HEADROOM)),
+        **neuron.register_limits(drive, rules),
     }
-    if math.isinf(neuron.threshold):
-        highest = float((worst + np.abs(bias)).max()) * _geometric(1.0 - neuron.decay, steps)
-        largest = float(_largest_vth(rules))
-        limits["voltage"] = max(_ratio(largest, highest), _ratio(largest, peaks.voltage * HEADROOM))
-    else:
-        limits["threshold"] = _largest_vth(rules) / neuron.threshold
-    return limits
 
 
-def fit_scale(scale: float, limited_by: str, neuron: Neuron, rules: IntegerRules) -> Scale:
-    """The nearest scale, at most `scale`, that the threshold can be expressed in.
-
-    It is lowered a little so that the float threshold falls on 64 vth + 1 units of v: a neuron that fires at
-    h >= threshold and one that fires at v > 64 vth then agree, since a potential of exactly the threshold is the first
-    that fires on either side. A neuron that resets by subtraction keeps one unit of v more than its float twin.
-    Integrators get the largest threshold there is.
-    """
-    if math.isinf(neuron.threshold):
-        return Scale(scale, _largest_vth(rules), limited_by)
-    unit = 1 << STATE_SHIFT
-    vth = min(max(int((scale * neuron.threshold * unit - 1) // unit), 0), _largest_vth(rules))
-    return Scale((unit * vth + 1) / (unit * neuron.threshold), vth, limited_by)
+def fit_scale(scale: float, limited_by: str, neuron: FloatNeuron, rules: IntegerRules) -> Scale:
+    """The nearest scale, at most `scale`, that the threshold can be expressed in."""
+    fitted, registers = neuron.to_integers(scale, rules)
+    return Scale(fitted, registers, limited_by)
 
 
 def bias_exponent(bias: FloatArray, scale: Scale, rules: IntegerRules) -> int:
@@ -98,16 +75,6 @@ def bias_exponent(bias: FloatArray, scale: Scale, rules: IntegerRules) -> int:
     while exponent < rules.bias_exponent_max and _bias_limit(bias, exponent, rules) < scale.weight:
         exponent += 1
     return exponent
-
-
-def total_bias(synapses: Sequence[Synapse]) -> FloatArray:
-    """Biases of synapses that feed the same neurons add up."""
-    total: FloatArray = np.sum([synapse.bias for synapse in synapses], axis=0)
-    return total
-
-
-def _largest_vth(rules: IntegerRules) -> int:
-    return (1 << rules.threshold_bits) - 1
 
 
 def _weight_limit(weight: FloatArray, weight_bits: int) -> float:
@@ -126,11 +93,6 @@ def _worst_current(weight: FloatArray, values: tuple[int, int]) -> FloatArray:
     up, down = np.maximum(rows, 0).sum(axis=1), np.maximum(-rows, 0).sum(axis=1)
     low, high = values
     return np.stack([up * high - down * low, down * high - up * low])
-
-
-def _geometric(ratio: float, terms: int) -> float:
-    """1 + ratio + ... over so many terms."""
-    return float(terms) if ratio == 1.0 else (1.0 - ratio**terms) / (1.0 - ratio)
 
 
 def _ratio(limit: float, value: float) -> float:

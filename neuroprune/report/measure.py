@@ -8,10 +8,10 @@ from typing import Literal, NamedTuple, TypeVar
 import numpy as np
 from pydantic import BaseModel
 
+from neuroprune.fixed_point import weight_range
 from neuroprune.graph.nodes import INPUT
 from neuroprune.mapping.types import ChipMapping, Core, Tile
 from neuroprune.program.bounds import LayerBound
-from neuroprune.program.fixedpoint import weight_range
 from neuroprune.program.timing import depths, synaptic_delay, wait
 from neuroprune.program.types import IntConv, IntLayer, IntProgram
 from neuroprune.quantize.errors import RoundingErrors

@@ -16,8 +16,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from neuroprune.fixed_point import STATE_SHIFT, signed_range
 from neuroprune.program.bounds import value_range
-from neuroprune.program.fixedpoint import STATE_SHIFT, signed_range
 from neuroprune.program.types import IntConnection, IntConv, IntInput, IntSynapse
 from neuroprune.simulate.rows import Bias, Kernel, columns, padded, windows
 

@@ -16,20 +16,17 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from neuroprune.fixed_point import FLOAT32_INTEGERS, STATE_SHIFT
 from neuroprune.graph.nodes import Shape
-from neuroprune.program.bounds import effective_bias, sum_range, value_range
-from neuroprune.program.fixedpoint import STATE_SHIFT
+from neuroprune.program.bounds import sum_range, value_range
 from neuroprune.program.types import IntConnection, IntConv, IntInput, IntLayer, IntSynapse
 from neuroprune.simulate.byte_kernels import ABSENT, byte_kernel
 from neuroprune.simulate.rows import Bias, Kernel, columns, padded
 
-FLOAT32_INTEGERS = 2**24
-"""Up to here float32 holds every integer."""
-
 
 def exact_dtype(layer: IntLayer, spec: IntInput) -> torch.dtype:
     """float32 where it provably holds every partial sum of `layer`'s synapses and bias, else float64."""
-    bias = effective_bias(layer.neuron)
+    bias = layer.bias.values
     least, most = bias.clip(max=0), bias.clip(min=0)
     for connection in layer.connections:
         low, high = sum_range(connection.synapse, value_range(connection, spec))

@@ -7,13 +7,13 @@ import numpy as np
 import numpy.typing as npt
 from torch import nn
 
-from neuroprune.graph.evaluate import Frames, run_float, run_layers, run_module
-from neuroprune.graph.nodes import Graph
+from neuroprune.graph.float_program import FloatProgram, Frames
 from neuroprune.graph.readout import class_scores
 from neuroprune.program.dequantize import dequantize
 from neuroprune.program.types import IntInput, IntProgram
 from neuroprune.progress import Progress, silent
 from neuroprune.simulate.engine import record
+from neuroprune.simulate.floats import run_float, run_layers, run_module
 from neuroprune.simulate.types import Trace
 
 Labels = npt.NDArray[np.int64]
@@ -54,7 +54,7 @@ class ChangedSpikes:
 
 def accuracy_ladder(
     module: nn.Module,
-    folded: Graph,
+    folded: FloatProgram,
     program: IntProgram,
     frames: Frames,
     spikes: Spikes,
@@ -77,7 +77,7 @@ def accuracy_ladder(
 
 
 def changed_spikes(
-    folded: Graph,
+    folded: FloatProgram,
     program: IntProgram,
     frames: Frames,
     spikes: Spikes,
@@ -90,7 +90,7 @@ def changed_spikes(
     """
     frames, spikes = frames[:COMPARED_SAMPLES], spikes[:COMPARED_SAMPLES]
     dequantised = dequantize(program)
-    different = {node.name: np.zeros(2) for node, _ in folded.populations()}
+    different = {layer.name: np.zeros(2) for layer in folded.layers}
     compared = dict.fromkeys(different, 0)
     for start in range(0, len(frames), CHUNK):
         chosen = slice(start, start + CHUNK)

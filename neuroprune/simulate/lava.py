@@ -105,8 +105,7 @@ def own_models(program: IntProgram, models: Models = "fast") -> tuple[str, ...]:
     told = []
     if models == "fast" and any(isinstance(each.synapse, IntConv) for each, _ in connections):
         told.append("Convolutions are matrix products of the same integers, tested against Lava's own model.")
-    if any(layer.neuron.reset == "subtract" for layer in program.layers):
-        told.append("Soft reset subtracts the threshold, which Lava has no model of; the rest of it is Lava's own.")
+    told += dict.fromkeys(remark for layer in program.layers if (remark := layer.neuron.lava_remark()))
     if any(each.delay or wait(each, layer, depth) for each, layer in connections):
         told.append("Spikes that wait for a longer path, or are delayed, go through delay lines, which Lava has not.")
     return tuple(told)

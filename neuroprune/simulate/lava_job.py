@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from neuroprune.errors import LavaError
 from neuroprune.graph.nodes import INPUT
 from neuroprune.program.groups import merge_groups
 from neuroprune.program.timing import depths, wait
@@ -39,7 +40,7 @@ def _program_arrays(program: IntProgram, frames: npt.NDArray[np.int8]) -> dict[s
     presented = frames if program.input.sequence else np.repeat(frames, program.steps, axis=0)
     arrays: dict[str, npt.NDArray[Any]] = {"stream": presented.reshape(-1, *program.input.shape)}
     for index, layer in enumerate(program.layers):
-        arrays[f"{index}-bias"] = layer.neuron.bias_mant
+        arrays[f"{index}-bias"] = layer.bias.mantissa
         for number, connection in enumerate(layer.connections):
             arrays[f"{index}-weight-{number}"] = _for_lava(connection.synapse).weight.astype(np.int32)
     return arrays
@@ -63,17 +64,15 @@ def _describe_program(program: IntProgram, samples: int) -> dict[str, Any]:
 
 
 def _describe_neurons(layer: IntLayer, depth: int) -> dict[str, Any]:
-    """depth: chip steps that the layer computes behind the input."""
-    return {
-        "name": layer.name,
-        "shape": layer.shape,
-        "depth": depth,
-        "decay_u": layer.neuron.decay_u,
-        "decay_v": layer.neuron.decay_v,
-        "vth": layer.neuron.vth,
-        "bias_exp": layer.neuron.bias_exp,
-        "reset": layer.neuron.reset,
-    }
+    """depth: chip steps that the layer computes behind the input. Raises LavaError where Lava has no such neurons."""
+    process = layer.neuron.lava()
+    if process is None:
+        raise LavaError(
+            f"layer {layer.name} has {type(layer.neuron).__name__} neurons, of which Lava has no process: leave "
+            "Lava out with --lava-samples 0"
+        )
+    described = {"name": layer.name, "shape": layer.shape, "depth": depth, "bias_exp": layer.bias.exponent}
+    return described | process
 
 
 def _describe_connection(connection: IntConnection, input_bits: int, waits: int) -> dict[str, Any]:

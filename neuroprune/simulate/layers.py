@@ -6,12 +6,12 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from neuroprune.fixed_point import REGISTER_BITS, signed_range
 from neuroprune.graph.nodes import INPUT
-from neuroprune.program.bounds import LayerBound, effective_bias, layer_bounds, sum_range, value_range
-from neuroprune.program.fixedpoint import signed_range
+from neuroprune.program.bounds import LayerBound, layer_bounds, sum_range, value_range
 from neuroprune.program.types import IntConnection, IntConv, IntInput, IntLayer, IntProgram
 from neuroprune.simulate.kernels import exact_dtype, make_kernel
-from neuroprune.simulate.neuron import HALF, Firing, fire
+from neuroprune.simulate.neuron import Firing, fire
 from neuroprune.simulate.rows import Kernel
 
 
@@ -45,8 +45,8 @@ class _Connection:
 
 def _wrap_sums(currents: Tensor) -> tuple[Tensor, int]:
     """lava/proc/conv/models.py, PyConvModelFixed.clamp_precision, which is no clamp: sums modulo 2**24."""
-    sums = currents.double() / 64
-    wrapped = torch.remainder(sums + HALF, 2 * HALF) - HALF
+    sums, half = currents.double() / 64, 1 << REGISTER_BITS - 1
+    wrapped = torch.remainder(sums + half, 2 * half) - half
     return wrapped * 64, int((wrapped != sums).sum())
 
 
@@ -87,7 +87,7 @@ def compile_layers(program: IntProgram, device: torch.device) -> list[Layer]:
     bounds = layer_bounds(program)
     compiled = []
     for layer in program.layers:
-        dtype, bias = exact_dtype(layer, program.input), effective_bias(layer.neuron)
+        dtype, bias = exact_dtype(layer, program.input), layer.bias.values
         may_wrap = [_may_wrap(connection, program.input) for connection in layer.connections]
         adds_bias = may_wrap[0] or layer.connections[0].delay > 0
         connections = tuple(
@@ -107,7 +107,7 @@ def compile_layers(program: IntProgram, device: torch.device) -> list[Layer]:
 def _may_wrap(connection: IntConnection, spec: IntInput) -> bool:
     """Whether a sum can leave 24 bits, where a convolution wraps."""
     least, most = sum_range(connection.synapse, value_range(connection, spec))
-    low, high = signed_range(24)
+    low, high = signed_range(REGISTER_BITS)
     return isinstance(connection.synapse, IntConv) and bool(least.min() < low or most.max() > high)
 
 

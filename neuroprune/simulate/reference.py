@@ -10,8 +10,9 @@ import numpy as np
 import numpy.typing as npt
 
 from neuroprune.graph.nodes import INPUT
+from neuroprune.neurons.cuba_lif import IntCubaLif
 from neuroprune.program.frames import check_frames, count_events
-from neuroprune.program.types import IntConv, IntDense, IntLayer, IntNeuron, IntProgram, IntSynapse
+from neuroprune.program.types import IntConv, IntDense, IntLayer, IntProgram, IntSynapse
 from neuroprune.simulate.types import LayerRecord, LayerTrace, Record, Trace
 
 Integers = npt.NDArray[np.int64]
@@ -42,7 +43,7 @@ def wrap(value: int, bits: int) -> int:
     return (value + (1 << bits - 1)) % (1 << bits) - (1 << bits - 1)
 
 
-def step(state: NeuronState, current: int, neuron: IntNeuron, bias_mant: int) -> NeuronState:
+def step(state: NeuronState, current: int, neuron: IntCubaLif, bias_mant: int, bias_exp: int) -> NeuronState:
     """One neuron, one time step: lava/proc/lif/models.py, AbstractPyLifModelFixed.subthr_dynamics.
 
     u = decay(u) + current * 64 in an int32, then wrapped once into (-2**23, 2**23];
@@ -55,7 +56,7 @@ def step(state: NeuronState, current: int, neuron: IntNeuron, bias_mant: int) ->
         u -= 2 * HALF
     elif u <= -HALF:
         u += 2 * HALF
-    bias = bias_mant << neuron.bias_exp if neuron.bias_exp >= 0 else bias_mant >> -neuron.bias_exp
+    bias = bias_mant << bias_exp if bias_exp >= 0 else bias_mant >> -bias_exp
     unlimited = decay(state.v, 4096 - neuron.decay_v) + u + bias
     v = max(-(HALF - 1), min(HALF - 1, unlimited))
     spike = v > neuron.vth * 64
@@ -113,14 +114,15 @@ def run_layer(
     layer: IntLayer, outputs: dict[str, npt.NDArray[np.int64]], steps: int
 ) -> tuple[list[list[NeuronState]], int]:
     """One sample through one layer: the states of its neurons after each step, and how many sums wrapped."""
-    biases = np.repeat(layer.neuron.bias_mant, np.prod(layer.shape[1:], dtype=int)).tolist()
+    biases = np.repeat(layer.bias.mantissa, np.prod(layer.shape[1:], dtype=int)).tolist()
+    assert isinstance(layer.neuron, IntCubaLif), "the oracle knows these rules only"
     states = [[NeuronState(0, 0)] * len(biases)]
     wraps = 0
     for now in range(steps):
         currents, wrapped = total_current(layer, outputs, now)
         states.append(
             [
-                step(state, current, layer.neuron, bias)
+                step(state, current, layer.neuron, bias, layer.bias.exponent)
                 for state, current, bias in zip(states[-1], currents.tolist(), biases, strict=True)
             ]
         )

@@ -17,12 +17,12 @@ from neuroprune.graph.nodes import (
     Input,
     Linear,
     MaxPool,
-    Neuron,
     Node,
     Op,
     Select,
 )
 from neuroprune.graph.trace import trace
+from neuroprune.neurons.cuba_lif import CubaLif
 
 
 def chain(**ops: Op) -> Graph:
@@ -38,7 +38,7 @@ GROUPED = Conv(np.ones((4, 2, 3, 3)), np.zeros(4), padding=(1, 1), groups=2)
 EACH = Conv(np.ones((4, 1, 3, 3)), np.zeros(4), padding=(1, 1), groups=4)
 LINEAR = Linear(np.ones((4, 256)), np.zeros(4))
 NORM = BatchNorm(np.ones(4), np.zeros(4))
-FIRE = Neuron(0.5, 1.0)
+FIRE = CubaLif(0.5, 1.0)
 POOL = AvgPool((2, 2), (2, 2))
 MOST = MaxPool((2, 2), (2, 2))
 DEPTHWISE: dict[str, Op] = {"each": EACH, "norm_each": NORM, "fire_each": FIRE}

@@ -9,8 +9,9 @@ from torch import nn
 
 from neuroprune.compress.channels import channel_groups
 from neuroprune.compress.cost import count_macs, synapse_work
-from neuroprune.graph.nodes import AvgPool, BatchNorm, Conv, Flatten, Graph, Input, Linear, Neuron, Node
+from neuroprune.graph.nodes import AvgPool, BatchNorm, Conv, Flatten, Graph, Input, Linear, Node
 from neuroprune.graph.trace import trace
+from neuroprune.neurons.cuba_lif import CubaLif
 
 # Li et al., "Pruning Filters for Efficient ConvNets" (ICLR 2017), Table 1: operations of each convolution of VGG-16 at
 # 32x32 in units of 1e6, rounded as printed; their total is 3.13e8.
@@ -32,13 +33,13 @@ def vgg16(steps: int) -> Graph:
             weight = np.broadcast_to(np.zeros(()), (width, channels, 3, 3))
             add(f"conv{name}", Conv(weight, np.zeros(width), padding=(1, 1)), width, size, size)
             add(f"norm{name}", BatchNorm(np.ones(width), np.zeros(width)), width, size, size)
-            add(f"fire{name}", Neuron(0.75, 1.0), width, size, size)
+            add(f"fire{name}", CubaLif(0.75, 1.0), width, size, size)
             channels = width
         size //= 2
         add(f"pool{stage}", AvgPool((2, 2), (2, 2)), channels, size, size)
     add("flatten", Flatten(), channels)
     add("classifier", Linear(np.zeros((10, channels)), np.zeros(10)), 10)
-    add("output", Neuron(0.75, 1.0), 10)
+    add("output", CubaLif(0.75, 1.0), 10)
     return Graph(tuple(nodes), steps)
 
 
@@ -91,7 +92,7 @@ def test_a_linear_first_layer_is_a_stem_too(steps: int) -> None:
         Node("input", Input(), (), (1, 2, 2)),
         Node("flatten", Flatten(), ("input",), (4,)),
         Node("a", Linear(np.zeros((3, 4)), np.zeros(3)), ("flatten",), (3,)),
-        Node("fire", Neuron(0.0, 1.0), ("a",), (3,)),
+        Node("fire", CubaLif(0.0, 1.0), ("a",), (3,)),
         Node("b", Linear(np.zeros((2, 3)), np.zeros(2)), ("fire",), (2,)),
     )
     assert [layer.macs for layer in synapse_work(Graph(nodes, steps))] == [prod((3, 4)), prod((2, 3)) * steps]

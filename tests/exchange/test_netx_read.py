@@ -80,14 +80,14 @@ def chain(seed: int) -> IntProgram:
             decay_u=int(rng.choice([4095, 0, 1023])),
             decay_v=int(rng.choice([0, 4095, 77])),
             vth=int(rng.choice([0, 131071, 640])),
-            bias_exp=exponent,
             reset="subtract" if rng.random() < 0.3 else "zero",
         )
-        biases = rng.integers(-2048, 2048, layer.shape[0])
+        registers, bias = with_bias(neuron, rng.integers(-2048, 2048, layer.shape[0]), exponent)
         layers.append(
             dataclasses.replace(
                 layer,
-                neuron=with_bias(neuron, biases),
+                neuron=registers,
+                bias=bias,
                 scale=float(rng.random() + 0.1),
                 limited_by="bias",
                 weight_bits=bits,
@@ -121,7 +121,7 @@ def test_a_network_of_lava_dls_is_read_as_it_trained_it(tmp_path: Path) -> None:
     assert (first.connections[0].synapse.stride, first.shape) == ((2, 2), (3, 3, 3))
     assert (first.neuron.decay_u, first.neuron.decay_v, first.neuron.vth) == (1023, 128, 80)
     assert [connection.delay for connection in second.connections] == [1, 2]
-    assert third.neuron.bias_mant.any()
+    assert third.bias.mantissa.any()
     assert (found.program.steps, found.program.input.sequence, found.program.input.bits) == (8, True, 0)
     assert found.remarks == (
         "the file does not say what its input is: taken are spikes without a value, a frame for each step",

@@ -23,7 +23,7 @@ def test_what_the_format_has_no_place_for_is_kept_beside_it(tmp_path: Path) -> N
 
 
 def test_biases_finer_than_the_formats_are_told(tmp_path: Path) -> None:
-    neuron = with_bias(dataclasses.replace(NEURON, bias_exp=3), [8, 9])
+    neuron = with_bias(NEURON, [8, 9], 3)
     program = program_of(dense("out", "input", (1, 1, 1), np.array([[2], [4]]), neuron))
     (remark,) = write_netx(program, tmp_path / "program.net")
     assert remark == "layer 'out' has biases in units of 2**3, netx in units of 2**6: they are rounded down"
@@ -32,7 +32,7 @@ def test_biases_finer_than_the_formats_are_told(tmp_path: Path) -> None:
 
 
 def test_other_exponents_are_rewritten_where_they_fit(tmp_path: Path) -> None:
-    neuron = with_bias(dataclasses.replace(NEURON, bias_exp=7), [-3, 4])
+    neuron = with_bias(NEURON, [-3, 4], 7)
     program = program_of(dense("out", "input", (1, 1, 1), np.array([[2], [4]]), neuron))
     assert write_netx(program, tmp_path / "program.net") == ()
     with h5py.File(tmp_path / "program.net") as file:
@@ -40,7 +40,7 @@ def test_other_exponents_are_rewritten_where_they_fit(tmp_path: Path) -> None:
 
 
 def test_biases_that_need_another_exponent_on_a_chip_are_told(tmp_path: Path) -> None:
-    neuron = with_bias(dataclasses.replace(NEURON, bias_exp=7), [-3000, 4])
+    neuron = with_bias(NEURON, [-3000, 4], 7)
     program = program_of(dense("out", "input", (1, 1, 1), np.array([[2], [4]]), neuron))
     (remark,) = write_netx(program, tmp_path / "program.net")
     assert remark.startswith("layer 'out' has a bias of 6000 units of 2**6, the unit of netx, more than the 13 bits of")

@@ -1,4 +1,4 @@
-"""model.onnx is a valid model, and onnxruntime counts the spikes that the folded graph counts."""
+"""model.onnx is a valid model, and onnxruntime counts the spikes that the folded program counts."""
 
 import math
 from pathlib import Path
@@ -13,42 +13,54 @@ from torch.nn import functional as F
 
 from neuroprune.errors import OutputError
 from neuroprune.exchange.onnx import onnx_model, write_onnx
-from neuroprune.graph.evaluate import run_float
-from neuroprune.graph.nodes import Conv, Graph, Input, Linear, Neuron, Node, Op, Readout, Synapse
+from neuroprune.graph.float_program import (
+    FloatConnection,
+    FloatConv,
+    FloatDense,
+    FloatInput,
+    FloatLayer,
+    FloatProgram,
+    FloatSynapse,
+)
+from neuroprune.graph.nodes import Readout
+from neuroprune.neurons.cuba_lif import CubaLif
+from neuroprune.simulate.floats import run_float
 
 Array = npt.NDArray[np.float64]
 
 
-def run_by_torch(graph: Graph, frames: Array) -> tuple[Array, Array]:
+def run_by_torch(program: FloatProgram, frames: Array) -> tuple[Array, Array]:
     """Output spikes, and the last voltages of the output, [samples, outputs], in double precision, step by step from
-    the equations of the nodes."""
+    the equations."""
     states: dict[str, tuple[torch.Tensor, torch.Tensor]] = {}
-    first = graph.nodes[0]
     total = torch.zeros(())
-    for step in range(graph.steps):
-        now = frames[:, step] if isinstance(first.op, Input) and first.op.sequence else frames
-        values = {first.name: torch.from_numpy(np.ascontiguousarray(now))}
-        for node in graph.nodes[1:]:
-            x, op = values[node.inputs[0]], node.op
-            if isinstance(op, Conv):
-                weight = torch.tensor(op.weight)
-                values[node.name] = F.conv2d(x, weight, None, op.stride, op.padding, op.dilation, op.groups)
-            elif isinstance(op, Linear):
-                values[node.name] = F.linear(x.flatten(1), torch.tensor(op.weight))
-            elif isinstance(op, Neuron):
-                i, v = states.get(node.name, (torch.zeros(()), torch.zeros(())))
-                i = i * (1 - op.current_decay) + sum(values[name] for name in node.inputs)
-                bias = sum(graph[name].op.bias for name in node.inputs)
-                h = v * (1 - op.decay) + i + torch.tensor(bias).reshape(-1, *(1,) * (len(node.shape) - 1))
-                values[node.name] = (h >= op.threshold).double()
-                after = h - op.threshold if op.reset == "subtract" else torch.zeros(())
-                states[node.name] = i, torch.where(h >= op.threshold, after, h)
-        total = total + values[graph.nodes[-1].name].flatten(1)
-    return total.numpy(), states[graph.nodes[-1].name][1].flatten(1).numpy()
+    for step in range(program.steps):
+        now = frames[:, step] if program.input.sequence else frames
+        values = {"input": torch.from_numpy(np.ascontiguousarray(now))}
+        for layer in program.layers:
+            op, received = layer.neuron, torch.zeros(())
+            assert isinstance(op, CubaLif)
+            for each in layer.connections:
+                x, synapse, weight = values[each.source], each.synapse, torch.tensor(each.synapse.weight)
+                if isinstance(synapse, FloatConv):
+                    received = received + F.conv2d(
+                        x, weight, None, synapse.stride, synapse.padding, synapse.dilation, synapse.groups
+                    )
+                else:
+                    received = received + F.linear(x.flatten(1), weight)
+            i, v = states.get(layer.name, (torch.zeros(()), torch.zeros(())))
+            i = i * (1 - op.current_decay) + received
+            h = v * (1 - op.decay) + i + torch.tensor(layer.bias).reshape(-1, *(1,) * (len(layer.shape) - 1))
+            values[layer.name] = (h >= op.threshold).double()
+            after = h - op.threshold if op.reset == "subtract" else torch.zeros(())
+            states[layer.name] = i, torch.where(h >= op.threshold, after, h)
+        last = program.layers[-1].name
+        total = total + values[last].flatten(1)
+    return total.numpy(), states[last][1].flatten(1).numpy()
 
 
-def spikes_by_torch(graph: Graph, frames: Array) -> npt.NDArray[np.int64]:
-    return run_by_torch(graph, frames)[0].astype(np.int64)
+def spikes_by_torch(program: FloatProgram, frames: Array) -> npt.NDArray[np.int64]:
+    return run_by_torch(program, frames)[0].astype(np.int64)
 
 
 def spikes_by_onnxruntime(model: bytes | str, frames: Array) -> npt.NDArray[np.int64]:
@@ -58,23 +70,20 @@ def spikes_by_onnxruntime(model: bytes | str, frames: Array) -> npt.NDArray[np.i
     return counts.astype(np.int64)
 
 
-def graph_of(in_shape: tuple[int, ...], pairs: list[tuple[Synapse, Neuron]], steps: int) -> Graph:
-    """A folded graph; shapes as torch infers them. Names hold dots, as module paths do."""
-    nodes = [Node("input", Input(), (), in_shape)]
-
-    def append(name: str, op: Op, shape: tuple[int, ...]) -> None:
-        nodes.append(Node(name, op, (nodes[-1].name,), shape))
-
-    for i, (synapse, neuron) in enumerate(pairs):
-        source = torch.zeros(1, *nodes[-1].shape, dtype=torch.float64)
-        if isinstance(synapse, Conv):
-            weight = torch.tensor(synapse.weight)
-            out = F.conv2d(source, weight, None, synapse.stride, synapse.padding, synapse.dilation, synapse.groups)
+def chain_of(in_shape: tuple[int, ...], layers: list[tuple[FloatSynapse, Array, CubaLif]], steps: int) -> FloatProgram:
+    """Layers of synapses, bias and neurons; shapes as torch infers them. Names hold dots, as module paths do."""
+    made: list[FloatLayer] = []
+    source, shape = "input", in_shape
+    for i, (synapse, bias, neuron) in enumerate(layers):
+        zeros, weight = torch.zeros(1, *shape, dtype=torch.float64), torch.tensor(synapse.weight)
+        if isinstance(synapse, FloatConv):
+            out = F.conv2d(zeros, weight, None, synapse.stride, synapse.padding, synapse.dilation, synapse.groups)
         else:
-            out = F.linear(source.flatten(1), torch.tensor(synapse.weight))
-        append(f"layers.{i}.synapse", synapse, tuple(out.shape[1:]))
-        append(f"layers.{i}", neuron, tuple(out.shape[1:]))
-    return Graph(tuple(nodes), steps)
+            out = F.linear(zeros.flatten(1), weight)
+        connection = FloatConnection(f"layers.{i}.synapse", source, synapse, shape)
+        source, shape = f"layers.{i}", tuple(out.shape[1:])
+        made.append(FloatLayer(source, (connection,), neuron, bias, shape))
+    return FloatProgram(FloatInput(in_shape), tuple(made), steps)
 
 
 def quarters(rng: np.random.Generator, *shape: int) -> Array:
@@ -82,17 +91,17 @@ def quarters(rng: np.random.Generator, *shape: int) -> Array:
     return rng.integers(-4, 6, shape) / 4
 
 
-def everything(steps: int) -> Graph:
+def everything(steps: int) -> FloatProgram:
     """A 5x3 kernel, stride (2, 1), groups, dilation and padding; LIF and IF; 3 samples' worth of shapes."""
     rng = np.random.default_rng(0)
-    return graph_of(
+    return chain_of(
         (2, 11, 9),
         [
-            (Conv(quarters(rng, 6, 2, 5, 3), quarters(rng, 6), (2, 1), (2, 1)), Neuron(0.5, 1.0)),
-            (Conv(quarters(rng, 8, 3, 3, 3), quarters(rng, 8), (1, 1), (2, 0), (2, 1), 2), Neuron(0.0, 2.0)),
-            (Conv(quarters(rng, 8, 1, 2, 2), quarters(rng, 8), (2, 2), groups=8), Neuron(0.0, 0.5)),
-            (Linear(quarters(rng, 12, 8 * 3 * 3), quarters(rng, 12)), Neuron(0.5, 1.5)),
-            (Linear(quarters(rng, 5, 12), quarters(rng, 5)), Neuron(0.0, 1.0)),
+            (FloatConv(quarters(rng, 6, 2, 5, 3), (2, 1), (2, 1)), quarters(rng, 6), CubaLif(0.5, 1.0)),
+            (FloatConv(quarters(rng, 8, 3, 3, 3), (1, 1), (2, 0), (2, 1), 2), quarters(rng, 8), CubaLif(0.0, 2.0)),
+            (FloatConv(quarters(rng, 8, 1, 2, 2), (2, 2), groups=8), quarters(rng, 8), CubaLif(0.0, 0.5)),
+            (FloatDense(quarters(rng, 12, 8 * 3 * 3)), quarters(rng, 12), CubaLif(0.5, 1.5)),
+            (FloatDense(quarters(rng, 5, 12)), quarters(rng, 5), CubaLif(0.0, 1.0)),
         ],
         steps,
     )
@@ -101,67 +110,72 @@ def everything(steps: int) -> Graph:
 @pytest.mark.parametrize("steps", [1, 4])
 @pytest.mark.parametrize("samples", [1, 16])
 def test_onnxruntime_counts_the_same_spikes(tmp_path: Path, steps: int, samples: int) -> None:
-    graph = everything(steps)
+    program = everything(steps)
     frames = quarters(np.random.default_rng(1), samples, 2, 11, 9)
     path = tmp_path / "model.onnx"
-    write_onnx(graph, path)
-    expected = spikes_by_torch(graph, frames)
+    write_onnx(program, path)
+    expected = spikes_by_torch(program, frames)
     assert len(np.unique(expected)) > 1
     np.testing.assert_array_equal(spikes_by_onnxruntime(str(path), frames), expected)
 
 
 def test_a_neuron_fires_at_its_threshold_and_starts_again_from_zero() -> None:
     """IF of threshold 1 with 0.5 a step: v is 0.5, 1 -> spike and 0, 0.5, 1 -> spike."""
-    graph = graph_of((1,), [(Linear(np.array([[0.5]]), np.array([0.0])), Neuron(0.0, 1.0))], 4)
-    assert spikes_by_onnxruntime(onnx_model(graph).SerializeToString(), np.ones((1, 1))).tolist() == [[2]]
-    leaky = graph_of((1,), [(Linear(np.array([[0.5]]), np.array([0.0])), Neuron(0.5, 0.875))], 4)
+    program = chain_of((1,), [(FloatDense(np.array([[0.5]])), np.array([0.0]), CubaLif(0.0, 1.0))], 4)
+    assert spikes_by_onnxruntime(onnx_model(program).SerializeToString(), np.ones((1, 1))).tolist() == [[2]]
+    leaky = chain_of((1,), [(FloatDense(np.array([[0.5]])), np.array([0.0]), CubaLif(0.5, 0.875))], 4)
     assert spikes_by_onnxruntime(onnx_model(leaky).SerializeToString(), np.ones((1, 1))).tolist() == [[1]]
 
 
 def test_an_output_layer_with_a_plane_is_counted_neuron_by_neuron() -> None:
     rng = np.random.default_rng(2)
-    graph = graph_of((1, 3, 3), [(Conv(quarters(rng, 4, 1, 2, 2), quarters(rng, 4)), Neuron(0.0, 0.5))], 3)
+    program = chain_of((1, 3, 3), [(FloatConv(quarters(rng, 4, 1, 2, 2)), quarters(rng, 4), CubaLif(0.0, 0.5))], 3)
     frames = quarters(rng, 5, 1, 3, 3)
-    counts = spikes_by_onnxruntime(onnx_model(graph).SerializeToString(), frames)
+    counts = spikes_by_onnxruntime(onnx_model(program).SerializeToString(), frames)
     assert counts.shape == (5, 16)
-    np.testing.assert_array_equal(counts, spikes_by_torch(graph, frames))
+    np.testing.assert_array_equal(counts, spikes_by_torch(program, frames))
 
 
-def branching(readout: Readout, sequence: bool) -> Graph:
+def branching(readout: Readout, sequence: bool) -> FloatProgram:
     """Two layers of neurons read the input, one of them and the output read both; currents, soft reset, biases."""
     rng = np.random.default_rng(3)
     threshold = math.inf if readout.of == "voltage" else 1.25
-    nodes = [
-        Node("input", Input(sequence), (), (2, 6, 6)),
-        Node("a.conv", Conv(quarters(rng, 4, 2, 3, 3), quarters(rng, 4), (1, 1), (1, 1)), ("input",), (4, 6, 6)),
-        Node("a", Neuron(0.5, 1.0, reset="subtract"), ("a.conv",), (4, 6, 6)),
-        Node("b.conv@a", Conv(quarters(rng, 4, 4, 3, 3), quarters(rng, 4), (1, 1), (1, 1)), ("a",), (4, 6, 6)),
-        Node("b.conv@in", Conv(quarters(rng, 4, 1, 1, 1), quarters(rng, 4), groups=2), ("input",), (4, 6, 6)),
-        Node("b", Neuron(0.25, 1.5, current_decay=0.5), ("b.conv@a", "b.conv@in"), (4, 6, 6)),
-        Node("fc@b", Linear(quarters(rng, 6, 144), quarters(rng, 6)), ("b",), (6,)),
-        Node("fc@a", Linear(quarters(rng, 6, 144), quarters(rng, 6)), ("a",), (6,)),
-        Node("out", Neuron(0.0, threshold, reset="subtract"), ("fc@b", "fc@a"), (6,)),
-    ]
-    return Graph(tuple(nodes), 4, readout)
+    frames, shape = (2, 6, 6), (4, 6, 6)
+    around, one = quarters(rng, 4, 2, 3, 3), quarters(rng, 4)
+    behind, two = quarters(rng, 4, 4, 3, 3), quarters(rng, 4)
+    beside, three = quarters(rng, 4, 1, 1, 1), quarters(rng, 4)
+    end, four = quarters(rng, 6, 144), quarters(rng, 6)
+    other, five = quarters(rng, 6, 144), quarters(rng, 6)
+    a = FloatConnection("a.conv", "input", FloatConv(around, padding=(1, 1)), frames)
+    b = FloatConnection("b.conv@a", "a", FloatConv(behind, padding=(1, 1)), shape)
+    b_too = FloatConnection("b.conv@in", "input", FloatConv(beside, groups=2), frames)
+    out = FloatConnection("fc@b", "b", FloatDense(end), shape)
+    out_too = FloatConnection("fc@a", "a", FloatDense(other), shape)
+    layers = (
+        FloatLayer("a", (a,), CubaLif(0.5, 1.0, reset="subtract"), one, shape),
+        FloatLayer("b", (b, b_too), CubaLif(0.25, 1.5, current_decay=0.5), two + three, shape),
+        FloatLayer("out", (out, out_too), CubaLif(0.0, threshold, reset="subtract"), four + five, (6,)),
+    )
+    return FloatProgram(FloatInput(frames, sequence), layers, 4, readout)
 
 
 @pytest.mark.parametrize("sequence", [False, True])
 @pytest.mark.parametrize("readout", [Readout(), Readout("spikes", "sum", 3), Readout("voltage", "mean", 2)])
 def test_branches_currents_and_every_readout_are_computed_alike(readout: Readout, sequence: bool) -> None:
-    graph = branching(readout, sequence)
+    program = branching(readout, sequence)
     frames = quarters(np.random.default_rng(4), 8, *((4,) if sequence else ()), 2, 6, 6)
-    model = onnx_model(graph)
+    model = onnx_model(program)
     onnx.checker.check_model(model, full_check=True)
     session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
     scores, outputs = session.run(None, {"frames": frames.astype(np.float32)})
-    counts, voltages = run_by_torch(graph, frames)
+    counts, voltages = run_by_torch(program, frames)
     expected = voltages if readout.of == "voltage" else counts
     assert [output.name for output in session.get_outputs()][1] == ("voltages" if readout.of == "voltage" else "counts")
     assert len(np.unique(expected)) > 2
     np.testing.assert_array_equal(outputs, expected)
     voted = expected.reshape(8, -1, readout.votes).mean(-1) / (4 if readout.over_time == "mean" else 1)
     np.testing.assert_allclose(scores, voted, rtol=1e-6)
-    np.testing.assert_array_equal(run_float(graph, frames.astype(np.float32)).outputs, expected)
+    np.testing.assert_array_equal(run_float(program, frames.astype(np.float32)).outputs, expected)
 
 
 def test_the_model_is_valid_standard_onnx_and_says_what_it_is(tmp_path: Path) -> None:

@@ -15,10 +15,12 @@ from torch.nn import functional as F
 from neuroprune.errors import UnsupportedNetwork
 from neuroprune.frozen import frozen_array
 from neuroprune.graph.compose import average_kernel, convolve_after, dense_after, pads_differ
-from neuroprune.graph.evaluate import run_float, run_module
+from neuroprune.graph.float_program import FloatConv
 from neuroprune.graph.fold import fold
-from neuroprune.graph.nodes import AvgPool, Conv, Linear, Neuron
+from neuroprune.graph.nodes import AvgPool, Conv, Linear
 from neuroprune.graph.trace import trace
+from neuroprune.neurons.cuba_lif import CubaLif
+from neuroprune.simulate.floats import run_float, run_module
 
 
 @pytest.mark.parametrize("network", [Unusual(), StepLoop(), MergedTime()], ids=lambda network: type(network).__name__)
@@ -67,17 +69,21 @@ def test_branches_and_neurons_of_every_kind_fold_to_what_the_network_computes(na
 
 def test_synapses_and_neurons_alternate_and_keep_their_names() -> None:
     graph = fold(trace(Unusual(), torch.zeros(1, 1, 28, 28)))
-    assert [node.name for node in graph.nodes] == [
-        "input", "conv1", "lif1", "conv2", "if2", "most.sum", "most", "fc", "lif3",
-    ]  # fmt: skip
-    assert graph["conv2"].op.weight.shape == (10, 6, 6, 6)  # a 2x2 pool of stride 2 under a 3x3 kernel spans 6x6
+    names = [[*(each.name for each in layer.connections), layer.name] for layer in graph.layers]
+    assert names == [["conv1", "lif1"], ["conv2", "if2"], ["most.sum", "most"], ["fc", "lif3"]]
+    assert graph["if2"].connections[0].synapse.weight.shape == (
+        10,
+        6,
+        6,
+        6,
+    )  # a 2x2 pool of stride 2 under a 3x3 kernel spans 6x6
 
 
 def test_maximum_pooling_of_spikes_is_an_or() -> None:
     network = nn.Sequential(nn.Conv2d(1, 3, 1), neuron.IFNode(), nn.MaxPool2d(3, 2, 1), nn.Flatten(), nn.Linear(75, 2))
     graph = fold(trace(nn.Sequential(*network, neuron.IFNode()), torch.zeros(1, 1, 9, 9)))
-    ones, memoryless = graph["2.sum"].op, graph["2"].op
-    assert isinstance(ones, Conv) and isinstance(memoryless, Neuron)
+    ones, memoryless = graph["2"].connections[0].synapse, graph["2"].neuron
+    assert isinstance(ones, FloatConv) and isinstance(memoryless, CubaLif)
     spikes = (torch.rand(5, 3, 9, 9, generator=torch.Generator().manual_seed(2)) < 0.2).double()
     summed = F.conv2d(spikes, torch.from_numpy(ones.weight.copy()), None, ones.stride, ones.padding, groups=3)
     assert torch.equal(summed >= memoryless.threshold, F.max_pool2d(spikes, 3, 2, 1) > 0)
@@ -88,8 +94,9 @@ def test_pooling_straight_into_neurons_needs_no_weights() -> None:
         nn.Conv2d(1, 2, 1), neuron.IFNode(), nn.AvgPool2d(2), neuron.LIFNode(), nn.Flatten(), nn.Linear(32, 2)
     )
     graph = fold(trace(nn.Sequential(*network, neuron.IFNode()), torch.zeros(1, 1, 8, 8)))
-    pooled = graph["3.sum"].op
-    assert isinstance(pooled, Conv) and pooled.groups == 2 and np.all(pooled.weight == 0.25 * 0.5)
+    assert graph["3"].connections[0].name == "3.sum"
+    pooled = graph["3"].connections[0].synapse
+    assert isinstance(pooled, FloatConv) and pooled.groups == 2 and np.all(pooled.weight == 0.25 * 0.5)
 
 
 @pytest.mark.parametrize("size", [7, 9])

@@ -7,7 +7,6 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from neuroprune.graph.evaluate import run_float
 from neuroprune.graph.fold import fold
 from neuroprune.graph.nodes import (
     Add,
@@ -20,11 +19,12 @@ from neuroprune.graph.nodes import (
     Input,
     Linear,
     MaxPool,
-    Neuron,
     Node,
     Op,
     Select,
 )
+from neuroprune.neurons.cuba_lif import CubaLif
+from neuroprune.simulate.floats import run_float
 
 STEPS, SAMPLES = 3, 5
 
@@ -54,7 +54,7 @@ class Growing:
             (12,),
         )
         picked = self.append(Select(self.rng.integers(0, 12, 9)), [scaled], (9,))
-        self.append(Neuron(0.25, 0.5), [picked], (9,))
+        self.append(CubaLif(0.25, 0.5), [picked], (9,))
         return Graph(tuple(self.nodes), STEPS)
 
     def append(self, op: Op, sources: list[Node], shape: tuple[int, ...], kind: str = "map") -> Node:
@@ -87,7 +87,7 @@ class Growing:
         reset = "subtract" if self.rng.random() < 0.3 else "zero"
         gain = float(self.rng.choice([0.5, 1.0]))
         return self.append(
-            Neuron(float(self.rng.choice([0.0, 0.5])), 0.4, gain, 1.0, reset), [node], node.shape, "spikes"
+            CubaLif(float(self.rng.choice([0.0, 0.5])), 0.4, gain, 1.0, reset), [node], node.shape, "spikes"
         )
 
     def pool(self, node: Node) -> None:
@@ -165,14 +165,14 @@ def run_by_node(graph: Graph, frames: torch.Tensor) -> tuple[torch.Tensor, dict[
         values = {"input": frames}
         for node in graph.nodes[1:]:
             inputs = [values[name] for name in node.inputs]
-            if isinstance(node.op, Neuron):
+            if isinstance(node.op, CubaLif):
                 h = voltages.get(node.name, torch.zeros(())) * (1 - node.op.decay) + node.op.gain * inputs[0]
                 fired = h >= node.op.threshold
                 after = h - node.op.threshold if node.op.reset == "subtract" else torch.zeros_like(h)
                 voltages[node.name], values[node.name] = torch.where(fired, after, h), fired.double()
             else:
                 values[node.name] = linear(node.op, inputs)
-            if isinstance(node.op, Neuron | MaxPool):
+            if isinstance(node.op, CubaLif | MaxPool):
                 counts[node.name] = counts.get(node.name, 0) + int(values[node.name].sum())
         total = total + values[graph.nodes[-1].name]
     return total, counts
@@ -188,4 +188,5 @@ def test_folded_graphs_fire_as_their_nodes_do(block: int) -> None:
         total, counts = run_by_node(graph, frames)
         assert run.spikes == counts, seed
         np.testing.assert_array_equal(run.outputs, total.numpy(), err_msg=str(seed))
-        assert len({node.name for node in folded.nodes}) == len(folded.nodes)
+        names = [each.name for layer in folded.layers for each in (*layer.connections, layer)]
+        assert len(set(names)) == len(names)

@@ -9,12 +9,12 @@ import torch
 from sample_networks import stir
 from spikingjelly.activation_based import base
 
-from neuroprune.graph.evaluate import run_float, run_module
 from neuroprune.graph.fold import fold
 from neuroprune.graph.nodes import Graph
 from neuroprune.graph.trace import trace
 from neuroprune.networks.build import build
 from neuroprune.networks.recipe import parse_recipe
+from neuroprune.simulate.floats import run_float, run_module
 
 
 def checked(layers: list[dict[str, Any]], sequence: bool = False, **options: Any) -> Graph:
@@ -43,7 +43,7 @@ def checked(layers: list[dict[str, Any]], sequence: bool = False, **options: Any
 def test_residual_blocks(kind: str, readout: str) -> None:
     blocks = [{"block": kind, "channels": 4, "repeat": 2}, {"block": kind, "channels": 6, "repeat": 2, "stride": 2}]
     graph = checked([{"conv": 4}, *blocks, {"pool": "global"}, {"linear": 8}], readout=readout)
-    assert max(len(synapses) for _, synapses in graph.populations()) >= 2
+    assert max(len(layer.connections) for layer in graph.layers) >= 2
     assert graph.readout.of == readout
 
 

@@ -7,8 +7,9 @@ from spikingjelly.activation_based import functional, layer, neuron
 from torch import nn
 
 from neuroprune.errors import InputError, UnsupportedNetwork
-from neuroprune.graph.nodes import Conv, Neuron
+from neuroprune.graph.nodes import Conv
 from neuroprune.graph.trace import trace
+from neuroprune.neurons.cuba_lif import CubaLif
 
 FRAMES = torch.zeros(2, 1, 28, 28)
 
@@ -20,15 +21,15 @@ def test_a_multi_step_network_is_read_layer_by_layer() -> None:
         ("input", "Input", (1, 28, 28)),
         ("conv1", "Conv", (6, 14, 28)),
         ("bn1", "BatchNorm", (6, 14, 28)),
-        ("lif1", "Neuron", (6, 14, 28)),
+        ("lif1", "CubaLif", (6, 14, 28)),
         ("pool", "AvgPool", (6, 7, 14)),
         ("conv2", "Conv", (10, 7, 14)),
         ("bn2", "BatchNorm", (10, 7, 14)),
-        ("if2", "Neuron", (10, 7, 14)),
+        ("if2", "CubaLif", (10, 7, 14)),
         ("most", "MaxPool", (10, 3, 7)),
         ("flat", "Flatten", (210,)),
         ("fc", "Linear", (10,)),
-        ("lif3", "Neuron", (10,)),
+        ("lif3", "CubaLif", (10,)),
     ]
 
 
@@ -37,10 +38,10 @@ def test_parameters_of_layers_are_kept() -> None:
     conv = graph["conv1"].op
     assert isinstance(conv, Conv) and (conv.stride, conv.padding, conv.groups) == ((2, 1), (2, 1), 1)
     lif, last = graph["lif1"].op, graph["lif3"].op
-    assert isinstance(lif, Neuron) and (lif.decay, lif.gain, lif.threshold) == (0.5, 0.5, 1.0)
-    assert isinstance(last, Neuron) and (last.decay, last.gain) == (0.75, 1.0)
+    assert isinstance(lif, CubaLif) and (lif.decay, lif.gain, lif.threshold) == (0.5, 0.5, 1.0)
+    assert isinstance(last, CubaLif) and (last.decay, last.gain) == (0.75, 1.0)
     rested = graph["if2"].op
-    assert isinstance(rested, Neuron) and (rested.decay, rested.gain, rested.threshold) == (0.0, 1.0, 0.7)
+    assert isinstance(rested, CubaLif) and (rested.decay, rested.gain, rested.threshold) == (0.0, 1.0, 0.7)
 
 
 def test_a_loop_over_time_gives_the_same_form() -> None:

@@ -8,10 +8,12 @@ import numpy.typing as npt
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from programs import NEURON, conv, dense, program_of, programs, with_bias
+from programs import NEURON, Neurons, conv, dense, program_of, programs, with_bias
 
-from neuroprune.program.bounds import LIMIT, LayerBound, layer_bounds
-from neuroprune.program.types import IntInput, IntLayer, IntNeuron, IntProgram
+from neuroprune.fixed_point import LARGEST_STATE
+from neuroprune.neurons.cuba_lif import IntCubaLif
+from neuroprune.program.bounds import LayerBound, layer_bounds
+from neuroprune.program.types import IntBias, IntInput, IntLayer, IntProgram
 from neuroprune.simulate.reference import NeuronState, run_reference, step, synaptic_current
 
 Integers = npt.NDArray[np.int64]
@@ -23,7 +25,7 @@ def reached(layer: IntLayer, frames: Integers) -> LayerBound:
     `step` returns u after its wrap and v after its cut and reset, so both are worked out again before these.
     """
     synapse, neuron = layer.connections[0].synapse, layer.neuron
-    biases = np.repeat(neuron.bias_mant, np.prod(layer.shape[1:], dtype=int)).tolist()
+    biases = np.repeat(layer.bias.mantissa, np.prod(layer.shape[1:], dtype=int)).tolist()
     states = [NeuronState(0, 0)] * len(biases)
     sums = current = voltage = 0
     for frame in frames:
@@ -31,19 +33,19 @@ def reached(layer: IntLayer, frames: Integers) -> LayerBound:
         before, states = (
             states,
             [
-                step(state, current, neuron, bias)
+                step(state, current, neuron, bias, layer.bias.exponent)
                 for state, current, bias in zip(states, delivered.reshape(-1).tolist(), biases, strict=True)
             ],
         )
         for old, new, arrived, bias in zip(before, states, delivered.reshape(-1).tolist(), biases, strict=True):
             u = int(old.u * (4095 - neuron.decay_u) / 4096) + 64 * arrived
-            v = int(old.v * (4096 - neuron.decay_v) / 4096) + new.u + bias * 2**neuron.bias_exp
+            v = int(old.v * (4096 - neuron.decay_v) / 4096) + new.u + bias * 2**layer.bias.exponent
             current, voltage = max(current, abs(u)), max(voltage, abs(v))
             sums = max(sums, abs(arrived))
     return LayerBound(sums, current, voltage)
 
 
-def dense_layer(weight: list[int], neuron: IntNeuron = NEURON) -> IntLayer:
+def dense_layer(weight: list[int], neuron: Neurons = NEURON) -> IntLayer:
     return dense("out", "input", (1, 1, len(weight)), np.array([weight]), neuron)
 
 
@@ -51,16 +53,23 @@ def spiking_input(program: IntProgram, sequence: bool = True) -> IntProgram:
     return dataclasses.replace(program, input=IntInput(program.input.shape, 1.0, 0, sequence))
 
 
-REGISTERS = st.builds(
-    IntNeuron,
-    decay_u=st.sampled_from([4095, 4000, 2048, 1, 0]),
-    decay_v=st.sampled_from([4095, 3072, 1000, 1, 0]),
-    vth=st.sampled_from([0, 1, 30, 131071]),
-    bias_mant=st.sampled_from([-4096, -3, 0, 1, 4095]).map(lambda bias: np.array([bias], np.int32)),
-    bias_exp=st.sampled_from([0, 6, 7]),
-    reset=st.sampled_from(["zero", "subtract"]),
+Biased = tuple[IntCubaLif, IntBias]
+
+REGISTERS = st.tuples(
+    st.builds(
+        IntCubaLif,
+        decay_u=st.sampled_from([4095, 4000, 2048, 1, 0]),
+        decay_v=st.sampled_from([4095, 3072, 1000, 1, 0]),
+        vth=st.sampled_from([0, 1, 30, 131071]),
+        reset=st.sampled_from(["zero", "subtract"]),
+    ),
+    st.builds(
+        IntBias,
+        mantissa=st.sampled_from([-4096, -3, 0, 1, 4095]).map(lambda bias: np.array([bias], np.int32)),
+        exponent=st.sampled_from([0, 6, 7]),
+    ),
 )
-"""Registers at the ends of their ranges."""
+"""Registers and biases at the ends of their ranges."""
 
 WEIGHTS = st.integers(-128, 127).map(lambda half: 2 * half)
 
@@ -69,7 +78,7 @@ WEIGHTS = st.integers(-128, 127).map(lambda half: 2 * half)
 @given(
     REGISTERS, st.lists(st.integers(-128, 127).map(lambda half: 2 * half), min_size=1, max_size=3), st.integers(1, 3)
 )
-def test_no_pattern_of_spikes_exceeds_the_bound(neuron: IntNeuron, weight: list[int], steps: int) -> None:
+def test_no_pattern_of_spikes_exceeds_the_bound(neuron: Biased, weight: list[int], steps: int) -> None:
     """All inputs of all steps: at most 2**9."""
     layer = dense_layer(weight, neuron)
     bound = layer_bounds(spiking_input(program_of(layer, steps=steps)))["out"]
@@ -81,7 +90,7 @@ def test_no_pattern_of_spikes_exceeds_the_bound(neuron: IntNeuron, weight: list[
 
 @settings(max_examples=200, deadline=None)
 @given(REGISTERS, st.integers(1, 1400), st.integers(1, 12), st.lists(st.sampled_from([-128, 0, 127]), min_size=12))
-def test_no_graded_input_exceeds_the_bound(neuron: IntNeuron, inputs: int, steps: int, values: list[int]) -> None:
+def test_no_graded_input_exceeds_the_bound(neuron: Biased, inputs: int, steps: int, values: list[int]) -> None:
     """Up to both wraps: 1024 weights of -256 times -128 are 2**31 in units of u."""
     layer = dense_layer([-256] * inputs, neuron)
     bound = layer_bounds(program_of(layer, steps=steps))["out"]
@@ -104,14 +113,14 @@ def test_a_layer_that_is_proved_safe_never_overflows(case: tuple[IntProgram, npt
         if bound.safe:
             assert np.abs(states.u).max() <= bound.current
             assert np.abs(states.v).max() <= bound.voltage
-        assert counts.current_wraps == 0 or not (bound.sums_safe and bound.current_safe)
-        assert counts.voltage_saturations == 0 or not bound.voltage_safe
+        assert counts.current_wraps == 0 or not (bound.sums_safe and bound.registers.current_safe)
+        assert counts.voltage_saturations == 0 or not bound.registers.voltage_safe
 
 
 @pytest.mark.parametrize("reset", ["zero", "subtract"])
 def test_the_bound_is_reached_where_nothing_fires_or_wraps(reset: str) -> None:
     """The same worst input at every step: two geometric series, rounded at every step."""
-    neuron = IntNeuron(1000, 300, 131071, np.array([-7], np.int32), 6, reset)  # type: ignore[arg-type]
+    neuron = with_bias(IntCubaLif(1000, 300, 131071, reset), [-7])  # type: ignore[arg-type]
     layer = dense_layer([-256, 100, -34], neuron)
     bound = layer_bounds(spiking_input(program_of(layer, steps=9)))["out"]
     found = reached(layer, np.broadcast_to(np.array([1, 0, 1]).reshape(1, 1, 1, 3), (9, 1, 1, 3)))
@@ -160,10 +169,10 @@ def test_ratios_say_by_how_much_a_layer_is_not_safe() -> None:
     neuron = with_bias(dataclasses.replace(NEURON, decay_v=0, vth=131071), [0])
     bound = layer_bounds(program_of(dense_layer([-256] * 8, neuron), steps=4))["out"]
     assert bound.current == 2**24
-    assert (bound.current_safe, bound.safe) == (False, False)
-    assert bound.current_ratio == 2**24 / LIMIT
-    assert bound.voltage_ratio == bound.voltage / LIMIT > 1
-    assert not bound.voltage_safe
+    assert (bound.registers.current_safe, bound.safe) == (False, False)
+    assert bound.current_ratio == 2**24 / LARGEST_STATE
+    assert bound.voltage_ratio == bound.voltage / LARGEST_STATE > 1
+    assert not bound.registers.voltage_safe
 
 
 def test_many_steps_cost_nothing_once_the_state_is_periodic() -> None:

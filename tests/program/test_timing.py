@@ -40,9 +40,9 @@ def run_on_chip(program: IntProgram, frame: npt.NDArray[np.int8]) -> dict[str, n
                     arriving = sent[each.source].get(now - 1 - synaptic_delay(each, layer, depth))
                 if arriving is not None:
                     current += synaptic_current(each.synapse, arriving)[0].reshape(-1)
-            biases = np.repeat(layer.neuron.bias_mant, np.prod(layer.shape[1:], dtype=int)).tolist()
+            biases = np.repeat(layer.bias.mantissa, np.prod(layer.shape[1:], dtype=int)).tolist()
             states[layer.name] = [
-                step(state, received, layer.neuron, bias)
+                step(state, received, layer.neuron, bias, layer.bias.exponent)
                 for state, received, bias in zip(states[layer.name], current.tolist(), biases, strict=True)
             ]
             fired = np.array([state.spike for state in states[layer.name]], np.int64)
@@ -130,7 +130,7 @@ def test_relays_are_neurons_without_memory_in_the_narrowest_weights() -> None:
     assert relay.shape == (2, 3, 4)
     assert relay.weight_bits == 2
     assert relay.neuron.decay_u == 4095
-    assert not relay.neuron.bias_mant.any()
+    assert not relay.bias.mantissa.any()
 
 
 def test_the_input_is_injected_when_due_and_never_relayed() -> None:

@@ -4,17 +4,16 @@ import numpy as np
 import pytest
 import torch
 
-from neuroprune.frozen import frozen_array
-from neuroprune.graph.nodes import Reset
-from neuroprune.program.types import IntNeuron
+from neuroprune.neurons.cuba_lif import IntCubaLif
+from neuroprune.neurons.model import Reset
 from neuroprune.quantize.forward import fire
 from neuroprune.simulate.reference import NeuronState, step
 
 STEPS = 5
 
 
-def neuron(decay_u: int, decay_v: int, reset: Reset = "zero", vth: int = 300) -> IntNeuron:
-    return IntNeuron(decay_u, decay_v, vth, frozen_array([0], np.int32), 6, reset)
+def neuron(decay_u: int, decay_v: int, reset: Reset = "zero", vth: int = 300) -> IntCubaLif:
+    return IntCubaLif(decay_u, decay_v, vth, reset)
 
 
 @pytest.mark.parametrize("decay_u", [4095, 1500, 1, 0])
@@ -31,7 +30,7 @@ def test_every_decay_and_reset_gives_the_integers_of_the_reference(decay_u: int,
     for index in range(40):
         state, fired = NeuronState(0, 0), []
         for now in range(STEPS):
-            state = step(state, int(currents[now, index]), registers, bias >> 6)
+            state = step(state, int(currents[now, index]), registers, bias >> 6, 6)
             assert not state.wrapped and not state.saturated
             fired.append(float(state.spike))
         assert spikes[:, 0, index].tolist() == fired
@@ -40,7 +39,7 @@ def test_every_decay_and_reset_gives_the_integers_of_the_reference(decay_u: int,
 
 @pytest.mark.parametrize("registers", [neuron(4095, 2048), neuron(1023, 1024), neuron(4095, 0, "subtract")])
 @pytest.mark.parametrize("presented", [1, STEPS])
-def test_gradients_are_those_of_the_float_equations_with_a_surrogate(registers: IntNeuron, presented: int) -> None:
+def test_gradients_are_those_of_the_float_equations_with_a_surrogate(registers: IntCubaLif, presented: int) -> None:
     """autograd through the plain equations, the spike's arc tangent and a reset that is not differentiated."""
     torch.manual_seed(0)
     current = (torch.randn(presented, 3, 7) * 200).round().requires_grad_()

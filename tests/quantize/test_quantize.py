@@ -9,16 +9,17 @@ from sample_networks import StepLoop, Unusual, stir
 from torch import nn
 
 from neuroprune.errors import InputError
-from neuroprune.graph.evaluate import run_float
+from neuroprune.fixed_point import round_into, round_weights, weight_range, weight_step
 from neuroprune.graph.fold import fold
-from neuroprune.graph.nodes import FloatArray, Neuron
+from neuroprune.graph.nodes import FloatArray
 from neuroprune.graph.trace import trace
+from neuroprune.neurons.cuba_lif import CubaLif
 from neuroprune.program.dequantize import dequantize
-from neuroprune.program.fixedpoint import round_into, round_weights, weight_range, weight_step
 from neuroprune.program.frames import quantize_input
 from neuroprune.program.types import IntProgram
 from neuroprune.quantize.quantize import quantize
 from neuroprune.quantize.scale import Peaks, Scale, bias_exponent, fit_scale, scale_limits
+from neuroprune.simulate.floats import run_float
 from neuroprune.simulate.reference import reference_record
 from neuroprune.targets import load_target
 
@@ -44,7 +45,7 @@ def test_signed_fields_saturate() -> None:
     ]  # fmt: skip
 
 
-def scale_of(weight, bias, neuron: Neuron, peaks: Peaks, bits: int = 8, steps: int = 4) -> tuple[Scale, FloatArray]:
+def scale_of(weight, bias, neuron: CubaLif, peaks: Peaks, bits: int = 8, steps: int = 4) -> tuple[Scale, FloatArray]:
     """The largest scale that all fields allow, and the bias in its place."""
     bias = np.array([bias])
     limits = scale_limits([(np.array(weight), (0, 1))], bias, neuron, peaks, steps, bits, TARGET.rules)
@@ -63,44 +64,44 @@ def scale_of(weight, bias, neuron: Neuron, peaks: Peaks, bits: int = 8, steps: i
     ],
 )
 def test_the_nearest_limit_sets_the_scale(weight, bias, threshold, peak, limited_by, exponent) -> None:
-    scale, biases = scale_of([[weight]], bias, Neuron(0.0, threshold), Peaks(peak, 0.0))
+    scale, biases = scale_of([[weight]], bias, CubaLif(0.0, threshold), Peaks(peak, 0.0))
     assert (scale.limited_by, bias_exponent(biases, scale, TARGET.rules)) == (limited_by, exponent)
-    assert 0 <= scale.vth < 2**17
+    assert 0 <= scale.neuron.vth < 2**17
     assert scale.weight * weight <= 254
     assert scale.voltage * bias <= 4095 * 2**exponent
 
 
 def test_current_is_held_within_its_register_by_the_worst_input_where_that_is_nearer() -> None:
-    scale, _ = scale_of(np.ones((1, 4000)), 0.0, Neuron(0.0, 1.0), Peaks(3000.0, 0.0))
+    scale, _ = scale_of(np.ones((1, 4000)), 0.0, CubaLif(0.0, 1.0), Peaks(3000.0, 0.0))
     assert scale.limited_by == "current"
     assert 0.95 * 2**23 < scale.voltage * 4000 < 2**23
-    scale, _ = scale_of(np.ones((1, 4000)), 0.0, Neuron(0.0, 1.0), Peaks(1000.0, 0.0))
+    scale, _ = scale_of(np.ones((1, 4000)), 0.0, CubaLif(0.0, 1.0), Peaks(1000.0, 0.0))
     assert 0.95 * 2**23 < scale.voltage * 2000 < 2**23  # else by twice what calibration saw
 
 
 def test_currents_that_neurons_keep_add_up_as_a_geometric_series() -> None:
     kept = sum(0.75**step for step in range(4))
-    scale, _ = scale_of(np.ones((1, 4000)), 0.0, Neuron(0.0, 50.0, current_decay=0.25), Peaks(1e6, 0.0))
+    scale, _ = scale_of(np.ones((1, 4000)), 0.0, CubaLif(0.0, 50.0, current_decay=0.25), Peaks(1e6, 0.0))
     assert 0.95 * 2**23 < scale.voltage * 4000 * kept < 2**23
 
 
 @pytest.mark.parametrize("decay", [0.0, 0.5])
 def test_an_integrator_gets_the_largest_threshold_and_a_scale_at_which_it_cannot_reach_it(decay: float) -> None:
     steps, most = 4, sum((1.0 - decay) ** step for step in range(4))
-    neuron = Neuron(decay, np.inf)
+    neuron = CubaLif(decay, np.inf)
     scale, _ = scale_of(np.ones((1, 4000)), 3.0, neuron, Peaks(1e6, 1e6), steps=steps)
-    assert (scale.vth, scale.limited_by) == (2**17 - 1, "voltage")
-    assert scale.voltage * 4003 * most == pytest.approx(scale.vth * 64)
+    assert (scale.neuron.vth, scale.limited_by) == (2**17 - 1, "voltage")
+    assert scale.voltage * 4003 * most == pytest.approx(scale.neuron.vth * 64)
     scale, _ = scale_of(np.ones((1, 4000)), 3.0, neuron, Peaks(100.0, 300.0), steps=steps)
-    assert scale.voltage * 300 * 2 == pytest.approx(scale.vth * 64)
+    assert scale.voltage * 300 * 2 == pytest.approx(scale.neuron.vth * 64)
 
 
 @settings(max_examples=200, deadline=None)
 @given(threshold=st.floats(0.01, 10), weight=st.floats(0.01, 10))
 def test_a_potential_of_exactly_the_threshold_is_the_first_that_fires(threshold: float, weight: float) -> None:
     """The scale puts the float threshold on 64 vth + 1 units of v, the first value above 64 vth."""
-    scale, _ = scale_of([[weight]], 0.0, Neuron(0.0, threshold), Peaks(weight, 0.0))
-    assert threshold * scale.voltage == pytest.approx(64 * scale.vth + 1, rel=1e-12)
+    scale, _ = scale_of([[weight]], 0.0, CubaLif(0.0, threshold), Peaks(weight, 0.0))
+    assert threshold * scale.voltage == pytest.approx(64 * scale.neuron.vth + 1, rel=1e-12)
 
 
 def test_leaks_count_in_4096ths() -> None:

@@ -9,9 +9,10 @@ import pytest
 
 from neuroprune.mapping.map import map_program
 from neuroprune.mapping.types import ChipMapping, Core, Tile, TileUse
+from neuroprune.neurons.cuba_lif import IntCubaLif
 from neuroprune.program.bounds import layer_bounds
 from neuroprune.program.timing import balance
-from neuroprune.program.types import IntConnection, IntConv, IntDense, IntInput, IntLayer, IntNeuron, IntProgram
+from neuroprune.program.types import IntBias, IntConnection, IntConv, IntDense, IntInput, IntLayer, IntProgram
 from neuroprune.quantize.errors import RoundingErrors
 from neuroprune.report.measure import measure
 from neuroprune.report.schema import AccuracyLadder, ChangedReport, LavaCheck, Report, RoundingReport
@@ -21,16 +22,17 @@ from neuroprune.simulate.types import LayerTrace, Trace
 from neuroprune.targets import Target, load_target
 
 SAMPLES, STEPS = 3, 2
+NEURON = IntCubaLif(4095, 2048, 100)
 
 
-def neuron(channels: int) -> IntNeuron:
-    return IntNeuron(4095, 2048, 100, np.zeros(channels, dtype=np.int32), 6)
+def no_bias(channels: int) -> IntBias:
+    return IntBias(np.zeros(channels, dtype=np.int32), 6)
 
 
 def layer(
     name: str, source: str, synapse: IntConv | IntDense, in_shape: tuple[int, ...], shape: tuple[int, ...]
 ) -> IntLayer:
-    return IntLayer(name, (IntConnection(source, synapse, in_shape),), neuron(shape[0]), shape, 12.5, "weight")
+    return IntLayer(name, (IntConnection(source, synapse, in_shape),), NEURON, no_bias(shape[0]), shape, 12.5, "weight")
 
 
 def weights(shape: tuple[int, ...], seed: int) -> np.ndarray:
@@ -211,7 +213,8 @@ def branched() -> IntProgram:
     last = replace(
         layer("d", "a", dense, shape, (3,)),
         connections=tuple(IntConnection(source, dense, shape) for source in ("a", "b", "c", "input")),
-        neuron=replace(neuron(3), reset="subtract"),
+        neuron=replace(NEURON, reset="subtract"),
+        bias=no_bias(3),
     )
     return IntProgram(IntInput(shape, 1.0, 8), (to("a", "input"), to("b", "a"), to("c", "a", "b"), last), STEPS)
 

@@ -11,9 +11,11 @@ from hypothesis import given, settings
 from programs import NEURON, conv, dense, joined, later, program_of, programs, random_frames, random_weights, with_bias
 
 from neuroprune.errors import InputError
+from neuroprune.neurons.cuba_lif import IntCubaLif, run
+from neuroprune.neurons.model import RegisterBound
 from neuroprune.program.bounds import layer_bounds
-from neuroprune.program.types import IntInput, IntNeuron, IntProgram
-from neuroprune.simulate import engine, kernels, neuron
+from neuroprune.program.types import IntInput, IntProgram
+from neuroprune.simulate import engine, kernels
 from neuroprune.simulate.compare import compare
 from neuroprune.simulate.engine import record, simulate
 from neuroprune.simulate.kernels import exact_dtype
@@ -73,8 +75,8 @@ def test_currents_around_the_wrap(current: int, sign: int, bias: int, steps: int
 
 
 def test_voltages_around_the_rails_are_cut_and_counted() -> None:
-    neuron = with_bias(dataclasses.replace(NEURON, decay_v=0, vth=131071), [-4096, 4095])
-    layer = dense("out", "input", (1, 1, 1), np.array([[-256], [254]]), dataclasses.replace(neuron, bias_exp=7))
+    neuron = with_bias(dataclasses.replace(NEURON, decay_v=0, vth=131071), [-4096, 4095], 7)
+    layer = dense("out", "input", (1, 1, 1), np.array([[-256], [254]]), neuron)
     trace = assert_equals_reference(program_of(layer, steps=9), np.full((1, 1, 1, 1), 127, np.int8))
     assert trace.layers[0].voltage_saturations > 0
 
@@ -143,7 +145,7 @@ def test_every_kernel_equals_the_reference(kernel: str, monkeypatch: pytest.Monk
         monkeypatch.setattr(kernels, "byte_kernel", lambda *_: None)
     if kernel == "float64":
         monkeypatch.setattr(kernels, "FLOAT32_INTEGERS", 0)
-        monkeypatch.setattr(neuron, "FLOAT32_INTEGERS", 0)
+        monkeypatch.setattr(run, "FLOAT32_INTEGERS", 0)
     rng = np.random.default_rng(2)
     program = all_kinds(rng)
     trace = assert_equals_reference(program, random_frames(rng, 3, (2, 9, 7)))
@@ -203,7 +205,12 @@ def test_what_is_proved_safe_is_not_measured(monkeypatch: pytest.MonkeyPatch) ->
     bounds = layer_bounds(program)
     assert [bound.safe for bound in bounds.values()] == [True, False]
     measured: list[int] = []
-    monkeypatch.setattr(neuron, "_measured_bound", lambda drive, *_: measured.append(len(drive)) or bounds["unsafe"])
+
+    def measure(neuron: IntCubaLif, peak: int, *_: int) -> RegisterBound:
+        measured.append(peak)
+        return bounds["unsafe"].registers
+
+    monkeypatch.setattr(IntCubaLif, "measured_bound", measure)
     simulate(program, np.zeros((1, 1, 1, 4), np.int8))
     assert len(measured) == 1
 
@@ -245,7 +252,7 @@ def test_a_common_power_of_two_of_the_weights_extends_float32(factor: int, dtype
 
 
 def test_a_bias_out_of_step_with_the_weights_needs_float64() -> None:
-    neuron = IntNeuron(4095, 0, 1, with_bias(NEURON, [1]).bias_mant, 0)
+    neuron = with_bias(IntCubaLif(4095, 0, 1), [1], 0)
     layer = dense("out", "input", (1, 1, 2**10), np.full((1, 2**10), 128), neuron)
     assert exact_dtype(layer, SPIKES) == torch.float32
     assert exact_dtype(layer, GRADED) == torch.float64

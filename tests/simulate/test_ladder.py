@@ -4,23 +4,24 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from float_graphs import frames_for, residual_graph
+from float_programs import frames_for, residual_program
 from torch import nn
 
 from neuroprune.frozen import frozen_array
-from neuroprune.graph.evaluate import run_float
-from neuroprune.graph.nodes import Neuron, Readout
+from neuroprune.graph.nodes import Readout
+from neuroprune.neurons.cuba_lif import CubaLif
 from neuroprune.program.frames import quantize_input
 from neuroprune.quantize.bits import Bits
 from neuroprune.quantize.quantize import quantize
 from neuroprune.simulate import ladder
 from neuroprune.simulate.engine import simulate
+from neuroprune.simulate.floats import run_float
 from neuroprune.simulate.ladder import accuracy_ladder, changed_spikes
 from neuroprune.simulate.reference import reference_record
 from neuroprune.targets import load_target
 
 TARGET = load_target("loihi-sim")
-LIF = Neuron(0.5, 1.0)
+LIF = CubaLif(0.5, 1.0)
 
 
 @pytest.fixture
@@ -32,14 +33,14 @@ def few_samples(monkeypatch: pytest.MonkeyPatch) -> int:
 
 @pytest.mark.parametrize("sequence", [False, True])
 def test_spikes_that_changed_are_those_that_the_reference_has_otherwise(few_samples: int, sequence: bool) -> None:
-    graph = residual_graph(LIF, sequence=sequence)
-    frames = frames_for(graph, 8)
-    program = quantize(graph, frames, TARGET, Bits(3))
+    floats = residual_program(LIF, sequence=sequence)
+    frames = frames_for(floats, 8)
+    program = quantize(floats, frames, TARGET, Bits(3))
     spikes, _ = quantize_input(program.input, frames)
-    changed = changed_spikes(graph, program, frames, spikes)
+    changed = changed_spikes(floats, program, frames, spikes)
     assert list(changed) == ["a", "b", "out"]
     exact = reference_record(program, spikes[:few_samples])
-    floats = {layer.name: layer.spikes.numpy() for layer in ladder.run_layers(graph, frames[:few_samples])}
+    floats = {layer.name: layer.spikes.numpy() for layer in ladder.run_layers(floats, frames[:few_samples])}
     for layer in exact.layers:
         expected = np.mean(layer.spikes.swapaxes(0, 1) != floats[layer.name])
         assert changed[layer.name].bit_accurate == pytest.approx(expected)
@@ -49,17 +50,18 @@ def test_spikes_that_changed_are_those_that_the_reference_has_otherwise(few_samp
 
 def test_a_mistake_in_the_chips_registers_alone_shows_on_the_chip_alone(few_samples: int) -> None:
     """v saturates where no float does: the integers part, the rounded floats do not."""
-    graph = residual_graph(Neuron(0.0, 1.0))
-    frames = frames_for(graph, 8)
-    program = quantize(graph, frames, TARGET)
+    floats = residual_program(CubaLif(0.0, 1.0))
+    frames = frames_for(floats, 8)
+    program = quantize(floats, frames, TARGET)
     layer = program.layers[1]
     huge = replace(
         layer,
         scale=layer.scale * 2.0**10,
-        neuron=replace(layer.neuron, vth=2**17 - 1, bias_mant=frozen_array(layer.neuron.bias_mant * 0, np.int32)),
+        neuron=replace(layer.neuron, vth=2**17 - 1),
+        bias=replace(layer.bias, mantissa=frozen_array(layer.bias.mantissa * 0, np.int32)),
     )
     changed = changed_spikes(
-        graph, replace(program, layers=(program.layers[0], huge, program.layers[2])), frames,
+        floats, replace(program, layers=(program.layers[0], huge, program.layers[2])), frames,
         quantize_input(program.input, frames)[0],
     )  # fmt: skip
     assert changed["b"].bit_accurate > changed["a"].bit_accurate
@@ -67,13 +69,13 @@ def test_a_mistake_in_the_chips_registers_alone_shows_on_the_chip_alone(few_samp
 
 @pytest.mark.parametrize(
     ("output", "readout"),
-    [(LIF, Readout(votes=2)), (Neuron(0.0, np.inf), Readout("voltage"))],
+    [(LIF, Readout(votes=2)), (CubaLif(0.0, np.inf), Readout("voltage"))],
     ids=["votes", "voltage"],
 )
-def test_every_level_is_weighed_by_the_same_scores(output: Neuron, readout: Readout) -> None:
-    graph = residual_graph(LIF, output, readout)
-    frames = frames_for(graph, 24)
-    program = quantize(graph, frames, TARGET, Bits(3))
+def test_every_level_is_weighed_by_the_same_scores(output: CubaLif, readout: Readout) -> None:
+    floats = residual_program(LIF, output, readout)
+    frames = frames_for(floats, 24)
+    program = quantize(floats, frames, TARGET, Bits(3))
     spikes, _ = quantize_input(program.input, frames)
     happened = simulate(program, spikes)
     classes = 6 // readout.votes
@@ -82,12 +84,12 @@ def test_every_level_is_weighed_by_the_same_scores(output: Neuron, readout: Read
         votes = [outputs[:, [c * readout.votes + vote for vote in range(readout.votes)]].sum(1) for c in range(classes)]
         return np.stack(votes, 1).argmax(1)
 
-    labels = answers(run_float(graph, frames).outputs)
+    labels = answers(run_float(floats, frames).outputs)
     labels[:6] = (labels[:6] + 1) % classes
     constant = nn.Sequential(nn.Flatten(), nn.Linear(72, classes)).requires_grad_(False)
     nn.init.zeros_(constant[1].weight)
     constant[1].bias.copy_(constant[1].bias.new_tensor([1.0] + [0.0] * (classes - 1)))
-    result = accuracy_ladder(constant, graph, program, frames, spikes, happened, labels)
+    result = accuracy_ladder(constant, floats, program, frames, spikes, happened, labels)
     assert result.float == np.mean(labels == 0)
     assert result.folded == 0.75
     assert result.bit_accurate == np.mean(answers(happened.outputs) == labels)

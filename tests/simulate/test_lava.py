@@ -25,7 +25,7 @@ from programs import (
 )
 
 from neuroprune.errors import InputError, LavaError
-from neuroprune.program.types import IntNeuron
+from neuroprune.neurons.cuba_lif import IntCubaLif
 from neuroprune.simulate import lava_job
 from neuroprune.simulate.compare import compare
 from neuroprune.simulate.engine import record
@@ -34,7 +34,7 @@ from neuroprune.simulate.reference import reference_record
 from neuroprune.simulate.types import Record
 
 
-def leaky(**registers: int | str) -> IntNeuron:
+def leaky(**registers: int | str) -> IntCubaLif:
     return dataclasses.replace(NEURON, **registers)
 
 
@@ -49,9 +49,11 @@ def branches() -> Case:
     after = dense("after", "flat", flat.shape, random_weights(rng, (3, 5), 256), leaky(decay_v=0, vth=100))
     size = int(np.prod(shape))
     rails = dense("rails", "input", shape, np.where(rng.random((4, size)) < 0.5, -256, 254), leaky(decay_v=0, vth=9))
-    falling = dense("falling", "input", shape, np.full((2, size), -256), leaky(vth=131071, bias_exp=7))
+    falling = dense("falling", "input", shape, np.full((2, size), -256), with_bias(leaky(vth=131071), [0], 7))
     nothing = dense("nothing", "falling", falling.shape, np.zeros((2, 2)), with_bias(leaky(vth=100), [40, 4000]))
-    slow = conv("slow", "input", shape, random_weights(rng, (2, 4, 1, 3), 60), neuron=leaky(decay_u=100, bias_exp=0))
+    slow = conv(
+        "slow", "input", shape, random_weights(rng, (2, 4, 1, 3), 60), neuron=with_bias(leaky(decay_u=100), [0], 0)
+    )
     pool = conv("pool", "tall", tall.shape, np.full((4, 1, 2, 2), 64), (2, 2), groups=4, neuron=leaky(decay_v=0, vth=0))
     long_way = dense("sum", "after", after.shape, random_weights(rng, (6, 3), 256), leaky(reset="subtract", vth=80))
     short_way = dense("sum", "input", shape, random_weights(rng, (6, size), 4))

@@ -5,18 +5,18 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from programs import NEURON, dense, joined, later, program_of
+from programs import dense, joined, later, program_of
 
 from neuroprune.errors import InputError
-from neuroprune.graph.nodes import Readout, Reset
-from neuroprune.program.types import IntConv, IntNeuron
+from neuroprune.graph.nodes import Readout
+from neuroprune.neurons.cuba_lif import IntCubaLif
+from neuroprune.neurons.model import Reset
+from neuroprune.program.types import IntConv
 from neuroprune.simulate.reference import HALF, NeuronState, convolve, decay, run_reference, step
 
 
-def neuron(
-    decay_u: int = 4095, decay_v: int = 0, vth: int = 131071, bias_exp: int = 6, reset: Reset = "zero"
-) -> IntNeuron:
-    return IntNeuron(decay_u, decay_v, vth, NEURON.bias_mant, bias_exp, reset)
+def neuron(decay_u: int = 4095, decay_v: int = 0, vth: int = 131071, reset: Reset = "zero") -> IntCubaLif:
+    return IntCubaLif(decay_u, decay_v, vth, reset)
 
 
 def test_decay_rounds_toward_zero() -> None:
@@ -25,14 +25,14 @@ def test_decay_rounds_toward_zero() -> None:
 
 
 def test_a_neuron_fires_strictly_above_its_threshold_and_restarts_at_zero() -> None:
-    at, above = (step(NeuronState(0, 0), current, neuron(vth=10), 0) for current in (10, 11))
+    at, above = (step(NeuronState(0, 0), current, neuron(vth=10), 0, 6) for current in (10, 11))
     assert (at.v, at.spike) == (640, False)
     assert (above.v, above.spike) == (0, True)
 
 
 def test_a_soft_reset_keeps_what_exceeds_the_threshold() -> None:
-    first = step(NeuronState(0, 0), 25, neuron(vth=10, reset="subtract"), 0)
-    second = step(first, 0, neuron(vth=10, reset="subtract"), 0)
+    first = step(NeuronState(0, 0), 25, neuron(vth=10, reset="subtract"), 0, 6)
+    second = step(first, 0, neuron(vth=10, reset="subtract"), 0, 6)
     assert (first.v, first.spike) == (15 * 64, True)
     assert (second.v, second.spike) == (5 * 64, True)
 
@@ -48,26 +48,26 @@ def test_a_soft_reset_keeps_what_exceeds_the_threshold() -> None:
     ],
 )
 def test_u_wraps_once(current: int, u: int, wrapped: bool) -> None:
-    state = step(NeuronState(0, 0), current, neuron(), 0)
+    state = step(NeuronState(0, 0), current, neuron(), 0, 6)
     assert (state.u, state.wrapped) == (u, wrapped)
 
 
 @pytest.mark.parametrize(("bias", "cut"), [(0, False), (1, True), (4095, True)])
 def test_v_saturates_at_one_below_the_power_of_two(bias: int, cut: bool) -> None:
-    below = step(NeuronState(0, 1 - HALF), 0, neuron(bias_exp=0), -bias)
-    above = step(NeuronState(0, HALF - 1), 0, neuron(bias_exp=0, vth=131072), bias)  # no 17-bit threshold is so high
+    below = step(NeuronState(0, 1 - HALF), 0, neuron(), -bias, 0)
+    above = step(NeuronState(0, HALF - 1), 0, neuron(vth=131072), bias, 0)  # no 17-bit threshold is so high
     assert (below.v, below.saturated, above.v, above.saturated) == (1 - HALF, cut, HALF - 1, cut)
 
 
 def test_a_current_that_decays_is_kept_over_a_spike() -> None:
-    first = step(NeuronState(0, 0), 100, neuron(decay_u=2047, vth=0), 0)
-    second = step(first, 0, neuron(decay_u=2047, vth=0), 0)
+    first = step(NeuronState(0, 0), 100, neuron(decay_u=2047, vth=0), 0, 6)
+    second = step(first, 0, neuron(decay_u=2047, vth=0), 0, 6)
     assert (first.u, first.v, second.u, second.spike) == (6400, 0, 3200, True)
 
 
 def test_a_bias_is_shifted_by_its_exponent_and_rounded_down_below_zero() -> None:
-    assert step(NeuronState(0, 0), 0, neuron(bias_exp=3), -5).v == -40
-    assert step(NeuronState(0, 0), 0, neuron(bias_exp=-1), -5).v == -3
+    assert step(NeuronState(0, 0), 0, neuron(), -5, 3).v == -40
+    assert step(NeuronState(0, 0), 0, neuron(), -5, -1).v == -3
 
 
 @pytest.mark.parametrize(

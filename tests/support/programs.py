@@ -10,13 +10,26 @@ from hypothesis import strategies as st
 
 from neuroprune.frozen import frozen_array
 from neuroprune.graph.nodes import Pair, Readout, Shape
-from neuroprune.program.types import IntConnection, IntConv, IntDense, IntInput, IntLayer, IntNeuron, IntProgram
+from neuroprune.neurons.cuba_lif import IntCubaLif
+from neuroprune.program.types import IntBias, IntConnection, IntConv, IntDense, IntInput, IntLayer, IntProgram
 
-NEURON = IntNeuron(decay_u=4095, decay_v=2048, vth=300, bias_mant=frozen_array([0], np.int32), bias_exp=6)
+NEURON = IntCubaLif(decay_u=4095, decay_v=2048, vth=300)
+
+Neurons = IntCubaLif | tuple[IntCubaLif, IntBias]
+"""Neurons without biases, or with them."""
 
 
-def with_bias(neuron: IntNeuron, bias_mant: Sequence[int] | npt.NDArray[np.int32]) -> IntNeuron:
-    return replace(neuron, bias_mant=frozen_array(bias_mant, np.int32))
+def with_bias(
+    neuron: IntCubaLif, mantissas: Sequence[int] | npt.NDArray[np.integer], exponent: int = 6
+) -> tuple[IntCubaLif, IntBias]:
+    """Neurons with these biases, one for each channel or one for all."""
+    return neuron, IntBias(frozen_array(mantissas, np.int32), exponent)
+
+
+def spread(neurons: Neurons, channels: int) -> tuple[IntCubaLif, IntBias]:
+    """One bias for all channels is spread over them."""
+    neuron, bias = neurons if isinstance(neurons, tuple) else with_bias(neurons, [0])
+    return with_bias(neuron, np.broadcast_to(bias.mantissa, channels), bias.exponent)
 
 
 def conv(
@@ -28,7 +41,7 @@ def conv(
     padding: Pair = (0, 0),
     dilation: Pair = (1, 1),
     groups: int = 1,
-    neuron: IntNeuron = NEURON,
+    neuron: Neurons = NEURON,
 ) -> IntLayer:
     """A layer whose output shape follows from its parameters; one bias for all channels is spread over them."""
     height, width = (
@@ -36,18 +49,18 @@ def conv(
         for size, pad, gap, kernel, step in zip(in_shape[1:], padding, dilation, weight.shape[2:], stride, strict=True)
     )
     synapse = IntConv(frozen_array(weight, np.int16), stride, padding, dilation, groups)
-    neuron = with_bias(neuron, np.broadcast_to(neuron.bias_mant, len(weight)))
+    registers, bias = spread(neuron, len(weight))
     return IntLayer(
-        name, (IntConnection(source, synapse, in_shape),), neuron, (len(weight), height, width), 1.0, "weight"
+        name, (IntConnection(source, synapse, in_shape),), registers, bias, (len(weight), height, width), 1.0, "weight"
     )
 
 
 def dense(
-    name: str, source: str, in_shape: Shape, weight: npt.NDArray[np.integer], neuron: IntNeuron = NEURON
+    name: str, source: str, in_shape: Shape, weight: npt.NDArray[np.integer], neuron: Neurons = NEURON
 ) -> IntLayer:
     synapse = IntDense(frozen_array(weight, np.int16))
-    neuron = with_bias(neuron, np.broadcast_to(neuron.bias_mant, len(weight)))
-    return IntLayer(name, (IntConnection(source, synapse, in_shape),), neuron, (len(weight),), 1.0, "weight")
+    registers, bias = spread(neuron, len(weight))
+    return IntLayer(name, (IntConnection(source, synapse, in_shape),), registers, bias, (len(weight),), 1.0, "weight")
 
 
 def program_of(*layers: IntLayer, steps: int = 4, bits: int = 8, sequence: bool = False) -> IntProgram:
@@ -131,20 +144,22 @@ def made_up(seed: int, memoryless: bool = False) -> Case:
     return program, frames
 
 
-def _neuron(rng: np.random.Generator, memoryless: bool) -> IntNeuron:
+def _neuron(rng: np.random.Generator, memoryless: bool) -> tuple[IntCubaLif, IntBias]:
     """Registers at the ends of their ranges, and between; biases are added with the weights."""
-    return IntNeuron(
-        decay_u=4095 if memoryless else int(rng.choice([4095, 4095, 4094, 2048, 100, 0])),
-        decay_v=int(rng.choice([0, 0, 1, 1000, 1024, 2048, 3072, 4095])),
-        vth=int(rng.choice([0, 1, 37, 900, 20000, 131070, 131071])),
-        bias_mant=frozen_array([0], np.int32),
-        bias_exp=int(rng.choice([6, 6, 0, 3, 7])),
-        reset="subtract" if rng.random() < 0.4 else "zero",
-    )
+    decay_u = 4095 if memoryless else int(rng.choice([4095, 4095, 4094, 2048, 100, 0]))
+    decay_v = int(rng.choice([0, 0, 1, 1000, 1024, 2048, 3072, 4095]))
+    vth = int(rng.choice([0, 1, 37, 900, 20000, 131070, 131071]))
+    exponent = int(rng.choice([6, 6, 0, 3, 7]))
+    return with_bias(IntCubaLif(decay_u, decay_v, vth, "subtract" if rng.random() < 0.4 else "zero"), [0], exponent)
 
 
 def _made_up_layer(
-    rng: np.random.Generator, name: str, shapes: dict[str, Shape], neuron: IntNeuron, steps: int, edges: bool
+    rng: np.random.Generator,
+    name: str,
+    shapes: dict[str, Shape],
+    neuron: tuple[IntCubaLif, IntBias],
+    steps: int,
+    edges: bool,
 ) -> IntLayer:
     """A layer on the newest source, or another, and on more of them where a convolution meets its shape."""
     sources = list(shapes)
@@ -154,8 +169,10 @@ def _made_up_layer(
         assert layer is not None
     else:
         layer = _made_up_dense(rng, name, source, shapes[source], int(rng.integers(1, 6)), edges)
-    biases = rng.choice([-4096, -1, 0, 3, 4095, int(rng.integers(-4096, 4096))], len(layer.neuron.bias_mant))
-    layer = replace(layer, neuron=with_bias(neuron, biases * (rng.random() < 0.8)))
+    biases = rng.choice([-4096, -1, 0, 3, 4095, int(rng.integers(-4096, 4096))], layer.shape[0])
+    registers, bias = neuron
+    registers, bias = with_bias(registers, biases * (rng.random() < 0.8), bias.exponent)
+    layer = replace(layer, neuron=registers, bias=bias)
     others = []
     for _ in range(int(rng.choice([0, 0, 1, 2]))):
         source = str(rng.choice(sources))

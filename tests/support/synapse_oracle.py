@@ -7,7 +7,8 @@ import numpy as np
 from hypothesis import strategies as st
 
 from neuroprune.mapping.types import Box, Tile
-from neuroprune.program.types import IntConnection, IntConv, IntDense, IntInput, IntLayer, IntNeuron, IntProgram
+from neuroprune.neurons.cuba_lif import IntCubaLif
+from neuroprune.program.types import IntBias, IntConnection, IntConv, IntDense, IntInput, IntLayer, IntProgram
 from neuroprune.targets import load_target
 
 Synapse = tuple[Box, Box, int]
@@ -33,8 +34,8 @@ def layer_of(
     source: str = "input",
 ) -> IntLayer:
     """A layer whose neuron does not matter."""
-    neuron = IntNeuron(4095, 0, 100, np.zeros(shape[0], dtype=np.int32), 6)
-    return IntLayer(name, (IntConnection(source, synapse, in_shape),), neuron, shape, 1.0, "weight")
+    neuron, bias = IntCubaLif(4095, 0, 100), IntBias(np.zeros(shape[0], dtype=np.int32), 6)
+    return IntLayer(name, (IntConnection(source, synapse, in_shape),), neuron, bias, shape, 1.0, "weight")
 
 
 def chain(*layers: IntLayer) -> IntProgram:
@@ -128,10 +129,12 @@ def branched_programs(draw: st.DrawFn, delays: bool = False) -> IntProgram:
             if draw(st.booleans()):  # the same weights once more, from any source of the same shape
                 twin = draw(st.sampled_from(sorted(name for name in shapes if shapes[name] == shapes[source])))
                 connections.append(replace(connections[-1], source=twin))
-        bias = rng.integers(-40, 40, shape[0]).astype(np.int32)
-        neuron = IntNeuron(int(rng.choice([4095, 1000])), int(rng.choice([0, 2048])), int(rng.integers(0, 60)), bias, 6)
+        bias = IntBias(rng.integers(-40, 40, shape[0]).astype(np.int32), 6)
+        neuron = IntCubaLif(int(rng.choice([4095, 1000])), int(rng.choice([0, 2048])), int(rng.integers(0, 60)))
         layers.append(
-            IntLayer(f"layer{number}", tuple(connections), neuron, shape, 1.0, "weight", int(rng.choice([2, 4, 8])))
+            IntLayer(
+                f"layer{number}", tuple(connections), neuron, bias, shape, 1.0, "weight", int(rng.choice([2, 4, 8]))
+            )
         )
         shapes[f"layer{number}"] = shape
     return IntProgram(IntInput(shapes["input"], 1.0, 8), tuple(layers), draw(st.integers(1, 5)))

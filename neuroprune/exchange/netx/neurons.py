@@ -2,25 +2,27 @@
 
 import numpy as np
 
-from neuroprune.exchange.netx.fields import AGAIN, Integers
+from neuroprune.exchange.netx.fields import AGAIN
 from neuroprune.exchange.netx.parts import Notes, Part
+from neuroprune.fixed_point import BIAS_EXPONENT, DECAY_UNITY, IntegerRules, signed_range
 from neuroprune.frozen import frozen_array
-from neuroprune.graph.nodes import Reset
-from neuroprune.program.fixedpoint import BIAS_EXPONENT, DECAY_UNITY, signed_range
-from neuroprune.program.rules import IntegerRules
-from neuroprune.program.types import IntNeuron
+from neuroprune.neurons.cuba_lif import IntCubaLif
+from neuroprune.neurons.model import Reset
+from neuroprune.program.types import IntBias
 
 
-def read_neurons(part: Part, outputs: int, last: bool, rules: IntegerRules, notes: Notes) -> tuple[IntNeuron, bool]:
-    """The registers of a layer, and whether it is of integrators, which never fire; only the last layer may be.
+def read_neurons(
+    part: Part, outputs: int, last: bool, rules: IntegerRules, notes: Notes
+) -> tuple[IntCubaLif, IntBias, bool]:
+    """Registers and biases of a layer, and whether it is of integrators, which never fire; only the last layer may be.
 
     outputs: channels, or features of a dense layer. Raises InputError for fields that contradict each other.
     """
-    bias, exponent = _biases(part, outputs, rules, notes)
+    bias = _biases(part, outputs, rules, notes)
     largest = (1 << rules.threshold_bits) - 1
     neuron = part.neuron()
     if neuron is None:
-        if bias.any():
+        if bias.mantissa.any():
             notes.problems.append(
                 f"{part.place} has biases but no neurons, so that lava-dl adds them once in place of every step: give "
                 "it neurons"
@@ -36,7 +38,8 @@ def read_neurons(part: Part, outputs: int, last: bool, rules: IntegerRules, note
     if not silent:
         _note_outside(part, "a threshold (vThMant)", threshold, 0, largest, notes)
     reset = part.fields.choice("reset", Reset, "zero")
-    return IntNeuron(current - 1, voltage, min(threshold, largest), bias, exponent, reset), silent
+    neurons = IntCubaLif(current - 1, voltage, min(threshold, largest), reset)
+    return neurons, bias, silent
 
 
 def _note_outside(part: Part, what: str, value: int, low: int, high: int, notes: Notes) -> None:
@@ -46,8 +49,8 @@ def _note_outside(part: Part, what: str, value: int, low: int, high: int, notes:
         )
 
 
-def _biases(part: Part, outputs: int, rules: IntegerRules, notes: Notes) -> tuple[Integers, int]:
-    """Mantissas of all outputs, and their exponent; the file has them in units of 2**6."""
+def _biases(part: Part, outputs: int, rules: IntegerRules, notes: Notes) -> IntBias:
+    """Those of all outputs; the file has them in units of 2**6."""
     stored = part.fields.integers("bias").reshape(-1) if part.fields.has("bias") else np.zeros(1, np.int32)
     if len(stored) not in (1, outputs):
         raise part.fields.error(f"has {len(stored)} biases for {outputs} channels or features: {AGAIN}")
@@ -67,4 +70,4 @@ def _biases(part: Part, outputs: int, rules: IntegerRules, notes: Notes) -> tupl
             "it within that"
         )
         mantissas = np.clip(mantissas, low, high)
-    return frozen_array(np.broadcast_to(mantissas, outputs), np.int32), exponent
+    return IntBias(frozen_array(np.broadcast_to(mantissas, outputs), np.int32), exponent)

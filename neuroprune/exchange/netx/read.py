@@ -16,10 +16,9 @@ from neuroprune.exchange.netx.fields import AGAIN, Fields, open_fields
 from neuroprune.exchange.netx.neurons import read_neurons
 from neuroprune.exchange.netx.parts import Notes, Part, note_unsupported, read_parts
 from neuroprune.exchange.netx.synapses import LARGEST_MAP, loader_changes, output_shape, read_connections
-from neuroprune.graph.evaluate import Frames
+from neuroprune.fixed_point import STATE_SHIFT, IntegerRules
+from neuroprune.graph.float_program import Frames
 from neuroprune.graph.nodes import INPUT, Readout, Shape
-from neuroprune.program.fixedpoint import STATE_SHIFT
-from neuroprune.program.rules import IntegerRules
 from neuroprune.program.types import IntInput, IntLayer, IntProgram
 from neuroprune.program.verify import verify_program
 
@@ -164,7 +163,7 @@ def _layers(
         _check_order(part, shape, flat)
         connections, bits = read_connections(part, source, shape, rules, notes)
         shape = output_shape(part, connections[0])
-        neuron, silent = read_neurons(part, shape[0], part.number == last, rules, notes)
+        neuron, bias, silent = read_neurons(part, shape[0], part.number == last, rules, notes)
         if part.kind == "dense" and len(connections) == 1:
             change = loader_changes(connections[0].synapse.weight)
             notes.remarks.extend([f"{part.place} {change}; here they are as the file has them"] if change else [])
@@ -176,7 +175,8 @@ def _layers(
             raise part.fields.error(f"has the name {source!r} of another layer: {AGAIN}")
         if scale is not None and not (math.isfinite(scale) and scale > 0):
             raise part.fields.error(f"states a scale of {scale}: {AGAIN}")
-        layers.append(IntLayer(source, connections, neuron, shape, scale or LAVA_DL_SCALE, limit or "weight", bits))
+        scale, limit = scale or LAVA_DL_SCALE, limit or "weight"
+        layers.append(IntLayer(source, connections, neuron, bias, shape, scale, limit, bits))
         flat = part.kind == "dense"
     return tuple(layers), silent
 

@@ -14,10 +14,9 @@ import numpy.typing as npt
 from neuroprune.errors import UnsupportedNetwork
 from neuroprune.exchange.netx.fields import AGAIN, Integers
 from neuroprune.exchange.netx.parts import Notes, Part
+from neuroprune.fixed_point import IntegerRules, weight_range, weight_step
 from neuroprune.frozen import frozen_array
 from neuroprune.graph.nodes import Pair, Shape
-from neuroprune.program.fixedpoint import weight_range, weight_step
-from neuroprune.program.rules import IntegerRules
 from neuroprune.program.types import IntConnection, IntConv, IntDense, IntSynapse
 
 MOST_DELAY = 62

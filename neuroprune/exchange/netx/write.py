@@ -20,10 +20,11 @@ import numpy as np
 
 from neuroprune.exchange.netx.synapses import MOST_DELAY, loader_changes
 from neuroprune.files import replace_file
+from neuroprune.fixed_point import BIAS_EXPONENT, IntArray, signed_range
 from neuroprune.graph.nodes import INPUT, FloatArray, Shape
-from neuroprune.program.fixedpoint import BIAS_EXPONENT, signed_range
+from neuroprune.neurons.cuba_lif import IntCubaLif
 from neuroprune.program.groups import merge_groups
-from neuroprune.program.types import IntArray, IntConv, IntDense, IntLayer, IntNeuron, IntProgram, IntSynapse
+from neuroprune.program.types import IntBias, IntConv, IntDense, IntLayer, IntProgram, IntSynapse
 
 BIAS_BITS = 13
 """Mantissa with sign (Lava 0.10, proc/lif/models.py, bias_mant); Lava itself does not enforce it."""
@@ -44,13 +45,18 @@ def write_netx(program: IntProgram, path: Path) -> tuple[str, ...]:
     """
     previous = (INPUT, *(layer.name for layer in program.layers))
     joined = [_join(layer) for layer in program.layers]
+    others = [
+        f"layer {layer.name!r} has {type(layer.neuron).__name__} neurons, but netx only CUBA ones: no file was written"
+        for layer in program.layers
+        if not isinstance(layer.neuron, IntCubaLif)
+    ]
     branches = [
         branch
         for layer, before, one in zip(program.layers, previous, joined, strict=False)
         if (branch := _branch(layer, before, one)) is not None
     ]
-    if branches:
-        return tuple(branches)
+    if others or branches:
+        return (*others, *branches)
     synapses = [one for one in joined if one is not None]
     content = _content(program, synapses)
     replace_file(path, lambda temporary: temporary.write_bytes(content))
@@ -103,16 +109,16 @@ def _geometry(synapse: IntSynapse) -> tuple[object, ...]:
 def _losses(layer: IntLayer, joined: Joined) -> list[str]:
     losses = []
     called, longest = f"layer {layer.name!r}", int(joined.delay.max())
-    largest = int(np.abs(_biases(layer.neuron)).max())
+    largest = int(np.abs(_biases(layer.bias)).max())
     if largest > signed_range(BIAS_BITS)[1]:
         losses.append(
             f"{called} has a bias of {largest} units of 2**{BIAS_EXPONENT}, the unit of netx, more than the "
             f"{BIAS_BITS} bits of a chip's field hold: Lava runs it as it is, a chip needs the exponent "
-            f"{layer.neuron.bias_exp} instead"
+            f"{layer.bias.exponent} instead"
         )
-    if (_biases(layer.neuron) % 1).any():
+    if (_biases(layer.bias) % 1).any():
         losses.append(
-            f"{called} has biases in units of 2**{layer.neuron.bias_exp}, netx in units of "
+            f"{called} has biases in units of 2**{layer.bias.exponent}, netx in units of "
             f"2**{BIAS_EXPONENT}: they are rounded down"
         )
     if layer.neuron.reset == "subtract":
@@ -127,9 +133,9 @@ def _losses(layer: IntLayer, joined: Joined) -> list[str]:
     return losses
 
 
-def _biases(neuron: IntNeuron) -> FloatArray:
+def _biases(bias: IntBias) -> FloatArray:
     """In the format's units, before they are rounded."""
-    return neuron.bias_mant * 2.0 ** (neuron.bias_exp - BIAS_EXPONENT)
+    return bias.mantissa * 2.0 ** (bias.exponent - BIAS_EXPONENT)
 
 
 def _content(program: IntProgram, synapses: list[Joined]) -> bytes:
@@ -160,7 +166,8 @@ def _content(program: IntProgram, synapses: list[Joined]) -> bytes:
                 _fill_dense(group, synapse)
             if delay.any():
                 group["delay"] = delay
-            group["bias"] = np.floor(_biases(layer.neuron)).astype(np.int32)
+            group["bias"] = np.floor(_biases(layer.bias)).astype(np.int32)
+            assert isinstance(layer.neuron, IntCubaLif)
             _fill_neuron(group.create_group("neuron"), layer.neuron)
             _state(
                 group,
@@ -168,7 +175,7 @@ def _content(program: IntProgram, synapses: list[Joined]) -> bytes:
                 scale=layer.scale,
                 limited_by=layer.limited_by,
                 weight_bits=layer.weight_bits,
-                bias_exp=layer.neuron.bias_exp,
+                bias_exp=layer.bias.exponent,
                 reset=layer.neuron.reset,
             )
     return buffer.getvalue()
@@ -203,7 +210,7 @@ def _fill_dense(group: h5py.Group, dense: IntDense) -> None:
     group["weight"] = dense.weight
 
 
-def _fill_neuron(group: h5py.Group, neuron: IntNeuron) -> None:
+def _fill_neuron(group: h5py.Group, neuron: IntCubaLif) -> None:
     """A CUBA neuron; hdf5.py subtracts the 1 from iDecay that Loihi 1 adds to decay_u."""
     group["type"] = np.bytes_("CUBA")
     group["iDecay"], group["vDecay"] = neuron.decay_u + 1, neuron.decay_v

@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import nn
 
-from neuroprune.graph.evaluate import run_module
+from neuroprune.simulate.floats import run_module
 
 
 class Weighted(nn.Module):

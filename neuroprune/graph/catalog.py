@@ -1,0 +1,97 @@
+"""The layers and operations that a network may be made of, without torch: what errors and documentation name."""
+
+from dataclasses import dataclass
+
+from neuroprune.neurons.catalog import NEURON_MODELS
+
+_SPIKINGJELLY = "spikingjelly.activation_based.layer"
+
+
+@dataclass(frozen=True)
+class LayerInfo:
+    """name: of its reader in graph/read.py. classes: full names of the classes that it reads.
+
+    part: the row of the table of supported parts that it stands in; note: what is read of it, in Markdown.
+    """
+
+    name: str
+    classes: tuple[str, ...]
+    part: str
+    note: str = ""
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """As users write them, each once."""
+        return tuple(dict.fromkeys(path.rpartition(".")[2] for path in self.classes))
+
+
+def _both(*names: str) -> tuple[str, ...]:
+    """torch's and SpikingJelly's classes of the same name."""
+    return tuple(f"{package}.{name}" for name in names for package in ("torch.nn", _SPIKINGJELLY))
+
+
+LAYERS = (
+    LayerInfo(
+        "conv",
+        (*_both("Conv2d"), f"{_SPIKINGJELLY}.WSConv2d"),
+        "synapses",
+        "with any kernel, stride, padding, dilation and groups",
+    ),
+    LayerInfo("linear", (*_both("Linear"), f"{_SPIKINGJELLY}.WSLinear"), "synapses"),
+    LayerInfo(
+        "batch norm",
+        (
+            *_both("BatchNorm1d", "BatchNorm2d"),
+            f"{_SPIKINGJELLY}.ThresholdDependentBatchNorm1d",
+            f"{_SPIKINGJELLY}.ThresholdDependentBatchNorm2d",
+        ),
+        "synapses",
+        "with running statistics",
+    ),
+    LayerInfo("average pool", _both("AvgPool2d"), "pools"),
+    LayerInfo("adaptive pool", _both("AdaptiveAvgPool2d"), "pools", "to a size that divides its input"),
+    LayerInfo("maximum pool", _both("MaxPool2d"), "pools", "on spikes"),
+    LayerInfo("flatten", _both("Flatten"), "views"),
+    LayerInfo("selection", ("neuroprune.selection.ChannelSelection",), "views"),
+)
+
+PARTS = ("synapses", "neurons", "pools", "views", "branches", "readout")
+"""Rows of the table of supported parts."""
+
+IGNORED = ("Dropout", "Dropout2d", "Identity")
+"""Layers that do nothing in evaluation."""
+
+OPERATIONS = (
+    ("pools", "means over the map"),
+    ("branches", "additions of spikes or of currents (ResNet, SEW-ADD, MS)"),
+    ("branches", "concatenation"),
+    ("branches", "channel selection"),
+    ("branches", "a layer used twice"),
+    ("readout", "spikes or the last linear layer's output, mean or sum over time"),
+    ("readout", "votes (`VotingLayer`)"),
+)
+"""What the code of a network may do between its layers, by the row that it stands in."""
+
+
+def supported_layers() -> tuple[str, ...]:
+    """The names of all classes that are read, for messages."""
+    neurons = (name for info in NEURON_MODELS for name in info.class_names if not name.startswith("Simple"))
+    layers = (name for info in LAYERS for name in info.class_names if not name.startswith(("WS", "Threshold")))
+    return (*layers, *neurons, "Dropout")
+
+
+def support_table() -> str:
+    """The table of supported parts in Markdown, as README and documentation show it."""
+    rows: dict[str, list[str]] = {part: [] for part in PARTS}
+    for info in LAYERS:
+        rows[info.part].append(" ".join((_code(info.class_names), info.note)).strip())
+    rows["neurons"] += [f"{_code(info.class_names)}: {info.title}" for info in NEURON_MODELS]
+    rows["views"].append(f"{_code(IGNORED)}, which do nothing in evaluation")
+    for part, text in OPERATIONS:
+        rows[part].append(text)
+    lines = (f"| {part} | {'; '.join(texts)} |" for part, texts in rows.items())
+    return "\n".join(("| part | what is read |", "|---|---|", *lines)) + "\n"
+
+
+def _code(names: tuple[str, ...]) -> str:
+    return ", ".join(f"`{name}`" for name in names)

@@ -1,0 +1,115 @@
+"""The float program: populations of neurons, each with a bias and the synapses that feed it.
+
+It has the form of the integer program (neuroprune/program/types.py): everything linear between spikes is folded into
+the synapses, maximum pooling of spikes has become a synapse and memoryless neurons.
+
+All shapes leave out batch and time: (channels, height, width) or (features,). Two-dimensional parameters are
+(vertical, horizontal), as in torch.
+"""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+from neuroprune.graph.nodes import INPUT, FloatArray, Pair, Readout, Shape
+from neuroprune.neurons.model import FloatNeuron
+
+Frames = npt.NDArray[np.float32]
+"""[samples, *input shape], or sequences [samples, steps, *input shape]."""
+
+
+@dataclass(frozen=True, eq=False)
+class FloatConv:
+    """Cross-correlation as torch's Conv2d, zero padding, no bias.
+
+    weight: float64 [out channels, in channels / groups, height, width].
+    """
+
+    weight: FloatArray
+    stride: Pair = (1, 1)
+    padding: Pair = (0, 0)
+    dilation: Pair = (1, 1)
+    groups: int = 1
+
+
+@dataclass(frozen=True, eq=False)
+class FloatDense:
+    """weight: float64 [out features, in features]; input is the source in C order."""
+
+    weight: FloatArray
+
+
+FloatSynapse = FloatConv | FloatDense
+
+
+@dataclass(frozen=True, eq=False)
+class FloatConnection:
+    """Synapses from one layer, or the input, to the neurons that hold the connection.
+
+    name: of the module that holds the weights ("conv", "conv@source"), or "<neurons>.sum" where none does.
+    source: name of the layer whose spikes it reads, or "input". in_shape: that of the source.
+    """
+
+    name: str
+    source: str
+    synapse: FloatSynapse
+    in_shape: Shape
+
+
+@dataclass(frozen=True, eq=False)
+class FloatLayer:
+    """Neurons, and the connections whose currents they add up; at least one.
+
+    name: of the neurons in the network. shape: of these neurons; every connection delivers a map of it.
+    bias: float64 [channels], added to the potential each step.
+    """
+
+    name: str
+    connections: tuple[FloatConnection, ...]
+    neuron: FloatNeuron
+    bias: FloatArray
+    shape: Shape
+
+
+@dataclass(frozen=True, eq=False)
+class FloatInput:
+    """What is presented: one frame of `shape` at every time step or, as a `sequence`, a frame for each step."""
+
+    shape: Shape
+    sequence: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class FloatProgram:
+    """The whole float program; layers in topological order, the output layer last.
+
+    steps: time steps T that one sample is presented for, >= 1.
+    """
+
+    input: FloatInput
+    layers: tuple[FloatLayer, ...]
+    steps: int
+    readout: Readout = field(default_factory=Readout)
+
+    def __getitem__(self, name: str) -> FloatLayer:
+        """The layer called `name`; KeyError if there is none."""
+        return {layer.name: layer for layer in self.layers}[name]
+
+
+def verify_float_program(program: FloatProgram) -> None:
+    """Each connection reads the input or an earlier layer, and delivers a map of its layer's shape."""
+    assert program.steps >= 1 and program.layers
+    shapes = {INPUT: program.input.shape}
+    names = set(shapes)
+    for layer in program.layers:
+        assert layer.neuron.gain == 1.0, layer.name
+        assert layer.connections and layer.bias.shape == (layer.shape[0],), layer.name
+        for connection in layer.connections:
+            assert shapes[connection.source] == connection.in_shape, connection.name
+            assert len(connection.synapse.weight) == layer.shape[0], connection.name
+            assert connection.name not in names, connection.name
+            names.add(connection.name)
+        assert layer.name not in names, layer.name
+        names.add(layer.name)
+        shapes[layer.name] = layer.shape

@@ -1,0 +1,223 @@
+"""The neurons in floats and in the chip's registers, and the ways from one to the other."""
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from neuroprune.fixed_point import DECAY_UNITY, LARGEST_STATE, STATE_SHIFT, IntegerRules, signed_range
+from neuroprune.neurons.cuba_lif.intervals import after_reset, decayed, wrapped_current
+from neuroprune.neurons.cuba_lif.run import CubaLifRun, fire_gradient, measured_bound
+from neuroprune.neurons.model import (
+    FloatNeuron,
+    IntegerRun,
+    Integers,
+    Interval,
+    IntNeuron,
+    NeuronRounding,
+    OnnxStep,
+    RegisterBound,
+    Registers,
+    Reset,
+    State,
+    WorstDrive,
+)
+
+HEADROOM = 2.0
+"""Allowance for currents on unseen data above the calibration's; a choice, so the engine counts each overflow."""
+
+
+@dataclass(frozen=True, eq=False)
+class CubaLif(FloatNeuron):
+    """Leaky integrate-and-fire neurons, with a synaptic current of their own where current_decay is below 1.
+
+    i = i * (1 - current_decay) + gain * x;  h = v * (1 - decay) + i + bias;  s = 1 if h >= threshold else 0;
+    where s, v = 0 (reset "zero") or h - threshold (reset "subtract"), else h.
+    decay: 1 / tau of a LIF neuron, 0 of an IF neuron; in [0, 1).
+    threshold: > 0, in the units of h; infinite for an integrator, which never fires and is read by its voltage.
+    gain: 1 / tau where the neuron decays its input too, else 1; 1 in a float program.
+    current_decay: in (0, 1]; 1 for neurons whose current is that of the step alone. Biases enter h, not i, in a float
+    program, as on the chip.
+    """
+
+    decay: float
+    threshold: float
+    gain: float = 1.0
+    current_decay: float = 1.0
+    reset: Reset = "zero"
+
+    @property
+    def filters_input(self) -> bool:
+        """Whether a current is kept from step to step."""
+        return self.current_decay < 1.0
+
+    def rest(self, like: Tensor) -> State:
+        """Current i and potential v."""
+        return torch.zeros_like(like), torch.zeros_like(like)
+
+    def integrate(self, state: State, current: Tensor, bias: Tensor | float) -> State:
+        """i and h."""
+        i, v = state
+        i = i * (1.0 - self.current_decay) + current
+        return i, v * (1.0 - self.decay) + i + bias
+
+    def after_spike(self, state: State, fired: Tensor) -> State:
+        """i stays, h becomes v."""
+        i, h = state
+        return i, torch.where(fired, h - self.threshold if self.reset == "subtract" else 0.0, h)
+
+    def onnx(self) -> OnnxStep:
+        """i is carried only where it is not forgotten."""
+        assert self.gain == 1.0, "a float program has no gains"
+        constants = {"*/v/keep": 1.0 - self.decay, "*/threshold": self.threshold, "*/zero": 0.0}
+        current = "*/received"
+        nodes: list[tuple[str, tuple[str, ...], str, dict[str, Any]]] = []
+        if self.filters_input:
+            constants["*/i/keep"] = 1.0 - self.current_decay
+            current = "*/i/after"
+            nodes += [
+                ("Mul", ("*/i/before", "*/i/keep"), "*/i/kept", {}),
+                ("Add", ("*/i/kept", "*/received"), current, {}),
+            ]
+        nodes += [
+            ("Mul", ("*/v/before", "*/v/keep"), "*/v/kept", {}),
+            ("Add", ("*/v/kept", current), "*/driven", {}),
+            ("Add", ("*/driven", "*/bias"), "*/h", {}),
+            ("GreaterOrEqual", ("*/h", "*/threshold"), "*/fires", {}),
+            ("Cast", ("*/fires",), "*/spikes", {"to": 1}),  # onnx.TensorProto.FLOAT
+        ]
+        rest = "*/zero"
+        if self.reset == "subtract":
+            rest = "*/beyond"
+            nodes.append(("Sub", ("*/h", "*/threshold"), rest, {}))
+        nodes.append(("Where", ("*/fires", rest, "*/h"), "*/v/after", {}))
+        return OnnxStep(("v", "i") if self.filters_input else ("v",), constants, tuple(nodes))
+
+    def register_limits(self, drive: WorstDrive, rules: IntegerRules) -> dict[str, float]:
+        """u within its register, by the worst input or by `HEADROOM` times what calibration saw; v of integrators too.
+
+        "voltage", of integrators: v cannot reach the chip's largest threshold, by the same two.
+        """
+        register = signed_range(rules.state_bits)[1] / (1 << STATE_SHIFT)
+        worst = drive.current * _geometric(1.0 - self.current_decay, drive.steps)
+        limits = {"current": max(_ratio(register, float(worst.max())), _ratio(register, drive.peak_current * HEADROOM))}
+        largest = float(_largest_vth(rules))
+        if self.integrates:
+            highest = float((worst + abs(drive.bias)).max()) * _geometric(1.0 - self.decay, drive.steps)
+            limits["voltage"] = max(_ratio(largest, highest), _ratio(largest, drive.peak_voltage * HEADROOM))
+        else:
+            limits["threshold"] = largest / self.threshold
+        return limits
+
+    def to_integers(self, scale: float, rules: IntegerRules) -> "tuple[float, IntCubaLif]":
+        """The scale is lowered a little so that the float threshold falls on 64 vth + 1 units of v.
+
+        A neuron that fires at h >= threshold and one that fires at v > 64 vth then agree, since a potential of exactly
+        the threshold is the first that fires on either side. A neuron that resets by subtraction keeps one unit of v
+        more than its float twin. Integrators get the largest threshold there is.
+        """
+        vth = _largest_vth(rules)
+        if not self.integrates:
+            unit = 1 << STATE_SHIFT
+            vth = min(max(int((scale * self.threshold * unit - 1) // unit), 0), vth)
+            scale = (unit * vth + 1) / (unit * self.threshold)
+        return scale, IntCubaLif(
+            decay_u=max(round(self.current_decay * DECAY_UNITY) - 1, 0),
+            decay_v=min(round(self.decay * DECAY_UNITY), (1 << rules.decay_bits) - 1),
+            vth=vth,
+            reset=self.reset,
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class IntCubaLif(IntNeuron):
+    """u = decay(u) + 64 * current, v = decay(v) + u + bias, a spike where v > 64 * vth (lava/proc/lif/models.py).
+
+    decay_u, decay_v: 12-bit decays; decay_u = 4095 keeps no current, decay_v = 0 keeps all voltage.
+    vth: 17-bit mantissa.
+    reset: what a spike does to v: "zero" as in Lava's model, or "subtract" vth * 64, which Lava has no model of.
+    """
+
+    decay_u: int
+    decay_v: int
+    vth: int
+    reset: Reset = "zero"
+
+    def verify(self, rules: IntegerRules) -> None:
+        """Threshold and decays within their fields."""
+        assert 0 <= self.vth < 2**rules.threshold_bits, self
+        assert 0 <= self.decay_v < 2**rules.decay_bits and 0 <= self.decay_u < 2**rules.decay_bits, self
+
+    def to_floats(self, scale: float, integrates: bool) -> CubaLif:
+        """Where a spike subtracts from v, the chip subtracts one unit of v less than what fires."""
+        return CubaLif(
+            decay=self.decay_v / DECAY_UNITY,
+            threshold=math.inf if integrates else ((self.vth << STATE_SHIFT) + 1) / scale,
+            current_decay=(self.decay_u + 1) / DECAY_UNITY,
+            reset=self.reset,
+        )
+
+    def rounding(self, exact: FloatNeuron, scale: float) -> NeuronRounding:
+        """threshold: relative, the larger of what fires and what a reset subtracts. decays: absolute."""
+        assert isinstance(exact, CubaLif)
+        units = self.vth << STATE_SHIFT
+        expressed = [units + 1] if exact.reset == "zero" else [units + 1, units]
+        return NeuronRounding(
+            threshold=0.0 if exact.integrates else max(abs(each / scale / exact.threshold - 1.0) for each in expressed),
+            decay_v=abs(self.decay_v / DECAY_UNITY - exact.decay),
+            decay_u=abs((self.decay_u + 1) / DECAY_UNITY - exact.current_decay),
+        )
+
+    def interval_step(self, registers: Registers, drive: Interval, bias: Integers) -> tuple[Registers, Registers]:
+        """Decays round toward zero, which keeps the order of values: ends of an interval lead to ends of the next."""
+        u, v = (decayed(ends, DECAY_UNITY - decay) for ends, decay in zip(registers, self._decays, strict=True))
+        u = u[0] + drive[0], u[1] + drive[1]
+        wrapped = wrapped_current(u)
+        v = v[0] + wrapped[0] + bias, v[1] + wrapped[1] + bias
+        saturated = v[0].clip(-LARGEST_STATE, LARGEST_STATE), v[1].clip(-LARGEST_STATE, LARGEST_STATE)
+        return (u, v), (wrapped, after_reset(saturated, self.vth << STATE_SHIFT, self.reset))
+
+    def measured_bound(self, peak: int, largest_bias: int, steps: int) -> RegisterBound:
+        """Geometric series, which rounding toward zero and a reset only shorten."""
+        return measured_bound(peak, largest_bias, steps, *self._decays)
+
+    def start(self, drive: Tensor, bias: Tensor, bound: RegisterBound) -> IntegerRun:
+        """In float32 where the bound proves that it holds every value, else in float64."""
+        return CubaLifRun(drive, bias, bound, *self._decays, self.vth << STATE_SHIFT, self.reset)
+
+    def gradient(
+        self, of_spikes: Tensor, of_v: Tensor, potentials: Tensor, spikes: Tensor, shared: bool
+    ) -> tuple[Tensor, Tensor]:
+        """That of the arc tangent around the threshold; roundings pass it on, the reset is not differentiated."""
+        threshold = self.vth << STATE_SHIFT
+        return fire_gradient(of_spikes, of_v, potentials, spikes, shared, *self._decays, threshold, self.reset)
+
+    def lava(self) -> dict[str, Any]:
+        """Lava's LIFReset, or ours that subtracts the threshold."""
+        return {"decay_u": self.decay_u, "decay_v": self.decay_v, "vth": self.vth, "reset": self.reset}
+
+    def lava_remark(self) -> str | None:
+        """The soft reset is ours."""
+        if self.reset == "zero":
+            return None
+        return "Soft reset subtracts the threshold, which Lava has no model of; the rest of it is Lava's own."
+
+    @property
+    def _decays(self) -> tuple[int, int]:
+        """What u and v lose in a step, in 4096ths."""
+        return self.decay_u + 1, self.decay_v
+
+
+def _largest_vth(rules: IntegerRules) -> int:
+    return (1 << rules.threshold_bits) - 1
+
+
+def _geometric(ratio: float, terms: int) -> float:
+    """1 + ratio + ... over so many terms."""
+    return float(terms) if ratio == 1.0 else (1.0 - ratio**terms) / (1.0 - ratio)
+
+
+def _ratio(limit: float, value: float) -> float:
+    return limit / value if value > 0.0 else math.inf

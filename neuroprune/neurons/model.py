@@ -1,0 +1,265 @@
+"""What a neuron model is. Everything else in neuroprune speaks to neurons through the classes of this file.
+
+A model is a folder (or a file) of this room that holds
+
+    a `FloatNeuron`   the parameters as training has them, and one step in floats: what tracing reads from a module,
+                      what folding keeps, what calibration and ONNX run;
+    an `IntNeuron`    the chip's registers, and one step in integers: what the engine runs, what bounds prove, what
+                      fine-tuning trains through, what Lava is told;
+    a `NeuronModel`   its name, and the module classes that it is read from.
+
+It enters `NEURON_MODELS` in neurons/catalog.py, or is passed to `trace` and `deploy` as an object of one's own. Only
+the reference in simulate/reference.py keeps a copy of the integer rules, as an oracle; a model without a copy there is
+not covered by `make fuzz`.
+
+Shapes: a population's tensors are [samples, *shape of the layer]; one value a channel broadcasts to them.
+"""
+
+import dataclasses
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, Self
+
+import numpy as np
+import numpy.typing as npt
+from torch import Tensor, nn
+
+from neuroprune.errors import InputError
+from neuroprune.fixed_point import LARGEST_STATE, IntegerRules
+
+FloatArray = npt.NDArray[np.float64]
+Integers = npt.NDArray[np.int64]
+Reset = Literal["zero", "subtract"]
+
+State = tuple[Tensor, ...]
+"""What neurons keep from step to step: first what has arrived, where the model keeps that, last the potential."""
+
+Interval = tuple[Integers, Integers]
+"""Least and largest value of each channel."""
+
+Registers = tuple[Interval, Interval]
+"""Of u and v."""
+
+
+@dataclass(frozen=True, eq=False)
+class WorstDrive:
+    """The most that neurons can receive, in units of potential.
+
+    current: float64 [channels], the largest magnitude that one step can deliver. bias: float64 [channels].
+    peak_current, peak_voltage: largest magnitudes of the current and the potential on calibration data; infinite where
+    nobody looked. steps: of a sample.
+    """
+
+    current: FloatArray
+    bias: FloatArray
+    peak_current: float
+    peak_voltage: float
+    steps: int
+
+
+@dataclass(frozen=True)
+class OnnxStep:
+    """One step as ONNX operators on names of tensors; `*` stands for the name of the layer.
+
+    states: what is carried from step to step, as "*/<state>/before" and "*/<state>/after". constants: float32 values by
+    name. nodes: (operator, inputs, output, attributes); they read "*/received", what the synapses deliver, and
+    "*/bias", and give "*/spikes", 0 or 1 as float32.
+    """
+
+    states: tuple[str, ...]
+    constants: Mapping[str, float]
+    nodes: tuple[tuple[str, tuple[str, ...], str, Mapping[str, Any]], ...]
+
+
+class FloatNeuron(ABC):
+    """The neurons of one layer in floats; subclasses are frozen dataclasses that hold at least these two.
+
+    threshold: > 0, in the units of the potential; infinite for an integrator, which never fires and is read by its
+    voltage. gain: what arrives is multiplied by it; folded into the synapses, so 1 in a float program.
+    """
+
+    threshold: float
+    gain: float
+
+    @property
+    def integrates(self) -> bool:
+        """Whether they never fire."""
+        return math.isinf(self.threshold)
+
+    @property
+    def filters_input(self) -> bool:
+        """Whether they keep what has arrived in a current of its own, which biases on the chip do not enter."""
+        return False
+
+    def without_gain(self) -> Self:
+        """The same neurons for inputs that were multiplied already."""
+        return dataclasses.replace(self, gain=1.0)  # type: ignore[type-var]  # subclasses are dataclasses
+
+    @abstractmethod
+    def rest(self, like: Tensor) -> State:
+        """The state before the first step, zeros in the shape of `like`."""
+
+    @abstractmethod
+    def integrate(self, state: State, current: Tensor, bias: Tensor | float) -> State:
+        """The state of the next step before a spike; a neuron fires where its last tensor >= threshold."""
+
+    @abstractmethod
+    def after_spike(self, state: State, fired: Tensor) -> State:
+        """The state of neurons that `fired`, bool, after their spike; that of the others as it is."""
+
+    @abstractmethod
+    def onnx(self) -> OnnxStep:
+        """The same step in ONNX, for neurons without gain."""
+
+    @abstractmethod
+    def register_limits(self, drive: WorstDrive, rules: IntegerRules) -> dict[str, float]:
+        """Largest scale (units of the weights for one of potential) at which each register holds what it must.
+
+        By name: "current" and "voltage" for the registers u and v, "threshold" for that of neurons that fire.
+        """
+
+    @abstractmethod
+    def to_integers(self, scale: float, rules: IntegerRules) -> "tuple[float, IntNeuron]":
+        """The nearest scale, at most `scale`, that the threshold can be expressed in, and the registers at it."""
+
+
+@dataclass(frozen=True)
+class RegisterBound:
+    """Magnitudes that u, before it wraps, and v, before it saturates, do not exceed."""
+
+    current: int
+    voltage: int
+
+    @property
+    def current_safe(self) -> bool:
+        """Whether u cannot wrap."""
+        return self.current <= LARGEST_STATE
+
+    @property
+    def voltage_safe(self) -> bool:
+        """Whether v cannot saturate."""
+        return self.voltage <= LARGEST_STATE
+
+
+UNKNOWN = RegisterBound(LARGEST_STATE + 1, LARGEST_STATE + 1)
+"""Nothing is proved."""
+
+
+@dataclass(frozen=True)
+class NeuronRounding:
+    """How far registers are from the floats that they stand for; see `RoundingErrors` of quantize/errors.py."""
+
+    threshold: float
+    decay_v: float = 0.0
+    decay_u: float = 0.0
+
+
+class IntegerRun(ABC):
+    """The integers of one layer while it runs, in floating point that is exact.
+
+    v: the potential; a neuron fires where v > 64 vth. current_wraps, voltage_saturations: overflows so far.
+    """
+
+    v: Tensor
+    current_wraps: int = 0
+    voltage_saturations: int = 0
+
+    @abstractmethod
+    def integrate(self, arrived: Tensor) -> None:
+        """One step up to the spike, in place; arrived: 64 * synaptic current + bias, which is not changed."""
+
+    @abstractmethod
+    def reset(self, fired: Tensor) -> None:
+        """What a spike leaves of v, in place; fired: 0 or 1 in the type of v."""
+
+    @abstractmethod
+    def registers(self, arrived: Tensor) -> tuple[Tensor, Tensor]:
+        """Copies of u and v at the end of the step in which `arrived` did."""
+
+
+class IntNeuron(ABC):
+    """The registers of one layer's neurons; subclasses are frozen dataclasses that hold at least these two.
+
+    vth: mantissa of the threshold; a neuron fires where v > vth * 64. reset: what a spike does to v.
+    """
+
+    vth: int
+    reset: Reset
+
+    @abstractmethod
+    def verify(self, rules: IntegerRules) -> None:
+        """Assert that every register is within its field."""
+
+    @abstractmethod
+    def to_floats(self, scale: float, integrates: bool) -> FloatNeuron:
+        """The float neurons that the registers stand for; scale: units of v for one of potential."""
+
+    @abstractmethod
+    def rounding(self, exact: FloatNeuron, scale: float) -> NeuronRounding:
+        """How far they are from `exact`, of which they were made."""
+
+    @abstractmethod
+    def interval_step(self, registers: Registers, drive: Interval, bias: Integers) -> tuple[Registers, Registers]:
+        """One step for intervals: u and v before they overflow, and at the end of the step.
+
+        drive: what the synapses add to u; bias: int64 [channels], what is added to v; both in units of v.
+        """
+
+    def measured_bound(self, peak: int, largest_bias: int, steps: int) -> RegisterBound:
+        """How far u and v can go when what arrives in a step, bias included, is at most `peak` in magnitude."""
+        return UNKNOWN
+
+    @abstractmethod
+    def start(self, drive: Tensor, bias: Tensor, bound: RegisterBound) -> IntegerRun:
+        """A run from u = v = 0 for drives like `drive`, [steps or 1, samples, *shape].
+
+        bias: what of the drive is bias, broadcastable to it. bound: what is proved; checks that it makes needless are
+        left out.
+        """
+
+    def gradient(
+        self, of_spikes: Tensor, of_v: Tensor, potentials: Tensor, spikes: Tensor, shared: bool
+    ) -> tuple[Tensor, Tensor]:
+        """Gradients of the synaptic current, [steps or 1, ...], and of the bias, for fine-tuning in integers.
+
+        of_spikes: [steps, ...]; of_v: of the last voltages; potentials: v before the reset, in all steps; shared:
+        whether every step received the same current. Raises InputError where a model has none.
+        """
+        raise InputError(f"{type(self).__name__} neurons have no gradient for fine-tuning in integers: leave it out")
+
+    def lava(self) -> dict[str, Any] | None:
+        """What simulate/lava_worker/network.py makes its process of, as JSON holds it; None where Lava has none."""
+        return None
+
+    def lava_remark(self) -> str | None:
+        """What of that process is ours and not Lava's, in a sentence."""
+        return None
+
+
+@dataclass(frozen=True)
+class NeuronModel:
+    """A model by its name, and what reads it: by the full name of a module's class, of which subclasses are not meant.
+
+    A reader gets the layer's name and the module, and returns its neurons or the sentence that says why not.
+    """
+
+    name: str
+    readers: Mapping[str, Callable[[str, nn.Module], FloatNeuron | str]]
+
+    def reader_of(self, module: nn.Module) -> Callable[[str, nn.Module], FloatNeuron | str] | None:
+        """The reader of a module of just this class."""
+        return self.readers.get(f"{type(module).__module__}.{type(module).__qualname__}")
+
+
+def fire_float(neuron: FloatNeuron, drive: Tensor, bias: Tensor, steps: int) -> tuple[list[Tensor], Tensor]:
+    """Spikes of each step, bool, and the last potentials; a drive of one step is presented at every step."""
+    state = neuron.rest(drive[0])
+    spikes = []
+    for step in range(steps):
+        state = neuron.integrate(state, drive[step if len(drive) > 1 else 0], bias)
+        fired = state[-1] >= neuron.threshold
+        state = neuron.after_spike(state, fired)
+        spikes.append(fired)
+    return spikes, state[-1]

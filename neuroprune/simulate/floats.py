@@ -1,0 +1,104 @@
+"""Float evaluation: of a user's module as it is, and of a float program."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from spikingjelly.activation_based import functional
+from torch import nn
+from torch.nn import functional as F
+
+from neuroprune.graph.float_program import FloatDense, FloatLayer, FloatProgram, Frames
+from neuroprune.graph.nodes import INPUT, FloatArray
+from neuroprune.neurons.model import fire_float
+from neuroprune.progress import Progress, silent
+
+
+@dataclass(frozen=True, eq=False)
+class FloatRun:
+    """A float program run on frames.
+
+    outputs: float64 [samples, outputs], output spikes of each sample, or its last voltages, as the readout says.
+    spikes: total spikes of each neuron layer, by name.
+    """
+
+    outputs: FloatArray
+    spikes: dict[str, int]
+
+
+@dataclass(frozen=True, eq=False)
+class FloatFiring:
+    """A layer: spikes 0.0 or 1.0 [steps, samples, *shape]. voltages: [samples, *shape], after the last step."""
+
+    name: str
+    spikes: torch.Tensor
+    voltages: torch.Tensor
+
+
+def run_module(module: nn.Module, frames: Frames, batch: int = 64, progress: Progress = silent) -> Frames:
+    """Outputs of `module` in evaluation mode, [samples, outputs]; sequences [T, N, outputs] are averaged over T.
+
+    frames: [samples, channels, height, width], or sequences [samples, steps, channels, height, width], of which the
+    module gets the steps first. It is left as it was found.
+    """
+    was_training = module.training
+    module.eval()
+    device = next((parameter.device for parameter in module.parameters()), torch.device("cpu"))
+    outputs = []
+    with torch.inference_mode():
+        for start in range(0, len(frames), batch):
+            functional.reset_net(module)
+            chunk = torch.from_numpy(frames[start : start + batch]).to(device)
+            output = module(chunk.transpose(0, 1) if chunk.ndim == 5 else chunk)
+            outputs.append((output.mean(0) if output.ndim == 3 else output).float().cpu())
+            progress("float", min(start + batch, len(frames)), len(frames))
+    functional.reset_net(module)
+    module.train(was_training)
+    return torch.cat(outputs).numpy()
+
+
+def run_float(
+    program: FloatProgram, frames: Frames, batch: int = 64, progress: Progress = silent, task: str = "folded"
+) -> FloatRun:
+    """Run a float program on frames [samples, *input shape], or sequences [samples, steps, *input shape].
+
+    It computes in the precision of the frames: float32, or float64 where a spike must not flip.
+    """
+    spikes = {layer.name: 0 for layer in program.layers}
+    outputs = []
+    for start in range(0, len(frames), batch):
+        for firing in run_layers(program, frames[start : start + batch]):
+            spikes[firing.name] += int(firing.spikes.sum(dtype=torch.int64))
+        last = firing.voltages if program.readout.of == "voltage" else firing.spikes.sum(0)
+        outputs.append(last.flatten(1).double())
+        progress(task, min(start + batch, len(frames)), len(frames))
+    return FloatRun(torch.cat(outputs).numpy(), spikes)
+
+
+@torch.inference_mode()
+def run_layers(program: FloatProgram, frames: Frames) -> Iterator[FloatFiring]:
+    """The layers of a float program on one batch of frames, each as soon as it has run."""
+    chunk = torch.from_numpy(frames)
+    values = {INPUT: chunk.transpose(0, 1) if program.input.sequence else chunk.unsqueeze(0)}
+    for layer in program.layers:
+        current = _deliver(layer, values)
+        bias = torch.tensor(layer.bias, dtype=current.dtype).reshape(-1, *(1 for _ in layer.shape[1:]))
+        fired, voltages = fire_float(layer.neuron, current, bias, program.steps)
+        spikes = torch.stack(fired).to(current.dtype)
+        values[layer.name] = spikes
+        yield FloatFiring(layer.name, spikes, voltages)
+
+
+def _deliver(layer: FloatLayer, values: dict[str, torch.Tensor]) -> torch.Tensor:
+    """What all connections of a layer deliver, [T or 1, N, ...]."""
+    current = torch.zeros(())
+    for connection in layer.connections:
+        synapse, value = connection.synapse, values[connection.source]
+        merged = value.flatten(0, 1)
+        weight = torch.tensor(synapse.weight, dtype=value.dtype)
+        if isinstance(synapse, FloatDense):
+            sums = F.linear(merged.flatten(1), weight)
+        else:
+            sums = F.conv2d(merged, weight, None, synapse.stride, synapse.padding, synapse.dilation, synapse.groups)
+        current = current + sums.reshape(value.shape[:2] + sums.shape[1:])
+    return current
