@@ -1,4 +1,4 @@
-# One command for each of: set-up, demo, test, checks, benchmark. Each sets up .venv first where that is needed.
+# One command for each of: set-up, demo, test, checks, site, benchmark. Each sets up .venv first where that is needed.
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -8,7 +8,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
 # Without a GPU the CPU build of torch is wanted; where pip knows of one, it takes it for this very release only.
 CPU_TORCH := torch==2.13.0
 
-.PHONY: demo test setup check lint types imports bench fuzz
+.PHONY: demo test setup check lint types imports docs bench fuzz
 
 demo: $(READY)
 	$(BIN)/neuroprune train
@@ -31,6 +31,10 @@ types: $(READY)
 
 imports: $(READY)
 	$(BIN)/lint-imports
+
+# The site, in build/site; without the theme's notice about its successor, which mkdocs.yml speaks of.
+docs: $(READY)
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 bench: $(READY)
 	$(BIN)/python benchmarks/engine.py

@@ -1,0 +1,134 @@
+"""What mkdocs adds to the pages as it builds the site, so that it cannot disagree with the code.
+
+    <!-- options of train -->        becomes what `neuroprune train --help` says, taken from the click command
+    <!-- limits of loihi-sim -->     becomes a table of the chip's YAML
+    <!-- objects in report.json -->  becomes the fields of all objects in it, taken from its JSON Schema
+
+Pages and files of the repository's top level join the site (`PAGES`, `FILES`), the JSON Schemas (`SCHEMAS`) are written
+into it, and links between files, which are right in the repository, are made right for the site.
+"""
+
+import html
+import inspect
+import json
+import posixpath
+import re
+import textwrap
+from pathlib import Path
+from typing import Any
+
+import click
+import yaml
+from docstrings import as_markdown
+from mkdocs.config.defaults import MkDocsConfig
+from mkdocs.structure.files import File, Files
+from mkdocs.structure.pages import Page
+
+from neuroprune.cli.main import cli
+from neuroprune.report.schema import Report
+
+TOP = Path(__file__).resolve().parents[1]
+PAGES = {"CONTRIBUTING.md": "contributing.md", "CHANGELOG.md": "changelog.md", "RESULTS.md": "results.md"}
+FILES = ("hw_targets/*.yaml", "models/*.yaml", "notebooks/*.ipynb")
+SCHEMAS = {"report.json": Report}
+"""Files that neuroprune writes, and their types; report.json is described by report.schema.json."""
+
+_LINK = re.compile(r"(?<=\]\()([\w./-]+)(?=[#)])")
+_MARKER = re.compile(r"^<!-- (options of|limits of|objects in) ([\w.-]+) -->$", re.MULTILINE)
+
+
+def on_files(files: Files, *, config: MkDocsConfig) -> Files:
+    """Add what lies outside of docs/ or is made here."""
+    for source, page in PAGES.items():
+        files.append(File.generated(config, page, abs_src_path=str(TOP / source)))
+    for pattern in FILES:
+        for path in sorted(TOP.glob(pattern)):
+            files.append(File.generated(config, path.relative_to(TOP).as_posix(), abs_src_path=str(path)))
+    for name in SCHEMAS:
+        path = f"{Path(name).stem}.schema.json"
+        files.append(File.generated(config, path, content=json.dumps(json_schema(name), indent=2) + "\n"))
+    return files
+
+
+def on_page_markdown(markdown: str, *, page: Page, config: MkDocsConfig, files: Files) -> str:
+    """Fill in what comes from the code, and lead links to where the site has their files."""
+    markdown = _MARKER.sub(lambda match: MADE[match[1]](match[2]), markdown)
+    source = Path(page.file.abs_src_path or "").relative_to(TOP).as_posix()
+    return _LINK.sub(lambda match: site_link(match[1], source, page.file.src_uri), markdown)
+
+
+def site_link(link: str, source: str, page: str) -> str:
+    """`link`, as the file `source` of the repository has it, as the page `page` of the site must have it."""
+    target = posixpath.normpath(posixpath.join(posixpath.dirname(source), link))
+    on_site = target.removeprefix("docs/") if target.startswith("docs/") else PAGES.get(target, target)
+    return posixpath.relpath(on_site, posixpath.dirname(page) or ".")
+
+
+def options(name: str) -> str:
+    """Usage, options and examples of a command as Markdown."""
+    context = click.Context(cli, info_name="neuroprune")
+    command = cli.get_command(context, name)
+    if command is None:
+        raise LookupError(f"there is no command {name!r}")
+    own = click.Context(command, info_name=name, parent=context)
+    records = (option.get_help_record(own) for option in command.get_params(own))
+    parts = [
+        f"```text\n{' '.join(['neuroprune', name, *command.collect_usage_pieces(own)])}\n```",
+        as_markdown(inspect.cleandoc(command.help or "")),
+        "\n\n".join(f"`{record[0]}`\n:   {html.escape(record[1], quote=False)}" for record in records if record),
+    ]
+    for paragraph in (command.epilog or "").split("\n\n"):
+        title, _, lines = paragraph.removeprefix("\b\n").partition("\n")
+        parts.append(f"**{title.rstrip(':')}**\n\n```sh\n{textwrap.dedent(lines)}\n```")
+    return "\n\n".join(parts)
+
+
+def json_schema(file: str) -> dict[str, Any]:
+    """The JSON Schema of a file that neuroprune writes."""
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **SCHEMAS[file].model_json_schema()}
+
+
+def limits(name: str) -> str:
+    """Every number of a chip's YAML as a Markdown table, in its order."""
+    content = yaml.safe_load((TOP / "hw_targets" / f"{name}.yaml").read_text(encoding="utf-8"))
+    facts = {key: fact for key, fact in content.items() if isinstance(fact, dict)}
+    columns = list(next(iter(facts.values())))
+    rows = [[f"`{key}`", *(str(fact[column]).strip("[]") for column in columns)] for key, fact in facts.items()]
+    return _table(["limit", *columns], rows)
+
+
+def objects(file: str) -> str:
+    """What the file holds and what each object in it is, with the types of their fields, as Markdown."""
+    schema = json_schema(file)
+    return "\n\n".join(_object(each) for each in (schema, *schema["$defs"].values()))
+
+
+def _object(schema: dict[str, Any]) -> str:
+    rows = [[f"`{field}`", _type(kind)] for field, kind in schema["properties"].items()]
+    return f"### {schema['title']}\n\n{as_markdown(schema['description'])}\n\n{_table(['field', 'type'], rows)}"
+
+
+def _table(columns: list[str], rows: list[list[str]]) -> str:
+    return "\n".join("| " + " | ".join(row) + " |" for row in (columns, ["---"] * len(columns), *rows))
+
+
+def _type(kind: dict[str, Any]) -> str:
+    """A field's JSON Schema in words."""
+    if "$ref" in kind:
+        name = kind["$ref"].rpartition("/")[2]
+        return f"[{name}](#{name.lower()})"
+    if "anyOf" in kind:
+        return " or ".join(_type(each) for each in kind["anyOf"])
+    if "const" in kind or "enum" in kind:
+        return " or ".join(f"`{json.dumps(value)}`" for value in kind.get("enum", [kind.get("const")]))
+    if kind["type"] == "array":
+        items = [_type(each) for each in kind.get("prefixItems", [kind["items"]] if "items" in kind else [])]
+        return f"array of {len(items)} {items[0]}s" if "prefixItems" in kind else f"array of {items[0]}"
+    if kind["type"] == "object":
+        return f"object of {_type(kind['additionalProperties'])}s by name"
+    if "maximum" in kind:
+        return f"{kind['type']}, {kind['minimum']:g} to {kind['maximum']:g}"
+    return f"{kind['type']}, at least {kind['minimum']:g}" if "minimum" in kind else str(kind["type"])
+
+
+MADE = {"options of": options, "limits of": limits, "objects in": objects}

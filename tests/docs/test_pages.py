@@ -1,0 +1,131 @@
+"""The pages, README among them, as they stand in the repository: what they name is there, what they say is so."""
+
+import re
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+import h5py
+import numpy as np
+import pytest
+from programs import conv, program
+
+from neuroprune.cli.main import COMMANDS, INTERRUPTED, cli, main
+from neuroprune.errors import NeuropruneError
+from neuroprune.quantize.netx import write_netx
+
+TOP = Path(__file__).resolve().parents[2]
+PAGES = [TOP / "README.md", TOP / "CONTRIBUTING.md", TOP / "CHANGELOG.md", *sorted((TOP / "docs").glob("*.md"))]
+MADE_BY_THE_SITE = {TOP / "docs" / "report.schema.json"}
+
+FENCE = re.compile(r"^( *)```(\w*)[^\n]*\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
+INDENTED = re.compile(r"(?:(?<=\n\n)|\A)((?: {4}[^\n]*\n)+)")
+INLINE = re.compile(r"`([^`]+)`")
+
+each_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+
+
+def text_of(page: Path) -> str:
+    return page.read_text(encoding="utf-8")
+
+
+def prose_of(page: Path) -> str:
+    return FENCE.sub("", text_of(page))
+
+
+def commands_of(page: Path) -> Iterator[str]:
+    """What a reader could type: lines of shell blocks, and commands in the running text."""
+    blocks = [match[3] for match in FENCE.finditer(text_of(page)) if match[2] == "sh"]
+    blocks += [match[1] for match in INDENTED.finditer(prose_of(page))]
+    yield from (line.strip() for block in blocks for line in block.splitlines() if line.strip())
+    yield from (" ".join(match[1].split()) for match in INLINE.finditer(prose_of(page)))
+
+
+def subclasses(kind: type[NeuropruneError]) -> Iterator[type[NeuropruneError]]:
+    for below in kind.__subclasses__():
+        yield below
+        yield from subclasses(below)
+
+
+def exit_codes(page: Path) -> dict[int, str]:
+    return {int(code): meaning for code, meaning in re.findall(r"^\| (\d+) \| (.+?) \|$", text_of(page), re.MULTILINE)}
+
+
+@each_page
+def test_every_link_leads_to_a_file_of_the_repository(page: Path) -> None:
+    links = re.findall(r"\]\(([^)\s]+)\)", prose_of(page))
+    paths = {page.parent / link.partition("#")[0] for link in links if "://" not in link and not link.startswith("#")}
+    assert not [path for path in paths - MADE_BY_THE_SITE if not path.exists()]
+
+
+@each_page
+def test_every_file_of_the_repository_that_is_named_is_there(page: Path) -> None:
+    made = ("runs", "build", "data", ".venv")
+    folders = "|".join(re.escape(path.name) for path in TOP.iterdir() if path.is_dir() and path.name not in made)
+    named = re.findall(rf"(?<![\w./~-])(?:{folders})/[\w./*-]*", text_of(page))
+    assert not [name for name in named if not list(TOP.glob(name.rstrip("./")))]
+
+
+@each_page
+def test_every_command_line_is_one_that_the_command_takes(page: Path) -> None:
+    for line in commands_of(page):
+        words = shlex.split(line, comments=True) if line.startswith("neuroprune ") else []
+        if len(words) < 2:
+            continue
+        assert words[1] in COMMANDS, line
+        arguments = words[2 : words.index(">")] if ">" in words else words[2:]
+        command = cli.get_command(click.Context(cli), words[1])
+        assert command is not None
+        command.make_context(words[1], arguments)  # raises UsageError
+
+
+@each_page
+def test_every_make_target_is_one_of_the_makefile(page: Path) -> None:
+    targets = set(re.findall(r"^([a-z]+):", (TOP / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
+    used = [word for line in commands_of(page) if line.startswith("make ") for word in line.partition("#")[0].split()]
+    assert {word for word in used if "=" not in word} <= targets | {"make"}
+
+
+def test_the_pages_do_name_commands() -> None:
+    lines = [line for page in PAGES for line in commands_of(page) if line.startswith("neuroprune ")]
+    assert {line.split()[1] for line in lines} == set(COMMANDS)
+
+
+@pytest.mark.parametrize("page", [TOP / "README.md", TOP / "docs" / "errors.md"], ids=lambda page: page.name)
+def test_the_table_of_exit_codes_has_those_of_the_errors(page: Path) -> None:
+    assert set(exit_codes(page)) == {0, INTERRUPTED, *(kind.exit_code for kind in subclasses(NeuropruneError))}
+
+
+def test_the_exit_codes_mean_the_same_in_the_readme_and_on_the_site() -> None:
+    assert exit_codes(TOP / "README.md") == exit_codes(TOP / "docs" / "errors.md")
+
+
+def test_the_page_of_formats_names_every_field_and_attribute_of_a_netx_file(tmp_path: Path) -> None:
+    write_netx(program(conv("out", "input", (1, 4, 4), np.full((2, 1, 3, 3), 2))), tmp_path / "program.net")
+    names: set[str] = set()
+    with h5py.File(tmp_path / "program.net") as file:
+        file.visititems(lambda path, item: names.update({path.rpartition("/")[2]} - {str(n) for n in range(9)}))
+        names.update(file.attrs)
+        file.visititems(lambda path, item: names.update(item.attrs))
+    told = set(re.findall(r"[\w.]+", " ".join(INLINE.findall(prose_of(TOP / "docs" / "formats.md")))))
+    assert {"steps", "vThMant", "groups_of_program"} <= names
+    assert names <= told
+
+
+@pytest.mark.xfail(reason="rooms of the architecture that are still to be moved into", strict=True)
+def test_the_rooms_of_the_architecture_are_the_folders_of_the_package() -> None:
+    section = text_of(TOP / "docs" / "architecture.md").partition("## Rooms")[2].partition("\n## ")[0]
+    rooms = re.findall(r"^\| `(\w+)/` \|", section, re.MULTILINE)
+    folders = [path.parent.name for path in (TOP / "neuroprune").glob("*/__init__.py")]
+    assert sorted(rooms) == sorted(folders)
+
+
+def test_the_network_on_the_page_can_be_deployed(tmp_path: Path) -> None:
+    (code,) = [match[3] for match in FENCE.finditer(text_of(TOP / "docs" / "your-network.md")) if match[2] == "python"]
+    file = tmp_path / "my_network.py"
+    file.write_text(code, encoding="utf-8")
+    options = ["--samples", "8", "--lava-samples", "0", "--out", str(tmp_path / "out")]
+    with pytest.raises(SystemExit) as stopped:
+        main(["deploy", "--model", f"{file}:Net", *options])
+    assert stopped.value.code == 0
