@@ -9,6 +9,8 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from neuroprune import __version__
+from neuroprune.exchange.catalog import FORMATS
+from neuroprune.exchange.format import ExchangeFormat, Programs
 from neuroprune.files import replace_file
 from neuroprune.graph.float_program import FloatConnection, FloatConv, FloatLayer, FloatProgram
 from neuroprune.graph.nodes import INPUT, Shape
@@ -192,3 +194,18 @@ def _constant(name: str, value: npt.ArrayLike, dtype: npt.DTypeLike = np.float32
 
 def _values(name: str, shape: Shape) -> Any:
     return helper.make_tensor_value_info(name, TensorProto.FLOAT, ["samples", *shape])
+
+
+class Onnx(ExchangeFormat):
+    """The float program; only written."""
+
+    info = next(info for info in FORMATS if info.name == "ONNX")
+
+    def write(self, programs: Programs, path: Path) -> tuple[str, ...]:
+        """See `write_onnx`."""
+        assert programs.floats is not None, "`holds` says so"
+        write_onnx(programs.floats, path)
+        return ()
+
+
+FORMAT = Onnx()

@@ -13,7 +13,8 @@ from lava_dl import CUBA, conv_fields, dense_fields, sample_net, write_lava_dl
 from programs import NEURON, conv, dense, joined, later, program_of, random_weights, with_bias
 
 from neuroprune.errors import InputError, UnsupportedNetwork
-from neuroprune.exchange.netx.read import NetxFile, read_netx, spikes_as_they_are, stated_steps
+from neuroprune.exchange.format import ReadProgram
+from neuroprune.exchange.netx.read import read_netx, spikes_as_they_are, stated_steps
 from neuroprune.exchange.netx.write import write_netx
 from neuroprune.graph.nodes import Readout
 from neuroprune.program.types import IntInput, IntLayer, IntProgram
@@ -28,7 +29,7 @@ KERNEL = np.full((3, 2, 2, 2), 2)
 PLANE = conv_fields(KERNEL, [3, 3, 3])
 
 
-def read(folder: Path, *layers: Mapping[str, Any], steps: int = 4, frames: IntInput | None = None) -> NetxFile:
+def read(folder: Path, *layers: Mapping[str, Any], steps: int = 4, frames: IntInput | None = None) -> ReadProgram:
     return read_netx(write_lava_dl(folder / "some.net", layers), RULES, steps, frames)
 
 
@@ -133,7 +134,7 @@ def test_a_network_of_lava_dls_is_read_as_it_trained_it(tmp_path: Path) -> None:
     assert reference_record(found.program, frames).layers[-1].spikes.any()
 
 
-def delays_of(found: NetxFile) -> Any:
+def delays_of(found: ReadProgram) -> Any:
     """Of each weight of the first layer, 0 where there is none."""
     return sum(
         connection.delay * (connection.synapse.weight != 0) for connection in found.program.layers[0].connections

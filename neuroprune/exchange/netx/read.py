@@ -6,12 +6,12 @@ attributes, with names, scales and readout. Layers that the format lists one aft
 
 import dataclasses
 import math
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from neuroprune.errors import InputError, UnsupportedNetwork
+from neuroprune.exchange.format import ReadProgram
 from neuroprune.exchange.netx.fields import AGAIN, Fields, open_fields
 from neuroprune.exchange.netx.neurons import read_neurons
 from neuroprune.exchange.netx.parts import Notes, Part, note_unsupported, read_parts
@@ -24,14 +24,6 @@ from neuroprune.program.verify import verify_program
 
 LAVA_DL_SCALE = float(1 << 6 + STATE_SHIFT)
 """Units of v for one unit of a slayer neuron's voltage where its scale is the default (slayer/neuron/cuba.py)."""
-
-
-@dataclass(frozen=True, eq=False)
-class NetxFile:
-    """program: the program. remarks: a sentence for all that was assumed, or that lava-dl's loader sees differently."""
-
-    program: IntProgram
-    remarks: tuple[str, ...]
 
 
 def stated_steps(path: Path) -> int | None:
@@ -56,7 +48,7 @@ def spikes_as_they_are(frames: Frames, sequence: bool, rules: IntegerRules) -> I
     return IntInput(frames.shape[2 if sequence else 1 :], 1.0, bits, sequence)
 
 
-def read_netx(path: Path, rules: IntegerRules, steps: int | None = None, frames: IntInput | None = None) -> NetxFile:
+def read_netx(path: Path, rules: IntegerRules, steps: int | None = None, frames: IntInput | None = None) -> ReadProgram:
     """The program of a netx file within the fields of `rules`.
 
     steps: of a sample; needed where the file does not state them. frames: what the input is where the file does not
@@ -74,7 +66,7 @@ def read_netx(path: Path, rules: IntegerRules, steps: int | None = None, frames:
         _refuse(notes)
         program = IntProgram(presented, layers, _steps(file, steps), _readout(file, silent))
     verify_program(program, rules)
-    return NetxFile(program, tuple(notes.remarks))
+    return ReadProgram(program, tuple(notes.remarks))
 
 
 def _refuse(notes: Notes) -> None:

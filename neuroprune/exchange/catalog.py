@@ -1,0 +1,56 @@
+"""The file formats that there are, without what reads them: what help, errors and documentation name."""
+
+from dataclasses import dataclass
+from importlib import import_module
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from neuroprune.exchange.format import ExchangeFormat
+
+
+@dataclass(frozen=True)
+class FormatInfo:
+    """suffix: of its files, with the dot. file: what a deployment calls its own. holds: which program.
+
+    reads: whether its files can be deployed. module: where its `FORMAT` is.
+    """
+
+    name: str
+    title: str
+    suffix: str
+    file: str
+    holds: Literal["float program", "integer program"]
+    reads: bool
+    module: str
+
+
+FORMATS = (
+    FormatInfo(
+        "netx",
+        "lava-dl's format (HDF5), for Lava on a CPU or on a chip",
+        ".net",
+        "program.net",
+        "integer program",
+        True,
+        "neuroprune.exchange.netx.format",
+    ),
+    FormatInfo(
+        "ONNX",
+        "standard ONNX operators, for any runtime",
+        ".onnx",
+        "model.onnx",
+        "float program",
+        False,
+        "neuroprune.exchange.onnx",
+    ),
+)
+
+
+def readable_suffixes() -> tuple[str, ...]:
+    """Suffixes of the files that can be deployed."""
+    return tuple(info.suffix for info in FORMATS if info.reads)
+
+
+def exchange_formats() -> "tuple[ExchangeFormat, ...]":
+    """The formats themselves."""
+    return tuple(import_module(info.module).FORMAT for info in FORMATS)

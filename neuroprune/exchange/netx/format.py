@@ -1,0 +1,36 @@
+"""netx behind the protocol of formats."""
+
+from pathlib import Path
+
+from neuroprune.exchange.catalog import FORMATS
+from neuroprune.exchange.format import ExchangeFormat, Programs, ReadProgram
+from neuroprune.exchange.netx.read import read_netx, spikes_as_they_are, stated_steps
+from neuroprune.exchange.netx.write import write_netx
+from neuroprune.fixed_point import IntegerRules
+from neuroprune.graph.float_program import Frames
+
+
+class Netx(ExchangeFormat):
+    """A file of neuroprune's reads what its network saw; one of lava-dl's reads whole numbers."""
+
+    info = next(info for info in FORMATS if info.name == "netx")
+
+    def write(self, programs: Programs, path: Path) -> tuple[str, ...]:
+        """See `write_netx`."""
+        return write_netx(programs.integers, path)
+
+    def stated_steps(self, path: Path) -> int | None:
+        """Files of lava-dl's state none."""
+        return stated_steps(path)
+
+    def read(
+        self, path: Path, rules: IntegerRules, steps: int | None = None, frames: Frames | None = None
+    ) -> ReadProgram:
+        """See `read_netx`."""
+        presented = None
+        if frames is not None and self.stated_steps(path) is None:
+            presented = spikes_as_they_are(frames, frames.ndim == 5, rules)
+        return read_netx(path, rules, steps, presented)
+
+
+FORMAT = Netx()
