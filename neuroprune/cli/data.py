@@ -5,8 +5,9 @@ from pathlib import Path
 
 import click
 
-from neuroprune.cli.console import next_step, note, plain_table, show, show_json
+from neuroprune.cli.console import next_step, note, show, show_json
 from neuroprune.cli.options import data_dir_option, json_option
+from neuroprune.readable import plain_table
 
 EPILOG = """\b
 Examples:

@@ -4,6 +4,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 
 from neuroprune.compress.compress import CompressResult
+from neuroprune.readable import quantity
 
 
 def render(result: CompressResult) -> RenderableType:
@@ -29,7 +30,7 @@ def _cost_table(result: CompressResult) -> Table:
         ("bytes", dense.bytes, slim.bytes, "B"),
     ):
         remains = f"{after / before:.1%}" if before else "-"
-        table.add_row(name, _short(before, unit), _short(after, unit), remains)
+        table.add_row(name, quantity(before, unit), quantity(after, unit), remains)
     return table
 
 
@@ -46,11 +47,3 @@ def _channel_table(result: CompressResult) -> Table:
 
 def _points(difference: float) -> str:
     return f"{100 * difference:+.2f} points"
-
-
-def _short(value: float, unit: str = "") -> str:
-    """`value` with four digits and an SI prefix: 12.35 M, 131.1 kB."""
-    for factor, prefix in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
-        if value >= factor:
-            return f"{value / factor:.4g} {prefix}{unit}"
-    return f"{value:.4g} {unit}".rstrip()
