@@ -1,12 +1,11 @@
 """`neuroprune compress`."""
 
-import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from neuroprune.cli.console import next_step, note, progress_bars, show, show_json
+from neuroprune.cli.console import next_step, note, progress_bars, show
 from neuroprune.cli.networks import model_argument, open_run
 from neuroprune.cli.options import (
     data_dir_option,
@@ -17,11 +16,9 @@ from neuroprune.cli.options import (
     out_option,
     runs_option,
 )
-from neuroprune.files import write_json
 from neuroprune.runs import run_folder
 
 if TYPE_CHECKING:
-    from neuroprune.compress.compress import CompressResult
     from neuroprune.train.checkpoint import Checkpoint
     from neuroprune.train.settings import TrainSettings
 
@@ -72,9 +69,11 @@ def command(
     masked network did.
     """
     from neuroprune.compress.compress import compress
+    from neuroprune.compress.record import FILE
     from neuroprune.compress.settings import CompressSettings
     from neuroprune.compress.table import render
     from neuroprune.data.load import load_dataset
+    from neuroprune.records import record_json, save_record
     from neuroprune.train.checkpoint import save_checkpoint
 
     trained = open_run(runs_folder, run, model, ["train"])
@@ -87,15 +86,15 @@ def command(
         result = compress(trained.module, data, settings, progress)
     history = (*checkpoint.history, *result.history)
     with run_folder(runs_folder, "compress", data.name, out) as folder:
-        figures = {"run": str(folder), "from": str(trained.run), **_figures(result)}
-        write_json(folder / "compress.json", figures)
         save_checkpoint(
             folder, result.module, checkpoint.model, checkpoint.data, tuning or checkpoint.settings, history
         )
+        record = result.record(str(folder), str(trained.run))
+        save_record(record, folder / FILE)
     if as_json:
-        show_json(figures)
+        click.echo(record_json(record))
     else:
-        show(render(result))
+        show(render(record))
     note(f"kept in {folder}")
     next_step(f"neuroprune deploy {folder} --target loihi-sim{model_argument(checkpoint.model)}")
 
@@ -109,19 +108,3 @@ def _fine_tuning(checkpoint: "Checkpoint", changes: dict[str, Any]) -> "TrainSet
         return None
     usual = FineTuning() if isinstance(checkpoint.model, str) else checkpoint.model.fine_tuning
     return fine_tuning_of(checkpoint.settings, usual, **changes)
-
-
-def _figures(result: "CompressResult") -> dict[str, Any]:
-    """What pruning did, as plain data."""
-    return {
-        "method": result.settings.method,
-        "regeneration": result.settings.r,
-        "flops_asked": result.settings.flops,
-        "flops_share": result.selection.share,
-        "channels_prunable": result.prunable,
-        "channels_total": result.channels,
-        "channels_removed_share": result.selection.p,
-        **{name: dataclasses.asdict(getattr(result, name)) for name in ("dense", "cut", "slim")},
-        "channels": [dataclasses.asdict(width) for width in result.widths],
-        "history": [dataclasses.asdict(record) for record in result.history],
-    }

@@ -1,30 +1,13 @@
 """What a network takes and gives, measured on the test set."""
 
-from dataclasses import dataclass
-
 from torch import nn
 
 from neuroprune.compress.cost import FLOPS_PER_MAC, count_macs, synapse_work
+from neuroprune.compress.record import NetworkCost
 from neuroprune.compress.synops import SynopsCounter
 from neuroprune.data.types import Dataset
 from neuroprune.graph.nodes import Graph
 from neuroprune.train.evaluate import accuracy
-
-
-@dataclass(frozen=True)
-class NetworkCost:
-    """accuracy: share of the test set that is classified rightly, in 0..1.
-
-    parameters: numbers that training sets. bytes: all tensors as stored, running statistics included.
-    flops: for one sample, two for each multiply-accumulate of `neuroprune.compress.cost`.
-    synops: synaptic operations for one sample of the test set (`neuroprune.compress.synops`), mean.
-    """
-
-    accuracy: float
-    parameters: int
-    flops: int
-    synops: float
-    bytes: int
 
 
 def measure(module: nn.Module, graph: Graph, data: Dataset) -> NetworkCost:
