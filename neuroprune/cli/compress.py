@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from neuroprune.choices import names
 from neuroprune.cli.console import next_step, note, progress_bars, show
 from neuroprune.cli.networks import model_argument, open_run
 from neuroprune.cli.options import (
@@ -16,6 +17,7 @@ from neuroprune.cli.options import (
     out_option,
     runs_option,
 )
+from neuroprune.compress.catalog import METHODS
 from neuroprune.runs import run_folder
 
 if TYPE_CHECKING:
@@ -33,9 +35,7 @@ Examples:
 @click.argument("run", required=False)
 @click.option("--structured", is_flag=True, default=True, help="Remove whole channels: the default, and all there is.")
 @click.option("--flops", type=float, default=0.5, show_default=True, help="Share of the dense network's FLOPs to keep.")
-@click.option(
-    "--method", type=click.Choice(["criticality", "slimming"]), help="How channels are chosen.  [default: criticality]"
-)
+@click.option("--method", type=click.Choice(names(METHODS)), help="How channels are chosen.  [default: criticality]")
 @click.option("--regenerate", "regeneration", type=float, help="Share of the channels kept for their criticality.")
 @click.option("--model", help="file.py:Class, for a run of a class of your own.")
 @click.option("--epochs", type=int, help="Epochs of fine-tuning; 0 for none.  [default: the recipe's]")

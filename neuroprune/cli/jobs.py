@@ -10,7 +10,8 @@ from neuroprune.errors import InputError
 if TYPE_CHECKING:
     from torch import nn
 
-    from neuroprune.data.types import Coding, Dataset, Frames, Images, Kind, Labels
+    from neuroprune.data.codings import Kind
+    from neuroprune.data.types import Coding, Dataset, Frames, Images, Labels
     from neuroprune.deploy import Tuning
 
 CALIBRATION_SAMPLES = 256

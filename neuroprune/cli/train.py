@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
+from neuroprune.choices import names
 from neuroprune.cli.console import next_step, note, progress_bars, show_json
 from neuroprune.cli.networks import choose_recipe, is_class, model_argument, open_run
 from neuroprune.cli.options import (
@@ -18,13 +19,16 @@ from neuroprune.cli.options import (
     out_option,
     runs_option,
 )
+from neuroprune.data.codings import CODINGS
 from neuroprune.errors import InputError
+from neuroprune.networks.catalog import OPTIMIZERS, SCHEDULES
 from neuroprune.runs import RESULT_FILES, run_folder
 
 if TYPE_CHECKING:
     from torch import nn
 
-    from neuroprune.data.types import Dataset, Kind
+    from neuroprune.data.codings import Kind
+    from neuroprune.data.types import Dataset
     from neuroprune.train.checkpoint import Model
     from neuroprune.train.settings import TrainSettings
 
@@ -61,8 +65,8 @@ class Job(NamedTuple):
 @click.option("--epochs", type=int, help="Passes over the training set.")
 @click.option("--batch", type=int, help="Samples an optimiser step.")
 @click.option("--lr", type=float, help="Learning rate at the start.")
-@click.option("--optimizer", type=click.Choice(["adamw", "sgd"]), help="Which optimiser.")
-@click.option("--schedule", type=click.Choice(["cosine", "step"]), help="How the learning rate falls.")
+@click.option("--optimizer", type=click.Choice(names(OPTIMIZERS)), help="Which optimiser.")
+@click.option("--schedule", type=click.Choice(names(SCHEDULES)), help="How the learning rate falls.")
 @click.option(
     "--milestones",
     callback=lambda context, option, value: None if value is None else _epochs(value),
@@ -71,7 +75,7 @@ class Job(NamedTuple):
 @click.option("--steps", type=int, help="Time steps T, in place of the recipe's.")
 @click.option(
     "--coding",
-    type=click.Choice(["direct", "poisson", "latency"]),
+    type=click.Choice(names(CODINGS)),
     help="Show images as they are, or as spikes whose number or time says the brightness.  [default: direct]",
 )
 @click.option("--l1", type=float, help="L1 on BatchNorm scales, which readies the network for slimming.")

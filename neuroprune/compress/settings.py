@@ -1,13 +1,11 @@
 """What `compress` is asked to do."""
 
 from dataclasses import dataclass
-from typing import Literal, get_args
 
+from neuroprune.choices import check_choice
+from neuroprune.compress.catalog import METHODS, Method
 from neuroprune.errors import InputError
 from neuroprune.train.settings import TrainSettings
-
-Method = Literal["criticality", "slimming"]
-METHODS: tuple[str, ...] = get_args(Method)
 
 
 @dataclass(frozen=True)
@@ -35,8 +33,7 @@ class CompressSettings:
                 f"a share of {self.flops} of the FLOPs cannot remain after pruning: it must lie above 0 and below 1, "
                 "such as 0.5"
             )
-        if self.method not in METHODS:
-            raise InputError(f"there is no pruning method {self.method!r}: choose one of {', '.join(METHODS)}")
+        check_choice("pruning method", self.method, METHODS)
         if not 0.0 <= self.regeneration < 1.0:
             raise InputError(
                 f"a share of {self.regeneration} of the surviving channels cannot be regenerated: it must be at least "

@@ -8,10 +8,11 @@ from types import MappingProxyType
 
 from neuroprune.data.catalog import DatasetInfo, find_dataset
 from neuroprune.data.cifar import read_binary, read_python
+from neuroprune.data.codings import Kind
 from neuroprune.data.digits import read_digits
 from neuroprune.data.events import read_nmnist, read_poker
 from neuroprune.data.idx import read_idx_split
-from neuroprune.data.types import Dataset, Kind, Split, make_dataset
+from neuroprune.data.types import Dataset, Split, make_dataset
 from neuroprune.errors import InputError
 
 FOLDER_VARIABLE = "NEUROPRUNE_DATA"

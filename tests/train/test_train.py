@@ -8,9 +8,11 @@ import pytest
 import torch
 from torch import nn
 
+from neuroprune.choices import names
 from neuroprune.data.types import Augmentation, Dataset, Split, make_dataset
 from neuroprune.errors import InputError, OutputError
 from neuroprune.networks.build import build
+from neuroprune.networks.catalog import OPTIMIZERS
 from neuroprune.networks.recipe import parse_recipe
 from neuroprune.train import train as training
 from neuroprune.train.checkpoint import load_checkpoint, restore
@@ -31,7 +33,7 @@ def equal(first: dict[str, torch.Tensor], second: dict[str, torch.Tensor]) -> bo
     return first.keys() == second.keys() and all(torch.equal(first[name], second[name]) for name in first)
 
 
-@pytest.mark.parametrize("optimizer", ["adamw", "sgd"])
+@pytest.mark.parametrize("optimizer", names(OPTIMIZERS))
 def test_a_network_learns(network, data, optimizer):
     lr = {"adamw": 0.02, "sgd": 0.2}[optimizer]
     result = train(network, data, replace(SETTINGS, epochs=8, optimizer=optimizer, lr=lr))
@@ -207,7 +209,7 @@ def stop_after(batches: int, error: type[BaseException] = StopError):
     return progress
 
 
-@pytest.mark.parametrize("optimizer", ["adamw", "sgd"])
+@pytest.mark.parametrize("optimizer", names(OPTIMIZERS))
 @pytest.mark.parametrize("batches", [4, 6, 9])
 def test_a_resumed_run_ends_with_the_numbers_of_an_unbroken_one(tmp_path, recipe, data, optimizer, batches):
     settings = replace(SETTINGS, optimizer=optimizer)
