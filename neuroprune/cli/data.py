@@ -24,7 +24,8 @@ def command(data_dir: Path | None, as_json: bool) -> None:
     from neuroprune.data.load import data_folder
 
     if as_json:
-        show_json([dataclasses.asdict(info) for info in list_datasets()])
+        known = [dataclasses.asdict(info) for info in list_datasets()]
+        show_json([{name: value for name, value in each.items() if name != "find"} for each in known])
         return
     table = plain_table("", "data", "what it is", "frames", "train", "test", "files", "source", right=("train", "test"))
     for info in list_datasets():
