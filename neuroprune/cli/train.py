@@ -43,7 +43,7 @@ Examples:
   neuroprune train --resume"""
 
 
-class Job(NamedTuple):
+class TrainingJob(NamedTuple):
     """What is trained, on what, and how."""
 
     network: "nn.Module"
@@ -158,7 +158,7 @@ def _data_of(model: str | None) -> str:
 
 def _new_job(
     load: "partial[Dataset]", name: str, model: str | None, coding: "Kind", steps: int | None, changes: dict[str, Any]
-) -> Job:
+) -> TrainingJob:
     import torch
 
     from neuroprune.data.catalog import find_dataset
@@ -173,21 +173,21 @@ def _new_job(
         data = load(name, coding=coding, steps=steps)
         settings = TrainSettings(**changes)
         torch.manual_seed(settings.seed)
-        return Job(load_class(model), model, data, settings)
+        return TrainingJob(load_class(model), model, data, settings)
     recipe = choose_recipe(model, info, steps)
     settings = settings_of(recipe, **changes)
     data = load(name, coding=coding, steps=recipe.steps)
     network = build(recipe, data.input_shape, len(data.classes), settings.seed)
-    return Job(network, recipe, data, settings)
+    return TrainingJob(network, recipe, data, settings)
 
 
 def _interrupted_job(
     load: "partial[Dataset]", run: str | None, model: str | None, changes: dict[str, Any], runs_folder: Path
-) -> tuple[Job, Path]:
+) -> tuple[TrainingJob, Path]:
     """The job of a run, and the folder that it goes on in."""
     trained = open_run(runs_folder, run, model, ["train"])
     checkpoint = trained.checkpoint
     settings = dataclasses.replace(checkpoint.settings, **changes)
     facts = checkpoint.data
     data = load(facts.name, coding=facts.coding.kind, steps=facts.coding.steps)
-    return Job(trained.module, checkpoint.model, data, settings), trained.run
+    return TrainingJob(trained.module, checkpoint.model, data, settings), trained.run

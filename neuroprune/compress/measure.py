@@ -7,14 +7,14 @@ from neuroprune.compress.record import NetworkCost
 from neuroprune.compress.synops import SynopsCounter
 from neuroprune.data.types import Dataset
 from neuroprune.graph.nodes import Graph
-from neuroprune.train.evaluate import accuracy
+from neuroprune.train.evaluate import measure_accuracy
 
 
 def measure(module: nn.Module, graph: Graph, data: Dataset) -> NetworkCost:
     """Cost of `module`, of which `graph` was traced, on the test set of `data`."""
     counter = SynopsCounter(graph)
     with counter.attached(module):
-        share = accuracy(module, data.test.images, data.test.labels, data.coding)
+        share = measure_accuracy(module, data.test.images, data.test.labels, data.coding)
     return NetworkCost(
         accuracy=share,
         parameters=sum(parameter.numel() for parameter in module.parameters()),

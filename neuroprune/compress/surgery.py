@@ -9,7 +9,7 @@ from torch import nn
 
 from neuroprune.compress.channels import ChannelGroup
 from neuroprune.compress.select import Mask
-from neuroprune.train.tensors import Tensors, load_tensors
+from neuroprune.train.tensors import load_tensors
 
 OUTPUT_TENSORS = ("weight", "bias", "running_mean", "running_var", "channels")
 """Tensors of a convolution, linear layer, BatchNorm or channel selection whose first axis is its output channels."""
@@ -36,7 +36,9 @@ def remove_channels(module: nn.Module, groups: tuple[ChannelGroup, ...], kept: M
         for consumer in group.consumers:
             for name in _names(module, consumer, ("weight",)):
                 tensors[name] = _take(tensors[name], 1, _inputs(stays, tensors[name].shape[1] // group.channels))
-    return _with_tensors(module, tensors)
+    slim = duplicate(module)
+    load_tensors(slim, tensors)
+    return slim
 
 
 def _names(module: nn.Module, layer: str, tensors: tuple[str, ...]) -> list[str]:
@@ -44,12 +46,6 @@ def _names(module: nn.Module, layer: str, tensors: tuple[str, ...]) -> list[str]
     wanted = module.get_submodule(layer)
     paths = [path for path, other in module.named_modules(remove_duplicate=False) if other is wanted]
     return [f"{path}.{name}" for path in paths for name in tensors if getattr(wanted, name, None) is not None]
-
-
-def _with_tensors(module: nn.Module, tensors: Tensors) -> nn.Module:
-    changed = duplicate(module)
-    load_tensors(changed, tensors)
-    return changed
 
 
 def _take(tensor: torch.Tensor, axis: int, index: torch.Tensor) -> torch.Tensor:

@@ -20,7 +20,7 @@ from neuroprune.data.types import Augmentation, Coding, Dataset
 from neuroprune.errors import InputError
 from neuroprune.progress import Progress, silent
 from neuroprune.train.checkpoint import DESCRIPTION, Model, facts_of, save_checkpoint
-from neuroprune.train.evaluate import accuracy
+from neuroprune.train.evaluate import measure_accuracy
 from neuroprune.train.history import EpochRecord
 from neuroprune.train.observer import Observer, Step, TrainingRun, check_names
 from neuroprune.train.resume import STATE, load_state, save_state
@@ -87,7 +87,7 @@ def train(
         for epoch in range(len(history), settings.epochs):
             start = time.perf_counter()
             loss, train_accuracy = _train_epoch(run, samples, epoch, observers, progress)
-            test_accuracy = accuracy(module, data.test.images, data.test.labels, data.coding)
+            test_accuracy = measure_accuracy(module, data.test.images, data.test.labels, data.coding)
             seconds = time.perf_counter() - start
             rate = settings.learning_rate(epoch, 0.0)
             history = (*history, EpochRecord(epoch + 1, loss, train_accuracy, test_accuracy, rate, seconds))

@@ -16,7 +16,7 @@ from neuroprune.networks.catalog import OPTIMIZERS
 from neuroprune.networks.recipe import parse_recipe
 from neuroprune.train import train as training
 from neuroprune.train.checkpoint import load_checkpoint, restore
-from neuroprune.train.evaluate import accuracy
+from neuroprune.train.evaluate import measure_accuracy
 from neuroprune.train.observer import Observer
 from neuroprune.train.settings import TrainSettings
 from neuroprune.train.tensors import write_tensors
@@ -44,7 +44,7 @@ def test_a_network_learns(network, data, optimizer):
 
 def test_the_last_record_is_of_the_network_that_is_returned(network, data):
     result = train(network, data, SETTINGS)
-    measured = accuracy(network, data.test.images, data.test.labels, data.coding)
+    measured = measure_accuracy(network, data.test.images, data.test.labels, data.coding)
     assert result.history[-1].test_accuracy == measured
     assert [record.epoch for record in result.history] == [1, 2, 3]
 
@@ -237,7 +237,7 @@ def test_ctrl_c_keeps_the_last_finished_epoch(tmp_path, network, recipe, data):
     checkpoint = load_checkpoint(tmp_path)
     assert len(checkpoint.history) == 1
     restored = restore(checkpoint)
-    measured = accuracy(restored, data.test.images, data.test.labels, data.coding)
+    measured = measure_accuracy(restored, data.test.images, data.test.labels, data.coding)
     assert measured == checkpoint.history[-1].test_accuracy
     assert [json.loads(line)["epoch"] for line in (tmp_path / "metrics.jsonl").read_text().splitlines()] == [1]
 
