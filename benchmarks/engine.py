@@ -29,9 +29,9 @@ from neuroprune.errors import NeuropruneError
 from neuroprune.graph.evaluate import Frames, run_module
 from neuroprune.graph.fold import fold
 from neuroprune.graph.trace import trace
+from neuroprune.networks.batchnorm import reestimate_batchnorm
 from neuroprune.networks.build import SpikingNetwork, build
 from neuroprune.networks.recipe import load_recipe
-from neuroprune.networks.settle import settle_norms
 from neuroprune.quantize.quantize import quantize, quantize_input
 from neuroprune.quantize.types import QuantGraph
 from neuroprune.simulate.compare import compare
@@ -61,7 +61,7 @@ def firing_network(model: str, frames_of: Callable[[tuple[int, int, int]], Frame
         if isinstance(norm, torch.nn.BatchNorm2d):
             torch.nn.init.constant_(norm.weight, 2.0)
             torch.nn.init.constant_(norm.bias, 0.5)
-    settle_norms(module, torch.from_numpy(frames[:16]))
+    reestimate_batchnorm(module, torch.from_numpy(frames[:16]))
     return module, frames
 
 

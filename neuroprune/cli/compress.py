@@ -40,7 +40,7 @@ Examples:
 @click.option("--model", help="file.py:Class, for a run of a class of your own.")
 @click.option("--epochs", type=int, help="Epochs of fine-tuning; 0 for none.  [default: the recipe's]")
 @click.option("--lr", type=float, help="Learning rate of fine-tuning.  [default: the recipe's]")
-@click.option("--seed", type=int, help="Where all randomness comes from.  [default: the run's]")
+@click.option("--seed", type=int, help="Random seed.  [default: the run's]")
 @data_dir_option
 @download_option
 @device_option

@@ -66,7 +66,7 @@ Work = Callable[[Path, "Progress"], "Report"]
     help="How images are shown to a .net or an untrained network.  [default: direct]",
 )
 @click.option(
-    "--lava-samples", type=click.IntRange(min=0), default=2, show_default=True, help="Of these, how many Lava checks."
+    "--lava-samples", type=click.IntRange(min=0), default=2, show_default=True, help="Samples cross-checked in Lava."
 )
 @click.option(
     "--lava-models",

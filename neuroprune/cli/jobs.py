@@ -89,14 +89,14 @@ def untrained_job(
     coding: "Kind | None",
     steps: int | None,
 ) -> DeployJob:
-    """A class's network as the class makes it, or a recipe's with initial weights and settled normalisation."""
+    """A class's network as the class makes it, or a recipe's with initial weights and re-estimated BatchNorm."""
     import torch
 
     from neuroprune.data.coding import time_first
     from neuroprune.data.load import load_dataset
+    from neuroprune.networks.batchnorm import reestimate_batchnorm
     from neuroprune.networks.build import build
     from neuroprune.networks.recipe import load_recipe
-    from neuroprune.networks.settle import settle_norms
     from neuroprune.networks.user import load_class
 
     if is_class(model):
@@ -111,8 +111,8 @@ def untrained_job(
     dataset = load_dataset(data or recipe.data, data_dir, download, coding or "direct", recipe.steps)
     network = build(recipe, dataset.input_shape, len(dataset.classes))
     job = DeployJob(network, f"{recipe.name}, untrained", dataset, dataset.coding, 0)
-    settle_norms(network, time_first(torch.from_numpy(job.calibration())))
-    note(f"taking {recipe.name} with initial weights, its normalisation settled on {CALIBRATION_SAMPLES} frames")
+    reestimate_batchnorm(network, time_first(torch.from_numpy(job.calibration())))
+    note(f"taking {recipe.name} with initial weights, its BatchNorm re-estimated on {CALIBRATION_SAMPLES} frames")
     return job
 
 

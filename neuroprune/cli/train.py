@@ -76,11 +76,11 @@ class TrainingJob(NamedTuple):
 @click.option(
     "--coding",
     type=click.Choice(names(CODINGS)),
-    help="Show images as they are, or as spikes whose number or time says the brightness.  [default: direct]",
+    help="Show images as they are, or rate (poisson) or time-to-first-spike (latency) coded.  [default: direct]",
 )
 @click.option("--l1", type=float, help="L1 on BatchNorm scales, which readies the network for slimming.")
 @click.option("--label-smoothing", type=float, help="Share of the target that is spread over all classes.")
-@click.option("--seed", type=int, help="Where all randomness comes from.  [default: 0]")
+@click.option("--seed", type=int, help="Random seed.  [default: 0]")
 @device_option
 @click.option("--amp", is_flag=True, default=None, help="bfloat16 autocast.")
 @click.option(

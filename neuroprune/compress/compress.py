@@ -1,4 +1,5 @@
-"""Structured pruning of a trained network from start to end: Algorithm 2 of the criticality paper (methods.md A)."""
+"""Structured pruning of a trained network from start to end: Algorithm 2 of "Brain-Inspired Efficient Pruning:
+Exploiting Criticality in Spiking Neural Networks"."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass

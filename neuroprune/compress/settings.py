@@ -13,10 +13,10 @@ class CompressSettings:
     """Structured pruning to a share of the operations, then fine-tuning.
 
     flops: the share of the dense network's FLOPs that remains, above 0 and below 1.
-    method: "criticality" (Algorithm 2 of the criticality paper) or "slimming" (Liu et al. 2017), which is the same
-    with r = 0.
+    method: "criticality" (Algorithm 2 of "Brain-Inspired Efficient Pruning: Exploiting Criticality in Spiking Neural
+    Networks") or "slimming" (Liu et al. 2017), which is the same with r = 0.
     regeneration: r, the share of the surviving channels that is chosen by criticality instead of |gamma|, in [0, 1).
-    The default is the paper's for VGG-16 at 44 % fewer FLOPs, the plain network of convolutions nearest to ours.
+    The default is that paper's for VGG-16 at 44 % fewer FLOPs, the plain network of convolutions nearest to ours.
     fine_tune: how the slimmed network is trained on, without L1 on its scales; None leaves it as it was cut.
 
     Raises InputError for values out of range.

@@ -25,9 +25,9 @@ class TrainSettings:
     optimizer: "sgd" (with `momentum`) or "adamw"; weight_decay applies to every parameter.
     label_smoothing: share of the target spread evenly over all classes, in [0, 1).
     l1: lambda of the L1 penalty on BatchNorm scales, added as gamma.grad += lambda * sign(gamma) (network slimming, Liu
-    et al. 2017; Eq 10 of the criticality paper).
+    et al. 2017; Eq 10 of "Brain-Inspired Efficient Pruning: Exploiting Criticality in Spiking Neural Networks").
     augment: whether training frames are varied as the data set usually is.
-    seed: all randomness comes from it and the number of the epoch.
+    seed: random seed; with the number of the epoch it decides every random number.
     device: "cpu", "cuda", "cuda:1", or "auto" for a GPU where there is one; amp: bfloat16 autocast.
 
     Raises InputError for values out of range.
