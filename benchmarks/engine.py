@@ -27,17 +27,17 @@ from rich.table import Table
 from neuroprune.data.catalog import list_datasets
 from neuroprune.errors import NeuropruneError
 from neuroprune.graph.float_program import Frames
-from neuroprune.simulate.floats import run_module
 from neuroprune.graph.fold import fold
 from neuroprune.graph.trace import trace
+from neuroprune.networks.batchnorm import reestimate_batchnorm
 from neuroprune.networks.build import SpikingNetwork, build
 from neuroprune.networks.recipe import load_recipe
-from neuroprune.networks.settle import settle_norms
 from neuroprune.program.frames import quantize_input
 from neuroprune.program.types import IntProgram
 from neuroprune.quantize.quantize import quantize
 from neuroprune.simulate.compare import compare
 from neuroprune.simulate.engine import record, simulate
+from neuroprune.simulate.floats import run_module
 from neuroprune.simulate.lava import record_with_lava
 from neuroprune.targets import load_target
 
@@ -63,7 +63,7 @@ def firing_network(model: str, frames_of: Callable[[tuple[int, int, int]], Frame
         if isinstance(norm, torch.nn.BatchNorm2d):
             torch.nn.init.constant_(norm.weight, 2.0)
             torch.nn.init.constant_(norm.bias, 0.5)
-    settle_norms(module, torch.from_numpy(frames[:16]))
+    reestimate_batchnorm(module, torch.from_numpy(frames[:16]))
     return module, frames
 
 

@@ -16,7 +16,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
 
 from neuroprune.files import replace_file
-from neuroprune.report.numbers import amount
+from neuroprune.readable import amount
 from neuroprune.report.schema import Report, load_report
 
 INK, STRONG, PALE = "#1f2933", "#0b7285", "#c5e3e8"

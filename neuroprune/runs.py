@@ -1,7 +1,7 @@
 """Numbered run folders: where each command leaves its result and finds that of the step before.
 
     runs/0001-train-digits/      checkpoint.json, checkpoint.safetensors, metrics.jsonl
-    runs/0002-compress-digits/   the same, slimmed
+    runs/0002-compress-digits/   the same, slimmed, and compress.json
     runs/0003-deploy-digits/     report.json, cores.csv, layers.csv, program.net, model.onnx
     runs/latest -> 0003-deploy-digits
 
@@ -16,7 +16,7 @@ from pathlib import Path
 
 from neuroprune.errors import InputError, OutputError
 
-RESULT_FILES = {"train": "checkpoint.json", "compress": "checkpoint.json", "deploy": "report.json"}
+RESULT_FILES = {"train": "checkpoint.json", "compress": "compress.json", "deploy": "report.json"}
 """The file that makes a run of each kind count; each command writes it last."""
 
 _NAME = re.compile(r"(?P<number>\d{4,})-(?P<kind>[a-z]+)(-.+)?")

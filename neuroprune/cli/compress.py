@@ -1,12 +1,12 @@
 """`neuroprune compress`."""
 
-import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from neuroprune.cli.console import next_step, note, progress_bars, show, show_json
+from neuroprune.choices import names
+from neuroprune.cli.console import next_step, note, progress_bars, show
 from neuroprune.cli.networks import model_argument, open_run
 from neuroprune.cli.options import (
     data_dir_option,
@@ -17,11 +17,10 @@ from neuroprune.cli.options import (
     out_option,
     runs_option,
 )
-from neuroprune.files import write_json
+from neuroprune.compress.catalog import METHODS
 from neuroprune.runs import run_folder
 
 if TYPE_CHECKING:
-    from neuroprune.compress.compress import CompressResult
     from neuroprune.train.checkpoint import Checkpoint
     from neuroprune.train.settings import TrainSettings
 
@@ -36,14 +35,12 @@ Examples:
 @click.argument("run", required=False)
 @click.option("--structured", is_flag=True, default=True, help="Remove whole channels: the default, and all there is.")
 @click.option("--flops", type=float, default=0.5, show_default=True, help="Share of the dense network's FLOPs to keep.")
-@click.option(
-    "--method", type=click.Choice(["criticality", "slimming"]), help="How channels are chosen.  [default: criticality]"
-)
+@click.option("--method", type=click.Choice(names(METHODS)), help="How channels are chosen.  [default: criticality]")
 @click.option("--regenerate", "regeneration", type=float, help="Share of the channels kept for their criticality.")
 @click.option("--model", help="file.py:Class, for a run of a class of your own.")
 @click.option("--epochs", type=int, help="Epochs of fine-tuning; 0 for none.  [default: the recipe's]")
 @click.option("--lr", type=float, help="Learning rate of fine-tuning.  [default: the recipe's]")
-@click.option("--seed", type=int, help="Where all randomness comes from.  [default: the run's]")
+@click.option("--seed", type=int, help="Random seed.  [default: the run's]")
 @data_dir_option
 @download_option
 @device_option
@@ -72,9 +69,11 @@ def command(
     masked network did.
     """
     from neuroprune.compress.compress import compress
+    from neuroprune.compress.record import FILE
     from neuroprune.compress.settings import CompressSettings
     from neuroprune.compress.table import render
     from neuroprune.data.load import load_dataset
+    from neuroprune.records import record_json, save_record
     from neuroprune.train.checkpoint import save_checkpoint
 
     trained = open_run(runs_folder, run, model, ["train"])
@@ -87,15 +86,15 @@ def command(
         result = compress(trained.module, data, settings, progress)
     history = (*checkpoint.history, *result.history)
     with run_folder(runs_folder, "compress", data.name, out) as folder:
-        figures = {"run": str(folder), "from": str(trained.run), **_figures(result)}
-        write_json(folder / "compress.json", figures)
         save_checkpoint(
             folder, result.module, checkpoint.model, checkpoint.data, tuning or checkpoint.settings, history
         )
+        record = result.record(str(folder), str(trained.run))
+        save_record(record, folder / FILE)
     if as_json:
-        show_json(figures)
+        click.echo(record_json(record))
     else:
-        show(render(result))
+        show(render(record))
     note(f"kept in {folder}")
     next_step(f"neuroprune deploy {folder} --target loihi-sim{model_argument(checkpoint.model)}")
 
@@ -109,19 +108,3 @@ def _fine_tuning(checkpoint: "Checkpoint", changes: dict[str, Any]) -> "TrainSet
         return None
     usual = FineTuning() if isinstance(checkpoint.model, str) else checkpoint.model.fine_tuning
     return fine_tuning_of(checkpoint.settings, usual, **changes)
-
-
-def _figures(result: "CompressResult") -> dict[str, Any]:
-    """What pruning did, as plain data."""
-    return {
-        "method": result.settings.method,
-        "regeneration": result.settings.r,
-        "flops_asked": result.settings.flops,
-        "flops_share": result.selection.share,
-        "channels_prunable": result.prunable,
-        "channels_total": result.channels,
-        "channels_removed_share": result.selection.p,
-        **{name: dataclasses.asdict(getattr(result, name)) for name in ("dense", "cut", "slim")},
-        "channels": [dataclasses.asdict(width) for width in result.widths],
-        "history": [dataclasses.asdict(record) for record in result.history],
-    }

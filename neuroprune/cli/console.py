@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from neuroprune.progress import Progress, silent
+from neuroprune.readable import figure
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
-    from rich.table import Table
 
 NARROWEST = 80
 WIDTH_OF_A_FILE = 120
@@ -47,24 +47,6 @@ def show(*parts: "RenderableType") -> None:
     console = Console(width=page_width(), highlight=False)
     for part in parts:
         console.print(part)
-
-
-def plain_table(title: str, *columns: str, right: tuple[str, ...] = ()) -> "Table":
-    """An empty table in the style of the report's; the columns in `right` hold numbers."""
-    from rich import box
-    from rich.table import Table
-
-    table = Table(
-        title=title or None,
-        title_justify="left",
-        title_style="bold",
-        box=box.SIMPLE_HEAD,
-        show_edge=False,
-        pad_edge=False,
-    )
-    for column in columns:
-        table.add_column(column, justify="right" if column in right else "left", overflow="fold")
-    return table
 
 
 @contextmanager
@@ -110,12 +92,12 @@ def _bars() -> Iterator[Progress]:
 
 
 def _tenths() -> Progress:
-    told: dict[str, int] = {}
+    said: dict[str, int] = {}
 
     def show_progress(task: str, done: int, total: int, **figures: float) -> None:
         tenth = 10 * done // max(total, 1)
-        if tenth > told.get(task, 0):
-            told[task] = tenth
+        if tenth > said.get(task, 0):
+            said[task] = tenth
             note(f"{task} {done}/{total}  {_beside(figures)}".rstrip())
 
     return show_progress
@@ -125,8 +107,3 @@ def _beside(figures: dict[str, float]) -> str:
     return "  ".join(
         f"{name.replace('_per_s', '/s').replace('_', ' ')} {figure(value)}" for name, value in figures.items()
     )
-
-
-def figure(value: float) -> str:
-    """A number for people: whole ones as they are, others with at most four digits that say something."""
-    return f"{value:,.0f}" if value == int(value) or abs(value) >= 1000 else f"{value:.4g}"

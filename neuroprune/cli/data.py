@@ -5,8 +5,9 @@ from pathlib import Path
 
 import click
 
-from neuroprune.cli.console import next_step, note, plain_table, show, show_json
+from neuroprune.cli.console import next_step, note, show, show_json
 from neuroprune.cli.options import data_dir_option, json_option
+from neuroprune.readable import plain_table
 
 EPILOG = """\b
 Examples:
@@ -23,7 +24,8 @@ def command(data_dir: Path | None, as_json: bool) -> None:
     from neuroprune.data.load import data_folder
 
     if as_json:
-        show_json([dataclasses.asdict(info) for info in list_datasets()])
+        known = [dataclasses.asdict(info) for info in list_datasets()]
+        show_json([{name: value for name, value in each.items() if name != "find"} for each in known])
         return
     table = plain_table("", "data", "what it is", "frames", "train", "test", "files", "source", right=("train", "test"))
     for info in list_datasets():

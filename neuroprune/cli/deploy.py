@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from neuroprune.choices import names
 from neuroprune.cli.console import next_step, note, page_width, progress_bars, show, show_json
 from neuroprune.cli.jobs import samples_for, trained_job, untrained_job
 from neuroprune.cli.options import (
@@ -16,11 +17,12 @@ from neuroprune.cli.options import (
     out_option,
     runs_option,
 )
+from neuroprune.data.codings import CODINGS
 from neuroprune.errors import InputError
 from neuroprune.runs import run_folder
 
 if TYPE_CHECKING:
-    from neuroprune.data.types import Kind
+    from neuroprune.data.codings import Kind
     from neuroprune.progress import Progress
     from neuroprune.report.schema import Report
     from neuroprune.simulate.lava import Models
@@ -60,11 +62,11 @@ Work = Callable[[Path, "Progress"], "Report"]
 @click.option("--steps", type=click.IntRange(min=1), help="Time steps of a sample, for a .net or a class.")
 @click.option(
     "--coding",
-    type=click.Choice(["direct", "poisson", "latency"]),
+    type=click.Choice(names(CODINGS)),
     help="How images are shown to a .net or an untrained network.  [default: direct]",
 )
 @click.option(
-    "--lava-samples", type=click.IntRange(min=0), default=2, show_default=True, help="Of these, how many Lava checks."
+    "--lava-samples", type=click.IntRange(min=0), default=2, show_default=True, help="Samples cross-checked in Lava."
 )
 @click.option(
     "--lava-models",

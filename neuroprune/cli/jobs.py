@@ -10,14 +10,15 @@ from neuroprune.errors import InputError
 if TYPE_CHECKING:
     from torch import nn
 
-    from neuroprune.data.types import Coding, Dataset, Frames, Images, Kind, Labels
+    from neuroprune.data.codings import Kind
+    from neuroprune.data.types import Coding, Dataset, Frames, Images, Labels
     from neuroprune.deploy import Tuning
 
 CALIBRATION_SAMPLES = 256
 """Training frames, spread evenly over the training set, that set the scales."""
 
 
-class Job(NamedTuple):
+class DeployJob(NamedTuple):
     """A network, what it is called, and how its frames are made."""
 
     network: "nn.Module"
@@ -63,7 +64,7 @@ class Recorded(NamedTuple):
 
 def trained_job(
     runs_folder: Path, run: str | None, model: str | None, data: str | None, data_dir: Path | None, download: bool
-) -> Job:
+) -> DeployJob:
     """The network of RUN, by default of the latest run, on the data that it was trained on, or other such data."""
     from neuroprune.data.load import load_dataset
 
@@ -77,7 +78,7 @@ def trained_job(
         )
     made_by = trained.checkpoint.model
     name = f"{made_by if isinstance(made_by, str) else made_by.name} ({trained.run.name})"
-    return Job(trained.module, name, dataset, facts.coding, trained.checkpoint.seed)
+    return DeployJob(trained.module, name, dataset, facts.coding, trained.checkpoint.seed)
 
 
 def untrained_job(
@@ -87,21 +88,21 @@ def untrained_job(
     download: bool,
     coding: "Kind | None",
     steps: int | None,
-) -> Job:
-    """A class's network as the class makes it, or a recipe's with initial weights and settled normalisation."""
+) -> DeployJob:
+    """A class's network as the class makes it, or a recipe's with initial weights and re-estimated BatchNorm."""
     import torch
 
     from neuroprune.data.coding import time_first
     from neuroprune.data.load import load_dataset
+    from neuroprune.networks.batchnorm import reestimate_batchnorm
     from neuroprune.networks.build import build
     from neuroprune.networks.recipe import load_recipe
-    from neuroprune.networks.settle import settle_norms
     from neuroprune.networks.user import load_class
 
     if is_class(model):
         dataset = load_dataset(data or "digits", data_dir, download, coding or "direct", steps)
         note(f"taking {model} as it is made, without a run")
-        return Job(load_class(model).eval(), model, dataset, dataset.coding, None)
+        return DeployJob(load_class(model).eval(), model, dataset, dataset.coding, None)
     recipe = load_recipe(model)
     if steps is not None and steps != recipe.steps:
         raise InputError(
@@ -109,9 +110,9 @@ def untrained_job(
         )
     dataset = load_dataset(data or recipe.data, data_dir, download, coding or "direct", recipe.steps)
     network = build(recipe, dataset.input_shape, len(dataset.classes))
-    job = Job(network, f"{recipe.name}, untrained", dataset, dataset.coding, 0)
-    settle_norms(network, time_first(torch.from_numpy(job.calibration())))
-    note(f"taking {recipe.name} with initial weights, its normalisation settled on {CALIBRATION_SAMPLES} frames")
+    job = DeployJob(network, f"{recipe.name}, untrained", dataset, dataset.coding, 0)
+    reestimate_batchnorm(network, time_first(torch.from_numpy(job.calibration())))
+    note(f"taking {recipe.name} with initial weights, its BatchNorm re-estimated on {CALIBRATION_SAMPLES} frames")
     return job
 
 

@@ -2,8 +2,9 @@
 
 import click
 
-from neuroprune.cli.console import next_step, plain_table, show, show_json
+from neuroprune.cli.console import next_step, show, show_json
 from neuroprune.cli.options import json_option
+from neuroprune.readable import plain_table
 
 EPILOG = """\b
 Examples:

@@ -7,31 +7,46 @@ import click
 from neuroprune.cli.console import next_step, page_width, show
 from neuroprune.cli.networks import take_run
 from neuroprune.cli.options import json_option, runs_option
+from neuroprune.errors import InputError
+from neuroprune.runs import RESULT_FILES
 
 EPILOG = """\b
 Examples:
   neuroprune report
   neuroprune report runs/0003-deploy-digits --json
+  neuroprune report runs/0002-compress-digits
   neuroprune report --csv > cores.csv"""
 
 
-@click.command(epilog=EPILOG, short_help="Show the latest deployment again.")
+@click.command(epilog=EPILOG, short_help="Show the latest deployment, or another run, again.")
 @click.argument("run", required=False)
 @runs_option
 @json_option
-@click.option("--csv", "as_csv", is_flag=True, help="Print one row a core as CSV.")
-@click.option("--layers", is_flag=True, help="With --csv: one row a layer.")
+@click.option("--csv", "as_csv", is_flag=True, help="Print one row a core as CSV; of a compression, one a layer.")
+@click.option("--layers", is_flag=True, help="With --csv, of a deployment: one row a layer.")
 def command(run: str | None, runs_folder: Path, as_json: bool, as_csv: bool, layers: bool) -> None:
-    """Show the deployment of RUN, by default the latest, again: accuracy, layers, and the load of each core."""
-    from neuroprune.report.schema import load_report
-    from neuroprune.report.tables import cores_csv, layers_csv
-    from neuroprune.report.terminal import render
+    """Show RUN, a deployment or a compression, again; by default the latest deployment.
 
+    Of a deployment: accuracy, layers, and the load of each core. Of a compression: what the network cost before and
+    after, and the channels of each layer.
+    """
     if as_json and as_csv:
         raise click.UsageError("--json and --csv cannot be given together: leave one out.")
     if layers and not as_csv:
         raise click.UsageError("--layers says what --csv prints: add --csv.")
-    report = load_report(take_run(runs_folder, run, ["deploy"]))
+    folder = take_run(runs_folder, run, ["deploy"] if run is None else ["deploy", "compress"])
+    if (folder / RESULT_FILES["deploy"]).is_file():
+        _show_deployment(folder, as_json, as_csv, layers)
+    else:
+        _show_compression(folder, as_json, as_csv, layers)
+
+
+def _show_deployment(folder: Path, as_json: bool, as_csv: bool, layers: bool) -> None:
+    from neuroprune.report.schema import load_report
+    from neuroprune.report.tables import cores_csv, layers_csv
+    from neuroprune.report.terminal import render
+
+    report = load_report(folder)
     if as_json:
         click.echo(report.model_dump_json(indent=2))
     elif as_csv:
@@ -39,3 +54,20 @@ def command(run: str | None, runs_folder: Path, as_json: bool, as_csv: bool, lay
     else:
         show(render(report, page_width()))
         next_step("neuroprune report --csv > cores.csv")
+
+
+def _show_compression(folder: Path, as_json: bool, as_csv: bool, layers: bool) -> None:
+    from neuroprune.compress.record import load_compress_record
+    from neuroprune.compress.table import channels_csv, render
+    from neuroprune.records import record_json
+
+    if layers:
+        raise InputError(f"{folder} is a compression, whose CSV has one row a layer already: leave out --layers")
+    record = load_compress_record(folder)
+    if as_json:
+        click.echo(record_json(record))
+    elif as_csv:
+        click.echo(channels_csv(record), nl=False)
+    else:
+        show(render(record))
+        next_step(f"neuroprune report {folder} --csv > channels.csv")

@@ -4,8 +4,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from neuroprune.cli.console import next_step, plain_table, show, show_json
+from neuroprune.cli.console import next_step, show, show_json
 from neuroprune.cli.options import json_option
+from neuroprune.readable import plain_table
 
 if TYPE_CHECKING:
     from neuroprune.targets import Target

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
+from neuroprune.choices import names
 from neuroprune.cli.console import next_step, note, progress_bars, show_json
 from neuroprune.cli.networks import choose_recipe, is_class, model_argument, open_run
 from neuroprune.cli.options import (
@@ -18,13 +19,16 @@ from neuroprune.cli.options import (
     out_option,
     runs_option,
 )
+from neuroprune.data.codings import CODINGS
 from neuroprune.errors import InputError
+from neuroprune.networks.catalog import OPTIMIZERS, SCHEDULES
 from neuroprune.runs import RESULT_FILES, run_folder
 
 if TYPE_CHECKING:
     from torch import nn
 
-    from neuroprune.data.types import Dataset, Kind
+    from neuroprune.data.codings import Kind
+    from neuroprune.data.types import Dataset
     from neuroprune.train.checkpoint import Model
     from neuroprune.train.settings import TrainSettings
 
@@ -39,7 +43,7 @@ Examples:
   neuroprune train --resume"""
 
 
-class Job(NamedTuple):
+class TrainingJob(NamedTuple):
     """What is trained, on what, and how."""
 
     network: "nn.Module"
@@ -61,8 +65,8 @@ class Job(NamedTuple):
 @click.option("--epochs", type=int, help="Passes over the training set.")
 @click.option("--batch", type=int, help="Samples an optimiser step.")
 @click.option("--lr", type=float, help="Learning rate at the start.")
-@click.option("--optimizer", type=click.Choice(["adamw", "sgd"]), help="Which optimiser.")
-@click.option("--schedule", type=click.Choice(["cosine", "step"]), help="How the learning rate falls.")
+@click.option("--optimizer", type=click.Choice(names(OPTIMIZERS)), help="Which optimiser.")
+@click.option("--schedule", type=click.Choice(names(SCHEDULES)), help="How the learning rate falls.")
 @click.option(
     "--milestones",
     callback=lambda context, option, value: None if value is None else _epochs(value),
@@ -71,12 +75,12 @@ class Job(NamedTuple):
 @click.option("--steps", type=int, help="Time steps T, in place of the recipe's.")
 @click.option(
     "--coding",
-    type=click.Choice(["direct", "poisson", "latency"]),
-    help="Show images as they are, or as spikes whose number or time says the brightness.  [default: direct]",
+    type=click.Choice(names(CODINGS)),
+    help="Show images as they are, or rate (poisson) or time-to-first-spike (latency) coded.  [default: direct]",
 )
 @click.option("--l1", type=float, help="L1 on BatchNorm scales, which readies the network for slimming.")
 @click.option("--label-smoothing", type=float, help="Share of the target that is spread over all classes.")
-@click.option("--seed", type=int, help="Where all randomness comes from.  [default: 0]")
+@click.option("--seed", type=int, help="Random seed.  [default: 0]")
 @device_option
 @click.option("--amp", is_flag=True, default=None, help="bfloat16 autocast.")
 @click.option(
@@ -154,7 +158,7 @@ def _data_of(model: str | None) -> str:
 
 def _new_job(
     load: "partial[Dataset]", name: str, model: str | None, coding: "Kind", steps: int | None, changes: dict[str, Any]
-) -> Job:
+) -> TrainingJob:
     import torch
 
     from neuroprune.data.catalog import find_dataset
@@ -169,21 +173,21 @@ def _new_job(
         data = load(name, coding=coding, steps=steps)
         settings = TrainSettings(**changes)
         torch.manual_seed(settings.seed)
-        return Job(load_class(model), model, data, settings)
+        return TrainingJob(load_class(model), model, data, settings)
     recipe = choose_recipe(model, info, steps)
     settings = settings_of(recipe, **changes)
     data = load(name, coding=coding, steps=recipe.steps)
     network = build(recipe, data.input_shape, len(data.classes), settings.seed)
-    return Job(network, recipe, data, settings)
+    return TrainingJob(network, recipe, data, settings)
 
 
 def _interrupted_job(
     load: "partial[Dataset]", run: str | None, model: str | None, changes: dict[str, Any], runs_folder: Path
-) -> tuple[Job, Path]:
+) -> tuple[TrainingJob, Path]:
     """The job of a run, and the folder that it goes on in."""
     trained = open_run(runs_folder, run, model, ["train"])
     checkpoint = trained.checkpoint
     settings = dataclasses.replace(checkpoint.settings, **changes)
     facts = checkpoint.data
     data = load(facts.name, coding=facts.coding.kind, steps=facts.coding.steps)
-    return Job(trained.module, checkpoint.model, data, settings), trained.run
+    return TrainingJob(trained.module, checkpoint.model, data, settings), trained.run

@@ -1,7 +1,8 @@
-"""Which channels of a network live and die together, read from its traced graph."""
+"""Which channels of a network are coupled, so that they can only be removed together, read from its traced graph."""
 
 from dataclasses import dataclass
 
+from neuroprune.graph.compose import is_depthwise
 from neuroprune.graph.nodes import AvgPool, BatchNorm, Conv, Flatten, Graph, Linear, MaxPool, Node, Select
 from neuroprune.neurons.model import FloatNeuron
 
@@ -96,11 +97,6 @@ def _is_dense(node: Node) -> bool:
     return isinstance(node.op, Linear) or (isinstance(node.op, Conv) and node.op.groups == 1)
 
 
-def _is_depthwise(node: Node) -> bool:
-    """Whether each output channel of `node` reads the input channel of its own number."""
-    return isinstance(node.op, Conv) and node.op.groups == len(node.op.weight) and node.op.weight.shape[1] == 1
-
-
 def _neuron_behind(graph: Graph, node: Node) -> Node | None:
     """The only neurons that `node` feeds, directly or through pools."""
     readers = graph.consumers(node.name)
@@ -125,7 +121,7 @@ def _reach(graph: Graph, node: Node) -> tuple[tuple[Stage, ...], tuple[str, ...]
             continue
         if isinstance(reader.op, AvgPool | MaxPool | Flatten):
             behind = _reach(graph, reader)
-        elif _is_depthwise(reader):
+        elif isinstance(reader.op, Conv) and is_depthwise(reader.op):
             behind = _reach_through(graph, reader)
         else:
             return None

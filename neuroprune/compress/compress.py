@@ -1,4 +1,5 @@
-"""Structured pruning of a trained network from start to end: Algorithm 2 of the criticality paper (methods.md A)."""
+"""Structured pruning of a trained network from start to end: Algorithm 2 of "Brain-Inspired Efficient Pruning:
+Exploiting Criticality in Spiking Neural Networks"."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -8,7 +9,8 @@ from torch import nn
 
 from neuroprune.compress.channels import ChannelGroup, channel_groups, count_channels
 from neuroprune.compress.cost import synapse_work
-from neuroprune.compress.measure import NetworkCost, measure
+from neuroprune.compress.measure import measure
+from neuroprune.compress.record import CompressRecord, LayerWidth, NetworkCost
 from neuroprune.compress.scores import criticality, magnitude
 from neuroprune.compress.search import Selection, search
 from neuroprune.compress.select import rank
@@ -26,19 +28,6 @@ from neuroprune.train.train import train
 
 SCORE_BATCH = 256
 """Samples at once while criticality is computed; the scores do not depend on it."""
-
-
-@dataclass(frozen=True)
-class LayerWidth:
-    """Channels of the layer or channel selection `name` before and after, and those of depthwise layers behind it.
-
-    `regenerated` of those left stay for their criticality.
-    """
-
-    name: str
-    before: int
-    after: int
-    regenerated: int
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,6 +51,25 @@ class CompressResult:
     prunable: int
     channels: int
     history: tuple[EpochRecord, ...]
+
+    def record(self, run: str, source: str) -> CompressRecord:
+        """What is kept of it beside the network, in the folder `run`; `source`: the run that it began with."""
+        return CompressRecord(
+            run=run,
+            source=source,
+            method=self.settings.method,
+            regeneration=self.settings.r,
+            flops_asked=self.settings.flops,
+            flops_share=self.selection.share,
+            channels_prunable=self.prunable,
+            channels_total=self.channels,
+            channels_removed_share=self.selection.p,
+            dense=self.dense,
+            cut=self.cut,
+            slim=self.slim,
+            channels=self.widths,
+            history=self.history,
+        )
 
 
 def compress(

@@ -30,7 +30,7 @@ def synapse_work(graph: Graph, groups: tuple[ChannelGroup, ...] = ()) -> tuple[S
 
     Counted once a time step, so T times a sample; a layer that no neuron precedes is fed the same frame at every step
     and counts once, unless samples are sequences. Products with padding count, additions of bias do not. This is the
-    convention of the tables in the criticality paper (methods.md A).
+    convention of the tables in "Brain-Inspired Efficient Pruning: Exploiting Criticality in Spiking Neural Networks".
     """
     reads = {consumer: group for group in groups for consumer in group.consumers}
     feeds = {stage.producer: group for group in groups for stage in group.stages}

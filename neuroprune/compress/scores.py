@@ -1,4 +1,7 @@
-"""What a channel is worth: the magnitude of its BatchNorm scale, and the criticality of its neurons."""
+"""What a channel is worth: the magnitude of its BatchNorm scale, and the criticality of its neurons.
+
+Equations are those of "Brain-Inspired Efficient Pruning: Exploiting Criticality in Spiking Neural Networks".
+"""
 
 from collections.abc import Iterable
 from typing import Any
@@ -32,9 +35,9 @@ def criticality(
 
     module: in evaluation mode; graph: as traced from it; batches: frames [N, C, H, W], or
     sequences [T, N, C, H, W], on the module's device.
-    Eq 6 of the criticality paper: the mean over samples of the maximum over the feature map of the mean over time of
-    g'(h[t] - threshold), with h the potential before reset and g' the derivative of the paper's surrogate. Of a group
-    with depthwise layers it is the mean over its stages.
+    Eq 6: the mean over samples of the maximum over the feature map of the mean over time of g'(h[t] - threshold), with
+    h the potential before reset and g' the derivative of the paper's surrogate. Of a group with depthwise layers it is
+    the mean over its stages.
     """
     totals = [torch.zeros(group.channels, dtype=torch.float64) for group in groups]
     samples = 0
@@ -64,7 +67,7 @@ def _batch_criticality(
 
 
 def surrogate_derivative(u: torch.Tensor) -> torch.Tensor:
-    """g'(u) = 1 / (1 + (pi u)^2), of the ATan surrogate with alpha 2 (Eq 4b of the criticality paper)."""
+    """g'(u) = 1 / (1 + (pi u)^2), of the ATan surrogate with alpha 2 (Eq 4b)."""
     return 1.0 / (1.0 + (torch.pi * u) ** 2)
 
 

@@ -1,13 +1,11 @@
 """What `compress` is asked to do."""
 
 from dataclasses import dataclass
-from typing import Literal, get_args
 
+from neuroprune.choices import check_choice
+from neuroprune.compress.catalog import METHODS, Method
 from neuroprune.errors import InputError
 from neuroprune.train.settings import TrainSettings
-
-Method = Literal["criticality", "slimming"]
-METHODS: tuple[str, ...] = get_args(Method)
 
 
 @dataclass(frozen=True)
@@ -15,10 +13,10 @@ class CompressSettings:
     """Structured pruning to a share of the operations, then fine-tuning.
 
     flops: the share of the dense network's FLOPs that remains, above 0 and below 1.
-    method: "criticality" (Algorithm 2 of the criticality paper) or "slimming" (Liu et al. 2017), which is the same
-    with r = 0.
+    method: "criticality" (Algorithm 2 of "Brain-Inspired Efficient Pruning: Exploiting Criticality in Spiking Neural
+    Networks") or "slimming" (Liu et al. 2017), which is the same with r = 0.
     regeneration: r, the share of the surviving channels that is chosen by criticality instead of |gamma|, in [0, 1).
-    The default is the paper's for VGG-16 at 44 % fewer FLOPs, the plain network of convolutions nearest to ours.
+    The default is that paper's for VGG-16 at 44 % fewer FLOPs, the plain network of convolutions nearest to ours.
     fine_tune: how the slimmed network is trained on, without L1 on its scales; None leaves it as it was cut.
 
     Raises InputError for values out of range.
@@ -35,8 +33,7 @@ class CompressSettings:
                 f"a share of {self.flops} of the FLOPs cannot remain after pruning: it must lie above 0 and below 1, "
                 "such as 0.5"
             )
-        if self.method not in METHODS:
-            raise InputError(f"there is no pruning method {self.method!r}: choose one of {', '.join(METHODS)}")
+        check_choice("pruning method", self.method, METHODS)
         if not 0.0 <= self.regeneration < 1.0:
             raise InputError(
                 f"a share of {self.regeneration} of the surviving channels cannot be regenerated: it must be at least "

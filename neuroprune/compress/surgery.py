@@ -1,16 +1,15 @@
-"""Silencing channels of a network, and cutting them out; both give a new network and leave the old one as it was."""
+"""Cutting channels out of a network, which gives a new one and leaves the old one as it was."""
 
 import copy
 from collections.abc import Mapping
 
-import numpy as np
 import torch
 from spikingjelly.activation_based import functional
 from torch import nn
 
 from neuroprune.compress.channels import ChannelGroup
 from neuroprune.compress.select import Mask
-from neuroprune.train.tensors import Tensors, load_tensors
+from neuroprune.train.tensors import load_tensors
 
 OUTPUT_TENSORS = ("weight", "bias", "running_mean", "running_var", "channels")
 """Tensors of a convolution, linear layer, BatchNorm or channel selection whose first axis is its output channels."""
@@ -22,20 +21,11 @@ def duplicate(module: nn.Module) -> nn.Module:
     return copy.deepcopy(module)
 
 
-def mask_channels(module: nn.Module, groups: tuple[ChannelGroup, ...], kept: Mapping[str, Mask]) -> nn.Module:
-    """A copy in which scale and shift of all channels but the `kept` ones (masks by group) are 0."""
-    tensors = dict(module.state_dict())
-    for group in groups:
-        for stage in group.stages:
-            places = np.arange(group.channels) if stage.gathers is None else np.array(stage.gathers)
-            gone = torch.from_numpy(places[~kept[group.name]])
-            for name in _names(module, stage.norm, ("weight", "bias")):
-                tensors[name] = tensors[name].index_fill(0, gone.to(tensors[name].device), 0.0)
-    return _with_tensors(module, tensors)
-
-
 def remove_channels(module: nn.Module, groups: tuple[ChannelGroup, ...], kept: Mapping[str, Mask]) -> nn.Module:
-    """A copy that holds the `kept` channels only (masks by group); evaluated, it computes what the masked one does."""
+    """A copy that holds the `kept` channels only (masks by group).
+
+    Evaluated, it computes what the network does in which scale and shift of the other channels are 0.
+    """
     tensors = dict(module.state_dict())
     for group in groups:
         stays = torch.from_numpy(kept[group.name]).nonzero().flatten()
@@ -46,7 +36,9 @@ def remove_channels(module: nn.Module, groups: tuple[ChannelGroup, ...], kept: M
         for consumer in group.consumers:
             for name in _names(module, consumer, ("weight",)):
                 tensors[name] = _take(tensors[name], 1, _inputs(stays, tensors[name].shape[1] // group.channels))
-    return _with_tensors(module, tensors)
+    slim = duplicate(module)
+    load_tensors(slim, tensors)
+    return slim
 
 
 def _names(module: nn.Module, layer: str, tensors: tuple[str, ...]) -> list[str]:
@@ -54,12 +46,6 @@ def _names(module: nn.Module, layer: str, tensors: tuple[str, ...]) -> list[str]
     wanted = module.get_submodule(layer)
     paths = [path for path, other in module.named_modules(remove_duplicate=False) if other is wanted]
     return [f"{path}.{name}" for path in paths for name in tensors if getattr(wanted, name, None) is not None]
-
-
-def _with_tensors(module: nn.Module, tensors: Tensors) -> nn.Module:
-    changed = duplicate(module)
-    load_tensors(changed, tensors)
-    return changed
 
 
 def _take(tensor: torch.Tensor, axis: int, index: torch.Tensor) -> torch.Tensor:

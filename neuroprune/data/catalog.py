@@ -1,18 +1,22 @@
-"""The data sets that are known by name, and what is known of each before its files are read."""
+"""The data sets that are known by name: what is known of each before its files are read, and how they are found."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
-from neuroprune.data.types import Augmentation
-from neuroprune.errors import InputError
+from neuroprune.choices import check_choice
+from neuroprune.data import find
+from neuroprune.data.types import Augmentation, Split
 
 
 @dataclass(frozen=True)
 class DatasetInfo:
-    """What is known of a data set before its files are read.
+    """A data set before its files are read; `load_dataset` takes one of your own as well as a name.
 
     shape: (channels, height, width) of a frame; recordings: whether samples are events, of which each is binned to T
-    frames. files: what is looked for below the data folder, in words; source: where they come from; torchvision: the
-    class of torchvision.datasets that can download them, "" where there is none.
+    frames. find: from the data folder and T (None for images that are shown as they are) to the training and the test
+    split, or None where the files are not there. files: what is looked for below the data folder, in words; source:
+    where they come from; torchvision: the class of torchvision.datasets that can download them, "" where there is none.
     """
 
     name: str
@@ -22,6 +26,7 @@ class DatasetInfo:
     test_samples: int
     classes: tuple[str, ...]
     augmentation: Augmentation
+    find: Callable[[Path, int | None], tuple[Split, Split] | None]
     files: str = ""
     source: str = ""
     torchvision: str = ""
@@ -33,8 +38,10 @@ _CLOTHES = ("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Sh
 _CIFAR10 = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 _IDX_FILES = "{train,t10k}-images-idx3-ubyte and {train,t10k}-labels-idx1-ubyte (or .gz)"
 
-_INFOS = (
-    DatasetInfo("digits", "handwritten digits of scikit-learn", (1, 8, 8), 1437, 360, _DIGITS, Augmentation(1)),
+DATASETS = (
+    DatasetInfo(
+        "digits", "handwritten digits of scikit-learn", (1, 8, 8), 1437, 360, _DIGITS, Augmentation(1), find.find_digits
+    ),
     DatasetInfo(
         "mnist",
         "handwritten digits",
@@ -43,6 +50,7 @@ _INFOS = (
         10_000,
         _DIGITS,
         Augmentation(2),
+        find.find_mnist,
         f"{_IDX_FILES} in MNIST/raw, mnist or the folder itself",
         "https://ossci-datasets.s3.amazonaws.com/mnist/",
         "MNIST",
@@ -55,6 +63,7 @@ _INFOS = (
         10_000,
         _CLOTHES,
         Augmentation(2, flip=True),
+        find.find_fashion_mnist,
         f"{_IDX_FILES} in FashionMNIST/raw, fashion-mnist or the folder itself",
         "https://github.com/zalandoresearch/fashion-mnist",
         "FashionMNIST",
@@ -67,6 +76,7 @@ _INFOS = (
         10_000,
         _CIFAR10,
         Augmentation(4, flip=True),
+        find.find_cifar10,
         "data_batch_1 to data_batch_5 and test_batch, in cifar-10-batches-py or (each with .bin) cifar-10-batches-bin",
         "https://www.cs.toronto.edu/~kriz/cifar.html",
         "CIFAR10",
@@ -79,6 +89,7 @@ _INFOS = (
         10_000,
         tuple(str(number) for number in range(100)),
         Augmentation(4, flip=True),
+        find.find_cifar100,
         "train.bin and test.bin in cifar-100-binary, or train and test in cifar-100-python",
         "https://www.cs.toronto.edu/~kriz/cifar.html",
         "CIFAR100",
@@ -91,6 +102,7 @@ _INFOS = (
         10_000,
         _DIGITS,
         Augmentation(2),
+        find.find_nmnist,
         "{Train,Test}/<digit>/*.bin in N-MNIST, NMNIST, n-mnist or the folder itself",
         "https://www.garrickorchard.com/datasets/n-mnist",
         recordings=True,
@@ -103,6 +115,7 @@ _INFOS = (
         20,
         ("club", "heart", "diamond", "spade"),
         Augmentation(2),
+        find.find_poker,
         "pips_{train,test}.tar.gz, or unpacked pips_{train,test}/<cl,he,di,sp>/*.npy, in POKERDVS, poker-dvs or the "
         "folder itself",
         "https://github.com/neuromorphs/tonic",
@@ -112,14 +125,11 @@ _INFOS = (
 
 
 def list_datasets() -> tuple[DatasetInfo, ...]:
-    """All data sets that `load_dataset` knows, the default first."""
-    return _INFOS
+    """All data sets that `load_dataset` knows by name, the default first."""
+    return DATASETS
 
 
 def find_dataset(name: str) -> DatasetInfo:
     """What is known of the data set `name`. Raises InputError when there is none."""
-    info = next((info for info in _INFOS if info.name == name), None)
-    if info is None:
-        known = ", ".join(info.name for info in _INFOS)
-        raise InputError(f"there is no data set {name!r}; choose one of {known}")
-    return info
+    check_choice("data set", name, DATASETS)
+    return next(info for info in DATASETS if info.name == name)

@@ -1,4 +1,4 @@
-"""From raw pixels to the frames that a network sees: as they are, or as spikes whose number or time says how bright."""
+"""From raw pixels to the frames that a network sees: as they are, rate coded or time-to-first-spike coded."""
 
 import zlib
 

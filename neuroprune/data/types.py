@@ -1,18 +1,18 @@
 """Data sets of labelled images and event recordings, as bytes, with what makes frames of them."""
 
 from dataclasses import dataclass
-from typing import Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
 
+from neuroprune.choices import check_choice
+from neuroprune.data.codings import CODINGS, Kind
 from neuroprune.errors import InputError
 from neuroprune.frozen import frozen_array
 
 Images = npt.NDArray[np.uint8]
 Labels = npt.NDArray[np.int64]
 Frames = npt.NDArray[np.float32]
-Kind = Literal["direct", "poisson", "latency"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,8 +59,7 @@ class Coding:
     steps: int | None = None
 
     def __post_init__(self) -> None:
-        if self.kind not in get_args(Kind):
-            raise InputError(f"there is no coding {self.kind!r}: choose one of {', '.join(get_args(Kind))}")
+        check_choice("coding", self.kind, CODINGS)
         if (self.steps is None and self.kind != "direct") or (self.steps is not None and self.steps < 1):
             stated = "no number of" if self.steps is None else self.steps
             raise InputError(

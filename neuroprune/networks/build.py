@@ -8,6 +8,7 @@ from spikingjelly.activation_based import functional, layer, neuron, surrogate
 from torch import nn
 
 from neuroprune.errors import InputError
+from neuroprune.networks.catalog import SurrogateKind
 from neuroprune.networks.recipe import (
     BlockLayer,
     ConvLayer,
@@ -25,7 +26,7 @@ from neuroprune.selection import ChannelSelection
 
 __all__ = ["SpikingNetwork", "build", "load_class"]
 
-SURROGATES: dict[str, Callable[..., nn.Module]] = {
+SURROGATES: dict[SurrogateKind, Callable[..., nn.Module]] = {
     "atan": surrogate.ATan,
     "sigmoid": surrogate.Sigmoid,
     "erf": surrogate.Erf,

@@ -2,13 +2,23 @@
 
 from itertools import pairwise
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, ValidationError, model_validator
 
 from neuroprune.bundled import models_folder
 from neuroprune.errors import InputError
+from neuroprune.networks.catalog import (
+    BlockKind,
+    NeuronKind,
+    OptimizerKind,
+    PoolKind,
+    ReadoutKind,
+    ResetKind,
+    ScheduleKind,
+    SurrogateKind,
+)
 
 Size = Annotated[int, Field(ge=1)]
 Sizes = Size | tuple[Size, Size]
@@ -42,7 +52,7 @@ class BlockLayer(Part):
     repeat: how many; stride: of the first of them.
     """
 
-    block: Literal["td", "sew", "ms", "preact"]
+    block: BlockKind
     channels: Size
     repeat: Size = 1
     stride: Sizes = 1
@@ -62,7 +72,7 @@ class LinearLayer(Part):
 class PoolLayer(Part):
     """Average or maximum over windows of spikes, or the average over the whole map."""
 
-    pool: Literal["average", "max", "global"]
+    pool: PoolKind
     size: Sizes | None = None
 
     @model_validator(mode="after")
@@ -113,11 +123,11 @@ class NeuronModel(Part):
     out).
     """
 
-    kind: Literal["lif", "plif", "if"] = "lif"
+    kind: NeuronKind = "lif"
     tau: Annotated[float, Field(gt=1)] = 2.0
     v_threshold: Annotated[float, Field(gt=0)] = 1.0
-    reset: Literal["zero", "subtract"] = "zero"
-    surrogate: Literal["atan", "sigmoid", "erf", "soft_sign", "piecewise_quadratic"] = "atan"
+    reset: ResetKind = "zero"
+    surrogate: SurrogateKind = "atan"
     alpha: Annotated[float, Field(gt=0)] | None = None
     detach_reset: bool = True
 
@@ -128,10 +138,10 @@ class Training(Part):
     epochs: Size = 20
     batch: Size = 128
     lr: Annotated[float, Field(gt=0)] = 1e-3
-    optimizer: Literal["sgd", "adamw"] = "adamw"
+    optimizer: OptimizerKind = "adamw"
     momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
     weight_decay: Annotated[float, Field(ge=0)] = 5e-4
-    schedule: Literal["cosine", "step"] = "cosine"
+    schedule: ScheduleKind = "cosine"
     milestones: tuple[Size, ...] = ()
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
     l1: Annotated[float, Field(ge=0)] = 0.0
@@ -161,7 +171,7 @@ class Recipe(Part):
     steps: Size
     neuron: NeuronModel = NeuronModel()
     layers: tuple[Layer, ...] = Field(min_length=1)
-    readout: Literal["spikes", "voltage"] = "spikes"
+    readout: ReadoutKind = "spikes"
     votes: Size = 1
     training: Training = Training()
     fine_tuning: FineTuning = FineTuning()

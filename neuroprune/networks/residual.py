@@ -11,6 +11,7 @@ import torch
 from spikingjelly.activation_based import layer
 from torch import nn
 
+from neuroprune.networks.catalog import BlockKind
 from neuroprune.selection import ChannelSelection
 
 Pair = tuple[int, int]
@@ -118,7 +119,7 @@ class PreactBlock(nn.Module):
         return inner + (current if self.shortcut is None else self.shortcut(spikes))
 
 
-BLOCKS: dict[str, Callable[[int, int, Pair, Fire], nn.Module]] = {
+BLOCKS: dict[BlockKind, Callable[[int, int, Pair, Fire], nn.Module]] = {
     "td": TdBlock,
     "sew": SewBlock,
     "ms": MsBlock,

@@ -3,23 +3,14 @@
 from collections.abc import Callable
 from typing import Literal, NamedTuple
 
-from rich import box
 from rich.console import Group, RenderableType
-from rich.table import Table
 from rich.text import Text
 
-from neuroprune.report.numbers import amount, percent, rate, three_digits
+from neuroprune.readable import amount, percent, plain_table, rate, three_digits
 from neuroprune.report.schema import BoundReport, LayerReport, Report
 
 WIDE, FULL = 100, 120
 """Columns of a terminal that shows kinds, shapes and bars, and of one that shows everything there is a column for."""
-
-
-def plain_table(title: str) -> Table:
-    """A title above, and lines no more than needed."""
-    return Table(
-        title=f"\n{title}", title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, show_edge=False, padding=0
-    )
 
 
 def layer_table(report: Report, width: int) -> RenderableType:
@@ -29,7 +20,7 @@ def layer_table(report: Report, width: int) -> RenderableType:
     """
     layers = [layer for layer in report.layers if not layer.relay]
     columns = [column for column in COLUMNS if width >= column.width and any(map(column.text, layers))]
-    table = plain_table("Layers")
+    table = plain_table("\nLayers", tight=True)
     for column in columns:
         justify: Literal["left", "right"] = "left" if column.name in ("layer", "kind", "shape") else "right"
         table.add_column(column.name, justify=justify, no_wrap=column.name != "layer", overflow="fold")

@@ -10,8 +10,8 @@ from rich.table import Table
 from rich.text import Text
 
 from neuroprune.graph.nodes import INPUT
-from neuroprune.report.layer_table import WIDE, layer_table, overflows, plain_table, times
-from neuroprune.report.numbers import amount, percent, plural
+from neuroprune.readable import amount, percent, plain_table, plural
+from neuroprune.report.layer_table import WIDE, layer_table, overflows, times
 from neuroprune.report.schema import CoreReport, LavaCheck, LayerReport, Report
 
 MOST_CORES = 40
@@ -151,7 +151,7 @@ def _cores(report: Report, width: int) -> RenderableType:
 
 
 def _core_table(title: str, count: str, width: int) -> Table:
-    table = plain_table(title)
+    table = plain_table(f"\n{title}", tight=True)
     table.add_column(count, justify="right", no_wrap=True)
     table.add_column("chip x,y" if count == "core" else "chip", no_wrap=True)
     table.add_column("layers", overflow="fold")

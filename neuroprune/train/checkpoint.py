@@ -65,7 +65,7 @@ class Checkpoint:
 
     @property
     def seed(self) -> int:
-        """Where all randomness of the training came from."""
+        """Random seed of the training."""
         return self.settings.seed
 
 

@@ -32,6 +32,6 @@ def predict(module: nn.Module, images: Images, coding: Coding, batch: int = 256)
     return torch.cat(answers).numpy()
 
 
-def accuracy(module: nn.Module, images: Images, labels: Labels, coding: Coding, batch: int = 256) -> float:
+def measure_accuracy(module: nn.Module, images: Images, labels: Labels, coding: Coding, batch: int = 256) -> float:
     """The share, 0..1, of `images` whose predicted class is their label; arguments as for `predict`."""
     return float(np.mean(predict(module, images, coding, batch) == labels))

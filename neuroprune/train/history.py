@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from pydantic import ConfigDict
+
 from neuroprune.files import write_text
 
 METRICS = "metrics.jsonl"
@@ -17,6 +19,8 @@ class EpochRecord:
     loss, train_accuracy: means over the epoch's batches while the network was changing; test_accuracy: of the test
     split at its end; lr: learning rate at its start; seconds: wall time. Accuracies are shares in 0..1.
     """
+
+    __pydantic_config__ = ConfigDict(extra="forbid")
 
     epoch: int
     loss: float

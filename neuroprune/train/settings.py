@@ -6,11 +6,11 @@ from typing import Any
 
 import torch
 
+from neuroprune.choices import check_choice
 from neuroprune.errors import InputError
+from neuroprune.networks.catalog import OPTIMIZERS, SCHEDULES
 from neuroprune.networks.recipe import FineTuning, Recipe
 
-OPTIMIZERS = ("adamw", "sgd")
-SCHEDULES = ("cosine", "step")
 STEP_FACTOR = 0.1
 """What each milestone of the step schedule multiplies the learning rate by."""
 
@@ -25,9 +25,9 @@ class TrainSettings:
     optimizer: "sgd" (with `momentum`) or "adamw"; weight_decay applies to every parameter.
     label_smoothing: share of the target spread evenly over all classes, in [0, 1).
     l1: lambda of the L1 penalty on BatchNorm scales, added as gamma.grad += lambda * sign(gamma) (network slimming, Liu
-    et al. 2017; Eq 10 of the criticality paper).
+    et al. 2017; Eq 10 of "Brain-Inspired Efficient Pruning: Exploiting Criticality in Spiking Neural Networks").
     augment: whether training frames are varied as the data set usually is.
-    seed: all randomness comes from it and the number of the epoch.
+    seed: random seed; with the number of the epoch it decides every random number.
     device: "cpu", "cuda", "cuda:1", or "auto" for a GPU where there is one; amp: bfloat16 autocast.
 
     Raises InputError for values out of range.
@@ -62,9 +62,8 @@ class TrainSettings:
                 raise InputError(
                     f"training setting {name} is {getattr(self, name)}, but must be at least 0 and below 1: correct it"
                 )
-        for name, known in (("optimizer", OPTIMIZERS), ("schedule", SCHEDULES)):
-            if getattr(self, name) not in known:
-                raise InputError(f"there is no {name} {getattr(self, name)!r}: choose one of {', '.join(known)}")
+        check_choice("optimizer", self.optimizer, OPTIMIZERS)
+        check_choice("schedule", self.schedule, SCHEDULES)
         if self.schedule == "step" and not self.milestones:
             raise InputError(
                 "the schedule step has 0 milestones, but needs at least 1: name the epochs at which the learning rate "

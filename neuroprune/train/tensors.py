@@ -89,7 +89,7 @@ def _check_resizable(module: nn.Module, name: str, found: torch.Tensor, own: tor
     resizable = isinstance(layer, nn.Conv2d | nn.Linear | _BatchNorm)
     fixed = own.shape[2:]
     if isinstance(layer, nn.Conv2d) and layer.groups != 1:
-        resizable, fixed = _is_depthwise(layer), own.shape[1:]
+        resizable, fixed = _is_depthwise_module(layer), own.shape[1:]
     if not resizable or found.shape[own.ndim - len(fixed) :] != fixed or found.ndim != own.ndim or 0 in found.shape:
         raise InputError(
             f"tensor {name} of the checkpoint has shape {tuple(found.shape)}, but {type(module).__name__} needs "
@@ -106,14 +106,15 @@ def _check_selection(selection: ChannelSelection, name: str, found: torch.Tensor
         )
 
 
-def _is_depthwise(layer: nn.Conv2d) -> bool:
+def _is_depthwise_module(layer: nn.Conv2d) -> bool:
+    """Whether each channel has one kernel of its own, and gives one channel."""
     return layer.groups == layer.in_channels == layer.out_channels != 1
 
 
 def _set_widths(module: nn.Module) -> None:
     """Make every layer's stated width that of its tensors."""
     for layer in module.modules():
-        if isinstance(layer, nn.Conv2d) and _is_depthwise(layer):
+        if isinstance(layer, nn.Conv2d) and _is_depthwise_module(layer):
             layer.out_channels = layer.in_channels = layer.groups = layer.weight.shape[0]
         elif isinstance(layer, nn.Conv2d) and layer.groups == 1:
             layer.out_channels, layer.in_channels = layer.weight.shape[:2]

@@ -1,7 +1,8 @@
-"""The training loop: samples on the device as bytes, a step, hooks around it, a checkpoint after every epoch."""
+"""The training loop: samples on the device as bytes, a step, observers of it, a checkpoint after every epoch."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -19,8 +20,9 @@ from neuroprune.data.types import Augmentation, Coding, Dataset
 from neuroprune.errors import InputError
 from neuroprune.progress import Progress, silent
 from neuroprune.train.checkpoint import DESCRIPTION, Model, facts_of, save_checkpoint
-from neuroprune.train.evaluate import accuracy
+from neuroprune.train.evaluate import measure_accuracy
 from neuroprune.train.history import EpochRecord
+from neuroprune.train.observer import Observer, Step, TrainingRun, check_names
 from neuroprune.train.resume import STATE, load_state, save_state
 from neuroprune.train.settings import TrainSettings, pick_device
 
@@ -29,12 +31,6 @@ RATE_SCALE = 5.0
 
 Without it the softmax of ten rates never exceeds 0.23, and the loss keeps pushing on samples that are long right.
 """
-
-Hook = Callable[[nn.Module], None]
-
-
-def _no_hook(module: nn.Module) -> None:
-    """Does nothing."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,8 +49,7 @@ def train(
     model: Model | None = None,
     resume: bool = False,
     progress: Progress = silent,
-    after_backward: Hook = _no_hook,
-    after_step: Hook = _no_hook,
+    observers: Sequence[Observer] = (),
 ) -> TrainResult:
     """Train `module`, in place, to answer `data` with firing rates [N, classes].
 
@@ -63,37 +58,41 @@ def train(
 
     folder: where a checkpoint is kept after every epoch, which needs `model` to say how the module is built (a
     recipe, or "file.py:Class"); resume: go on from the last finished epoch kept there, to the numbers of an unbroken
-    run (on a CPU to the bit). after_backward, after_step: called with the module when gradients are there, and after
-    each optimiser step (for masks, for example).
+    run (on a CPU to the bit). observers: what takes part in it, pruning methods for example; a resumed training needs
+    the same ones.
 
-    Raises InputError when the module does not take this data, when training diverges, or when `folder` cannot be begun
-    or resumed in; OutputError when it cannot be written. After KeyboardInterrupt the last finished epoch is whole in
-    `folder`.
+    Raises InputError when the module does not take this data, when training diverges, when two observers share a name,
+    or when `folder` cannot be begun or resumed in; OutputError when it cannot be written. After KeyboardInterrupt the
+    last finished epoch is whole in `folder`.
     """
+    check_names(observers)
     device = pick_device(settings.device)
     module.to(device)
     _check_fits(module, data, device)
     optimizer = _make_optimizer(module, settings)
-    history: tuple[EpochRecord, ...] = ()
     if folder is not None:
         if model is None:
             raise InputError("a checkpoint must say how its network is built: pass model, a recipe or 'file.py:Class'")
-        if resume:
-            history = load_state(folder, module, optimizer, settings)
-        elif (folder / DESCRIPTION).exists():
+        if not resume and (folder / DESCRIPTION).exists():
             raise InputError(f"{folder} already holds a checkpoint: resume it with --resume, or choose another folder")
     samples = _Samples.of(data, settings, device)
-    for epoch in range(len(history), settings.epochs):
-        start = time.perf_counter()
-        loss, train_accuracy = _train_epoch(
-            module, optimizer, samples, settings, epoch, (after_backward, after_step), progress
-        )
-        test_accuracy = accuracy(module, data.test.images, data.test.labels, data.coding)
-        seconds = time.perf_counter() - start
-        rate = settings.learning_rate(epoch, 0.0)
-        history = (*history, EpochRecord(epoch + 1, loss, train_accuracy, test_accuracy, rate, seconds))
-        if folder is not None and model is not None:
-            _keep(partial(_save, folder, module, model, data, optimizer, settings, history))
+    run = TrainingRun(module, optimizer, settings, samples.batches_per_epoch)
+    history: tuple[EpochRecord, ...] = ()
+    with ExitStack() as observed:
+        for observer in observers:
+            observer.begin(run)
+            observed.callback(observer.finish)
+        if folder is not None and resume:
+            history = load_state(folder, module, optimizer, settings, observers)
+        for epoch in range(len(history), settings.epochs):
+            start = time.perf_counter()
+            loss, train_accuracy = _train_epoch(run, samples, epoch, observers, progress)
+            test_accuracy = measure_accuracy(module, data.test.images, data.test.labels, data.coding)
+            seconds = time.perf_counter() - start
+            rate = settings.learning_rate(epoch, 0.0)
+            history = (*history, EpochRecord(epoch + 1, loss, train_accuracy, test_accuracy, rate, seconds))
+            if folder is not None and model is not None:
+                _keep(partial(_save, folder, run, model, data, history, observers))
     if folder is not None:
         (folder / STATE).unlink(missing_ok=True)
     return TrainResult(module.eval(), history)
@@ -107,6 +106,7 @@ class _Samples:
     labels: torch.Tensor
     coding: Coding
     augmentation: Augmentation
+    batch: int
 
     @classmethod
     def of(cls, data: Dataset, settings: TrainSettings, device: torch.device) -> "_Samples":
@@ -115,31 +115,28 @@ class _Samples:
             labels=torch.tensor(data.train.labels, device=device),
             coding=data.coding,
             augmentation=data.augmentation if settings.augment else Augmentation(),
+            batch=min(settings.batch, len(data.train)),
         )
 
-    def batches(self, size: int, seed: int) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+    @property
+    def batches_per_epoch(self) -> int:
+        return len(self.labels) // self.batch
+
+    def batches(self, seed: int) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
         """Frames and labels of whole batches, in an order and with variations that follow from `seed`."""
         generator = torch.Generator().manual_seed(seed)
         order = torch.randperm(len(self.labels), generator=generator).to(self.labels.device)
-        for chosen in order.split(size):
-            if len(chosen) == size:
+        for chosen in order.split(self.batch):
+            if len(chosen) == self.batch:
                 images = augment(self.images[chosen], self.augmentation, generator)
                 yield time_first(encode(images, self.coding, generator)), self.labels[chosen]
 
 
 def _train_epoch(
-    module: nn.Module,
-    optimizer: torch.optim.Optimizer,
-    samples: _Samples,
-    settings: TrainSettings,
-    epoch: int,
-    hooks: tuple[Hook, Hook],
-    progress: Progress,
+    run: TrainingRun, samples: _Samples, epoch: int, observers: Sequence[Observer], progress: Progress
 ) -> tuple[float, float]:
     """One pass over the training split; mean loss and accuracy over its batches."""
-    after_backward, after_step = hooks
-    size = min(settings.batch, len(samples.labels))
-    steps = len(samples.labels) // size
+    module, optimizer, settings, steps = run.module, run.optimizer, run.settings, run.iterations_per_epoch
     seed = int(np.random.SeedSequence((settings.seed, epoch)).generate_state(1)[0])
     device = samples.labels.device
     loss_sum, right, seen = 0.0, 0, 0
@@ -147,9 +144,10 @@ def _train_epoch(
     start = time.perf_counter()
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         torch.manual_seed(seed)
-        for step, (frames, labels) in enumerate(samples.batches(size, seed)):
+        for index, (frames, labels) in enumerate(samples.batches(seed)):
+            step = Step(run, epoch, epoch * steps + index, frames, labels)
             for group in optimizer.param_groups:
-                group["lr"] = settings.learning_rate(epoch, step / steps)
+                group["lr"] = settings.learning_rate(epoch, index / steps)
             optimizer.zero_grad(set_to_none=True)
             functional.reset_net(module)
             with torch.autocast(device.type, dtype=torch.bfloat16, enabled=settings.amp):
@@ -157,19 +155,21 @@ def _train_epoch(
             loss = cross_entropy(RATE_SCALE * rates.float(), labels, label_smoothing=settings.label_smoothing)
             loss.backward()
             _add_l1(module, settings.l1)
-            after_backward(module)
+            for observer in observers:
+                observer.after_backward(step)
             optimizer.step()
-            after_step(module)
+            for observer in observers:
+                observer.after_step(step)
 
             loss_sum += loss.item()
             right += int((rates.argmax(1) == labels).sum())
-            seen += size
+            seen += len(labels)
             progress(
                 "training",
-                epoch * steps + step + 1,
-                settings.epochs * steps,
+                step.iteration + 1,
+                run.iterations,
                 epoch=epoch + 1,
-                loss=loss_sum / (step + 1),
+                loss=loss_sum / (index + 1),
                 accuracy=right / seen,
                 images_per_s=seen / (time.perf_counter() - start),
             )
@@ -233,15 +233,14 @@ def _check_fits(module: nn.Module, data: Dataset, device: torch.device) -> None:
 
 def _save(
     folder: Path,
-    module: nn.Module,
+    run: TrainingRun,
     model: Model,
     data: Dataset,
-    optimizer: torch.optim.Optimizer,
-    settings: TrainSettings,
     history: tuple[EpochRecord, ...],
+    observers: Sequence[Observer],
 ) -> None:
-    save_checkpoint(folder, module, model, facts_of(data), settings, history)
-    save_state(folder, module, optimizer, settings, history)
+    save_checkpoint(folder, run.module, model, facts_of(data), run.settings, history)
+    save_state(folder, run.module, run.optimizer, run.settings, history, observers)
 
 
 def _keep(save: Callable[[], None]) -> None:

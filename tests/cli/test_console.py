@@ -4,7 +4,7 @@ import io
 
 import pytest
 
-from neuroprune.cli.console import figure, page_width, progress_bars
+from neuroprune.cli.console import page_width, progress_bars
 from neuroprune.progress import silent
 
 
@@ -44,13 +44,6 @@ def test_where_progress_is_not_wanted_there_is_none(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr("sys.stderr", Terminal())
     with progress_bars(wanted=False) as progress:
         assert progress is silent
-
-
-@pytest.mark.parametrize(
-    ("value", "text"), [(3.0, "3"), (1234.56, "1,235"), (0.123456, "0.1235"), (99.999, "100"), (1e6, "1,000,000")]
-)
-def test_figures_are_as_long_as_they_say_something(value: float, text: str) -> None:
-    assert figure(value) == text
 
 
 def test_a_file_gets_tables_of_one_width_whatever_the_terminal(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -113,7 +113,7 @@ def test_an_interrupted_training_on_coded_images_goes_on_with_them(
     original = training._train_epoch
 
     def interrupted(*arguments: object) -> object:
-        if arguments[4] == 1:
+        if arguments[2] == 1:
             raise KeyboardInterrupt
         return original(*arguments)  # type: ignore[arg-type]
 

@@ -116,6 +116,10 @@ def test_train_compress_deploy_and_report_follow_each_other_without_paths(line: 
     assert said_next(third) == f"neuroprune report {folder}"
     assert (line.runs / "latest").resolve() == folder
 
+    again = line("report", str(line.runs / "0002-compress-digits"))
+    assert again.out == second.out
+    assert said_next(again) == f"neuroprune report {line.runs / '0002-compress-digits'} --csv > channels.csv"
+
     fourth = line("report")
     assert f"taking {folder} (the latest deploy run)" in fourth.err
     assert fourth.out == third.out
@@ -141,8 +145,20 @@ def test_train_and_compress_print_json_and_nothing_else_on_standard_output(line:
     figures = json.loads(line("compress", "--method", "slimming", "--epochs", "0", "--json").out)
     assert figures["method"] == "slimming"
     assert figures["flops_share"] == pytest.approx(figures["cut"]["flops"] / figures["dense"]["flops"])
-    kept = json.loads((line.runs / "0002-compress-digits" / "compress.json").read_text())
-    assert kept == figures
+    written = (line.runs / "0002-compress-digits" / "compress.json").read_text()
+    assert json.loads(written) == figures
+    assert line("report", "0002-compress-digits", "--json").out == written
+    rows = list(csv.DictReader(io.StringIO(line("report", "0002-compress-digits", "--csv").out)))
+    assert [row["name"] for row in rows] == [width["name"] for width in figures["channels"]] != []
+    refused = line("report", "0002-compress-digits", "--csv", "--layers")
+    assert refused.code == 2
+    assert "is a compression, whose CSV has one row a layer already: leave out --layers" in refused.err
+
+
+def test_a_training_is_no_run_to_report(line: Line, trained: Path) -> None:
+    answer = line("report", str(trained / "0001-train-digits"))
+    assert answer.code == 2
+    assert "holds no compress.json or report.json, so it is no finished deploy or compress run" in answer.err
 
 
 def test_settings_that_are_given_replace_the_recipes_and_are_kept(line: Line, recipe: str) -> None:

@@ -20,7 +20,7 @@ from neuroprune.graph.trace import trace
 from neuroprune.networks.build import build
 from neuroprune.networks.recipe import parse_recipe
 from neuroprune.train.checkpoint import facts_of, load_checkpoint, restore, save_checkpoint
-from neuroprune.train.evaluate import accuracy
+from neuroprune.train.evaluate import measure_accuracy
 from neuroprune.train.settings import TrainSettings
 
 FINE_TUNE = TrainSettings(epochs=2, batch=16, lr=1e-3, device="cpu")
@@ -90,7 +90,7 @@ def test_the_share_of_flops_is_met_and_is_that_of_the_slimmed_network(result: Co
 
 def test_figures_are_those_of_the_networks(result: CompressResult, data: Dataset) -> None:
     def right(module: nn.Module) -> float:
-        return accuracy(module, data.test.images, data.test.labels, data.coding)
+        return measure_accuracy(module, data.test.images, data.test.labels, data.coding)
 
     dense = network()
     assert result.dense.accuracy == right(dense)
@@ -153,7 +153,7 @@ def test_a_slimmed_network_comes_back_from_its_checkpoint(data: Dataset, tmp_pat
     assert {width.name: width.after for width in result.widths}.items() <= checkpoint.widths.items()
     again = restore(checkpoint).eval()
     images, labels = data.test.images, data.test.labels
-    assert accuracy(again, images, labels, data.coding) == result.slim.accuracy
+    assert measure_accuracy(again, images, labels, data.coding) == result.slim.accuracy
     tensors = result.module.state_dict()
     assert all(torch.equal(tensor, tensors[name]) for name, tensor in again.state_dict().items())
 
@@ -191,7 +191,7 @@ def test_channels_that_code_picks_out_are_left_alone(data: Dataset) -> None:
 def test_the_table_fits_80_columns_and_shows_every_figure(result: CompressResult) -> None:
     console = Console(width=80, color_system=None)
     with console.capture() as capture:
-        console.print(render(result))
+        console.print(render(result.record("run", "source")))
     text = capture.get()
     assert max(map(len, text.splitlines())) <= 80 and "…" not in text
     dense, slim = result.dense, result.slim

@@ -5,13 +5,14 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from masking import mask_channels
 from spikingjelly.activation_based import base, functional
 from torch import nn
 
 from neuroprune.compress.channels import ChannelGroup, channel_groups
 from neuroprune.compress.cost import count_macs, synapse_work
 from neuroprune.compress.select import Mask
-from neuroprune.compress.surgery import duplicate, mask_channels, remove_channels
+from neuroprune.compress.surgery import duplicate, remove_channels
 from neuroprune.graph.trace import trace
 
 

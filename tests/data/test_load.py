@@ -130,7 +130,7 @@ def test_sets_are_varied_as_is_usual_for_them():
 
 
 def test_an_unknown_set_is_answered_with_the_known_ones():
-    with pytest.raises(InputError, match="there is no data set 'imagenet'; choose one of digits, mnist, fashion-mnist"):
+    with pytest.raises(InputError, match="there is no data set 'imagenet': choose one of digits, mnist, fashion-mnist"):
         load_dataset("imagenet")
 
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 from rich.console import Console
 
-from neuroprune.report.numbers import amount
+from neuroprune.readable import amount
 from neuroprune.report.schema import AccuracyLadder, BoundReport, InputReport, LavaCheck, Report
 from neuroprune.report.terminal import MOST_CORES, render
 
@@ -183,18 +183,6 @@ def test_text_of_the_user_is_no_markup(report_of: Callable[..., Report]) -> None
     assert "net[red]work[/]" in lines(report)[0]
     assert "[bold]d[/]" in line_with(report, " run ")
     assert "layer[0]: remark" in line_with(report, " netx ")
-
-
-@pytest.mark.parametrize(
-    ("value", "text"),
-    [
-        (0, "0"), (999, "999"), (1000, "1.00k"), (12345, "12.3k"), (999_499, "999k"), (999_500, "1.00M"),
-        (4.56e9, "4.56G"), (3e12, "3.00T"), (0.0, "0"), (12.0, "12"), (0.126, "0.13"), (9.996, "10.0"), (99.96, "100"),
-        (123.4, "123"), (999.6, "1.00k"),
-    ],
-)  # fmt: skip
-def test_amounts_have_three_digits_and_a_prefix(value: float, text: str) -> None:
-    assert amount(value) == text
 
 
 def test_of_many_remarks_the_first_are_shown_and_the_others_counted(report_of: Callable[..., Report]) -> None:

@@ -7,7 +7,7 @@ from spikingjelly.activation_based import functional
 
 from neuroprune.data.coding import frames_of, time_first
 from neuroprune.data.types import make_dataset
-from neuroprune.train.evaluate import accuracy, predict
+from neuroprune.train.evaluate import measure_accuracy, predict
 
 
 @pytest.mark.parametrize("batch", [1, 7, 500])
@@ -37,4 +37,4 @@ def test_accuracy_is_the_share_of_right_answers(network, data):
     answers = predict(network, data.test.images, data.coding)
     wrong = (answers + 1) % 3
     labels = np.concatenate([answers[:12], wrong[12:]])
-    assert accuracy(network, data.test.images, labels, data.coding) == 12 / 30
+    assert measure_accuracy(network, data.test.images, labels, data.coding) == 12 / 30

@@ -1,4 +1,4 @@
-"""Training: it learns, repeats itself, calls its hooks, and says in a sentence when it cannot go on."""
+"""Training: it learns, repeats itself, and says in a sentence when it cannot go on."""
 
 import json
 from dataclasses import replace
@@ -8,13 +8,16 @@ import pytest
 import torch
 from torch import nn
 
+from neuroprune.choices import names
 from neuroprune.data.types import Augmentation, Dataset, Split, make_dataset
 from neuroprune.errors import InputError, OutputError
 from neuroprune.networks.build import build
+from neuroprune.networks.catalog import OPTIMIZERS
 from neuroprune.networks.recipe import parse_recipe
 from neuroprune.train import train as training
 from neuroprune.train.checkpoint import load_checkpoint, restore
-from neuroprune.train.evaluate import accuracy
+from neuroprune.train.evaluate import measure_accuracy
+from neuroprune.train.observer import Observer
 from neuroprune.train.settings import TrainSettings
 from neuroprune.train.tensors import write_tensors
 from neuroprune.train.train import train
@@ -30,7 +33,7 @@ def equal(first: dict[str, torch.Tensor], second: dict[str, torch.Tensor]) -> bo
     return first.keys() == second.keys() and all(torch.equal(first[name], second[name]) for name in first)
 
 
-@pytest.mark.parametrize("optimizer", ["adamw", "sgd"])
+@pytest.mark.parametrize("optimizer", names(OPTIMIZERS))
 def test_a_network_learns(network, data, optimizer):
     lr = {"adamw": 0.02, "sgd": 0.2}[optimizer]
     result = train(network, data, replace(SETTINGS, epochs=8, optimizer=optimizer, lr=lr))
@@ -41,7 +44,7 @@ def test_a_network_learns(network, data, optimizer):
 
 def test_the_last_record_is_of_the_network_that_is_returned(network, data):
     result = train(network, data, SETTINGS)
-    measured = accuracy(network, data.test.images, data.test.labels, data.coding)
+    measured = measure_accuracy(network, data.test.images, data.test.labels, data.coding)
     assert result.history[-1].test_accuracy == measured
     assert [record.epoch for record in result.history] == [1, 2, 3]
 
@@ -76,25 +79,6 @@ def test_progress_counts_every_batch_with_its_figures(network, data):
     assert calls[-1][3].keys() == {"epoch", "loss", "accuracy", "images_per_s"}
 
 
-def test_hooks_see_gradients_and_every_step(network, data):
-    seen = []
-    weight = network.body.conv2.weight
-
-    def drop_gradient(module):
-        assert module is network
-        seen.append("backward")
-        weight.grad[0] = 0
-
-    def mask(module):
-        seen.append("step")
-        with torch.no_grad():
-            weight[1] = 0
-
-    train(network, data, replace(SETTINGS, epochs=1), after_backward=drop_gradient, after_step=mask)
-    assert seen == ["backward", "step"] * (96 // 20)
-    assert not weight[1].any()
-
-
 def test_l1_adds_lambda_times_the_sign_of_gamma(recipe, data):
     gradients = {}
     for strength in (0.0, 0.25):
@@ -103,12 +87,13 @@ def test_l1_adds_lambda_times_the_sign_of_gamma(recipe, data):
             module.stem.norm1.weight[0] = -0.5
         found = gradients[strength] = {}
 
-        def keep(module, found=found):
-            found.update({name: parameter.grad.clone() for name, parameter in module.named_parameters()})
-            raise StopIteration
+        class Keep(Observer):
+            def after_backward(self, step, found=found):
+                found.update({name: parameter.grad.clone() for name, parameter in step.run.module.named_parameters()})
+                raise StopIteration
 
         with pytest.raises(StopIteration):
-            train(module, data, replace(SETTINGS, l1=strength), after_backward=keep)
+            train(module, data, replace(SETTINGS, l1=strength), observers=[Keep()])
     for name, plain in gradients[0.0].items():
         difference = gradients[0.25][name] - plain
         if name.endswith(("norm1.weight", "norm2.weight")):
@@ -224,7 +209,7 @@ def stop_after(batches: int, error: type[BaseException] = StopError):
     return progress
 
 
-@pytest.mark.parametrize("optimizer", ["adamw", "sgd"])
+@pytest.mark.parametrize("optimizer", names(OPTIMIZERS))
 @pytest.mark.parametrize("batches", [4, 6, 9])
 def test_a_resumed_run_ends_with_the_numbers_of_an_unbroken_one(tmp_path, recipe, data, optimizer, batches):
     settings = replace(SETTINGS, optimizer=optimizer)
@@ -252,7 +237,7 @@ def test_ctrl_c_keeps_the_last_finished_epoch(tmp_path, network, recipe, data):
     checkpoint = load_checkpoint(tmp_path)
     assert len(checkpoint.history) == 1
     restored = restore(checkpoint)
-    measured = accuracy(restored, data.test.images, data.test.labels, data.coding)
+    measured = measure_accuracy(restored, data.test.images, data.test.labels, data.coding)
     assert measured == checkpoint.history[-1].test_accuracy
     assert [json.loads(line)["epoch"] for line in (tmp_path / "metrics.jsonl").read_text().splitlines()] == [1]
 
@@ -345,19 +330,17 @@ def test_a_network_without_one_output_a_class_is_refused(recipe, data):
 
 
 def test_a_diverging_training_says_so_and_keeps_what_was_whole(tmp_path, network, recipe, data):
-    steps = []
-
-    def spoil_the_sixth(module):
-        steps.append(1)
-        if len(steps) == 6:
-            with torch.no_grad():
-                module.body.classifier.weight.fill_(torch.nan)
+    class SpoilTheSixth(Observer):
+        def after_step(self, step):
+            if step.iteration == 5:
+                with torch.no_grad():
+                    step.run.module.body.classifier.weight.fill_(torch.nan)
 
     sentence = (
         r"training diverged in epoch 2: tensor stem\.conv1\.weight holds values that are not finite; lower the lea"
     )
     with pytest.raises(InputError, match=sentence):
-        train(network, data, SETTINGS, tmp_path, recipe, after_step=spoil_the_sixth)
+        train(network, data, SETTINGS, tmp_path, recipe, observers=[SpoilTheSixth()])
     assert len(load_checkpoint(tmp_path).history) == 1
     restore(load_checkpoint(tmp_path))
 

@@ -1,4 +1,4 @@
-"""Statistics for the normalisation of a network that was never trained."""
+"""BatchNorm statistics of a network that was never trained."""
 
 from typing import Any
 
@@ -8,8 +8,8 @@ from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 
-def settle_norms(module: nn.Module, frames: torch.Tensor) -> None:
-    """Set the running statistics of every BatchNorm of `module`, in place, to those of one batch.
+def reestimate_batchnorm(module: nn.Module, frames: torch.Tensor) -> None:
+    """Re-estimate the running statistics of every BatchNorm of `module`, in place, from one batch.
 
     Linear layers have no BatchNorm, so their weights and bias are scaled instead, to outputs of mean square 1; all
     other weights stay. frames: [N, C, H, W] or [T, N, C, H, W], as the network sees them. Without this the deeper

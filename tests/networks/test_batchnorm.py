@@ -1,4 +1,4 @@
-"""An untrained network whose normalisation is settled fires in every layer."""
+"""An untrained network whose BatchNorm was re-estimated fires in every layer."""
 
 import numpy as np
 import pytest
@@ -6,10 +6,10 @@ import torch
 from spikingjelly.activation_based import functional, neuron
 from torch import nn
 
+from neuroprune.networks.batchnorm import reestimate_batchnorm
 from neuroprune.networks.build import build
 from neuroprune.networks.recipe import load_recipe, parse_recipe
 from neuroprune.networks.residual import BLOCKS
-from neuroprune.networks.settle import settle_norms
 
 
 def rates(network: nn.Module, frames: torch.Tensor) -> dict[str, float]:
@@ -40,7 +40,7 @@ def test_every_layer_of_a_deep_untrained_network_fires(kind: str, neurons: dict[
     torch.manual_seed(0)
     frames = torch.randn(32, 1, 8, 8)
     network = deep(kind, neuron=neurons)
-    settle_norms(network, frames)
+    reestimate_batchnorm(network, frames)
     found = rates(network, frames)
     assert len(found) >= 18
     assert min(found.values()) > 0.01 and max(found.values()) < 0.6, found
@@ -54,23 +54,23 @@ def test_every_layer_of_the_small_recipes_fires_before_training(name: str, shape
     torch.manual_seed(0)
     frames = torch.randn(8, *shape)
     network = build(load_recipe(name), shape, 10)
-    settle_norms(network, frames)
+    reestimate_batchnorm(network, frames)
     assert not network.training
     found = rates(network, frames)
     assert min(found.values()) > 0.01 and max(found.values()) < 0.6, found
 
 
-def test_a_sequence_settles_too() -> None:
+def test_a_sequence_serves_as_well() -> None:
     torch.manual_seed(0)
     network, sequence = deep("td"), torch.randn(4, 16, 1, 8, 8)
-    settle_norms(network, sequence)
+    reestimate_batchnorm(network, sequence)
     assert min(rates(network, sequence).values()) > 0.01
 
 
 def test_only_linear_layers_are_scaled() -> None:
     network = deep("preact", readout="voltage")
     before = {name: value.clone() for name, value in network.named_parameters()}
-    settle_norms(network, torch.randn(32, 1, 8, 8))
+    reestimate_batchnorm(network, torch.randn(32, 1, 8, 8))
     changed = {name for name, value in network.named_parameters() if not torch.equal(before[name], value)}
     assert changed == {
         f"body.{layer}.{tensor}" for layer in ("linear10", "classifier") for tensor in ("weight", "bias")
@@ -84,17 +84,17 @@ def test_only_linear_layers_are_scaled() -> None:
 def test_outputs_of_linear_layers_have_mean_square_1_and_silence_stays() -> None:
     frames = torch.randn(64, 1, 2, 3)
     network = nn.Sequential(nn.Flatten(), nn.Linear(6, 5), nn.Linear(5, 4))
-    settle_norms(network, frames)
+    reestimate_batchnorm(network, frames)
     torch.testing.assert_close(network(frames).square().mean(), torch.tensor(1.0))
     silent = nn.Linear(6, 5, bias=False)
-    settle_norms(silent, torch.zeros(3, 6))
+    reestimate_batchnorm(silent, torch.zeros(3, 6))
     assert silent.weight.isfinite().all()
 
 
 def test_statistics_are_those_of_the_batch() -> None:
     network = nn.Sequential(nn.BatchNorm2d(3))
     frames = torch.from_numpy(np.random.default_rng(0).normal(2.0, 3.0, (50, 3, 4, 4))).float()
-    settle_norms(network, frames)
+    reestimate_batchnorm(network, frames)
     torch.testing.assert_close(network[0].running_mean, frames.mean(dim=(0, 2, 3)))
     torch.testing.assert_close(network[0].running_var, frames.var(dim=(0, 2, 3)))
     assert network[0].momentum == 0.1

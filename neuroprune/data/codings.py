@@ -1,0 +1,16 @@
+"""How images can be shown to a network; `neuroprune.data.coding` does it."""
+
+from typing import Literal
+
+from neuroprune.choices import Choice
+
+Kind = Literal["direct", "poisson", "latency"]
+CODINGS = (
+    Choice("direct", "as they are, the same frame at every step"),
+    Choice("poisson", "rate coding: at each step a spike whose probability is the brightness"),
+    Choice(
+        "latency",
+        "time-to-first-spike coding: one spike, the earlier the brighter",
+        "LatencyEncoder of SpikingJelly, linear",
+    ),
+)

@@ -1,0 +1,56 @@
+"""Results as JSON files of a form with a version, which later commands and other programs read."""
+
+from pathlib import Path
+from typing import TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from neuroprune.errors import InputError
+from neuroprune.files import write_text
+
+
+class Record(BaseModel):
+    """Base of such a form and of its parts: frozen, complete, finite; unknown keys, NaN and infinities are refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+Form = TypeVar("Form", bound=Record)
+
+
+class _Version(BaseModel):
+    """The one field that must be read before the others can be."""
+
+    schema_version: int
+
+
+def record_json(record: Record) -> str:
+    """`record` as indented JSON."""
+    return record.model_dump_json(indent=2, by_alias=True)
+
+
+def save_record(record: Record, path: Path) -> None:
+    """Write `record` as JSON to the file `path`, atomically. Raises OutputError."""
+    write_text(path, record_json(record) + "\n")
+
+
+def load_record(form: type[Form], file: Path, noun: str, command: str, remedy: str) -> Form:
+    """The record in `file`, whose form has its version as the default of `schema_version`.
+
+    noun, command, remedy: what errors call it, which command of ours writes it, and what to do about one that cannot
+    be read. Raises InputError for a file that is missing, not whole, or of another version.
+    """
+    try:
+        text = file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        raise InputError(f"{file} cannot be read ({reason}); `neuroprune {command}` writes a {noun}") from error
+    try:
+        found, read = _Version.model_validate_json(text).schema_version, form.model_fields["schema_version"].default
+        if found != read:
+            raise InputError(f"{file} is a {noun} of schema {found}, but this neuroprune reads schema {read}; {remedy}")
+        return form.model_validate_json(text)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"]) or "file"
+        raise InputError(f"{file} is not a whole {noun} ({where}: {first['msg']}); {remedy}") from error
