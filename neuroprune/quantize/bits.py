@@ -44,7 +44,7 @@ def parse_bits(text: str) -> Bits:
 def bits_of_layers(bits: Bits, graph: Graph, rules: IntegerRules) -> dict[str, int]:
     """The width of each layer of neurons of a folded graph, by the name of the neurons.
 
-    Raises InputError for names that the graph does not have or has more than once, widths that the target does not
+    Raises InputError for names that the graph does not have or has more than once, widths that the chip does not
     have, and names of the same layer that contradict each other.
     """
     wanted = {"default": bits.default or rules.weight_bits, **bits.layers}

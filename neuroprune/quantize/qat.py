@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
+from neuroprune.chips.chip import Chip
 from neuroprune.errors import InputError
 from neuroprune.frozen import frozen_array
 from neuroprune.graph.evaluate import Frames
@@ -36,7 +37,6 @@ from neuroprune.progress import Progress, silent
 from neuroprune.quantize.forward import deliver, fire
 from neuroprune.quantize.quantize import int_synapse
 from neuroprune.quantize.scale import total_bias
-from neuroprune.targets import Target
 
 Labels = npt.NDArray[np.int64]
 FramesOf = Callable[[npt.NDArray[np.int64]], Frames]
@@ -71,7 +71,7 @@ def finetune_quantised(
     program: IntProgram,
     frames_of: FramesOf,
     labels: Labels,
-    target: Target,
+    chip: Chip,
     settings: QatSettings,
     progress: Progress = silent,
 ) -> Finetuned:
@@ -81,7 +81,7 @@ def finetune_quantised(
     The same seed gives the same integers on the same machine. Raises InputError where training diverges.
     """
     layers = [
-        _TrainedLayer(layer, synapses, program.input.unit, target.rules)
+        _TrainedLayer(layer, synapses, program.input.unit, chip.rules)
         for layer, (_, synapses) in zip(program.layers, graph.populations(), strict=True)
     ]
     optimizer = torch.optim.Adam([parameter for layer in layers for parameter in layer.parameters], lr=settings.lr)
@@ -116,7 +116,7 @@ def finetune_quantised(
             )
         _check_finite(layers, epoch)
     trained = _with_weights(graph, program, layers)
-    return Finetuned(trained, round_like(trained, program, target.rules))
+    return Finetuned(trained, round_like(trained, program, chip.rules))
 
 
 def round_like(graph: Graph, program: IntProgram, rules: IntegerRules) -> IntProgram:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
+from neuroprune.chips.chip import Chip
 from neuroprune.errors import InputError
 from neuroprune.graph.evaluate import Frames, is_sequence
 from neuroprune.graph.nodes import Graph, Linear, Neuron, Node, Synapse
@@ -25,38 +26,37 @@ from neuroprune.program.verify import verify_program
 from neuroprune.quantize.bits import Bits, bits_of_layers
 from neuroprune.quantize.calibrate import Population, Source, choose_scale, chunks
 from neuroprune.quantize.scale import Scale
-from neuroprune.targets import Target
 
 WIDEST = Bits()
-"""All layers as the target has them."""
+"""All layers as the chip has them."""
 FEWEST_LEVELS = 7
 """Least positive levels of a graded input that the search tries."""
 
 
-def quantize(graph: Graph, calibration: Frames, target: Target, bits: Bits = WIDEST) -> IntProgram:
-    """The integer program of a folded graph, every register within the fields of `target`.
+def quantize(graph: Graph, calibration: Frames, chip: Chip, bits: Bits = WIDEST) -> IntProgram:
+    """The integer program of a folded graph, every register within the fields of `chip`.
 
     calibration: float32 frames [samples, *input shape] (or [samples, steps, *input shape] where the graph reads
     sequences) as the network sees them; a few hundred of the training data. Layer by layer, what those send through
     the layers before it, already quantised, chooses its scale. Each layer takes the name of its neurons.
-    bits: of the weights of each layer; by default as many as the target has.
+    bits: of the weights of each layer; by default as many as the chip has.
     Raises InputError for frames of another shape or without numbers, and for bits that `bits_of_layers` refuses.
     """
     _check(calibration, graph)
-    widths = bits_of_layers(bits, graph, target.rules)
+    widths = bits_of_layers(bits, graph, chip.rules)
     populations = graph.populations()
-    spec = _choose_input(graph, calibration, target.rules, widths)
+    spec = _choose_input(graph, calibration, chip.rules, widths)
     sent = {graph.nodes[0].name: _source(spec, calibration)}
     layers = []
     for number, (node, synapses) in enumerate(populations):
-        population = _population(node, synapses, sent, graph.steps, widths, target.rules)
+        population = _population(node, synapses, sent, graph.steps, widths, chip.rules)
         scale, _ = choose_scale(population)
         layers.append(_layer(node, synapses, population, scale, graph))
         sent[node.name] = _run(population, layers[-1])
         awaited = {synapse.inputs[0] for _, later in populations[number + 1 :] for synapse in later}
         sent = {name: source for name, source in sent.items() if name in awaited}
     program = IntProgram(spec, tuple(layers), graph.steps, graph.readout)
-    verify_program(program, target.rules)
+    verify_program(program, chip.rules)
     return program
 
 

@@ -8,8 +8,10 @@ from typing import Literal, NamedTuple, TypeVar
 import numpy as np
 from pydantic import BaseModel
 
+from neuroprune.chips.chip import Chip
+from neuroprune.chips.types import Tile
 from neuroprune.graph.nodes import INPUT
-from neuroprune.mapping.types import ChipMapping, Core, Tile
+from neuroprune.mapping.types import ChipMapping, Core
 from neuroprune.program.bounds import LayerBound
 from neuroprune.program.fixedpoint import weight_range
 from neuroprune.program.timing import depths, synaptic_delay, wait
@@ -32,7 +34,6 @@ from neuroprune.report.schema import (
 from neuroprune.report.synops import Arriving, CountArray, delayed_synapses, synapses, synops
 from neuroprune.simulate.ladder import Accuracies, ChangedSpikes
 from neuroprune.simulate.types import LayerTrace, Trace
-from neuroprune.targets import Target
 
 BITS_PER_KIB = 8 * 1024
 
@@ -43,7 +44,7 @@ def measure(
     program: IntProgram,
     mapping: ChipMapping,
     trace: Trace,
-    target: Target,
+    chip: Chip,
     *,
     network: str,
     data: str | None,
@@ -84,11 +85,11 @@ def measure(
         )
         for layer in program.layers
     )
-    cores = tuple(_core(index, core, arriving, trace, target) for index, core in enumerate(mapping.cores))
+    cores = tuple(_core(index, core, arriving, trace, chip) for index, core in enumerate(mapping.cores))
     return Report(
         network=network,
         data=data,
-        target=_limits(target),
+        target=_limits(chip),
         samples=trace.samples,
         steps=trace.steps,
         seed=seed,
@@ -114,15 +115,16 @@ def _values_of_a_sample(program: IntProgram) -> int:
     return prod(program.input.shape) * (program.steps if program.input.sequence else 1)
 
 
-def _limits(target: Target) -> TargetLimits:
+def _limits(chip: Chip) -> TargetLimits:
+    limits = {each.name: each.limit for each in chip.core.resources}
     return TargetLimits(
-        name=target.name,
-        title=target.title,
-        cores_per_chip=target.cores_per_chip,
-        neurons_per_core=target.neurons_per_core,
-        input_axons_per_core=target.input_axons_per_core,
-        output_axons_per_core=target.output_axons_per_core,
-        synapse_kib_per_core=target.synapse_bits_per_core / BITS_PER_KIB,
+        name=chip.name,
+        title=chip.title,
+        cores_per_chip=chip.cores_per_chip,
+        neurons_per_core=limits["neurons"],
+        input_axons_per_core=limits["input axons"],
+        output_axons_per_core=limits["output axons"],
+        synapse_kib_per_core=limits["synapse memory"] / BITS_PER_KIB,
     )
 
 
@@ -202,9 +204,12 @@ def _saturated_share(layer: IntLayer) -> float:
     return float(np.mean((weight <= low) | (weight >= high)))
 
 
-def _core(index: int, core: Core, arriving: dict[str, Arriving], trace: Trace, target: Target) -> CoreReport:
+def _core(index: int, core: Core, arriving: dict[str, Arriving], trace: Trace, chip: Chip) -> CoreReport:
     steps = trace.samples * trace.steps
     tiles = [use.tile for use in core.tiles]
+    limits = {each.name: each.limit for each in chip.core.resources}
+    used = dict(zip(limits, core.used, strict=True))
+    percents = {name: 100 * used[name] / limits[name] for name in limits}
     return CoreReport(
         index=index,
         chip=core.chip,
@@ -215,14 +220,14 @@ def _core(index: int, core: Core, arriving: dict[str, Arriving], trace: Trace, t
             for use in core.tiles
         ),
         neurons=core.neurons,
-        idle_neurons=core.compartments - core.neurons,
-        input_axons=core.input_axons,
-        output_axons=core.output_axons,
-        synapse_kib=core.synapse_bits / BITS_PER_KIB,
-        neurons_percent=100 * core.compartments / target.neurons_per_core,
-        input_axons_percent=100 * core.input_axons / target.input_axons_per_core,
-        output_axons_percent=100 * core.output_axons / target.output_axons_per_core,
-        synapse_memory_percent=100 * core.synapse_bits / target.synapse_bits_per_core,
+        idle_neurons=core.idle_neurons,
+        input_axons=used["input axons"],
+        output_axons=used["output axons"],
+        synapse_kib=used["synapse memory"] / BITS_PER_KIB,
+        neurons_percent=percents["neurons"],
+        input_axons_percent=percents["input axons"],
+        output_axons_percent=percents["output axons"],
+        synapse_memory_percent=percents["synapse memory"],
         synops_per_step=sum(_in_tile(arriving[tile.layer].all, tile) for tile in tiles) / steps,
         nonzero_synops_per_step=sum(_in_tile(arriving[tile.layer].nonzero, tile) for tile in tiles) / steps,
     )

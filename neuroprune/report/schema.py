@@ -171,12 +171,15 @@ class LayerReport(Frozen):
 
 
 class TileReport(Frozen):
-    """A box of one layer's neurons, channels x height x width, `start` inclusive, `stop` exclusive."""
+    """A box of one layer's neurons, channels x height x width, `start` inclusive, `stop` exclusive.
+
+    encodings: how the synapses of each connection of the layer are stored, in the words of the chip's family.
+    """
 
     layer: str
     start: tuple[int, int, int]
     stop: tuple[int, int, int]
-    encodings: tuple[Literal["dense", "sparse", "shared"], ...]
+    encodings: tuple[str, ...]
 
 
 class CoreReport(Frozen):

@@ -111,10 +111,11 @@ def test_nothing_is_written_for_a_network_that_cannot_be_mapped(tmp_path: Path) 
 def test_a_chip_too_small_for_one_neuron_is_named(tmp_path: Path, network: nn.Module) -> None:
     small = tmp_path / "small.yaml"
     small.write_text(
-        "extends: loihi-sim\ntitle: Small\ninput_axons_per_core: {value: 8, source: this test, certainty: assumed}\n"
+        "extends: loihi-sim\ntitle: Small\n"
+        "input_axons_per_core: {value: 8, unit: axons, source: this test, grade: assumed}\n"
     )
     with pytest.raises(CapacityError, match=r"small") as caught:
-        deploy(network, FRAMES, target=str(small), lava=NO_LAVA)
+        deploy(network, FRAMES, chip=str(small), lava=NO_LAVA)
     assert caught.value.exit_code == 3
 
 

@@ -5,12 +5,12 @@ from dataclasses import replace
 import pytest
 from float_graphs import residual_graph
 
+from neuroprune.chips.load import load_chip
 from neuroprune.errors import InputError
 from neuroprune.graph.nodes import Graph, Neuron
 from neuroprune.quantize.bits import Bits, bits_of_layers, parse_bits
-from neuroprune.targets import load_target
 
-TARGET = load_target("loihi-sim")
+CHIP = load_chip("loihi-sim")
 GRAPH = residual_graph(Neuron(0.5, 1.0))
 
 
@@ -40,9 +40,9 @@ def test_a_layer_given_twice_is_refused(text: str) -> None:
 
 
 def test_a_layer_answers_to_its_neurons_and_to_each_of_its_synapses() -> None:
-    assert bits_of_layers(Bits(), GRAPH, TARGET.rules) == {"a": 8, "b": 8, "out": 8}
-    assert bits_of_layers(Bits(4, {"conv1": 8, "b": 3}), GRAPH, TARGET.rules) == {"a": 8, "b": 3, "out": 4}
-    assert bits_of_layers(Bits(None, {"shortcut": 5, "conv2": 5}), GRAPH, TARGET.rules) == {"a": 8, "b": 5, "out": 8}
+    assert bits_of_layers(Bits(), GRAPH, CHIP.rules) == {"a": 8, "b": 8, "out": 8}
+    assert bits_of_layers(Bits(4, {"conv1": 8, "b": 3}), GRAPH, CHIP.rules) == {"a": 8, "b": 3, "out": 4}
+    assert bits_of_layers(Bits(None, {"shortcut": 5, "conv2": 5}), GRAPH, CHIP.rules) == {"a": 8, "b": 5, "out": 8}
 
 
 def renamed(names: dict[str, str]) -> Graph:
@@ -55,36 +55,36 @@ def renamed(names: dict[str, str]) -> Graph:
 
 def test_the_last_part_of_a_name_will_do_where_it_is_the_only_one() -> None:
     graph = renamed({"conv1": "one.conv", "conv2": "two.conv", "b": "two.neuron", "fc": "head.fc"})
-    assert bits_of_layers(Bits(None, {"fc": 4, "neuron": 3}), graph, TARGET.rules) == {
+    assert bits_of_layers(Bits(None, {"fc": 4, "neuron": 3}), graph, CHIP.rules) == {
         "a": 8,
         "two.neuron": 3,
         "out": 4,
     }
     with pytest.raises(InputError, match=r"^bits are given for conv, which may be one.conv or two.conv: name one of t"):
-        bits_of_layers(Bits(None, {"conv": 4}), graph, TARGET.rules)
+        bits_of_layers(Bits(None, {"conv": 4}), graph, CHIP.rules)
     with pytest.raises(InputError, match=r"^bits are given for c, onv, but the layers are one.conv, a, two.conv, "):
-        bits_of_layers(Bits(None, {"onv": 4, "c": 4}), graph, TARGET.rules)
+        bits_of_layers(Bits(None, {"onv": 4, "c": 4}), graph, CHIP.rules)
 
 
 @pytest.mark.parametrize("name", ["block.conv", "conv"])
 def test_a_module_stands_for_all_synapses_that_folding_made_of_it(name: str) -> None:
     graph = renamed({"conv1": "block.conv@input:a", "conv2": "block.conv@a", "shortcut": "block.conv@input:b"})
-    assert bits_of_layers(Bits(None, {name: 3}), graph, TARGET.rules) == {"a": 3, "b": 3, "out": 8}
-    assert bits_of_layers(Bits(None, {"block.conv@a": 3}), graph, TARGET.rules) == {"a": 8, "b": 3, "out": 8}
+    assert bits_of_layers(Bits(None, {name: 3}), graph, CHIP.rules) == {"a": 3, "b": 3, "out": 8}
+    assert bits_of_layers(Bits(None, {"block.conv@a": 3}), graph, CHIP.rules) == {"a": 8, "b": 3, "out": 8}
     with pytest.raises(InputError, match=r"but the layers are block.conv, a, b, fc, out: name one of these"):
-        bits_of_layers(Bits(None, {"cnv": 3}), graph, TARGET.rules)
+        bits_of_layers(Bits(None, {"cnv": 3}), graph, CHIP.rules)
 
 
 def test_a_layer_that_does_not_exist_is_refused_with_those_that_do() -> None:
     with pytest.raises(
         InputError, match=r"bits are given for c, d, but the layers are conv1, a, conv2, shortcut, b, fc, out: name one"
     ):
-        bits_of_layers(Bits(None, {"d": 4, "c": 4}), GRAPH, TARGET.rules)
+        bits_of_layers(Bits(None, {"d": 4, "c": 4}), GRAPH, CHIP.rules)
 
 
 def test_two_widths_for_the_synapses_of_the_same_neurons_are_refused() -> None:
     with pytest.raises(InputError, match=r"conv2=4 and shortcut=5 name weights of the same neurons, b: give them one"):
-        bits_of_layers(Bits(None, {"conv2": 4, "shortcut": 5}), GRAPH, TARGET.rules)
+        bits_of_layers(Bits(None, {"conv2": 4, "shortcut": 5}), GRAPH, CHIP.rules)
 
 
 @pytest.mark.parametrize(
@@ -94,4 +94,4 @@ def test_two_widths_for_the_synapses_of_the_same_neurons_are_refused() -> None:
 def test_a_width_that_the_target_does_not_have_is_refused(bits: Bits, name: str) -> None:
     said = rf"{name} is not a width that loihi-sim stores weights in: choose one of 2, 3, 4, 5, 6, 8 bits"
     with pytest.raises(InputError, match=said):
-        bits_of_layers(bits, GRAPH, TARGET.rules)
+        bits_of_layers(bits, GRAPH, CHIP.rules)

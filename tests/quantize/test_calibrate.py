@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from float_graphs import frames_for, residual_graph
 
+from neuroprune.chips.load import load_chip
 from neuroprune.graph.evaluate import run_float
 from neuroprune.graph.nodes import Conv, Graph, Linear, Neuron, Readout, Synapse
 from neuroprune.program.dequantize import dequantize
@@ -15,9 +16,8 @@ from neuroprune.quantize.bits import Bits
 from neuroprune.quantize.quantize import quantize
 from neuroprune.simulate.reference import run_reference
 from neuroprune.simulate.types import Trace
-from neuroprune.targets import load_target
 
-TARGET = load_target("loihi-sim")
+CHIP = load_chip("loihi-sim")
 LIF = Neuron(0.5, 1.0)
 KINDS = {
     "lif": residual_graph(LIF),
@@ -38,7 +38,7 @@ def run(program: IntProgram, frames: np.ndarray) -> Trace:
 @pytest.mark.parametrize("graph", KINDS.values(), ids=KINDS.keys())
 def test_integers_answer_as_the_floats_do_and_no_current_wraps(graph: Graph) -> None:
     frames = frames_for(graph)
-    program = quantize(graph, frames, TARGET)
+    program = quantize(graph, frames, CHIP)
     trace = run(program, frames[:8])
     floats = run_float(graph, frames[:8])
     assert sum(layer.current_wraps for layer in trace.layers) == 0
@@ -55,7 +55,7 @@ def test_integers_answer_as_the_floats_do_and_no_current_wraps(graph: Graph) -> 
 @pytest.mark.parametrize("graph", KINDS.values(), ids=KINDS.keys())
 def test_dequantised_programs_answer_as_the_integers_do(graph: Graph) -> None:
     frames = frames_for(graph, 8)
-    program = quantize(graph, frames, TARGET, Bits(4))
+    program = quantize(graph, frames, CHIP, Bits(4))
     spikes, _ = quantize_input(program.input, frames)
     trace = run(program, frames)
     floats = run_float(dequantize(program), spikes.astype(np.float32) * np.float32(program.input.unit))
@@ -85,7 +85,7 @@ def test_a_scale_that_outliers_would_set_is_searched_for_instead() -> None:
     silent = np.where(np.arange(4) == 100 // 36, -50.0, conv2.bias)
     graph = replaced(graph, fc=Linear(weight, fc.bias), conv2=Conv(conv2.weight, silent, padding=(1, 1)))
     frames = frames_for(graph, 64)
-    program = quantize(graph, frames, TARGET, Bits(4))
+    program = quantize(graph, frames, CHIP, Bits(4))
     assert program.layers[-1].scale / 64 > 2 * min(224 / weight.max(), 256 / -weight.min())
     assert np.abs(program.layers[-1].connections[0].synapse.weight).max() >= 224
 
@@ -94,7 +94,7 @@ def test_a_scale_that_outliers_would_set_is_searched_for_instead() -> None:
 def test_every_width_is_kept_to_and_more_bits_answer_better(width: int) -> None:
     graph = KINDS["lif"]
     frames = frames_for(graph, 32)
-    program = quantize(graph, frames, TARGET, Bits(width))
+    program = quantize(graph, frames, CHIP, Bits(width))
     step = 1 << (9 - width)
     for layer in program.layers:
         assert layer.weight_bits == width
@@ -107,7 +107,7 @@ def test_every_width_is_kept_to_and_more_bits_answer_better(width: int) -> None:
 
 def test_single_layers_get_widths_of_their_own() -> None:
     graph = KINDS["lif"]
-    program = quantize(graph, frames_for(graph), TARGET, Bits(4, {"conv1": 8, "b": 3}))
+    program = quantize(graph, frames_for(graph), CHIP, Bits(4, {"conv1": 8, "b": 3}))
     assert [layer.weight_bits for layer in program.layers] == [8, 3, 4]
 
 
@@ -117,7 +117,7 @@ def test_graded_input_gives_up_levels_where_the_weights_need_the_register() -> N
     conv1 = graph["conv1"].op
     positive = replaced(graph, conv1=Conv(np.abs(conv1.weight) + 0.2, conv1.bias - 9.0, padding=(1, 1)))
     bright = np.abs(frames_for(graph, 64))
-    program = quantize(positive, bright, TARGET)
+    program = quantize(positive, bright, CHIP)
     assert np.abs(quantize_input(program.input, bright)[0]).max() <= 63
     assert run(program, bright[:8]).layers[0].current_wraps == 0
 
@@ -126,4 +126,4 @@ def test_a_network_of_zeros_is_quantised_all_the_same() -> None:
     graph = KINDS["voltage"]
     graph = replaced(graph, fc=Linear(np.zeros((6, 144)), np.zeros(6)))
     frames = frames_for(graph)
-    assert not run(quantize(graph, frames, TARGET), frames[:2]).outputs.any()
+    assert not run(quantize(graph, frames, CHIP), frames[:2]).outputs.any()

@@ -6,25 +6,25 @@ import numpy as np
 import pytest
 from float_graphs import frames_for, residual_graph
 
+from neuroprune.chips.load import load_chip
 from neuroprune.graph.nodes import Neuron, Readout
 from neuroprune.program.dequantize import dequantize
 from neuroprune.quantize.bits import Bits
 from neuroprune.quantize.errors import RoundingErrors, rounding_errors
 from neuroprune.quantize.quantize import quantize
-from neuroprune.targets import load_target
 
-TARGET = load_target("loihi-sim")
+CHIP = load_chip("loihi-sim")
 TAU = Neuron(1 / 3, 1.0, current_decay=0.3)
 
 
 def errors_of(graph, bits: int = 8) -> dict[str, RoundingErrors]:
-    return rounding_errors(graph, quantize(graph, frames_for(graph), TARGET, Bits(bits)))
+    return rounding_errors(graph, quantize(graph, frames_for(graph), CHIP, Bits(bits)))
 
 
 @pytest.mark.parametrize("bits", [8, 4, 2])
 def test_weights_and_biases_differ_by_what_the_dequantised_network_shows(bits: int) -> None:
     graph = residual_graph(Neuron(0.5, 0.7))
-    program = quantize(graph, frames_for(graph), TARGET, Bits(bits))
+    program = quantize(graph, frames_for(graph), CHIP, Bits(bits))
     errors, back = rounding_errors(graph, program), dequantize(program)
     for (node, synapses), (_, rounded) in zip(graph.populations(), back.populations(), strict=True):
         wanted = np.concatenate([each.op.weight.ravel() for each in synapses])
@@ -40,7 +40,7 @@ def test_weights_and_biases_differ_by_what_the_dequantised_network_shows(bits: i
 
 def test_clipped_weights_are_counted() -> None:
     graph = residual_graph(Neuron(0.5, 1.0))
-    program = quantize(graph, frames_for(graph), TARGET)
+    program = quantize(graph, frames_for(graph), CHIP)
     assert rounding_errors(graph, replace(program))["out"].clipped <= 0.05
     finer = replace(program, layers=tuple(replace(layer, scale=layer.scale * 100) for layer in program.layers))
     assert rounding_errors(graph, finer)["out"].clipped > 0.8
@@ -55,7 +55,7 @@ def test_decays_are_wrong_by_less_than_half_of_their_unit() -> None:
 
 def test_a_reset_by_subtraction_is_wrong_by_one_unit_of_v() -> None:
     graph = residual_graph(Neuron(0.0, 1.0, reset="subtract"))
-    program = quantize(graph, frames_for(graph), TARGET)
+    program = quantize(graph, frames_for(graph), CHIP)
     for layer in program.layers:
         error = rounding_errors(graph, program)[layer.name]
         assert error.threshold == pytest.approx(1 / (64 * layer.neuron.vth + 1))

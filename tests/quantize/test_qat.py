@@ -5,6 +5,7 @@ import pytest
 import torch
 from float_graphs import frames_for, residual_graph
 
+from neuroprune.chips.load import load_chip
 from neuroprune.errors import InputError
 from neuroprune.graph.evaluate import run_float
 from neuroprune.graph.nodes import Graph, Neuron, Readout
@@ -17,9 +18,8 @@ from neuroprune.quantize.bits import Bits
 from neuroprune.quantize.qat import Finetuned, QatSettings, finetune_quantised, round_like
 from neuroprune.quantize.quantize import quantize
 from neuroprune.simulate.engine import simulate
-from neuroprune.targets import load_target
 
-TARGET = load_target("loihi-sim")
+CHIP = load_chip("loihi-sim")
 LIF = Neuron(0.5, 1.0)
 GRAPHS = {
     "lif": residual_graph(LIF),
@@ -48,9 +48,9 @@ def finetuned(
     """Trained to answer as the float network does, the teacher of its own labels."""
     frames = frames_for(graph, 96)
     labels = class_scores(graph.readout, run_float(graph, frames).outputs).argmax(1)
-    program = quantize(graph, frames[:32], TARGET, Bits(bits))
+    program = quantize(graph, frames[:32], CHIP, Bits(bits))
     settings = QatSettings(epochs, 5.0, batch=16, lr=lr, seed=seed)
-    return program, finetune_quantised(graph, program, lambda chosen: frames[chosen], labels, TARGET, settings)
+    return program, finetune_quantised(graph, program, lambda chosen: frames[chosen], labels, CHIP, settings)
 
 
 @pytest.mark.parametrize("graph", GRAPHS.values(), ids=GRAPHS.keys())
@@ -59,7 +59,7 @@ def test_the_forward_pass_computes_the_scores_of_the_engine(graph: Graph) -> Non
     frames = frames_for(graph, 24)
     spikes, _ = quantize_input(program.input, frames)
     layers = [
-        qat._TrainedLayer(layer, synapses, program.input.unit, TARGET.rules)
+        qat._TrainedLayer(layer, synapses, program.input.unit, CHIP.rules)
         for layer, (_, synapses) in zip(result.program.layers, result.graph.populations(), strict=True)
     ]
     with torch.no_grad():
@@ -72,9 +72,9 @@ def test_the_forward_pass_computes_the_scores_of_the_engine(graph: Graph) -> Non
 @pytest.mark.parametrize("graph", GRAPHS.values(), ids=GRAPHS.keys())
 def test_the_trained_graph_rounds_to_the_trained_program(graph: Graph) -> None:
     program, result = finetuned(graph, 4, epochs=1)
-    verify_program(result.program, TARGET.rules)
-    assert_same_integers(round_like(result.graph, program, TARGET.rules), result.program)
-    assert_same_integers(round_like(graph, program, TARGET.rules), program)
+    verify_program(result.program, CHIP.rules)
+    assert_same_integers(round_like(result.graph, program, CHIP.rules), result.program)
+    assert_same_integers(round_like(graph, program, CHIP.rules), program)
     assert [layer.scale for layer in result.program.layers] == [layer.scale for layer in program.layers]
     with pytest.raises(AssertionError):
         assert_same_integers(result.program, program)

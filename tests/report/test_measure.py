@@ -7,8 +7,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from neuroprune.chips.chip import Chip
+from neuroprune.chips.load import load_chip
+from neuroprune.chips.types import Tile, TileResources
 from neuroprune.mapping.map import map_program
-from neuroprune.mapping.types import ChipMapping, Core, Tile, TileUse
+from neuroprune.mapping.types import ChipMapping, Core
 from neuroprune.program.bounds import layer_bounds
 from neuroprune.program.timing import balance
 from neuroprune.program.types import IntConnection, IntConv, IntDense, IntInput, IntLayer, IntNeuron, IntProgram
@@ -18,7 +21,6 @@ from neuroprune.report.schema import AccuracyLadder, ChangedReport, LavaCheck, R
 from neuroprune.report.synops import synapses, synops
 from neuroprune.simulate.ladder import Accuracies, ChangedSpikes
 from neuroprune.simulate.types import LayerTrace, Trace
-from neuroprune.targets import Target, load_target
 
 SAMPLES, STEPS = 3, 2
 
@@ -112,16 +114,16 @@ def test_counts_of_a_whole_test_set_stay_exact() -> None:
 CONV = layer("c", "input", IntConv(weights((5, 1, 3, 3), 5), (2, 2), (1, 1), (1, 1), 1), (1, 4, 4), (5, 2, 2))
 
 
-def use(layer: str, start: tuple[int, int, int], stop: tuple[int, int, int], bits: int) -> TileUse:
+def use(layer: str, start: tuple[int, int, int], stop: tuple[int, int, int], bits: int) -> TileResources:
     tile = Tile(layer, start, stop)
     if layer == "d":
-        return TileUse(tile, 10, 20, 30, bits, ("dense",))
-    return TileUse(tile, 10, 20, 30, bits, ("shared",), idle_neurons=6)
+        return TileResources(tile, (tile.neurons, 10, 20, bits, 1), 30, ("dense",))
+    return TileResources(tile, (tile.neurons + 6, 10, 20, bits, 1), 30, ("shared",), idle_neurons=6)
 
 
 @pytest.fixture(scope="module")
-def target() -> Target:
-    return load_target("loihi-sim")
+def chip() -> Chip:
+    return load_chip("loihi-sim")
 
 
 @pytest.fixture(scope="module")
@@ -146,7 +148,7 @@ def trace() -> Trace:
 
 
 @pytest.fixture(scope="module")
-def report(program: IntProgram, trace: Trace, target: Target) -> Report:
+def report(program: IntProgram, trace: Trace, chip: Chip) -> Report:
     mapping = ChipMapping(
         "loihi-sim",
         (
@@ -160,7 +162,7 @@ def report(program: IntProgram, trace: Trace, target: Target) -> Report:
         program,
         mapping,
         trace,
-        target,
+        chip,
         network="a network",
         data="digits",
         accuracy=Accuracies(float=0.98, bit_accurate=0.97),
@@ -216,15 +218,15 @@ def branched() -> IntProgram:
     return IntProgram(IntInput(shape, 1.0, 8), (to("a", "input"), to("b", "a"), to("c", "a", "b"), last), STEPS)
 
 
-def measured(program: IntProgram, target: Target, saturated_inputs: int = 0) -> Report:
+def measured(program: IntProgram, chip: Chip, saturated_inputs: int = 0) -> Report:
     layers = tuple(LayerTrace(each.name, np.ones(each.shape, np.int64), 0, 0) for each in program.layers)
     events = np.zeros(program.input.shape, np.int64)
     run = Trace(1, STEPS, np.zeros((1, 1), np.int64), events, saturated_inputs, layers)
     return measure(
         program,
-        map_program(program, target),
+        map_program(program, chip),
         run,
-        target,
+        chip,
         network="n",
         data=None,
         accuracy=Accuracies(),
@@ -232,8 +234,8 @@ def measured(program: IntProgram, target: Target, saturated_inputs: int = 0) -> 
     )
 
 
-def test_delays_are_counted_where_synapses_can_delay(target: Target) -> None:
-    report = measured(balance(branched(), target.synaptic_delay_max), target)
+def test_delays_are_counted_where_synapses_can_delay(chip: Chip) -> None:
+    report = measured(balance(branched(), chip.synaptic_delay_max), chip)
     found = {each.name: each for each in report.layers}
     assert [(each.sources, each.waits) for each in report.layers] == [
         (("input",), (0,)),
@@ -248,8 +250,8 @@ def test_delays_are_counted_where_synapses_can_delay(target: Target) -> None:
 
 
 def test_relays_are_counted_where_synapses_cannot_delay() -> None:
-    target = load_target("loihi-sim-relay")
-    report = measured(balance(branched(), target.synaptic_delay_max), target)
+    chip = load_chip("loihi-sim-relay")
+    report = measured(balance(branched(), chip.synaptic_delay_max), chip)
     relays = [each for each in report.layers if each.relay]
     assert [each.name for each in relays] == ["a relay 1", "a relay 2", "b relay 1"]
     assert (report.totals.relay_neurons, report.totals.delayed_synapses) == (3 * 8, 0)
@@ -257,7 +259,7 @@ def test_relays_are_counted_where_synapses_cannot_delay() -> None:
     assert report.totals.neurons == 3 * 8 + 3 + 3 * 8
 
 
-def test_a_layer_that_convolves_and_reads_all_is_mixed(target: Target) -> None:
+def test_a_layer_that_convolves_and_reads_all_is_mixed(chip: Chip) -> None:
     first = layer(
         "a", "input", IntConv(np.full((3, 2, 2, 2), 2, np.int16), (1, 1), (0, 0), (1, 1), 1), (2, 2, 2), (3, 1, 1)
     )
@@ -269,14 +271,14 @@ def test_a_layer_that_convolves_and_reads_all_is_mixed(target: Target) -> None:
             IntConnection("a", IntDense(np.full((3, 3), 2, np.int16)), (3, 1, 1)),
         ),
     )
-    report = measured(IntProgram(IntInput((2, 2, 2), 1.0, 8), (first, both), STEPS), target)
+    report = measured(IntProgram(IntInput((2, 2, 2), 1.0, 8), (first, both), STEPS), chip)
     assert [each.kind for each in report.layers] == ["conv", "mixed"]
 
 
-def test_clipped_values_of_a_recording_are_shares_of_all_its_frames(target: Target) -> None:
+def test_clipped_values_of_a_recording_are_shares_of_all_its_frames(chip: Chip) -> None:
     program = branched()
     program = replace(program, input=replace(program.input, sequence=True))
-    report = measured(program, target, saturated_inputs=8 * STEPS)
+    report = measured(program, chip, saturated_inputs=8 * STEPS)
     assert report.input.saturated_share == 1
 
 
@@ -360,16 +362,14 @@ def test_totals_add_up(report: Report, trace: Trace) -> None:
 
 
 @pytest.mark.parametrize(("value", "share"), [(254, 0.5), (-256, 0.5), (252, 0.0), (-254, 0.0)])
-def test_saturated_weights_are_those_at_an_end_of_the_range(
-    value: int, share: float, trace: Trace, target: Target
-) -> None:
+def test_saturated_weights_are_those_at_an_end_of_the_range(value: int, share: float, trace: Trace, chip: Chip) -> None:
     dense = layer("d", "input", IntDense(np.array([[value, 0]], dtype=np.int16)), (2,), (1,))
     program = IntProgram(IntInput((2,), 1.0, 8), (dense,), STEPS)
     mapping = ChipMapping("loihi-sim", (Core((use("d", (0, 0, 0), (1, 1, 1), 64),), 0, 0, 0),), 1)
     silent = LayerTrace("d", np.zeros(1, np.int64), 0, 0)
     run = Trace(1, STEPS, np.zeros((1, 1), np.int64), np.zeros(2, np.int64), 0, (silent,))
     report = measure(
-        program, mapping, run, target, network="n", data=None, accuracy=Accuracies(), lava=LavaCheck(samples=0)
+        program, mapping, run, chip, network="n", data=None, accuracy=Accuracies(), lava=LavaCheck(samples=0)
     )
     assert report.layers[0].saturated_weights_share == share
     assert report.totals.synops_per_sample == 0

@@ -7,6 +7,7 @@ import pytest
 from float_graphs import frames_for, residual_graph
 from torch import nn
 
+from neuroprune.chips.load import load_chip
 from neuroprune.frozen import frozen_array
 from neuroprune.graph.evaluate import run_float
 from neuroprune.graph.nodes import Neuron, Readout
@@ -17,9 +18,8 @@ from neuroprune.simulate import ladder
 from neuroprune.simulate.engine import simulate
 from neuroprune.simulate.ladder import accuracy_ladder, changed_spikes
 from neuroprune.simulate.reference import reference_record
-from neuroprune.targets import load_target
 
-TARGET = load_target("loihi-sim")
+CHIP = load_chip("loihi-sim")
 LIF = Neuron(0.5, 1.0)
 
 
@@ -34,7 +34,7 @@ def few_samples(monkeypatch: pytest.MonkeyPatch) -> int:
 def test_spikes_that_changed_are_those_that_the_reference_has_otherwise(few_samples: int, sequence: bool) -> None:
     graph = residual_graph(LIF, sequence=sequence)
     frames = frames_for(graph, 8)
-    program = quantize(graph, frames, TARGET, Bits(3))
+    program = quantize(graph, frames, CHIP, Bits(3))
     spikes, _ = quantize_input(program.input, frames)
     changed = changed_spikes(graph, program, frames, spikes)
     assert list(changed) == ["a", "b", "out"]
@@ -51,7 +51,7 @@ def test_a_mistake_in_the_chips_registers_alone_shows_on_the_chip_alone(few_samp
     """v saturates where no float does: the integers part, the rounded floats do not."""
     graph = residual_graph(Neuron(0.0, 1.0))
     frames = frames_for(graph, 8)
-    program = quantize(graph, frames, TARGET)
+    program = quantize(graph, frames, CHIP)
     layer = program.layers[1]
     huge = replace(
         layer,
@@ -73,7 +73,7 @@ def test_a_mistake_in_the_chips_registers_alone_shows_on_the_chip_alone(few_samp
 def test_every_level_is_weighed_by_the_same_scores(output: Neuron, readout: Readout) -> None:
     graph = residual_graph(LIF, output, readout)
     frames = frames_for(graph, 24)
-    program = quantize(graph, frames, TARGET, Bits(3))
+    program = quantize(graph, frames, CHIP, Bits(3))
     spikes, _ = quantize_input(program.input, frames)
     happened = simulate(program, spikes)
     classes = 6 // readout.votes
