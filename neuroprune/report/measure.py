@@ -21,21 +21,21 @@ from neuroprune.report.schema import (
     AccuracyLadder,
     BoundReport,
     ChangedReport,
+    ChipLimits,
     CoreReport,
     InputReport,
     LavaCheck,
     LayerReport,
     Report,
+    ResourceLimit,
+    ResourceUse,
     RoundingReport,
-    TargetLimits,
     TileReport,
     Totals,
 )
 from neuroprune.report.synops import Arriving, CountArray, delayed_synapses, synapses, synops
 from neuroprune.simulate.ladder import Accuracies, ChangedSpikes
 from neuroprune.simulate.types import LayerTrace, Trace
-
-BITS_PER_KIB = 8 * 1024
 
 Kind = TypeVar("Kind", bound=BaseModel)
 
@@ -57,7 +57,7 @@ def measure(
     rounding: Mapping[str, RoundingErrors] | None = None,
     changed: Mapping[str, ChangedSpikes] | None = None,
 ) -> Report:
-    """Weigh one deployment.
+    """Measure one deployment.
 
     `mapping` and `trace` are those of `program`, relays and all, and `trace` holds at least one sample.
     bounds, rounding, changed: of layers by their name; those without an entry have None in the report.
@@ -115,16 +115,15 @@ def _values_of_a_sample(program: IntProgram) -> int:
     return prod(program.input.shape) * (program.steps if program.input.sequence else 1)
 
 
-def _limits(chip: Chip) -> TargetLimits:
-    limits = {each.name: each.limit for each in chip.core.resources}
-    return TargetLimits(
+def _limits(chip: Chip) -> ChipLimits:
+    return ChipLimits(
         name=chip.name,
         title=chip.title,
+        family=chip.core.name,
         cores_per_chip=chip.cores_per_chip,
-        neurons_per_core=limits["neurons"],
-        input_axons_per_core=limits["input axons"],
-        output_axons_per_core=limits["output axons"],
-        synapse_kib_per_core=limits["synapse memory"] / BITS_PER_KIB,
+        resources=tuple(
+            ResourceLimit(name=each.name, unit=each.unit, limit=each.limit) for each in chip.core.resources
+        ),
     )
 
 
@@ -207,9 +206,6 @@ def _saturated_share(layer: IntLayer) -> float:
 def _core(index: int, core: Core, arriving: dict[str, Arriving], trace: Trace, chip: Chip) -> CoreReport:
     steps = trace.samples * trace.steps
     tiles = [use.tile for use in core.tiles]
-    limits = {each.name: each.limit for each in chip.core.resources}
-    used = dict(zip(limits, core.used, strict=True))
-    percents = {name: 100 * used[name] / limits[name] for name in limits}
     return CoreReport(
         index=index,
         chip=core.chip,
@@ -221,13 +217,10 @@ def _core(index: int, core: Core, arriving: dict[str, Arriving], trace: Trace, c
         ),
         neurons=core.neurons,
         idle_neurons=core.idle_neurons,
-        input_axons=used["input axons"],
-        output_axons=used["output axons"],
-        synapse_kib=used["synapse memory"] / BITS_PER_KIB,
-        neurons_percent=percents["neurons"],
-        input_axons_percent=percents["input axons"],
-        output_axons_percent=percents["output axons"],
-        synapse_memory_percent=percents["synapse memory"],
+        resources=tuple(
+            ResourceUse(name=each.name, unit=each.unit, used=used, limit=each.limit)
+            for each, used in zip(chip.core.resources, core.used, strict=True)
+        ),
         synops_per_step=sum(_in_tile(arriving[tile.layer].all, tile) for tile in tiles) / steps,
         nonzero_synops_per_step=sum(_in_tile(arriving[tile.layer].nonzero, tile) for tile in tiles) / steps,
     )
@@ -250,8 +243,14 @@ def _totals(layers: Sequence[LayerReport], cores: Sequence[CoreReport], mapping:
         spikes_per_sample=sum(int(layer.spikes.sum()) for layer in trace.layers) / trace.samples,
         synops_per_sample=sum(layer.synops_per_sample for layer in layers),
         nonzero_synops_per_sample=sum(layer.nonzero_synops_per_sample for layer in layers),
-        synapse_kib=sum(core.synapse_kib for core in cores),
+        resources=tuple(map(_together, zip(*(core.resources for core in cores), strict=True))),
         cores=len(cores),
         chips=mapping.chips,
         busiest_core=max(cores, key=lambda core: core.synops_per_step).index,
     )
+
+
+def _together(uses: Sequence[ResourceUse]) -> ResourceUse:
+    """One resource of several cores."""
+    used, limit = sum(each.used for each in uses), sum(each.limit for each in uses)
+    return uses[0].model_copy(update={"used": used, "limit": limit})

@@ -62,7 +62,7 @@ def test_all_files_are_written_and_agree(report: Report, folder: Path) -> None:
         "report.json", "cores.csv", "layers.csv", "program.net", "model.onnx",
     }  # fmt: skip
     assert load_report(folder) == report
-    assert json.loads((folder / "report.json").read_text())["schema_version"] == 2
+    assert json.loads((folder / "report.json").read_text())["schema_version"] == 3
     with (folder / "cores.csv").open(newline="") as file:
         assert len(list(csv.DictReader(file))) == len(report.cores) == report.totals.cores
     with (folder / "layers.csv").open(newline="") as file:
@@ -78,8 +78,8 @@ def test_the_onnx_model_counts_as_the_network_does(report: Report, network: nn.M
 def test_every_neuron_is_on_a_core_within_the_limits(report: Report) -> None:
     assert sum(core.neurons for core in report.cores) == report.totals.neurons
     for core in report.cores:
-        percents = (core.neurons_percent, core.input_axons_percent, core.output_axons_percent)
-        assert max(*percents, core.synapse_memory_percent) <= 100
+        assert [each.name for each in core.resources] == [each.name for each in report.target.resources]
+        assert max(each.percent for each in core.resources) <= 100
 
 
 def test_the_order_of_samples_does_not_matter(network: nn.Module, labels: np.ndarray) -> None:

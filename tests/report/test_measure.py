@@ -289,7 +289,14 @@ def test_what_is_not_measured_is_taken_over(report: Report) -> None:
     assert report.lava.not_run == "Lava is not installed"
     assert report.netx_remarks == ("c: a remark",)
     assert report.versions == {"torch": "2.6"}
-    assert (report.target.name, report.target.synapse_kib_per_core) == ("loihi-sim", 128.0)
+    assert (report.target.name, report.target.family) == ("loihi-sim", "loihi")
+    assert [(each.name, each.unit, each.limit) for each in report.target.resources] == [
+        ("neurons", "neurons", 1024),
+        ("input axons", "axons", 4096),
+        ("output axons", "axons", 4096),
+        ("synapse memory", "bits", 128 * 8192),
+        ("synapse formats", "formats", 16),
+    ]
 
 
 def test_layers_hold_their_activity(report: Report, trace: Trace) -> None:
@@ -339,12 +346,20 @@ def test_the_cores_together_deliver_what_the_layers_receive(report: Report) -> N
 
 def test_cores_show_their_share_of_each_limit(report: Report) -> None:
     first, second, third = report.cores
-    assert (first.neurons, first.input_axons, first.output_axons, first.synapse_kib) == (10, 10, 20, 1.0)
-    assert (first.idle_neurons, third.idle_neurons) == (6, 0)
-    assert first.neurons_percent == 100 * (10 + 6) / 1024
-    assert first.input_axons_percent == 100 * 10 / 4096
-    assert first.output_axons_percent == 100 * 20 / 4096
-    assert third.synapse_memory_percent == 100
+    assert (first.neurons, first.idle_neurons, third.idle_neurons) == (10, 6, 0)
+    limits = {each.name: (each.unit, each.limit) for each in report.target.resources}
+    for core in report.cores:
+        assert {each.name: (each.unit, each.limit) for each in core.resources} == limits
+    assert [each.used for each in first.resources] == [10 + 6, 10, 20, 8192, 1]
+    assert [each.used for each in second.resources] == [10 + 6 + 3, 20, 40, 4196, 2]
+    assert [each.percent for each in first.resources] == [
+        100 * (10 + 6) / 1024,
+        100 * 10 / 4096,
+        100 * 20 / 4096,
+        100 / 128,
+        100 / 16,
+    ]
+    assert {each.name: each.percent for each in third.resources}["synapse memory"] == 100
     assert (second.layers, second.encodings) == (("c", "d"), ("shared", "dense"))
     assert [(core.index, core.chip, core.x, core.y) for core in report.cores] == [
         (0, 0, 0, 0),
@@ -357,7 +372,10 @@ def test_totals_add_up(report: Report, trace: Trace) -> None:
     totals = report.totals
     assert (totals.neurons, totals.synapses, totals.cores, totals.chips) == (27, 125 + 140, 3, 2)
     assert totals.spikes_per_sample == sum(layer.spikes.sum() for layer in trace.layers) / SAMPLES
-    assert totals.synapse_kib == sum(core.synapse_kib for core in report.cores)
+    for number, each in enumerate(totals.resources):
+        limit = report.target.resources[number]
+        assert (each.name, each.unit, each.limit) == (limit.name, limit.unit, 3 * limit.limit)
+        assert each.used == sum(core.resources[number].used for core in report.cores)
     assert totals.busiest_core == int(np.argmax([core.synops_per_step for core in report.cores]))
 
 
