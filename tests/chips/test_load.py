@@ -1,5 +1,8 @@
 """Chips are data: every number has a source, and a wrong file is refused by one sentence."""
 
+import subprocess
+import sys
+import textwrap
 from pathlib import Path
 from typing import cast
 
@@ -76,6 +79,22 @@ def test_every_bundled_chip_loads_and_gives_each_number_its_unit_source_and_grad
             assert value_of(chip, key) == fact.value
             assert len(fact.source) > 10
             assert fact.grade in ("published", "fitted", "derived", "assumed")
+
+
+def test_a_chip_is_loaded_without_torch() -> None:
+    code = (
+        "import sys; from neuroprune.chips.load import load_chip; load_chip('loihi-sim'); print('torch' in sys.modules)"
+    )
+    answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert answer.stdout.strip() == "False"
+
+
+def test_the_variant_in_the_readme_is_a_chip(tmp_path: Path) -> None:
+    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+    _, text = readme.split("is enough:\n\n")
+    (tmp_path / "half.yaml").write_text(textwrap.dedent(text.split("\n\n")[0]), encoding="utf-8")
+    chip = load_chip(str(tmp_path / "half.yaml"))
+    assert (chip.title, chip.core.resources[0].limit) == ("loihi-sim with half the neurons", 512)
 
 
 def test_a_chip_cannot_be_changed() -> None:
