@@ -260,7 +260,7 @@ class Totals(Frozen):
 class Report(Frozen):
     """One deployment. `samples` ran for `steps` time steps each; layers and cores in the order of the pipeline.
 
-    network, data: what was deployed, and the samples it was weighed on, in the user's words.
+    network, data: what was deployed, and the samples it was measured on, in the user's words.
     netx_remarks: what the exchange file could not hold. versions: package -> version. seed: of the run, if one was set.
     """
 
@@ -282,7 +282,7 @@ class Report(Frozen):
 
 
 class _Version(BaseModel):
-    """The one field that must be read before the others can be judged."""
+    """The one field that says whether the others can be read."""
 
     schema_version: int
 

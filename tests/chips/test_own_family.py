@@ -128,6 +128,43 @@ def test_a_program_is_mapped_by_the_one_resource_there_is(program: IntProgram, m
     assert [core.used for core in map_program(program, roomy).cores] == [(12,), (13,), (4,)]
 
 
+@dataclass(frozen=True)
+class ByRows(NeuronsOnly):
+    """A second resource, of which a tile takes one for each of its rows: wide tiles are cheaper than high ones."""
+
+    name: ClassVar[str] = "by-rows"
+
+    @property
+    def resources(self) -> tuple[Resource, ...]:
+        return (*super().resources, Resource("rows", "rows", 100, "pool before it"))
+
+    def tile_counter(
+        self, layer: IntLayer, delays: Sequence[int], readers: Sequence[Reader], rules: IntegerRules
+    ) -> TileCounter:
+        def count(tile: Tile) -> TileResources:
+            return TileResources(tile, used=(tile.neurons, tile.stop[1] - tile.start[1]), synapses=0)
+
+        return count
+
+
+@dataclass(frozen=True)
+class ByColumns(ByRows):
+    """The same counts, but high tiles are said to be cheaper."""
+
+    name: ClassVar[str] = "by-columns"
+
+    def cost(self, tiles: Sequence[TileResources]) -> tuple[float, ...]:
+        return (sum(each.tile.stop[2] - each.tile.start[2] for each in tiles),)
+
+
+def test_of_equally_many_tiles_those_of_the_least_shares_are_taken_or_what_the_family_says(made: Chip) -> None:
+    plane = layer_of(IntDense(np.full((16, 1), 20, np.int16)), (1,), (1, 4, 4))
+    for family, shapes in ((ByRows, [(2, 4), (2, 4)]), (ByColumns, [(4, 2), (4, 2)])):
+        mapping = map_program(chain(plane), replace(made, core=family(8)))
+        tiles = [use.tile for core in mapping.cores for use in core.tiles]
+        assert [(tile.stop[1] - tile.start[1], tile.stop[2] - tile.start[2]) for tile in tiles] == shapes
+
+
 def test_a_yaml_of_the_family_makes_the_same_chip(tmp_path: Path, program: IntProgram, made: Chip) -> None:
     chip = load_chip(described(tmp_path), families=(*FAMILIES, NeuronsOnly))
     assert (chip.name, chip.core, chip.rules, chip.mesh) == (made.name, made.core, made.rules, made.mesh)
