@@ -24,6 +24,7 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
+from neuroprune.chips.load import load_chip
 from neuroprune.data.catalog import list_datasets
 from neuroprune.errors import NeuropruneError
 from neuroprune.graph.float_program import Frames
@@ -39,7 +40,6 @@ from neuroprune.simulate.compare import compare
 from neuroprune.simulate.engine import record, simulate
 from neuroprune.simulate.floats import run_module
 from neuroprune.simulate.lava import record_with_lava
-from neuroprune.targets import load_target
 
 MODELS = ("fashion-conv", str(Path(__file__).with_name("vgg6.yaml")))
 HEADINGS = (
@@ -113,7 +113,7 @@ def measure(model: str, samples: int, batch: int, rounds: int, device: str, with
     """One row of the table."""
     rng = np.random.default_rng(0)
     module, frames = firing_network(model, lambda shape: rng.standard_normal((samples, *shape), dtype=np.float32))
-    program = quantize(fold(trace(module, torch.from_numpy(frames[:1]))), frames[:32], load_target("loihi-sim"))
+    program = quantize(fold(trace(module, torch.from_numpy(frames[:1]))), frames[:32], load_chip("loihi-sim"))
     spikes, _ = quantize_input(program.input, frames)
     module.to(device)
     float_times, engine_times = [], []

@@ -17,15 +17,10 @@ from matplotlib.colors import LinearSegmentedColormap
 
 from neuroprune.files import replace_file
 from neuroprune.readable import amount
+from neuroprune.report.resources import is_counted, shown, shown_unit
 from neuroprune.report.schema import Report, load_report
 
 INK, STRONG, PALE = "#1f2933", "#0b7285", "#c5e3e8"
-LIMITS = {
-    "neurons": "neurons_percent",
-    "input axons": "input_axons_percent",
-    "output axons": "output_axons_percent",
-    "synapse memory": "synapse_memory_percent",
-}
 
 
 def draw(report: Report, path: Path) -> None:
@@ -52,9 +47,10 @@ def draw(report: Report, path: Path) -> None:
 
 def _headline(report: Report) -> str:
     totals, lava = report.totals, report.lava
+    measured = [each for each in totals.resources if not is_counted(each)]
     parts = [
         f"{totals.cores} core{'s' if totals.cores != 1 else ''}",
-        f"{totals.synapse_kib:.0f} KiB of synapses",
+        *(f"{shown(each.used, each)} {shown_unit(each)} of {each.name}" for each in measured),
         f"{amount(totals.synops_per_sample)} SynOps a sample",
     ]
     if lava.samples:
@@ -88,7 +84,7 @@ def _synops(axes: Axes, report: Report) -> None:
 
 
 def _load(axes: Axes, report: Report) -> None:
-    percents = [[getattr(core, field) for core in report.cores] for field in LIMITS.values()]
+    percents = list(zip(*([each.percent for each in core.resources] for core in report.cores), strict=True))
     axes.imshow(
         percents, aspect="auto", cmap=LinearSegmentedColormap.from_list("load", ("w", STRONG)), vmin=0, vmax=100
     )
@@ -98,7 +94,7 @@ def _load(axes: Axes, report: Report) -> None:
                 axes.text(column, row, f"{percent:.0f}", ha="center", va="center", color="w" if percent > 55 else INK)
         axes.set_xticks(range(len(report.cores)))
     axes.set(title="Load of each core, % of the limit", xlabel="core")
-    axes.set_yticks(range(len(LIMITS)), list(LIMITS))
+    axes.set_yticks(range(len(percents)), [each.name for each in report.target.resources])
 
 
 if __name__ == "__main__":

@@ -10,6 +10,8 @@ import torch
 from torch import nn
 
 from neuroprune import __version__
+from neuroprune.chips.chip import Chip
+from neuroprune.chips.load import load_chip
 from neuroprune.errors import InputError
 from neuroprune.exchange.netx.read import read_netx, spikes_as_they_are, stated_steps
 from neuroprune.exchange.netx.write import write_netx
@@ -36,7 +38,6 @@ from neuroprune.simulate.engine import record, simulate
 from neuroprune.simulate.ladder import Accuracies, ChangedSpikes, accuracy, accuracy_ladder, changed_spikes
 from neuroprune.simulate.lava import Models, own_models, record_with_lava
 from neuroprune.simulate.types import Trace
-from neuroprune.targets import Target, load_target
 
 Labels = npt.NDArray[np.int64]
 REPORTED_PACKAGES = ("torch", "spikingjelly", "numpy", "lava-nc")
@@ -95,7 +96,7 @@ class Floats:
 def deploy(
     module: nn.Module,
     calibration: Frames,
-    target: Target | str = "loihi-sim",
+    chip: Chip | str = "loihi-sim",
     images: Frames | None = None,
     labels: Labels | None = None,
     *,
@@ -109,13 +110,13 @@ def deploy(
     device: str = "cpu",
     progress: Progress = silent,
 ) -> Report:
-    """Compile `module` for `target`, run it there in the chip's integers, check it against Lava and weigh it.
+    """Compile `module` for `chip`, run it there in the chip's integers, check it against Lava and weigh it.
 
     module: a trained network that takes frames and returns the mean or sum over time of its output spikes, or of what
     its last linear layer delivers.
     calibration: float32 [samples, channels, height, width], frames as the network sees them, that set the scales; or
     sequences [samples, steps, channels, height, width].
-    target: a chip, or its name, or the path of its YAML.
+    chip: a chip, or its name, or the path of its YAML.
     images, labels: the frames that are run and weighed, int64 labels beside them; without images the calibration
     frames are run, without labels there is no accuracy.
     bits: of the weights of each layer. tuning: training in the chip's rounding before the weights are fixed.
@@ -124,7 +125,7 @@ def deploy(
 
     Raises UnsupportedNetwork, InputError, CapacityError, VerificationError (LavaError among them), OutputError.
     """
-    chip = load_target(target) if isinstance(target, str) else target
+    chip = load_chip(chip) if isinstance(chip, str) else chip
     frames = calibration if images is None else images
     job = Job(frames, labels, network, data, seed, lava or LavaSettings(), folder, device, progress)
     _check_samples(job)
@@ -142,7 +143,7 @@ def deploy_program(
     path: Path,
     frames: Frames,
     labels: Labels | None = None,
-    target: Target | str = "loihi-sim",
+    chip: Chip | str = "loihi-sim",
     *,
     steps: int | None = None,
     data: str | None = None,
@@ -158,7 +159,7 @@ def deploy_program(
     steps: of a sample, needed where the file does not state them.
     Raises what `deploy` raises.
     """
-    chip = load_target(target) if isinstance(target, str) else target
+    chip = load_chip(chip) if isinstance(chip, str) else chip
     job = Job(frames, labels, path.name, data, None, lava or LavaSettings(), folder, device, progress)
     _check_samples(job)
     foreign = stated_steps(path) is None
@@ -184,7 +185,7 @@ def _check_samples(job: Job) -> None:
 
 def _run(
     program: IntProgram,
-    chip: Target,
+    chip: Chip,
     job: Job,
     floats: Floats | None = None,
     remarks: tuple[str, ...] = (),

@@ -114,9 +114,9 @@ def command(
     The whole test set runs in the exact engine; Lava runs a few samples of it, and every spike and voltage must agree.
     Written are report.json, cores.csv, layers.csv, program.net (for lava-dl) and model.onnx.
     """
-    from neuroprune.targets import load_target
+    from neuroprune.chips.load import load_chip
 
-    chip = load_target(target)  # first, so that a wrong name costs nobody the seconds that the rest takes to load
+    chip = load_chip(target)  # first, so that a wrong name costs nobody the seconds that the rest takes to load
 
     from neuroprune.deploy import LavaSettings, deploy, deploy_program
     from neuroprune.quantize.bits import parse_bits

@@ -1,5 +1,6 @@
 """`neuroprune targets`."""
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -9,7 +10,7 @@ from neuroprune.cli.options import json_option
 from neuroprune.readable import plain_table
 
 if TYPE_CHECKING:
-    from neuroprune.targets import Target
+    from neuroprune.chips.chip import Chip
 
 EPILOG = """\b
 Examples:
@@ -22,18 +23,19 @@ Examples:
 @json_option
 def command(name: str | None, as_json: bool) -> None:
     """List the chips, or the chip NAME (or its YAML), with every limit, its source and how well it is known."""
-    from neuroprune.targets import list_targets, load_target
+    from neuroprune.chips.load import list_chips, load_chip
 
-    targets = [load_target(each) for each in ([name] if name else list_targets())]
+    chips = [load_chip(each) for each in ([name] if name else list_chips())]
     if as_json:
-        show_json([_plain(target) for target in targets])
+        show_json([_plain(chip) for chip in chips])
         return
-    for target in targets:
-        table = plain_table(f"{target.name}: {target.title}", "limit", "value", "known", "source", right=("value",))
-        for limit, fact in target.facts.items():
-            table.add_row(limit, _value(limit, fact.value), fact.certainty, fact.source)
+    for chip in chips:
+        title = f"{chip.name}: {chip.title} (family {chip.core.name})"
+        table = plain_table(title, "limit", "value", "unit", "grade", "source", right=("value",))
+        for limit, fact in chip.facts.items():
+            table.add_row(limit, _value(limit, fact.value), fact.unit, fact.grade, fact.source)
         show(table)
-    next_step(f"neuroprune deploy --target {name or targets[0].name}")
+    next_step(f"neuroprune deploy --target {name or chips[0].name}")
 
 
 def _value(limit: str, value: int | tuple[int, ...]) -> str:
@@ -42,9 +44,6 @@ def _value(limit: str, value: int | tuple[int, ...]) -> str:
     return str(value)
 
 
-def _plain(target: "Target") -> dict[str, Any]:
-    facts = {
-        limit: {"value": fact.value, "source": fact.source, "certainty": fact.certainty}
-        for limit, fact in target.facts.items()
-    }
-    return {"name": target.name, "title": target.title, **facts}
+def _plain(chip: "Chip") -> dict[str, Any]:
+    facts = {limit: asdict(fact) for limit, fact in chip.facts.items()}
+    return {"name": chip.name, "title": chip.title, "family": chip.core.name, **facts}

@@ -4,39 +4,39 @@ from collections import Counter
 
 import numpy as np
 
+from neuroprune.chips.chip import Chip
+from neuroprune.chips.types import volume
 from neuroprune.errors import VerificationError
 from neuroprune.mapping.limits import exceeded
-from neuroprune.mapping.reach import volume
 from neuroprune.mapping.types import ChipMapping
 from neuroprune.program.timing import depths, synaptic_delay
 from neuroprune.program.types import IntProgram
-from neuroprune.targets import Target
 
 
-def verify_mapping(mapping: ChipMapping, program: IntProgram, target: Target) -> None:
+def verify_mapping(mapping: ChipMapping, program: IntProgram, chip: Chip) -> None:
     """Raise VerificationError unless `mapping` obeys the rules:
 
     - every neuron of every layer is on exactly one core;
-    - no core exceeds a limit of the target;
+    - no core exceeds a limit of the chip;
     - every core has a place of its own, inside the mesh and on one of the mapping's chips;
-    - no synapse holds spikes back longer than one of the target can.
+    - no synapse holds spikes back longer than one of the chip can.
     """
     _verify_neurons(mapping, program)
     for number, core in enumerate(mapping.cores):
-        limit = exceeded(core.tiles, target)
+        limit = exceeded(core.used, chip.core.resources)
         if limit:
-            name, needed, available = limit
             raise VerificationError(
-                f"core {number} needs {needed} {name}, a core of {target.name} has {available}: map the network again"
+                f"core {number} needs {limit.resource.in_words(limit.needed)}, a core of {chip.name} has "
+                f"{limit.resource.limit}: map the network again"
             )
-    _verify_places(mapping, target)
-    _verify_delays(program, target)
+    _verify_places(mapping, chip)
+    _verify_delays(program, chip)
 
 
 def _verify_neurons(mapping: ChipMapping, program: IntProgram) -> None:
     times = {layer.name: np.zeros(volume(layer.shape), dtype=np.int64) for layer in program.layers}
     for number, core in enumerate(mapping.cores):
-        for tile in (use.tile for use in core.tiles):
+        for tile in (each.tile for each in core.tiles):
             shape = times[tile.layer].shape if tile.layer in times else (0, 0, 0)
             if not all(0 <= a < b <= size for a, b, size in zip(tile.start, tile.stop, shape, strict=True)):
                 raise VerificationError(
@@ -53,25 +53,25 @@ def _verify_neurons(mapping: ChipMapping, program: IntProgram) -> None:
             )
 
 
-def _verify_places(mapping: ChipMapping, target: Target) -> None:
+def _verify_places(mapping: ChipMapping, chip: Chip) -> None:
     places = Counter((core.chip, core.x, core.y) for core in mapping.cores)
-    for (chip, x, y), times in places.items():
+    for (on, x, y), times in places.items():
         if times > 1:
-            raise VerificationError(f"{times} cores lie at x {x}, y {y} of chip {chip}: map the network again")
-        if not (0 <= x < target.mesh[0] and 0 <= y < target.mesh[1] and 0 <= chip < mapping.chips):
+            raise VerificationError(f"{times} cores lie at x {x}, y {y} of chip {on}: map the network again")
+        if not (0 <= x < chip.mesh[0] and 0 <= y < chip.mesh[1] and 0 <= on < mapping.chips):
             raise VerificationError(
-                f"a core lies at x {x}, y {y} of chip {chip}, outside {mapping.chips} chips of "
-                f"{target.mesh[0]} x {target.mesh[1]} cores: map the network again"
+                f"a core lies at x {x}, y {y} of chip {on}, outside {mapping.chips} chips of "
+                f"{chip.mesh[0]} x {chip.mesh[1]} cores: map the network again"
             )
 
 
-def _verify_delays(program: IntProgram, target: Target) -> None:
+def _verify_delays(program: IntProgram, chip: Chip) -> None:
     depth = depths(program)
     for layer in program.layers:
         for connection in layer.connections:
             delay = synaptic_delay(connection, layer, depth)
-            if delay > target.synaptic_delay_max:
+            if delay > chip.synaptic_delay_max:
                 raise VerificationError(
                     f"spikes of layer {connection.source} wait {delay} steps for layer {layer.name}, synapses of "
-                    f"{target.name} delay by {target.synaptic_delay_max} at most: balance the program before mapping"
+                    f"{chip.name} delay by {chip.synaptic_delay_max} at most: balance the program before mapping"
                 )

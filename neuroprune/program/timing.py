@@ -2,7 +2,7 @@
 
 Layer l of a chain computes step t of a sample l steps after the input brought it. Where paths of different length meet,
 spikes of the shorter one must wait, so that all that belongs to one step of the sample arrives together. Synapses hold
-them back where the target's can, else relay neurons do, which hand on each spike one step later. Neither changes what
+them back where the chip's can, else relay neurons do, which hand on each spike one step later. Neither changes what
 a layer computes: programs count the steps of the sample, not those of the chip.
 
 The input needs neither: the host injects the frames into the axons of each layer that reads them, when they are due.

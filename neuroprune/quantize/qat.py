@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
+from neuroprune.chips.chip import Chip
 from neuroprune.errors import InputError
 from neuroprune.fixed_point import (
     STATE_SHIFT,
@@ -35,7 +36,6 @@ from neuroprune.program.units import weight_unit
 from neuroprune.progress import Progress, silent
 from neuroprune.quantize.forward import deliver, fire
 from neuroprune.quantize.quantize import int_synapse
-from neuroprune.targets import Target
 
 Labels = npt.NDArray[np.int64]
 FramesOf = Callable[[npt.NDArray[np.int64]], Frames]
@@ -70,7 +70,7 @@ def finetune_quantised(
     program: IntProgram,
     frames_of: FramesOf,
     labels: Labels,
-    chip: Target,
+    chip: Chip,
     settings: QatSettings,
     progress: Progress = silent,
 ) -> Finetuned:

@@ -3,6 +3,7 @@
 import numpy as np
 import torch
 
+from neuroprune.chips.chip import Chip
 from neuroprune.errors import InputError
 from neuroprune.fixed_point import IntegerRules, WeightArray, signed_range
 from neuroprune.graph.float_program import FloatDense, FloatLayer, FloatProgram, FloatSynapse, Frames
@@ -21,7 +22,6 @@ from neuroprune.program.verify import verify_program
 from neuroprune.quantize.bits import Bits, bits_of_layers
 from neuroprune.quantize.calibrate import Population, Source, choose_scale, chunks
 from neuroprune.quantize.scale import Scale
-from neuroprune.targets import Target
 
 WIDEST = Bits()
 """All layers as the chip has them."""
@@ -29,7 +29,7 @@ FEWEST_LEVELS = 7
 """Least positive levels of a graded input that the search tries."""
 
 
-def quantize(program: FloatProgram, calibration: Frames, chip: Target, bits: Bits = WIDEST) -> IntProgram:
+def quantize(program: FloatProgram, calibration: Frames, chip: Chip, bits: Bits = WIDEST) -> IntProgram:
     """The integer program of a float program, every register within the fields of `chip`.
 
     calibration: float32 frames [samples, *input shape] (or [samples, steps, *input shape] where the program reads

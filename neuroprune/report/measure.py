@@ -8,9 +8,11 @@ from typing import Literal, NamedTuple, TypeVar
 import numpy as np
 from pydantic import BaseModel
 
+from neuroprune.chips.chip import Chip
+from neuroprune.chips.types import Tile
 from neuroprune.fixed_point import weight_range
 from neuroprune.graph.nodes import INPUT
-from neuroprune.mapping.types import ChipMapping, Core, Tile
+from neuroprune.mapping.types import ChipMapping, Core
 from neuroprune.program.bounds import LayerBound
 from neuroprune.program.timing import depths, synaptic_delay, wait
 from neuroprune.program.types import IntConv, IntLayer, IntProgram
@@ -19,22 +21,21 @@ from neuroprune.report.schema import (
     AccuracyLadder,
     BoundReport,
     ChangedReport,
+    ChipLimits,
     CoreReport,
     InputReport,
     LavaCheck,
     LayerReport,
     Report,
+    ResourceLimit,
+    ResourceUse,
     RoundingReport,
-    TargetLimits,
     TileReport,
     Totals,
 )
 from neuroprune.report.synops import Arriving, CountArray, delayed_synapses, synapses, synops
 from neuroprune.simulate.ladder import Accuracies, ChangedSpikes
 from neuroprune.simulate.types import LayerTrace, Trace
-from neuroprune.targets import Target
-
-BITS_PER_KIB = 8 * 1024
 
 Kind = TypeVar("Kind", bound=BaseModel)
 
@@ -43,7 +44,7 @@ def measure(
     program: IntProgram,
     mapping: ChipMapping,
     trace: Trace,
-    target: Target,
+    chip: Chip,
     *,
     network: str,
     data: str | None,
@@ -56,7 +57,7 @@ def measure(
     rounding: Mapping[str, RoundingErrors] | None = None,
     changed: Mapping[str, ChangedSpikes] | None = None,
 ) -> Report:
-    """Weigh one deployment.
+    """Measure one deployment.
 
     `mapping` and `trace` are those of `program`, relays and all, and `trace` holds at least one sample.
     bounds, rounding, changed: of layers by their name; those without an entry have None in the report.
@@ -84,11 +85,11 @@ def measure(
         )
         for layer in program.layers
     )
-    cores = tuple(_core(index, core, arriving, trace, target) for index, core in enumerate(mapping.cores))
+    cores = tuple(_core(index, core, arriving, trace, chip) for index, core in enumerate(mapping.cores))
     return Report(
         network=network,
         data=data,
-        target=_limits(target),
+        target=_limits(chip),
         samples=trace.samples,
         steps=trace.steps,
         seed=seed,
@@ -114,15 +115,15 @@ def _values_of_a_sample(program: IntProgram) -> int:
     return prod(program.input.shape) * (program.steps if program.input.sequence else 1)
 
 
-def _limits(target: Target) -> TargetLimits:
-    return TargetLimits(
-        name=target.name,
-        title=target.title,
-        cores_per_chip=target.cores_per_chip,
-        neurons_per_core=target.neurons_per_core,
-        input_axons_per_core=target.input_axons_per_core,
-        output_axons_per_core=target.output_axons_per_core,
-        synapse_kib_per_core=target.synapse_bits_per_core / BITS_PER_KIB,
+def _limits(chip: Chip) -> ChipLimits:
+    return ChipLimits(
+        name=chip.name,
+        title=chip.title,
+        family=chip.core.name,
+        cores_per_chip=chip.cores_per_chip,
+        resources=tuple(
+            ResourceLimit(name=each.name, unit=each.unit, limit=each.limit) for each in chip.core.resources
+        ),
     )
 
 
@@ -202,7 +203,7 @@ def _saturated_share(layer: IntLayer) -> float:
     return float(np.mean((weight <= low) | (weight >= high)))
 
 
-def _core(index: int, core: Core, arriving: dict[str, Arriving], trace: Trace, target: Target) -> CoreReport:
+def _core(index: int, core: Core, arriving: dict[str, Arriving], trace: Trace, chip: Chip) -> CoreReport:
     steps = trace.samples * trace.steps
     tiles = [use.tile for use in core.tiles]
     return CoreReport(
@@ -215,14 +216,11 @@ def _core(index: int, core: Core, arriving: dict[str, Arriving], trace: Trace, t
             for use in core.tiles
         ),
         neurons=core.neurons,
-        idle_neurons=core.compartments - core.neurons,
-        input_axons=core.input_axons,
-        output_axons=core.output_axons,
-        synapse_kib=core.synapse_bits / BITS_PER_KIB,
-        neurons_percent=100 * core.compartments / target.neurons_per_core,
-        input_axons_percent=100 * core.input_axons / target.input_axons_per_core,
-        output_axons_percent=100 * core.output_axons / target.output_axons_per_core,
-        synapse_memory_percent=100 * core.synapse_bits / target.synapse_bits_per_core,
+        idle_neurons=core.idle_neurons,
+        resources=tuple(
+            ResourceUse(name=each.name, unit=each.unit, used=used, limit=each.limit)
+            for each, used in zip(chip.core.resources, core.used, strict=True)
+        ),
         synops_per_step=sum(_in_tile(arriving[tile.layer].all, tile) for tile in tiles) / steps,
         nonzero_synops_per_step=sum(_in_tile(arriving[tile.layer].nonzero, tile) for tile in tiles) / steps,
     )
@@ -245,8 +243,14 @@ def _totals(layers: Sequence[LayerReport], cores: Sequence[CoreReport], mapping:
         spikes_per_sample=sum(int(layer.spikes.sum()) for layer in trace.layers) / trace.samples,
         synops_per_sample=sum(layer.synops_per_sample for layer in layers),
         nonzero_synops_per_sample=sum(layer.nonzero_synops_per_sample for layer in layers),
-        synapse_kib=sum(core.synapse_kib for core in cores),
+        resources=tuple(map(_together, zip(*(core.resources for core in cores), strict=True))),
         cores=len(cores),
         chips=mapping.chips,
         busiest_core=max(cores, key=lambda core: core.synops_per_step).index,
     )
+
+
+def _together(uses: Sequence[ResourceUse]) -> ResourceUse:
+    """One resource of several cores."""
+    used, limit = sum(each.used for each in uses), sum(each.limit for each in uses)
+    return uses[0].model_copy(update={"used": used, "limit": limit})

@@ -1,6 +1,6 @@
 """What a deployment costs: plain data that every renderer reads, and the form of report.json.
 
-Nothing is rounded here. Units stand in the names: a KiB is 1024 bytes, a share lies in 0..1, a percentage in 0..100.
+Nothing is rounded here. Units stand in the names, or beside them: a share lies in 0..1, memory is in bits.
 What is not known is None, never NaN.
 
 Synaptic operations (SynOps) are counted twice. `synops` counts each delivery of an event over a synapse, be its weight
@@ -16,11 +16,12 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from neuroprune.errors import InputError
 from neuroprune.files import write_text
 
-SCHEMA_VERSION: Literal[2] = 2
+SCHEMA_VERSION: Literal[3] = 3
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Amount = Annotated[float, Field(ge=0)]
 Count = Annotated[int, Field(ge=0)]
+Limit = Annotated[int, Field(ge=1)]
 
 
 class Frozen(BaseModel):
@@ -29,16 +30,39 @@ class Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
-class TargetLimits(Frozen):
-    """The chip that was compiled for, and the limits of one of its cores."""
+class ResourceLimit(Frozen):
+    """How much one core has of a resource that its tiles share.
+
+    name: as the chip's family calls it. unit: of the limit; memory is in bits.
+    """
+
+    name: str
+    unit: str
+    limit: Limit
+
+
+class ResourceUse(Frozen):
+    """How much of a resource is used, and how much there is; see `ResourceLimit`."""
+
+    name: str
+    unit: str
+    used: Count
+    limit: Limit
+
+    @property
+    def percent(self) -> float:
+        """Of the limit."""
+        return 100 * self.used / self.limit
+
+
+class ChipLimits(Frozen):
+    """The chip that was compiled for, and the resources of one of its cores."""
 
     name: str
     title: str
+    family: str
     cores_per_chip: Count
-    neurons_per_core: Count
-    input_axons_per_core: Count
-    output_axons_per_core: Count
-    synapse_kib_per_core: Amount
+    resources: tuple[ResourceLimit, ...]
 
 
 class AccuracyLadder(Frozen):
@@ -171,19 +195,23 @@ class LayerReport(Frozen):
 
 
 class TileReport(Frozen):
-    """A box of one layer's neurons, channels x height x width, `start` inclusive, `stop` exclusive."""
+    """A box of one layer's neurons, channels x height x width, `start` inclusive, `stop` exclusive.
+
+    encodings: how the synapses of each connection of the layer are stored, in the words of the chip's family.
+    """
 
     layer: str
     start: tuple[int, int, int]
     stop: tuple[int, int, int]
-    encodings: tuple[Literal["dense", "sparse", "shared"], ...]
+    encodings: tuple[str, ...]
 
 
 class CoreReport(Frozen):
-    """One core: where it lies, what is on it, and how much of each limit that takes.
+    """One core: where it lies, what is on it, and how much of each resource that takes.
 
-    idle_neurons: beside the network's own, neurons that shared weights run over into; they count against the limit,
-    send nothing, and what they receive is not among the SynOps.
+    neurons: of the network. idle_neurons: others that these take up beside them, as where shared weights run over into
+    them; they send nothing, and what they receive is not among the SynOps.
+    resources: those of the chip's core, in its order.
     """
 
     index: Count
@@ -193,13 +221,7 @@ class CoreReport(Frozen):
     tiles: tuple[TileReport, ...]
     neurons: Count
     idle_neurons: Count
-    input_axons: Count
-    output_axons: Count
-    synapse_kib: Amount
-    neurons_percent: Amount
-    input_axons_percent: Amount
-    output_axons_percent: Amount
-    synapse_memory_percent: Amount
+    resources: tuple[ResourceUse, ...]
     synops_per_step: Amount
     nonzero_synops_per_step: Amount
 
@@ -217,6 +239,7 @@ class CoreReport(Frozen):
 class Totals(Frozen):
     """Sums over the layers and cores, relays among them.
 
+    resources: what all cores together use, of what these cores have.
     busiest_core: index of the core with the most SynOps a step, which a step waits for.
     """
 
@@ -228,7 +251,7 @@ class Totals(Frozen):
     spikes_per_sample: Amount
     synops_per_sample: Amount
     nonzero_synops_per_sample: Amount
-    synapse_kib: Amount
+    resources: tuple[ResourceUse, ...]
     cores: Count
     chips: Count
     busiest_core: Count
@@ -237,14 +260,14 @@ class Totals(Frozen):
 class Report(Frozen):
     """One deployment. `samples` ran for `steps` time steps each; layers and cores in the order of the pipeline.
 
-    network, data: what was deployed, and the samples it was weighed on, in the user's words.
+    network, data: what was deployed, and the samples it was measured on, in the user's words.
     netx_remarks: what the exchange file could not hold. versions: package -> version. seed: of the run, if one was set.
     """
 
-    schema_version: Literal[2] = SCHEMA_VERSION
+    schema_version: Literal[3] = SCHEMA_VERSION
     network: str
     data: str | None
-    target: TargetLimits
+    target: ChipLimits
     samples: Count
     steps: Count
     seed: int | None
@@ -259,7 +282,7 @@ class Report(Frozen):
 
 
 class _Version(BaseModel):
-    """The one field that must be read before the others can be judged."""
+    """The one field that says whether the others can be read."""
 
     schema_version: int
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from pydantic import BaseModel
 
 from neuroprune.files import write_text
+from neuroprune.report.resources import Named, column
 from neuroprune.report.schema import BoundReport, ChangedReport, CoreReport, LayerReport, Report, RoundingReport
 
 PARTS: dict[str, type[BaseModel]] = {"bound": BoundReport, "rounding": RoundingReport, "changed": ChangedReport}
@@ -41,17 +42,34 @@ def _layer_row(layer: LayerReport) -> dict[str, object]:
 
 
 def cores_csv(report: Report) -> str:
-    """A row for each core: the fields of `CoreReport`, the tiles as the names of layers and encodings on it."""
+    """A row for each core: the fields of `CoreReport`, the tiles as the names of layers and encodings on it.
+
+    Each resource has a column for what is used, with the unit where its name does not say it, and one in per cent of
+    the limit. One that is called like a field, such as "neurons", gets `_used` behind its name.
+    """
     fields = [
-        column
+        name
         for field in CoreReport.model_fields
-        for column in (("layers", "encodings") if field == "tiles" else (field,))
+        for name in (("layers", "encodings") if field == "tiles" else () if field == "resources" else (field,))
     ]
     rows = [
-        core.model_dump(exclude={"tiles"}) | {"layers": " ".join(core.layers), "encodings": " ".join(core.encodings)}
+        core.model_dump(exclude={"tiles", "resources"})
+        | {"layers": " ".join(core.layers), "encodings": " ".join(core.encodings)}
+        | {_used_column(each): each.used for each in core.resources}
+        | {_percent_column(each): each.percent for each in core.resources}
         for core in report.cores
     ]
-    return _csv(fields, rows)
+    columns = [name for each in report.target.resources for name in (_used_column(each), _percent_column(each))]
+    return _csv([*fields, *columns], rows)
+
+
+def _used_column(resource: Named) -> str:
+    name = column(resource)
+    return f"{name}_used" if name in CoreReport.model_fields else name
+
+
+def _percent_column(resource: Named) -> str:
+    return f"{resource.name.replace(' ', '_')}_percent"
 
 
 def write_tables(report: Report, folder: Path) -> None:

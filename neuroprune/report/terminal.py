@@ -12,14 +12,16 @@ from rich.text import Text
 from neuroprune.graph.nodes import INPUT
 from neuroprune.readable import amount, percent, plain_table, plural
 from neuroprune.report.layer_table import WIDE, layer_table, overflows, times
-from neuroprune.report.schema import CoreReport, LavaCheck, LayerReport, Report
+from neuroprune.report.resources import heading, is_counted, shown, shown_unit
+from neuroprune.report.schema import CoreReport, LavaCheck, LayerReport, Report, ResourceUse
 
 MOST_CORES = 40
 """Beyond as many cores, those with the same layers on them are shown together."""
 MOST_REMARKS = 3
 """Of a network with branches each joint has one; the others are in report.json."""
 
-LIMITS = ("neurons", "input_axons", "output_axons", "synapse_memory")
+RESOURCES, RESOURCE_WIDTH = 4, 10
+"""Resources that a terminal of up to WIDE columns has room for, and the columns that each one more takes."""
 
 
 def render(report: Report, width: int = WIDE) -> RenderableType:
@@ -48,8 +50,9 @@ def _summary(report: Report) -> Panel:
         "takes",
         f"[bold cyan]{plural(totals.cores, 'core')}[/] on {plural(totals.chips, 'chip')}, "
         f"{plural(totals.neurons, 'neuron')}, {amount(totals.synapses)} synapses "
-        f"({amount(totals.nonzero_synapses)} not zero), {totals.synapse_kib:,.1f} KiB",
+        f"({amount(totals.nonzero_synapses)} not zero)",
     )
+    lines.add_row("load", ", ".join(map(_load, totals.resources)))
     if totals.relay_neurons or totals.delayed_synapses:
         lines.add_row("paths", _paths(report))
     lines.add_row(
@@ -66,6 +69,12 @@ def _summary(report: Report) -> Panel:
     if len(report.netx_remarks) > MOST_REMARKS:
         lines.add_row("", f"and {len(report.netx_remarks) - MOST_REMARKS} more like these, in report.json")
     return Panel(lines, title=Text(f"{report.network} on {target.name}"), title_align="left", border_style="dim")
+
+
+def _load(resource: ResourceUse) -> str:
+    """The share of what these cores have, and the amount where the share alone does not tell it: memory."""
+    amount = "" if is_counted(resource) else f" ({shown(resource.used, resource)} {shown_unit(resource)})"
+    return f"{resource.name} {resource.percent:.0f}%{amount}"
 
 
 def _accuracy(report: Report) -> Text:
@@ -130,33 +139,49 @@ def _paths(report: Report) -> str:
 
 def _cores(report: Report, width: int) -> RenderableType:
     """One row for each core, or, beyond MOST_CORES, one for those that hold the same layers."""
+    fullest = [
+        max(uses, key=lambda use: use.percent) for uses in zip(*(core.resources for core in report.cores), strict=True)
+    ]
+    kept = _with_room(fullest, width)
+    resources = [fullest[number] for number in kept]
+    left_out = [f"{use.name}, at most {use.percent:.0f}%" for number, use in enumerate(fullest) if number not in kept]
+    notes = [f"not shown: {'; '.join(left_out)}"] if left_out else []
     if len(report.cores) <= MOST_CORES:
-        table = _core_table("Cores", "core", width)
+        table = _core_table("Cores", "core", resources, width)
         for core in report.cores:
-            table.add_row(str(core.index), *_core_row([core], f"{core.chip} {core.x},{core.y}", width))
-        return table
-    together: dict[tuple[str, ...], list[CoreReport]] = {}
-    for core in report.cores:
-        together.setdefault(core.layers, []).append(core)
-    table = _core_table("Cores, together where they hold the same layers", "cores", width)
-    for group in together.values():
-        chips = sorted({core.chip for core in group})
-        place = str(chips[0]) if len(chips) == 1 else f"{chips[0]}-{chips[-1]}"
-        table.add_row(str(len(group)), *_core_row(group, place, width))
-    note = (
-        f"{len(report.cores)} cores in {len(together)} rows: means of use and percentage, the most SynOps of any core; "
-        "`neuroprune report --csv` lists every core"
-    )
-    return Group(table, Text(note, "dim"))
+            table.add_row(str(core.index), *_core_row([core], f"{core.chip} {core.x},{core.y}", kept, width))
+    else:
+        together: dict[tuple[str, ...], list[CoreReport]] = {}
+        for core in report.cores:
+            together.setdefault(core.layers, []).append(core)
+        table = _core_table("Cores, together where they hold the same layers", "cores", resources, width)
+        for group in together.values():
+            chips = sorted({core.chip for core in group})
+            place = str(chips[0]) if len(chips) == 1 else f"{chips[0]}-{chips[-1]}"
+            table.add_row(str(len(group)), *_core_row(group, place, kept, width))
+        notes.append(
+            f"{len(report.cores)} cores in {len(together)} rows: means of use and percentage, the most SynOps of any "
+            "core; `neuroprune report --csv` lists every core"
+        )
+    return Group(table, Text("; ".join(notes), "dim")) if notes else table
 
 
-def _core_table(title: str, count: str, width: int) -> Table:
+def _with_room(fullest: Sequence[ResourceUse], width: int) -> list[int]:
+    """Numbers of the resources that a terminal of `width` shows: those that come closest to their limit on any core.
+
+    fullest: of each resource the use on the core that uses most of it.
+    """
+    room = RESOURCES + max(0, width - WIDE) // RESOURCE_WIDTH
+    return sorted(sorted(range(len(fullest)), key=lambda number: -fullest[number].percent)[:room])
+
+
+def _core_table(title: str, count: str, resources: Sequence[ResourceUse], width: int) -> Table:
     table = plain_table(f"\n{title}", tight=True)
     table.add_column(count, justify="right", no_wrap=True)
     table.add_column("chip x,y" if count == "core" else "chip", no_wrap=True)
     table.add_column("layers", overflow="fold")
-    for name in ("neurons", "input\naxons", "output\naxons", "synapse\nKiB"):
-        table.add_column(name, justify="right", no_wrap=True)
+    for resource in resources:
+        table.add_column(heading(resource), justify="right", no_wrap=True)
     if width >= WIDE:
         table.add_column("fullest", no_wrap=True)
         table.add_column("encoding")
@@ -164,18 +189,18 @@ def _core_table(title: str, count: str, width: int) -> Table:
     return table
 
 
-def _core_row(group: Sequence[CoreReport], place: str, width: int) -> list[RenderableType]:
-    """Means over `group`, save for SynOps: a step takes as long as the core with the most of them."""
-    percents = [fmean(getattr(core, f"{limit}_percent") for core in group) for limit in LIMITS]
-    uses = (
-        f"{fmean(core.neurons for core in group):.0f}",
-        f"{fmean(core.input_axons for core in group):.0f}",
-        f"{fmean(core.output_axons for core in group):.0f}",
-        f"{fmean(core.synapse_kib for core in group):.1f}",
-    )
+def _core_row(group: Sequence[CoreReport], place: str, kept: Sequence[int], width: int) -> list[RenderableType]:
+    """Means over `group`, save for SynOps: a step takes as long as the core with the most of them.
+
+    kept: numbers of the resources that are shown; the bar is of the fullest, shown or not.
+    """
+    uses = list(zip(*(core.resources for core in group), strict=True))
+    percents = [fmean(each.percent for each in use) for use in uses]
     row: list[RenderableType] = [place, Text(" ".join(group[0].layers))]
-    for use, share in zip(uses, percents, strict=True):
-        row.append(Text.assemble(use, (f" {share:3.0f}%", "bold cyan" if share == max(percents) else "dim")))
+    for number in kept:
+        use, style = uses[number], "bold cyan" if percents[number] == max(percents) else "dim"
+        text = shown(fmean(each.used for each in use), use[0])
+        row.append(Text.assemble(text, (f" {percents[number]:3.0f}%", style)))
     if width >= WIDE:
         row.append(
             ProgressBar(total=100, completed=max(percents), width=7, complete_style="cyan", finished_style="cyan")

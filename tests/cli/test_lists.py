@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 import yaml
 
+from neuroprune.chips.load import list_chips, load_chip
 from neuroprune.cli.main import main
 from neuroprune.data.catalog import list_datasets
 from neuroprune.networks.recipe import list_recipes, load_recipe
-from neuroprune.targets import list_targets, load_target
 
 
 def printed(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
@@ -22,20 +22,26 @@ def printed(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
 
 def test_targets_shows_every_limit_with_its_source(capsys: pytest.CaptureFixture[str]) -> None:
     text = printed(capsys, "targets")
-    for name in list_targets():
-        target = load_target(name)
-        assert f"{name}: {target.title}" in text
-        for limit, fact in target.facts.items():
+    for name in list_chips():
+        chip = load_chip(name)
+        assert f"{name}: {chip.title}" in text
+        for limit, fact in chip.facts.items():
             assert limit in text
             assert fact.source.split()[0] in text
 
 
-def test_targets_as_json_holds_value_source_and_certainty(capsys: pytest.CaptureFixture[str]) -> None:
+def test_targets_as_json_holds_value_unit_source_and_grade(capsys: pytest.CaptureFixture[str]) -> None:
     listed = json.loads(printed(capsys, "targets", "--json"))
-    assert [each["name"] for each in listed] == list(list_targets())
+    assert [each["name"] for each in listed] == list(list_chips())
     (chip,) = json.loads(printed(capsys, "targets", "loihi-sim", "--json"))
-    fact = load_target("loihi-sim").facts["neurons_per_core"]
-    assert chip["neurons_per_core"] == {"value": fact.value, "source": fact.source, "certainty": fact.certainty}
+    fact = load_chip("loihi-sim").facts["neurons_per_core"]
+    assert (fact.value, chip["family"]) == (1024, "loihi")
+    assert chip["neurons_per_core"] == {
+        "value": 1024,
+        "unit": "neurons",
+        "source": fact.source,
+        "grade": fact.grade,
+    }
 
 
 def test_models_names_every_recipe(capsys: pytest.CaptureFixture[str]) -> None:

@@ -62,7 +62,7 @@ def test_all_files_are_written_and_agree(report: Report, folder: Path) -> None:
         "report.json", "cores.csv", "layers.csv", "program.net", "model.onnx",
     }  # fmt: skip
     assert load_report(folder) == report
-    assert json.loads((folder / "report.json").read_text())["schema_version"] == 2
+    assert json.loads((folder / "report.json").read_text())["schema_version"] == 3
     with (folder / "cores.csv").open(newline="") as file:
         assert len(list(csv.DictReader(file))) == len(report.cores) == report.totals.cores
     with (folder / "layers.csv").open(newline="") as file:
@@ -78,8 +78,8 @@ def test_the_onnx_model_counts_as_the_network_does(report: Report, network: nn.M
 def test_every_neuron_is_on_a_core_within_the_limits(report: Report) -> None:
     assert sum(core.neurons for core in report.cores) == report.totals.neurons
     for core in report.cores:
-        percents = (core.neurons_percent, core.input_axons_percent, core.output_axons_percent)
-        assert max(*percents, core.synapse_memory_percent) <= 100
+        assert [each.name for each in core.resources] == [each.name for each in report.target.resources]
+        assert max(each.percent for each in core.resources) <= 100
 
 
 def test_the_order_of_samples_does_not_matter(network: nn.Module, labels: np.ndarray) -> None:
@@ -111,10 +111,11 @@ def test_nothing_is_written_for_a_network_that_cannot_be_mapped(tmp_path: Path) 
 def test_a_chip_too_small_for_one_neuron_is_named(tmp_path: Path, network: nn.Module) -> None:
     small = tmp_path / "small.yaml"
     small.write_text(
-        "extends: loihi-sim\ntitle: Small\ninput_axons_per_core: {value: 8, source: this test, certainty: assumed}\n"
+        "extends: loihi-sim\ntitle: Small\n"
+        "input_axons_per_core: {value: 8, unit: axons, source: this test, grade: assumed}\n"
     )
     with pytest.raises(CapacityError, match=r"small") as caught:
-        deploy(network, FRAMES, target=str(small), lava=NO_LAVA)
+        deploy(network, FRAMES, chip=str(small), lava=NO_LAVA)
     assert caught.value.exit_code == 3
 
 

@@ -11,13 +11,13 @@ import pytest
 from lava_dl import dense_fields, sample_net, write_lava_dl
 from programs import NEURON, dense, program_of, with_bias
 
+from neuroprune.chips.load import load_chip
 from neuroprune.errors import InputError
 from neuroprune.exchange.netx import parts
 from neuroprune.exchange.netx.read import read_netx
 from neuroprune.exchange.netx.write import write_netx
-from neuroprune.targets import load_target
 
-RULES = load_target("loihi-sim").rules
+RULES = load_chip("loihi-sim").rules
 WEIGHT = np.array([[2, 4], [6, 8]])
 
 

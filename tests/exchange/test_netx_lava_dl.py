@@ -10,13 +10,13 @@ import pytest
 from lava_dl import SUPPORT, record_with_lava_dl, run_script
 from programs import NEURON, conv, dense, joined, later, program_of, random_frames, random_weights, with_bias
 
+from neuroprune.chips.load import load_chip
 from neuroprune.exchange.netx.read import read_netx
 from neuroprune.exchange.netx.write import write_netx
 from neuroprune.program.types import IntProgram
 from neuroprune.simulate.compare import compare
 from neuroprune.simulate.reference import reference_record
 from neuroprune.simulate.types import Record
-from neuroprune.targets import load_target
 
 Case = tuple[IntProgram, npt.NDArray[np.int8]]
 STEPS = 16
@@ -85,7 +85,7 @@ def slayer(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def made(folder: Path, name: str) -> Case:
-    program = read_netx(folder / f"{name}.net", load_target("loihi-sim").rules, steps=STEPS).program
+    program = read_netx(folder / f"{name}.net", load_chip("loihi-sim").rules, steps=STEPS).program
     frames = np.load(folder / f"{name}-frames.npy")
     return program, frames.reshape(*frames.shape[:2], *program.input.shape)
 

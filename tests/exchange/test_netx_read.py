@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from lava_dl import CUBA, conv_fields, dense_fields, sample_net, write_lava_dl
 from programs import NEURON, conv, dense, joined, later, program_of, random_weights, with_bias
 
+from neuroprune.chips.load import load_chip
 from neuroprune.errors import InputError, UnsupportedNetwork
 from neuroprune.exchange.format import ReadProgram
 from neuroprune.exchange.netx.read import read_netx, spikes_as_they_are, stated_steps
@@ -19,9 +20,8 @@ from neuroprune.exchange.netx.write import write_netx
 from neuroprune.graph.nodes import Readout
 from neuroprune.program.types import IntInput, IntLayer, IntProgram
 from neuroprune.simulate.reference import reference_record
-from neuroprune.targets import load_target
 
-RULES = load_target("loihi-sim").rules
+RULES = load_chip("loihi-sim").rules
 INPUT = {"type": "input", "shape": [4]}
 ONE = dense_fields([[2, 4, 6, -8]])
 MAPS = {"type": "input", "shape": [2, 4, 4]}

@@ -8,16 +8,17 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from synapse_oracle import COARSE, LOIHI, branched_programs, chain, convolutions, enumerate_synapses, layer_of
+from synapse_oracle import COARSE, LOIHI, branched_programs, chain, convolutions, enumerate_synapses, layer_of, resized
 
+from neuroprune.chips.load import load_chip
+from neuroprune.chips.loihi.encode import cheapest_storage, share_synapses
+from neuroprune.chips.types import Tile, TileResources
 from neuroprune.errors import CapacityError, VerificationError
-from neuroprune.mapping.encode import bundle, cheapest_use
 from neuroprune.mapping.map import map_program
-from neuroprune.mapping.types import ChipMapping, Core, Encoding, Tile, TileUse
+from neuroprune.mapping.types import ChipMapping, Core
 from neuroprune.mapping.verify import verify_mapping
 from neuroprune.program.timing import balance
 from neuroprune.program.types import IntConnection, IntConv, IntDense, IntLayer, IntProgram
-from neuroprune.targets import load_target
 
 
 def dense(
@@ -43,15 +44,22 @@ def conv(
     return layer_of(synapse, in_shape, (channels, height, width), name, source)
 
 
-def all_uses(mapping: ChipMapping, layer: str) -> list[TileUse]:
+def all_uses(mapping: ChipMapping, layer: str) -> list[TileResources]:
     return [use for core in mapping.cores for use in core.tiles if use.tile.layer == layer]
+
+
+RESOURCES = ("neurons", "input axons", "output axons", "synapse memory", "synapse formats")
+
+
+def used(on: Core | TileResources, resource: str) -> int:
+    return on.used[RESOURCES.index(resource)]
 
 
 def inside(neuron: tuple[int, int, int], tile: Tile) -> bool:
     return all(a <= at < b for a, at, b in zip(tile.start, neuron, tile.stop, strict=True))
 
 
-def count_output_axons(tile: Tile, readers: Iterable[tuple[IntConnection, Encoding, Tile]], slots: int) -> int:
+def count_output_axons(tile: Tile, readers: Iterable[tuple[IntConnection, str, Tile]], slots: int) -> int:
     """Slots of `tile` by enumerating every synapse of every connection into every tile that may read it."""
     total = 0
     for connection, encoding, reading in readers:
@@ -94,10 +102,8 @@ def programs(draw: st.DrawFn) -> IntProgram:
 def test_any_program_on_any_core_keeps_every_limit_or_is_refused(
     program: IntProgram, neurons: int, inputs: int, outputs: int, words: int, formats: int
 ) -> None:
-    target = replace(
-        COARSE,
-        cores_per_chip=6,
-        mesh=(3, 2),
+    chip = resized(
+        replace(COARSE, cores_per_chip=6, mesh=(3, 2)),
         neurons_per_core=neurons,
         input_axons_per_core=inputs,
         output_axons_per_core=outputs,
@@ -105,15 +111,17 @@ def test_any_program_on_any_core_keeps_every_limit_or_is_refused(
         synapse_formats_per_core=formats,
     )
     try:
-        mapping = map_program(program, target)
+        mapping = map_program(program, chip)
     except CapacityError:
         return
     for core in mapping.cores:
         assert sum(use.tile.neurons + use.idle_neurons for use in core.tiles) <= neurons
-        assert sum(use.input_axons for use in core.tiles) <= inputs
-        assert sum(use.output_axons for use in core.tiles) <= outputs
-        assert sum(use.synapse_bits for use in core.tiles) <= words * target.word_bits
-        assert 1 <= sum(use.synapse_formats for use in core.tiles) <= formats
+        assert all(used(use, "neurons") == use.tile.neurons + use.idle_neurons for use in core.tiles)
+        assert sum(used(use, "input axons") for use in core.tiles) <= inputs
+        assert sum(used(use, "output axons") for use in core.tiles) <= outputs
+        assert sum(used(use, "synapse memory") for use in core.tiles) <= words * chip.core.word_bits
+        assert 1 <= sum(used(use, "synapse formats") for use in core.tiles) <= formats
+        assert core.used == tuple(sum(used(use, name) for use in core.tiles) for name in RESOURCES)
     for layer in program.layers:
         uses = all_uses(mapping, layer.name)
         owned = [
@@ -129,9 +137,9 @@ def test_any_program_on_any_core_keeps_every_limit_or_is_refused(
         ]
         for use in uses:
             expected = (
-                count_output_axons(use.tile, readers, target.population_axon_slots) if readers else use.tile.neurons
+                count_output_axons(use.tile, readers, chip.core.population_axon_slots) if readers else use.tile.neurons
             )
-            assert use.output_axons == expected
+            assert used(use, "output axons") == expected
     places = {(core.chip, core.x, core.y) for core in mapping.cores}
     assert len(places) == len(mapping.cores)
     assert mapping.chips == math.ceil(len(mapping.cores) / 6)
@@ -140,18 +148,18 @@ def test_any_program_on_any_core_keeps_every_limit_or_is_refused(
 
 def test_a_core_is_cut_no_finer_than_its_limits_ask() -> None:
     layer = dense(10, (8,))
-    exact = replace(LOIHI, neurons_per_core=5)
+    exact = resized(LOIHI, neurons_per_core=5)
     assert len(map_program(chain(layer), exact).cores) == 2
-    assert len(map_program(chain(layer), replace(exact, neurons_per_core=4)).cores) == 3
-    assert len(map_program(chain(layer), replace(exact, neurons_per_core=10)).cores) == 1
+    assert len(map_program(chain(layer), resized(exact, neurons_per_core=4)).cores) == 3
+    assert len(map_program(chain(layer), resized(exact, neurons_per_core=10)).cores) == 1
     one_run = 128  # 10 synapses of 8 bits and a header of 10 bits are two words
-    memory = replace(LOIHI, synapse_words_per_core=8 * one_run // 64)
+    memory = resized(LOIHI, synapse_words_per_core=8 * one_run // 64)
     assert len(map_program(chain(layer), memory).cores) == 1
-    assert len(map_program(chain(layer), replace(memory, synapse_words_per_core=15)).cores) == 2
+    assert len(map_program(chain(layer), resized(memory, synapse_words_per_core=15)).cores) == 2
 
 
 def test_tiles_are_balanced() -> None:
-    mapping = map_program(chain(dense(100, (8,))), replace(LOIHI, neurons_per_core=30))
+    mapping = map_program(chain(dense(100, (8,))), resized(LOIHI, neurons_per_core=30))
     assert [core.neurons for core in mapping.cores] == [25, 25, 25, 25]
 
 
@@ -159,14 +167,14 @@ def test_small_layers_share_a_core() -> None:
     program = chain(conv(4, (1, 8, 8)), dense(10, (4, 8, 8), source="conv"))
     mapping = map_program(program, LOIHI)
     assert [use.tile.layer for use in mapping.cores[0].tiles] == ["conv", "fc"]
-    assert (len(mapping.cores), mapping.chips, mapping.target) == (1, 1, "loihi-sim")
-    apart = map_program(program, replace(LOIHI, synapse_formats_per_core=1))
+    assert (len(mapping.cores), mapping.chips, mapping.chip) == (1, 1, "loihi-sim")
+    apart = map_program(program, resized(LOIHI, synapse_formats_per_core=1))
     assert [[use.tile.layer for use in core.tiles] for core in apart.cores] == [["conv"], ["fc"]]
 
 
 def test_cores_follow_the_mesh_there_and_back_and_then_the_next_chip() -> None:
-    target = replace(LOIHI, neurons_per_core=1, mesh=(3, 2), cores_per_chip=6)
-    mapping = map_program(chain(dense(8, (2,))), target)
+    chip = resized(replace(LOIHI, mesh=(3, 2), cores_per_chip=6), neurons_per_core=1)
+    mapping = map_program(chain(dense(8, (2,))), chip)
     assert [(core.chip, core.x, core.y) for core in mapping.cores] == [
         *((0, 0, 0), (0, 1, 0), (0, 2, 0), (0, 2, 1), (0, 1, 1), (0, 0, 1)),
         *((1, 0, 0), (1, 1, 0)),
@@ -177,12 +185,12 @@ def test_cores_follow_the_mesh_there_and_back_and_then_the_next_chip() -> None:
 def test_a_pixel_sends_one_population_axon_of_two_slots_to_each_reader() -> None:
     """nengo-loihi `Axon.axon_slots`: slots_per_axon * n_axons, an axon a pixel, whatever the number of channels."""
     program = chain(conv(8, (1, 6, 6)), conv(8, (8, 6, 6), name="next", source="conv"))
-    mapping = map_program(program, replace(LOIHI, synapse_words_per_core=150))
+    mapping = map_program(program, resized(LOIHI, synapse_words_per_core=150))
     assert {use.encodings[0] for use in all_uses(mapping, "next")} == {"shared"}
     readers = len(all_uses(mapping, "next"))
     assert readers > 1
-    assert sum(use.output_axons for use in all_uses(mapping, "conv")) >= 2 * 36 * readers
-    assert sum(use.output_axons for use in all_uses(mapping, "next")) == 8 * 36
+    assert sum(used(use, "output axons") for use in all_uses(mapping, "conv")) >= 2 * 36 * readers
+    assert sum(used(use, "output axons") for use in all_uses(mapping, "next")) == 8 * 36
 
 
 def test_idle_neurons_spare_synapse_memory_when_that_is_scarce() -> None:
@@ -193,7 +201,7 @@ def test_idle_neurons_spare_synapse_memory_when_that_is_scarce() -> None:
     mapping = map_program(chain(conv(64, (256, 4, 4))), LOIHI)
     assert len(mapping.cores) == 3
     assert sum(core.neurons for core in mapping.cores) == 64 * 16
-    assert sum(core.compartments for core in mapping.cores) == 64 * 5 * 5 + 3 * (5 + 1)
+    assert sum(used(core, "neurons") for core in mapping.cores) == 64 * 5 * 5 + 3 * (5 + 1)
 
 
 def test_average_pooling_inside_a_convolution_costs_no_synapse_memory() -> None:
@@ -203,22 +211,26 @@ def test_average_pooling_inside_a_convolution_costs_no_synapse_memory() -> None:
     mapping = map_program(chain(layer_of(pooled, (256, 8, 8), (64, 4, 4))), LOIHI)
     assert len(mapping.cores) == 3
     plain = map_program(chain(layer_of(IntConv(weight, (1, 1), (1, 1), (1, 1), 1), (256, 4, 4), (64, 4, 4))), LOIHI)
-    assert sum(core.synapse_bits for core in mapping.cores) == sum(core.synapse_bits for core in plain.cores)
+    assert sum(used(core, "synapse memory") for core in mapping.cores) == sum(
+        used(core, "synapse memory") for core in plain.cores
+    )
 
 
 def test_among_as_many_tiles_those_of_least_synapse_memory_win() -> None:
-    layer, target = conv(4, (8, 8, 8)), replace(LOIHI, neurons_per_core=128)
+    layer, chip = conv(4, (8, 8, 8)), resized(LOIHI, neurons_per_core=128)
     cuts = [
         [((0, 0, 0), (2, 8, 8)), ((2, 0, 0), (4, 8, 8))],
         [((0, 0, 0), (4, 4, 8)), ((0, 4, 0), (4, 8, 8))],
         [((0, 0, 0), (4, 8, 4)), ((0, 0, 4), (4, 8, 8))],
     ]
-    bundles = bundle(layer, [0])
-    bits = [sum(cheapest_use(bundles, Tile("conv", *box), 8, target).synapse_bits for box in boxes) for boxes in cuts]
+    shared = share_synapses(layer, [0])
+    bits = [
+        sum(cheapest_storage(shared, Tile("conv", *box), 8, chip.core).synapse_bits for box in boxes) for boxes in cuts
+    ]
     assert len(set(bits)) > 1
-    mapping = map_program(chain(layer), target)
+    mapping = map_program(chain(layer), chip)
     assert len(mapping.cores) == 2
-    assert sum(core.synapse_bits for core in mapping.cores) == min(bits)
+    assert sum(used(core, "synapse memory") for core in mapping.cores) == min(bits)
 
 
 def test_pruned_weights_take_fewer_cores() -> None:
@@ -248,7 +260,7 @@ def test_a_vgg_like_network_maps_the_same_way_twice() -> None:
 
 def test_a_neuron_that_reads_more_than_a_core_has_axons() -> None:
     expected = (
-        r"^layer fc: one neuron reads 5000 input axons, a core of loihi-sim has 4096: "
+        r"^layer fc: one neuron needs 5000 input axons, a core of loihi-sim has 4096: "
         r"prune the layer or pool before it, or choose a target with larger cores$"
     )
     with pytest.raises(CapacityError, match=expected) as caught:
@@ -267,14 +279,14 @@ def test_a_convolution_of_more_synapses_than_axons_fits_by_population_axons() ->
     mapping = map_program(chain(conv(1, (512, 3, 3))), LOIHI)
     (use,) = all_uses(mapping, "conv")
     assert use.encodings[0] == "shared"
-    assert (use.input_axons, use.synapses) == (9, 512 * 49)
+    assert (used(use, "input axons"), use.synapses) == (9, 512 * 49)
 
 
 def test_a_dense_layer_that_reads_a_map_fits_by_population_axons() -> None:
     mapping = map_program(chain(dense(3, (512, 3, 3))), LOIHI)
     (use,) = all_uses(mapping, "fc")
     assert use.encodings == ("shared",)
-    assert (use.input_axons, use.synapses) == (9, 3 * 512 * 9)
+    assert (used(use, "input axons"), use.synapses) == (9, 3 * 512 * 9)
 
 
 def test_a_pool_before_a_dense_layer_costs_one_block() -> None:
@@ -284,23 +296,23 @@ def test_a_pool_before_a_dense_layer_costs_one_block() -> None:
     pooled = layer_of(IntDense(weight), (512, 8, 8), (10,), "fc")
     (use,) = all_uses(map_program(chain(pooled), LOIHI), "fc")
     assert use.encodings == ("shared",)
-    assert use.input_axons == 64
+    assert used(use, "input axons") == 64
     one_map = 512 * 10 * (8 + 6)
-    assert one_map < use.synapse_bits < 1.1 * one_map
+    assert one_map < used(use, "synapse memory") < 1.1 * one_map
 
 
 def test_spikes_that_wait_longer_than_a_synapse_can_hold_them_are_a_mistake() -> None:
     program = skipping()
     for name, layers in (("loihi-sim", 3), ("loihi-sim-relay", 4)):
-        target = load_target(name)
-        balanced = balance(program, target.synaptic_delay_max)
+        chip = load_chip(name)
+        balanced = balance(program, chip.synaptic_delay_max)
         assert len(balanced.layers) == layers
-        map_program(balanced, target)
+        map_program(balanced, chip)
     expected = (
         r"^spikes of layer a wait 1 steps for layer c, synapses of loihi-sim-relay delay by 0 at most: balance the prog"
     )
     with pytest.raises(VerificationError, match=expected):
-        map_program(program, load_target("loihi-sim-relay"))
+        map_program(program, load_chip("loihi-sim-relay"))
 
 
 def skipping() -> IntProgram:
@@ -311,23 +323,23 @@ def skipping() -> IntProgram:
 
 
 def test_a_layer_of_more_formats_than_a_core_has() -> None:
-    target = replace(LOIHI, name="small", synapse_formats_per_core=1)
+    chip = resized(replace(LOIHI, name="small"), synapse_formats_per_core=1)
     expected = (
         r"^layer c: one neuron needs 2 synapse formats, a core of small has 1: let it read fewer layers, or choose a ta"
     )
     with pytest.raises(CapacityError, match=expected):
-        map_program(skipping(), target)
+        map_program(skipping(), chip)
 
 
 def test_a_neuron_whose_synapses_exceed_the_memory() -> None:
-    small = replace(LOIHI, name="small", synapse_words_per_core=4)
+    small = resized(replace(LOIHI, name="small"), synapse_words_per_core=4)
     expected = r"^layer fc: one neuron needs 320 bits of synapse memory, a core of small has 256: prune the layer, or"
     with pytest.raises(CapacityError, match=expected):
         map_program(chain(dense(3, (5,))), small)
 
 
 def test_a_neuron_with_more_readers_than_output_axons() -> None:
-    small = replace(LOIHI, name="small", neurons_per_core=1, output_axons_per_core=5)
+    small = resized(replace(LOIHI, name="small"), neurons_per_core=1, output_axons_per_core=5)
     program = chain(dense(2, (4,), name="fc1"), dense(6, (2,), name="fc2", source="fc1"))
     expected = (
         r"^layer fc1: one neuron needs 6 output axons, a core of small has 5: "
@@ -339,7 +351,7 @@ def test_a_neuron_with_more_readers_than_output_axons() -> None:
 
 def good_mapping() -> tuple[ChipMapping, IntProgram]:
     program = chain(dense(6, (2,)))
-    return map_program(program, replace(LOIHI, neurons_per_core=3)), program
+    return map_program(program, resized(LOIHI, neurons_per_core=3)), program
 
 
 def with_core(mapping: ChipMapping, core: Core) -> ChipMapping:
@@ -376,7 +388,8 @@ def test_a_neuron_that_is_not_on_exactly_one_core(
 
 def test_a_core_over_its_limit() -> None:
     mapping, program = good_mapping()
-    use = replace(mapping.cores[1].tiles[0], input_axons=4097)
+    (tile,) = mapping.cores[1].tiles
+    use = replace(tile, used=(tile.used[0], 4097, *tile.used[2:]))
     expected = r"^core 1 needs 4097 input axons, a core of loihi-sim has 4096: map the network again"
     with pytest.raises(VerificationError, match=expected):
         verify_mapping(with_core(mapping, replace(mapping.cores[1], tiles=(use,))), program, LOIHI)
@@ -384,7 +397,8 @@ def test_a_core_over_its_limit() -> None:
 
 def test_idle_neurons_count_against_the_limit() -> None:
     mapping, program = good_mapping()
-    use = replace(mapping.cores[1].tiles[0], idle_neurons=1022)
+    (tile,) = mapping.cores[1].tiles
+    use = replace(tile, used=(3 + 1022, *tile.used[1:]), idle_neurons=1022)
     with pytest.raises(VerificationError, match=r"^core 1 needs 1025 neurons, a core of loihi-sim has 1024: map"):
         verify_mapping(with_core(mapping, replace(mapping.cores[1], tiles=(use,))), program, LOIHI)
 

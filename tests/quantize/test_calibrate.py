@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from float_programs import frames_for, residual_program
 
+from neuroprune.chips.load import load_chip
 from neuroprune.graph.float_program import FloatConnection, FloatProgram
 from neuroprune.graph.nodes import FloatArray, Readout
 from neuroprune.neurons.cuba_lif import CubaLif
@@ -17,9 +18,8 @@ from neuroprune.quantize.quantize import quantize
 from neuroprune.simulate.floats import run_float
 from neuroprune.simulate.reference import run_reference
 from neuroprune.simulate.types import Trace
-from neuroprune.targets import load_target
 
-TARGET = load_target("loihi-sim")
+CHIP = load_chip("loihi-sim")
 LIF = CubaLif(0.5, 1.0)
 KINDS = {
     "lif": residual_program(LIF),
@@ -40,7 +40,7 @@ def run(program: IntProgram, frames: np.ndarray) -> Trace:
 @pytest.mark.parametrize("floats", KINDS.values(), ids=KINDS.keys())
 def test_integers_answer_as_the_floats_do_and_no_current_wraps(floats: FloatProgram) -> None:
     frames = frames_for(floats)
-    program = quantize(floats, frames, TARGET)
+    program = quantize(floats, frames, CHIP)
     trace = run(program, frames[:8])
     ran = run_float(floats, frames[:8])
     assert sum(layer.current_wraps for layer in trace.layers) == 0
@@ -57,7 +57,7 @@ def test_integers_answer_as_the_floats_do_and_no_current_wraps(floats: FloatProg
 @pytest.mark.parametrize("floats", KINDS.values(), ids=KINDS.keys())
 def test_dequantised_programs_answer_as_the_integers_do(floats: FloatProgram) -> None:
     frames = frames_for(floats, 8)
-    program = quantize(floats, frames, TARGET, Bits(4))
+    program = quantize(floats, frames, CHIP, Bits(4))
     spikes, _ = quantize_input(program.input, frames)
     trace = run(program, frames)
     rounded = run_float(dequantize(program), spikes.astype(np.float32) * np.float32(program.input.unit))
@@ -93,7 +93,7 @@ def test_a_scale_that_outliers_would_set_is_searched_for_instead() -> None:
     silent = np.where(np.arange(4) == 100 // 36, -50.0, floats["b"].bias)
     floats = replaced(floats, {"b": silent}, fc=weight)
     frames = frames_for(floats, 64)
-    program = quantize(floats, frames, TARGET, Bits(4))
+    program = quantize(floats, frames, CHIP, Bits(4))
     assert program.layers[-1].scale / 64 > 2 * min(224 / weight.max(), 256 / -weight.min())
     assert np.abs(program.layers[-1].connections[0].synapse.weight).max() >= 224
 
@@ -102,7 +102,7 @@ def test_a_scale_that_outliers_would_set_is_searched_for_instead() -> None:
 def test_every_width_is_kept_to_and_more_bits_answer_better(width: int) -> None:
     floats = KINDS["lif"]
     frames = frames_for(floats, 32)
-    program = quantize(floats, frames, TARGET, Bits(width))
+    program = quantize(floats, frames, CHIP, Bits(width))
     step = 1 << (9 - width)
     for layer in program.layers:
         assert layer.weight_bits == width
@@ -115,7 +115,7 @@ def test_every_width_is_kept_to_and_more_bits_answer_better(width: int) -> None:
 
 def test_single_layers_get_widths_of_their_own() -> None:
     floats = KINDS["lif"]
-    program = quantize(floats, frames_for(floats), TARGET, Bits(4, {"conv1": 8, "b": 3}))
+    program = quantize(floats, frames_for(floats), CHIP, Bits(4, {"conv1": 8, "b": 3}))
     assert [layer.weight_bits for layer in program.layers] == [8, 3, 4]
 
 
@@ -126,7 +126,7 @@ def test_graded_input_gives_up_levels_where_the_weights_need_the_register() -> N
     weight = np.abs(first.connections[0].synapse.weight) + 0.2
     positive = replaced(floats, {"a": first.bias - 9.0}, conv1=weight)
     bright = np.abs(frames_for(floats, 64))
-    program = quantize(positive, bright, TARGET)
+    program = quantize(positive, bright, CHIP)
     assert np.abs(quantize_input(program.input, bright)[0]).max() <= 63
     assert run(program, bright[:8]).layers[0].current_wraps == 0
 
@@ -135,4 +135,4 @@ def test_a_network_of_zeros_is_quantised_all_the_same() -> None:
     floats = KINDS["voltage"]
     floats = replaced(floats, {"out": np.zeros(6)}, fc=np.zeros((6, 144)))
     frames = frames_for(floats)
-    assert not run(quantize(floats, frames, TARGET), frames[:2]).outputs.any()
+    assert not run(quantize(floats, frames, CHIP), frames[:2]).outputs.any()

@@ -6,26 +6,26 @@ import numpy as np
 import pytest
 from float_programs import frames_for, residual_program
 
+from neuroprune.chips.load import load_chip
 from neuroprune.graph.nodes import Readout
 from neuroprune.neurons.cuba_lif import CubaLif
 from neuroprune.program.dequantize import dequantize
 from neuroprune.quantize.bits import Bits
 from neuroprune.quantize.errors import RoundingErrors, rounding_errors
 from neuroprune.quantize.quantize import quantize
-from neuroprune.targets import load_target
 
-TARGET = load_target("loihi-sim")
+CHIP = load_chip("loihi-sim")
 TAU = CubaLif(1 / 3, 1.0, current_decay=0.3)
 
 
 def errors_of(floats, bits: int = 8) -> dict[str, RoundingErrors]:
-    return rounding_errors(floats, quantize(floats, frames_for(floats), TARGET, Bits(bits)))
+    return rounding_errors(floats, quantize(floats, frames_for(floats), CHIP, Bits(bits)))
 
 
 @pytest.mark.parametrize("bits", [8, 4, 2])
 def test_weights_and_biases_differ_by_what_the_dequantised_network_shows(bits: int) -> None:
     floats = residual_program(CubaLif(0.5, 0.7))
-    program = quantize(floats, frames_for(floats), TARGET, Bits(bits))
+    program = quantize(floats, frames_for(floats), CHIP, Bits(bits))
     errors, back = rounding_errors(floats, program), dequantize(program)
     for exact, rounded in zip(floats.layers, back.layers, strict=True):
         wanted = np.concatenate([each.synapse.weight.ravel() for each in exact.connections])
@@ -41,7 +41,7 @@ def test_weights_and_biases_differ_by_what_the_dequantised_network_shows(bits: i
 
 def test_clipped_weights_are_counted() -> None:
     floats = residual_program(CubaLif(0.5, 1.0))
-    program = quantize(floats, frames_for(floats), TARGET)
+    program = quantize(floats, frames_for(floats), CHIP)
     assert rounding_errors(floats, replace(program))["out"].clipped <= 0.05
     finer = replace(program, layers=tuple(replace(layer, scale=layer.scale * 100) for layer in program.layers))
     assert rounding_errors(floats, finer)["out"].clipped > 0.8
@@ -56,7 +56,7 @@ def test_decays_are_wrong_by_less_than_half_of_their_unit() -> None:
 
 def test_a_reset_by_subtraction_is_wrong_by_one_unit_of_v() -> None:
     floats = residual_program(CubaLif(0.0, 1.0, reset="subtract"))
-    program = quantize(floats, frames_for(floats), TARGET)
+    program = quantize(floats, frames_for(floats), CHIP)
     for layer in program.layers:
         error = rounding_errors(floats, program)[layer.name]
         assert error.threshold == pytest.approx(1 / (64 * layer.neuron.vth + 1))

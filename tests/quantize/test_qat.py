@@ -5,6 +5,7 @@ import pytest
 import torch
 from float_programs import frames_for, residual_program
 
+from neuroprune.chips.load import load_chip
 from neuroprune.errors import InputError
 from neuroprune.graph.float_program import FloatProgram
 from neuroprune.graph.nodes import Readout
@@ -19,9 +20,8 @@ from neuroprune.quantize.qat import Finetuned, QatSettings, finetune_quantised, 
 from neuroprune.quantize.quantize import quantize
 from neuroprune.simulate.engine import simulate
 from neuroprune.simulate.floats import run_float
-from neuroprune.targets import load_target
 
-TARGET = load_target("loihi-sim")
+CHIP = load_chip("loihi-sim")
 LIF = CubaLif(0.5, 1.0)
 PROGRAMS = {
     "lif": residual_program(LIF),
@@ -50,9 +50,9 @@ def finetuned(
     """Trained to answer as the float network does, the teacher of its own labels."""
     frames = frames_for(floats, 96)
     labels = class_scores(floats.readout, run_float(floats, frames).outputs).argmax(1)
-    program = quantize(floats, frames[:32], TARGET, Bits(bits))
+    program = quantize(floats, frames[:32], CHIP, Bits(bits))
     settings = QatSettings(epochs, 5.0, batch=16, lr=lr, seed=seed)
-    return program, finetune_quantised(floats, program, lambda chosen: frames[chosen], labels, TARGET, settings)
+    return program, finetune_quantised(floats, program, lambda chosen: frames[chosen], labels, CHIP, settings)
 
 
 @pytest.mark.parametrize("floats", PROGRAMS.values(), ids=PROGRAMS.keys())
@@ -61,7 +61,7 @@ def test_the_forward_pass_computes_the_scores_of_the_engine(floats: FloatProgram
     frames = frames_for(floats, 24)
     spikes, _ = quantize_input(program.input, frames)
     layers = [
-        qat._TrainedLayer(layer, exact, program.input.unit, TARGET.rules)
+        qat._TrainedLayer(layer, exact, program.input.unit, CHIP.rules)
         for layer, exact in zip(result.program.layers, result.floats.layers, strict=True)
     ]
     with torch.no_grad():
@@ -74,9 +74,9 @@ def test_the_forward_pass_computes_the_scores_of_the_engine(floats: FloatProgram
 @pytest.mark.parametrize("floats", PROGRAMS.values(), ids=PROGRAMS.keys())
 def test_the_trained_graph_rounds_to_the_trained_program(floats: FloatProgram) -> None:
     program, result = finetuned(floats, 4, epochs=1)
-    verify_program(result.program, TARGET.rules)
-    assert_same_integers(round_like(result.floats, program, TARGET.rules), result.program)
-    assert_same_integers(round_like(floats, program, TARGET.rules), program)
+    verify_program(result.program, CHIP.rules)
+    assert_same_integers(round_like(result.floats, program, CHIP.rules), result.program)
+    assert_same_integers(round_like(floats, program, CHIP.rules), program)
     assert [layer.scale for layer in result.program.layers] == [layer.scale for layer in program.layers]
     with pytest.raises(AssertionError):
         assert_same_integers(result.program, program)

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from sample_networks import StepLoop, Unusual, stir
 from torch import nn
 
+from neuroprune.chips.load import load_chip
 from neuroprune.errors import InputError
 from neuroprune.fixed_point import round_into, round_weights, weight_range, weight_step
 from neuroprune.graph.fold import fold
@@ -21,14 +22,13 @@ from neuroprune.quantize.quantize import quantize
 from neuroprune.quantize.scale import Peaks, Scale, bias_exponent, fit_scale, scale_limits
 from neuroprune.simulate.floats import run_float
 from neuroprune.simulate.reference import reference_record
-from neuroprune.targets import load_target
 
-TARGET = load_target("loihi-sim")
+CHIP = load_chip("loihi-sim")
 
 
 def program_of(network: nn.Module, samples: int = 8) -> tuple[IntProgram, np.ndarray]:
     frames = np.random.default_rng(0).normal(0, 2, (samples, 1, 28, 28)).astype(np.float32)
-    return quantize(fold(trace(stir(network), torch.from_numpy(frames))), frames, TARGET), frames
+    return quantize(fold(trace(stir(network), torch.from_numpy(frames))), frames, CHIP), frames
 
 
 @pytest.mark.parametrize("bits", range(2, 9))
@@ -48,9 +48,9 @@ def test_signed_fields_saturate() -> None:
 def scale_of(weight, bias, neuron: CubaLif, peaks: Peaks, bits: int = 8, steps: int = 4) -> tuple[Scale, FloatArray]:
     """The largest scale that all fields allow, and the bias in its place."""
     bias = np.array([bias])
-    limits = scale_limits([(np.array(weight), (0, 1))], bias, neuron, peaks, steps, bits, TARGET.rules)
+    limits = scale_limits([(np.array(weight), (0, 1))], bias, neuron, peaks, steps, bits, CHIP.rules)
     limited_by = min(limits, key=lambda name: limits[name])
-    return fit_scale(limits[limited_by], limited_by, neuron, TARGET.rules), bias
+    return fit_scale(limits[limited_by], limited_by, neuron, CHIP.rules), bias
 
 
 @pytest.mark.parametrize(
@@ -65,7 +65,7 @@ def scale_of(weight, bias, neuron: CubaLif, peaks: Peaks, bits: int = 8, steps: 
 )
 def test_the_nearest_limit_sets_the_scale(weight, bias, threshold, peak, limited_by, exponent) -> None:
     scale, biases = scale_of([[weight]], bias, CubaLif(0.0, threshold), Peaks(peak, 0.0))
-    assert (scale.limited_by, bias_exponent(biases, scale, TARGET.rules)) == (limited_by, exponent)
+    assert (scale.limited_by, bias_exponent(biases, scale, CHIP.rules)) == (limited_by, exponent)
     assert 0 <= scale.neuron.vth < 2**17
     assert scale.weight * weight <= 254
     assert scale.voltage * bias <= 4095 * 2**exponent
@@ -144,14 +144,14 @@ def test_frames_of_few_grey_levels_are_quantised_without_loss() -> None:
     pixels = np.random.default_rng(0).integers(0, 17, (8, 1, 28, 28))
     frames = ((pixels - 5.0) / 6.0).astype(np.float32)
     graph = fold(trace(stir(StepLoop()), torch.from_numpy(frames)))
-    spec = quantize(graph, frames, TARGET).input
+    spec = quantize(graph, frames, CHIP).input
     spikes, _ = quantize_input(spec, frames)
     np.testing.assert_allclose(spikes * spec.unit, frames, atol=1e-6)
 
 
 def test_a_dark_calibration_batch_still_gives_a_unit() -> None:
     graph = fold(trace(stir(StepLoop()), torch.zeros(1, 1, 28, 28)))
-    assert quantize(graph, np.zeros((2, 1, 28, 28), np.float32), TARGET).input.unit == 1.0
+    assert quantize(graph, np.zeros((2, 1, 28, 28), np.float32), CHIP).input.unit == 1.0
 
 
 def test_calibration_of_another_shape_is_refused() -> None:
@@ -159,12 +159,12 @@ def test_calibration_of_another_shape_is_refused() -> None:
     with pytest.raises(
         InputError, match=r"has shape \(2, 3, 28, 28\), the network reads frames of shape \(1, 28, 28\)"
     ):
-        quantize(graph, np.zeros((2, 3, 28, 28), np.float32), TARGET)
+        quantize(graph, np.zeros((2, 3, 28, 28), np.float32), CHIP)
     with pytest.raises(InputError, match=r"pass at least one frame"):
-        quantize(graph, np.zeros((0, 1, 28, 28), np.float32), TARGET)
+        quantize(graph, np.zeros((0, 1, 28, 28), np.float32), CHIP)
 
 
 def test_calibration_without_numbers_is_refused() -> None:
     graph = fold(trace(StepLoop(), torch.zeros(1, 1, 28, 28)))
     with pytest.raises(InputError, match=r"has 784 values that are not finite numbers: remove those frames"):
-        quantize(graph, np.full((1, 1, 28, 28), np.inf, np.float32), TARGET)
+        quantize(graph, np.full((1, 1, 28, 28), np.inf, np.float32), CHIP)

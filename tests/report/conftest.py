@@ -8,15 +8,28 @@ from neuroprune.report.schema import (
     AccuracyLadder,
     BoundReport,
     ChangedReport,
+    ChipLimits,
     CoreReport,
     InputReport,
     LavaCheck,
     LayerReport,
     Report,
+    ResourceLimit,
+    ResourceUse,
     RoundingReport,
-    TargetLimits,
     TileReport,
     Totals,
+)
+
+RESOURCES = tuple(
+    ResourceLimit(name=name, unit=unit, limit=limit)
+    for name, unit, limit in (
+        ("neurons", "neurons", 1024),
+        ("input axons", "axons", 4096),
+        ("output axons", "axons", 4096),
+        ("synapse memory", "bits", 128 * 8192),
+        ("synapse formats", "formats", 16),
+    )
 )
 
 
@@ -71,13 +84,10 @@ def made_up_report(cores: int, **changes: object) -> Report:
             ),
             neurons=1000 + index % 24,
             idle_neurons=0,
-            input_axons=2048,
-            output_axons=512,
-            synapse_kib=100.5,
-            neurons_percent=100 * (1000 + index % 24) / 1024,
-            input_axons_percent=50.0,
-            output_axons_percent=12.5,
-            synapse_memory_percent=78.5,
+            resources=tuple(
+                ResourceUse(**limit.model_dump(), used=used)
+                for limit, used in zip(RESOURCES, (1000 + index % 24, 2048, 512, 823_296, 1), strict=True)
+            ),
             synops_per_step=1000.25 + index,
             nonzero_synops_per_step=900.125 + index,
         )
@@ -86,14 +96,12 @@ def made_up_report(cores: int, **changes: object) -> Report:
     report = Report(
         network="VGG-16 of 0.5 FLOPs",
         data="digits",
-        target=TargetLimits(
+        target=ChipLimits(
             name="loihi-sim",
             title="Loihi 1 core limits with Lava 0.10 integer rules",
+            family="loihi",
             cores_per_chip=128,
-            neurons_per_core=1024,
-            input_axons_per_core=4096,
-            output_axons_per_core=4096,
-            synapse_kib_per_core=128.0,
+            resources=RESOURCES,
         ),
         samples=360,
         steps=4,
@@ -112,7 +120,15 @@ def made_up_report(cores: int, **changes: object) -> Report:
             spikes_per_sample=32_773.0,
             synops_per_sample=2_469_135.0,
             nonzero_synops_per_sample=2_000_000.5,
-            synapse_kib=100.5 * cores,
+            resources=tuple(
+                ResourceUse(
+                    name=limit.name,
+                    unit=limit.unit,
+                    used=sum(core.resources[number].used for core in on_cores),
+                    limit=cores * limit.limit,
+                )
+                for number, limit in enumerate(RESOURCES)
+            ),
             cores=cores,
             chips=-(-cores // 128),
             busiest_core=cores - 1,

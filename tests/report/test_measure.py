@@ -7,8 +7,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from neuroprune.chips.chip import Chip
+from neuroprune.chips.load import load_chip
+from neuroprune.chips.types import Tile, TileResources
 from neuroprune.mapping.map import map_program
-from neuroprune.mapping.types import ChipMapping, Core, Tile, TileUse
+from neuroprune.mapping.types import ChipMapping, Core
 from neuroprune.neurons.cuba_lif import IntCubaLif
 from neuroprune.program.bounds import layer_bounds
 from neuroprune.program.timing import balance
@@ -19,7 +22,6 @@ from neuroprune.report.schema import AccuracyLadder, ChangedReport, LavaCheck, R
 from neuroprune.report.synops import synapses, synops
 from neuroprune.simulate.ladder import Accuracies, ChangedSpikes
 from neuroprune.simulate.types import LayerTrace, Trace
-from neuroprune.targets import Target, load_target
 
 SAMPLES, STEPS = 3, 2
 NEURON = IntCubaLif(4095, 2048, 100)
@@ -114,16 +116,16 @@ def test_counts_of_a_whole_test_set_stay_exact() -> None:
 CONV = layer("c", "input", IntConv(weights((5, 1, 3, 3), 5), (2, 2), (1, 1), (1, 1), 1), (1, 4, 4), (5, 2, 2))
 
 
-def use(layer: str, start: tuple[int, int, int], stop: tuple[int, int, int], bits: int) -> TileUse:
+def use(layer: str, start: tuple[int, int, int], stop: tuple[int, int, int], bits: int) -> TileResources:
     tile = Tile(layer, start, stop)
     if layer == "d":
-        return TileUse(tile, 10, 20, 30, bits, ("dense",))
-    return TileUse(tile, 10, 20, 30, bits, ("shared",), idle_neurons=6)
+        return TileResources(tile, (tile.neurons, 10, 20, bits, 1), 30, ("dense",))
+    return TileResources(tile, (tile.neurons + 6, 10, 20, bits, 1), 30, ("shared",), idle_neurons=6)
 
 
 @pytest.fixture(scope="module")
-def target() -> Target:
-    return load_target("loihi-sim")
+def chip() -> Chip:
+    return load_chip("loihi-sim")
 
 
 @pytest.fixture(scope="module")
@@ -148,7 +150,7 @@ def trace() -> Trace:
 
 
 @pytest.fixture(scope="module")
-def report(program: IntProgram, trace: Trace, target: Target) -> Report:
+def report(program: IntProgram, trace: Trace, chip: Chip) -> Report:
     mapping = ChipMapping(
         "loihi-sim",
         (
@@ -162,7 +164,7 @@ def report(program: IntProgram, trace: Trace, target: Target) -> Report:
         program,
         mapping,
         trace,
-        target,
+        chip,
         network="a network",
         data="digits",
         accuracy=Accuracies(float=0.98, bit_accurate=0.97),
@@ -219,15 +221,15 @@ def branched() -> IntProgram:
     return IntProgram(IntInput(shape, 1.0, 8), (to("a", "input"), to("b", "a"), to("c", "a", "b"), last), STEPS)
 
 
-def measured(program: IntProgram, target: Target, saturated_inputs: int = 0) -> Report:
+def measured(program: IntProgram, chip: Chip, saturated_inputs: int = 0) -> Report:
     layers = tuple(LayerTrace(each.name, np.ones(each.shape, np.int64), 0, 0) for each in program.layers)
     events = np.zeros(program.input.shape, np.int64)
     run = Trace(1, STEPS, np.zeros((1, 1), np.int64), events, saturated_inputs, layers)
     return measure(
         program,
-        map_program(program, target),
+        map_program(program, chip),
         run,
-        target,
+        chip,
         network="n",
         data=None,
         accuracy=Accuracies(),
@@ -235,8 +237,8 @@ def measured(program: IntProgram, target: Target, saturated_inputs: int = 0) -> 
     )
 
 
-def test_delays_are_counted_where_synapses_can_delay(target: Target) -> None:
-    report = measured(balance(branched(), target.synaptic_delay_max), target)
+def test_delays_are_counted_where_synapses_can_delay(chip: Chip) -> None:
+    report = measured(balance(branched(), chip.synaptic_delay_max), chip)
     found = {each.name: each for each in report.layers}
     assert [(each.sources, each.waits) for each in report.layers] == [
         (("input",), (0,)),
@@ -251,8 +253,8 @@ def test_delays_are_counted_where_synapses_can_delay(target: Target) -> None:
 
 
 def test_relays_are_counted_where_synapses_cannot_delay() -> None:
-    target = load_target("loihi-sim-relay")
-    report = measured(balance(branched(), target.synaptic_delay_max), target)
+    chip = load_chip("loihi-sim-relay")
+    report = measured(balance(branched(), chip.synaptic_delay_max), chip)
     relays = [each for each in report.layers if each.relay]
     assert [each.name for each in relays] == ["a relay 1", "a relay 2", "b relay 1"]
     assert (report.totals.relay_neurons, report.totals.delayed_synapses) == (3 * 8, 0)
@@ -260,7 +262,7 @@ def test_relays_are_counted_where_synapses_cannot_delay() -> None:
     assert report.totals.neurons == 3 * 8 + 3 + 3 * 8
 
 
-def test_a_layer_that_convolves_and_reads_all_is_mixed(target: Target) -> None:
+def test_a_layer_that_convolves_and_reads_all_is_mixed(chip: Chip) -> None:
     first = layer(
         "a", "input", IntConv(np.full((3, 2, 2, 2), 2, np.int16), (1, 1), (0, 0), (1, 1), 1), (2, 2, 2), (3, 1, 1)
     )
@@ -272,14 +274,14 @@ def test_a_layer_that_convolves_and_reads_all_is_mixed(target: Target) -> None:
             IntConnection("a", IntDense(np.full((3, 3), 2, np.int16)), (3, 1, 1)),
         ),
     )
-    report = measured(IntProgram(IntInput((2, 2, 2), 1.0, 8), (first, both), STEPS), target)
+    report = measured(IntProgram(IntInput((2, 2, 2), 1.0, 8), (first, both), STEPS), chip)
     assert [each.kind for each in report.layers] == ["conv", "mixed"]
 
 
-def test_clipped_values_of_a_recording_are_shares_of_all_its_frames(target: Target) -> None:
+def test_clipped_values_of_a_recording_are_shares_of_all_its_frames(chip: Chip) -> None:
     program = branched()
     program = replace(program, input=replace(program.input, sequence=True))
-    report = measured(program, target, saturated_inputs=8 * STEPS)
+    report = measured(program, chip, saturated_inputs=8 * STEPS)
     assert report.input.saturated_share == 1
 
 
@@ -290,7 +292,14 @@ def test_what_is_not_measured_is_taken_over(report: Report) -> None:
     assert report.lava.not_run == "Lava is not installed"
     assert report.netx_remarks == ("c: a remark",)
     assert report.versions == {"torch": "2.6"}
-    assert (report.target.name, report.target.synapse_kib_per_core) == ("loihi-sim", 128.0)
+    assert (report.target.name, report.target.family) == ("loihi-sim", "loihi")
+    assert [(each.name, each.unit, each.limit) for each in report.target.resources] == [
+        ("neurons", "neurons", 1024),
+        ("input axons", "axons", 4096),
+        ("output axons", "axons", 4096),
+        ("synapse memory", "bits", 128 * 8192),
+        ("synapse formats", "formats", 16),
+    ]
 
 
 def test_layers_hold_their_activity(report: Report, trace: Trace) -> None:
@@ -340,12 +349,20 @@ def test_the_cores_together_deliver_what_the_layers_receive(report: Report) -> N
 
 def test_cores_show_their_share_of_each_limit(report: Report) -> None:
     first, second, third = report.cores
-    assert (first.neurons, first.input_axons, first.output_axons, first.synapse_kib) == (10, 10, 20, 1.0)
-    assert (first.idle_neurons, third.idle_neurons) == (6, 0)
-    assert first.neurons_percent == 100 * (10 + 6) / 1024
-    assert first.input_axons_percent == 100 * 10 / 4096
-    assert first.output_axons_percent == 100 * 20 / 4096
-    assert third.synapse_memory_percent == 100
+    assert (first.neurons, first.idle_neurons, third.idle_neurons) == (10, 6, 0)
+    limits = {each.name: (each.unit, each.limit) for each in report.target.resources}
+    for core in report.cores:
+        assert {each.name: (each.unit, each.limit) for each in core.resources} == limits
+    assert [each.used for each in first.resources] == [10 + 6, 10, 20, 8192, 1]
+    assert [each.used for each in second.resources] == [10 + 6 + 3, 20, 40, 4196, 2]
+    assert [each.percent for each in first.resources] == [
+        100 * (10 + 6) / 1024,
+        100 * 10 / 4096,
+        100 * 20 / 4096,
+        100 / 128,
+        100 / 16,
+    ]
+    assert {each.name: each.percent for each in third.resources}["synapse memory"] == 100
     assert (second.layers, second.encodings) == (("c", "d"), ("shared", "dense"))
     assert [(core.index, core.chip, core.x, core.y) for core in report.cores] == [
         (0, 0, 0, 0),
@@ -358,21 +375,22 @@ def test_totals_add_up(report: Report, trace: Trace) -> None:
     totals = report.totals
     assert (totals.neurons, totals.synapses, totals.cores, totals.chips) == (27, 125 + 140, 3, 2)
     assert totals.spikes_per_sample == sum(layer.spikes.sum() for layer in trace.layers) / SAMPLES
-    assert totals.synapse_kib == sum(core.synapse_kib for core in report.cores)
+    for number, each in enumerate(totals.resources):
+        limit = report.target.resources[number]
+        assert (each.name, each.unit, each.limit) == (limit.name, limit.unit, 3 * limit.limit)
+        assert each.used == sum(core.resources[number].used for core in report.cores)
     assert totals.busiest_core == int(np.argmax([core.synops_per_step for core in report.cores]))
 
 
 @pytest.mark.parametrize(("value", "share"), [(254, 0.5), (-256, 0.5), (252, 0.0), (-254, 0.0)])
-def test_saturated_weights_are_those_at_an_end_of_the_range(
-    value: int, share: float, trace: Trace, target: Target
-) -> None:
+def test_saturated_weights_are_those_at_an_end_of_the_range(value: int, share: float, trace: Trace, chip: Chip) -> None:
     dense = layer("d", "input", IntDense(np.array([[value, 0]], dtype=np.int16)), (2,), (1,))
     program = IntProgram(IntInput((2,), 1.0, 8), (dense,), STEPS)
     mapping = ChipMapping("loihi-sim", (Core((use("d", (0, 0, 0), (1, 1, 1), 64),), 0, 0, 0),), 1)
     silent = LayerTrace("d", np.zeros(1, np.int64), 0, 0)
     run = Trace(1, STEPS, np.zeros((1, 1), np.int64), np.zeros(2, np.int64), 0, (silent,))
     report = measure(
-        program, mapping, run, target, network="n", data=None, accuracy=Accuracies(), lava=LavaCheck(samples=0)
+        program, mapping, run, chip, network="n", data=None, accuracy=Accuracies(), lava=LavaCheck(samples=0)
     )
     assert report.layers[0].saturated_weights_share == share
     assert report.totals.synops_per_sample == 0

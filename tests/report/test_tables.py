@@ -48,7 +48,12 @@ def test_each_core_is_a_row_with_all_its_fields_and_nothing_rounded(report: Repo
     assert [row["layers"] for row in found] == ["features.0.neuron", "features.0.neuron", "classifier"]
     assert [row["encodings"] for row in found] == ["shared", "shared", "dense"]
     for row, core in zip(found, report.cores, strict=True):
-        for field, value in core.model_dump(exclude={"tiles"}).items():
+        plain = core.model_dump(exclude={"tiles", "resources"})
+        names = ("neurons_used", "input_axons", "output_axons", "synapse_memory_bits", "synapse_formats")
+        plain |= {name: each.used for name, each in zip(names, core.resources, strict=True)}
+        plain |= {f"{each.name.replace(' ', '_')}_percent": each.percent for each in core.resources}
+        assert set(row) == {*plain, "layers", "encodings"}
+        for field, value in plain.items():
             assert type(value)(row[field]) == value
 
 

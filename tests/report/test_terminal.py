@@ -6,7 +6,15 @@ import pytest
 from rich.console import Console
 
 from neuroprune.readable import amount
-from neuroprune.report.schema import AccuracyLadder, BoundReport, InputReport, LavaCheck, Report
+from neuroprune.report.schema import (
+    AccuracyLadder,
+    BoundReport,
+    InputReport,
+    LavaCheck,
+    Report,
+    ResourceLimit,
+    ResourceUse,
+)
 from neuroprune.report.terminal import MOST_CORES, render
 
 
@@ -38,8 +46,10 @@ def test_the_summary_tells_the_verdicts(report: Report) -> None:
     assert ladder in line_with(report, " accuracy ")
     verdict = "0 differences in 2 samples: 65,000 spikes in 524,368 neuron steps, 131,092 voltages"
     assert verdict in line_with(report, "│ Lava ")
-    use = "3 cores on 1 chip, 65,546 neurons, 655M synapses (590M not zero), 301.5 KiB"
+    use = "3 cores on 1 chip, 65,546 neurons, 655M synapses (590M not zero)"
     assert use in line_with(report, " takes ")
+    load = "neurons 98%, input axons 50%, output axons 12%, synapse memory 79% (301.5 KiB), synapse formats 6%"
+    assert load in line_with(report, " load ", 120)
     assert "32.8k spikes, 2.47M SynOps (2.00M without zero weights)" in line_with(report, " a sample ")
     assert "1.00k SynOps on the busiest core, 2" in line_with(report, " a step ")
     assert "features.0.neuron: a remark" in line_with(report, " netx ")
@@ -55,7 +65,7 @@ def test_what_is_unknown_is_said(report_of: Callable[..., Report]) -> None:
 
 def test_clipped_inputs_are_said(report_of: Callable[..., Report]) -> None:
     clipped = InputReport(shape=(1, 8, 8), bits=8, unit=0.02, events_per_sample=1.0, saturated_share=0.0125)
-    assert "1.2% of the values were clipped" in line_with(report_of(2, input=clipped), " input ")
+    assert "1.2% of the values were clipped" in line_with(report_of(2, input=clipped), "│ input ")
     assert not any("clipped" in line for line in lines(report_of(2)))
 
 
@@ -153,12 +163,57 @@ def test_a_few_saturated_weights_are_told_from_none(report: Report, share: float
 
 def test_each_core_shows_its_use_of_each_limit(report: Report) -> None:
     words = [word for word in line_with(report, "0 0 0,0").split() if set(word) - set("━╸╺")]
-    assert " ".join(words) == "0 0 0,0 features.0.neuron 1000 98% 2048 50% 512 12% 100.5 78% shared 1.00k"
+    assert " ".join(words) == "0 0 0,0 features.0.neuron 1000 98% 2048 50% 512 12% 100.5 79% shared 1.00k"
 
 
 def test_a_narrow_terminal_shows_the_same_uses(report: Report) -> None:
     words = line_with(report, "0 0 0,0", 80).split()
-    assert " ".join(words) == "0 0 0,0 features.0.neuron 1000 98% 2048 50% 512 12% 100.5 78% 1.00k"
+    assert " ".join(words) == "0 0 0,0 features.0.neuron 1000 98% 2048 50% 512 12% 100.5 79% 1.00k"
+
+
+def with_resources(report: Report, *percents: int) -> Report:
+    """Cores with resources a, b, ... of which each takes so much of 100, the last core a tenth of that."""
+    names = "abcdefghijkl"[: len(percents)]
+    limits = tuple(ResourceLimit(name=name, unit=name, limit=100) for name in names)
+    cores = tuple(
+        core.model_copy(
+            update={
+                "resources": tuple(
+                    ResourceUse(name=name, unit=name, used=used // (10 if core is report.cores[-1] else 1), limit=100)
+                    for name, used in zip(names, percents, strict=True)
+                )
+            }
+        )
+        for core in report.cores
+    )
+    target = report.target.model_copy(update={"resources": limits})
+    return report.model_copy(update={"target": target, "cores": cores})
+
+
+@pytest.mark.parametrize(
+    ("width", "shown", "left_out"),
+    [
+        (80, "acdf", "not shown: b, at most 20%; e, at most 10%"),
+        (109, "acdf", "not shown: b, at most 20%; e, at most 10%"),
+        (110, "abcdf", "not shown: e, at most 10%"),
+        (120, "abcdef", None),
+    ],
+)
+def test_a_terminal_shows_the_resources_closest_to_their_limit_and_names_the_others(
+    report: Report, width: int, shown: str, left_out: str | None
+) -> None:
+    found = lines(with_resources(report, 50, 20, 30, 40, 10, 60), width)
+    header = next(line for line in found if line.startswith("core ")).split()
+    assert [word for word in header if len(word) == 1] == list(shown)
+    assert max(map(len, found)) <= width
+    notes = [line for line in found if "not shown" in line]
+    assert [note.strip() for note in notes] == ([left_out] if left_out else [])
+
+
+def test_a_core_of_one_resource_has_one_column(report: Report) -> None:
+    found = with_resources(report, 70)
+    assert line_with(found, "core chip", 80).split() == ["core", "chip", "x,y", "layers", "a", "step"]
+    assert line_with(found, "0 0 0,0", 80).split() == ["0", "0", "0,0", "features.0.neuron", "70", "70%", "1.00k"]
 
 
 def test_up_to_forty_cores_each_have_a_row(report_of: Callable[..., Report]) -> None:

@@ -7,6 +7,7 @@ import pytest
 from float_programs import frames_for, residual_program
 from torch import nn
 
+from neuroprune.chips.load import load_chip
 from neuroprune.frozen import frozen_array
 from neuroprune.graph.nodes import Readout
 from neuroprune.neurons.cuba_lif import CubaLif
@@ -18,9 +19,8 @@ from neuroprune.simulate.engine import simulate
 from neuroprune.simulate.floats import run_float
 from neuroprune.simulate.ladder import accuracy_ladder, changed_spikes
 from neuroprune.simulate.reference import reference_record
-from neuroprune.targets import load_target
 
-TARGET = load_target("loihi-sim")
+CHIP = load_chip("loihi-sim")
 LIF = CubaLif(0.5, 1.0)
 
 
@@ -35,7 +35,7 @@ def few_samples(monkeypatch: pytest.MonkeyPatch) -> int:
 def test_spikes_that_changed_are_those_that_the_reference_has_otherwise(few_samples: int, sequence: bool) -> None:
     floats = residual_program(LIF, sequence=sequence)
     frames = frames_for(floats, 8)
-    program = quantize(floats, frames, TARGET, Bits(3))
+    program = quantize(floats, frames, CHIP, Bits(3))
     spikes, _ = quantize_input(program.input, frames)
     changed = changed_spikes(floats, program, frames, spikes)
     assert list(changed) == ["a", "b", "out"]
@@ -52,7 +52,7 @@ def test_a_mistake_in_the_chips_registers_alone_shows_on_the_chip_alone(few_samp
     """v saturates where no float does: the integers part, the rounded floats do not."""
     floats = residual_program(CubaLif(0.0, 1.0))
     frames = frames_for(floats, 8)
-    program = quantize(floats, frames, TARGET)
+    program = quantize(floats, frames, CHIP)
     layer = program.layers[1]
     huge = replace(
         layer,
@@ -75,7 +75,7 @@ def test_a_mistake_in_the_chips_registers_alone_shows_on_the_chip_alone(few_samp
 def test_every_level_is_weighed_by_the_same_scores(output: CubaLif, readout: Readout) -> None:
     floats = residual_program(LIF, output, readout)
     frames = frames_for(floats, 24)
-    program = quantize(floats, frames, TARGET, Bits(3))
+    program = quantize(floats, frames, CHIP, Bits(3))
     spikes, _ = quantize_input(program.input, frames)
     happened = simulate(program, spikes)
     classes = 6 // readout.votes

@@ -6,23 +6,26 @@ from itertools import product
 import numpy as np
 from hypothesis import strategies as st
 
-from neuroprune.mapping.types import Box, Tile
+from neuroprune.chips.chip import Chip
+from neuroprune.chips.load import load_chip
+from neuroprune.chips.types import Box, Tile
 from neuroprune.neurons.cuba_lif import IntCubaLif
 from neuroprune.program.types import IntBias, IntConnection, IntConv, IntDense, IntInput, IntLayer, IntProgram
-from neuroprune.targets import load_target
 
 Synapse = tuple[Box, Box, int]
 
-LOIHI = load_target("loihi-sim")
+LOIHI = load_chip("loihi-sim")
+
+
+def resized(chip: Chip, **numbers: int) -> Chip:
+    """`chip` with other numbers of a core."""
+    return replace(chip, core=replace(chip.core, **numbers))
+
+
 COARSE = replace(
-    LOIHI,
+    resized(LOIHI, axon_base_bits=2, synapses_per_block=3, block_header_bits=5, word_bits=16, index_bits_min=2),
     name="coarse",
-    axon_base_bits=2,
-    synapses_per_block=3,
-    block_header_bits=5,
-    word_bits=16,
-    weight_bits=4,
-    index_bits_min=2,
+    rules=replace(LOIHI.rules, weight_bits=4),
 )
 
 

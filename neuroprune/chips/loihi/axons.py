@@ -8,23 +8,23 @@ As in nengo-loihi (`split_axon`, `Axon.axon_slots`), entries count for each tile
 The output layer's spikes leave the chip: one slot for each neuron, which is assumed.
 """
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from neuroprune.mapping.counting import nonzero_fan_out
-from neuroprune.mapping.reach import receptive_field, volume
-from neuroprune.mapping.types import Encoding, Tile
-from neuroprune.program.types import IntConnection, IntConv, IntLayer
-from neuroprune.targets import Target
+from neuroprune.chips.loihi.core import LoihiCore
+from neuroprune.chips.receptive_field import receptive_field
+from neuroprune.chips.synapse_counts import nonzero_fan_out
+from neuroprune.chips.types import Reader, Tile, volume
+from neuroprune.program.types import IntConv, IntLayer
 
 Sums = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, eq=False)
-class Readers:
+class ReadCounts:
     """Who reads a layer, as sums over its boxes (summed-area tables, one longer than the layer along each axis).
 
     by_neuron: readers of each neuron [channels + 1, height + 1, width + 1].
@@ -35,35 +35,36 @@ class Readers:
     by_pixel: tuple[tuple[tuple[int, int], Sums], ...]
 
 
-def read_by(layer: IntLayer, consumers: Iterable[tuple[IntConnection, Iterable[tuple[Tile, Encoding]]]]) -> Readers:
-    """The readers of `layer`, given the connections that read it, the tiles behind them and how these store them."""
+def count_readers(layer: IntLayer, readers: Sequence[Reader]) -> ReadCounts:
+    """How many tiles read each neuron and each pixel of `layer`; without `readers` its spikes leave the chip."""
     shape = volume(layer.shape)
     by_neuron = np.zeros(shape, dtype=np.int64)
     by_pixel: dict[tuple[int, int], Sums] = {}
-    off_chip = True
-    for consumer, tiles in consumers:
-        off_chip = False
-        for tile, encoding in tiles:
-            if not isinstance(consumer.synapse, IntConv):
-                by_neuron += (nonzero_fan_out(consumer, tile) > 0).reshape(shape)
+    for reader in readers:
+        connection = reader.connection
+        for tile, encoding in ((each.tile, each.encodings[reader.number]) for each in reader.tiles):
+            if not isinstance(connection.synapse, IntConv):
+                by_neuron += (nonzero_fan_out(connection, tile) > 0).reshape(shape)
                 continue
-            field = receptive_field(consumer, consumer.synapse, tile)
+            field = receptive_field(connection, connection.synapse, tile)
             rows, columns = field.rows.positions, field.columns.positions
             if encoding == "shared":
                 by_pixel.setdefault(field.channels, np.zeros(shape[1:], dtype=np.int64))[np.ix_(rows, columns)] += 1
             else:
-                by_neuron[np.ix_(np.arange(*field.channels), rows, columns)] += nonzero_fan_out(consumer, tile) > 0
-    if off_chip:
+                by_neuron[np.ix_(np.arange(*field.channels), rows, columns)] += nonzero_fan_out(connection, tile) > 0
+    if not readers:
         by_neuron += 1
-    return Readers(_sums(by_neuron), tuple((channels, _sums(counts)) for channels, counts in sorted(by_pixel.items())))
+    return ReadCounts(
+        _sums(by_neuron), tuple((channels, _sums(counts)) for channels, counts in sorted(by_pixel.items()))
+    )
 
 
-def output_axons(tile: Tile, readers: Readers, target: Target) -> int:
-    """Output axon slots of `tile`, a part of the layer that `readers` read."""
-    slots = _box(readers.by_neuron, tile.start, tile.stop)
-    for (start, stop), counts in readers.by_pixel:
+def output_axons(tile: Tile, read: ReadCounts, core: LoihiCore) -> int:
+    """Output axon slots of `tile`, a part of the layer that `read` is of."""
+    slots = _box(read.by_neuron, tile.start, tile.stop)
+    for (start, stop), counts in read.by_pixel:
         if start < tile.stop[0] and tile.start[0] < stop:
-            slots += target.population_axon_slots * _box(counts, tile.start[1:], tile.stop[1:])
+            slots += core.population_axon_slots * _box(counts, tile.start[1:], tile.stop[1:])
     return slots
 
 

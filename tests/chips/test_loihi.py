@@ -9,34 +9,35 @@ import numpy as np
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from synapse_oracle import COARSE, LOIHI, enumerate_synapses, layer_of, tiled_convolutions, tiled_sums
+from synapse_oracle import COARSE, LOIHI, enumerate_synapses, layer_of, resized, tiled_convolutions, tiled_sums
 
-from neuroprune.mapping.counting import run_bits
-from neuroprune.mapping.encode import Counted, bundle, cheapest_use, count, encodings
-from neuroprune.mapping.layout import CLOSED, Layout, Space, layouts
-from neuroprune.mapping.types import Tile
+from neuroprune.chips.chip import Chip
+from neuroprune.chips.loihi.core import LoihiCore
+from neuroprune.chips.loihi.counting import run_bits
+from neuroprune.chips.loihi.encode import Counted, cheapest_storage, count, encodings, share_synapses
+from neuroprune.chips.loihi.layout import CLOSED, Layout, Space, layouts
+from neuroprune.chips.types import Tile
 from neuroprune.program.types import IntConnection, IntConv, IntDense, IntLayer
-from neuroprune.targets import Target
 
 
-def bits_of_run(synapses: int, bits: int, target: Target) -> int:
+def bits_of_run(synapses: int, bits: int, core: LoihiCore) -> int:
     """Memory of one run, block by block."""
     total = 0
     while synapses > 0:
-        block = min(synapses, target.synapses_per_block)
-        total += math.ceil((block * bits + target.block_header_bits) / target.word_bits) * target.word_bits
+        block = min(synapses, core.synapses_per_block)
+        total += math.ceil((block * bits + core.block_header_bits) / core.word_bits) * core.word_bits
         synapses -= block
     return total
 
 
 def only(layer: IntLayer, tile: Tile) -> Counted:
     """The one connection of `layer`, counted."""
-    (alone,) = bundle(layer, [0])
+    (alone,) = share_synapses(layer, [0])
     return count(alone, tile)
 
 
-def index_bits(neurons: int, target: Target) -> int:
-    return next(b for b in range(target.index_bits_min, target.index_bits_max + 1) if 2**b >= neurons)
+def index_bits(neurons: int, core: LoihiCore) -> int:
+    return next(b for b in range(core.index_bits_min, core.index_bits_max + 1) if 2**b >= neurons)
 
 
 @pytest.mark.parametrize(
@@ -50,8 +51,8 @@ def index_bits(neurons: int, target: Target) -> int:
     ],
 )
 def test_memory_of_a_run_is_nengo_loihis(synapses: int, bits: int, expected: int) -> None:
-    assert run_bits(np.array([synapses]), bits, LOIHI).tolist() == [expected]
-    assert bits_of_run(synapses, bits, LOIHI) == expected
+    assert run_bits(np.array([synapses]), bits, LOIHI.core).tolist() == [expected]
+    assert bits_of_run(synapses, bits, LOIHI.core) == expected
 
 
 def test_sparse_wins_below_about_44_percent_of_density() -> None:
@@ -60,26 +61,28 @@ def test_sparse_wins_below_about_44_percent_of_density() -> None:
     for density, expected in ((0.36, "sparse"), (0.52, "dense")):
         weight = np.where(rng.random((1024, 64)) < density, 2, 0).astype(np.int16)
         layer = layer_of(IntDense(weight), (64,), (1024,))
-        use = cheapest_use(bundle(layer, [0]), Tile("layer", (0, 0, 0), (1024, 1, 1)), 8, LOIHI)
+        use = cheapest_storage(share_synapses(layer, [0]), Tile("layer", (0, 0, 0), (1024, 1, 1)), 8, LOIHI.core)
         assert use.encodings[0] == expected
 
 
 @settings(max_examples=150, deadline=None)
 @given(tiled_convolutions(), st.sampled_from([LOIHI, COARSE]))
-def test_dense_and_sparse_counts_are_those_of_an_enumeration(case: tuple[IntLayer, Tile], target: Target) -> None:
+def test_dense_and_sparse_counts_are_those_of_an_enumeration(case: tuple[IntLayer, Tile], chip: Chip) -> None:
     layer, tile = case
     synapses = enumerate_synapses(layer.connections[0], tile)
     fan_out = Counter(source for source, _, weight in synapses if weight != 0)
-    sparse_bits = target.weight_bits + index_bits(tile.neurons, target)
-    found = {name: rest for name, *rest in encodings(only(layer, tile), CLOSED, target.weight_bits, target)}
-    assert found["dense"] == [len(fan_out), len(fan_out) * bits_of_run(tile.neurons, target.weight_bits, target)]
-    assert found["sparse"] == [len(fan_out), sum(bits_of_run(n, sparse_bits, target) for n in fan_out.values())]
-    assert cheapest_use(bundle(layer, [0]), tile, target.weight_bits, target).synapses == len(synapses)
+    sparse_bits = chip.rules.weight_bits + index_bits(tile.neurons, chip.core)
+    found = {name: rest for name, *rest in encodings(only(layer, tile), CLOSED, chip.rules.weight_bits, chip.core)}
+    assert found["dense"] == [len(fan_out), len(fan_out) * bits_of_run(tile.neurons, chip.rules.weight_bits, chip.core)]
+    assert found["sparse"] == [len(fan_out), sum(bits_of_run(n, sparse_bits, chip.core) for n in fan_out.values())]
+    assert cheapest_storage(share_synapses(layer, [0]), tile, chip.rules.weight_bits, chip.core).synapses == len(
+        synapses
+    )
 
 
 @settings(max_examples=200, deadline=None)
 @given(tiled_convolutions(), st.sampled_from([LOIHI, COARSE]))
-def test_shared_blocks_hold_exactly_the_tiles_synapses(case: tuple[IntLayer, Tile], target: Target) -> None:
+def test_shared_blocks_hold_exactly_the_tiles_synapses(case: tuple[IntLayer, Tile], chip: Chip) -> None:
     """Every neuron is given an address, every pixel a base and a block of (offset, weight) for each source channel.
 
     The oracle checks that the addresses that a pixel reaches in the tile are those of its synapses and all others
@@ -91,10 +94,10 @@ def test_shared_blocks_hold_exactly_the_tiles_synapses(case: tuple[IntLayer, Til
     assume(pixels)
     for opened in product((False, True), repeat=2):
         layout = needed(connection, tile, opened)
-        found = {name: rest for name, *rest in encodings(only(layer, tile), layout, target.weight_bits, target)}
-        bits = target.weight_bits + index_bits(layout.compartments(tile), target)
+        found = {name: rest for name, *rest in encodings(only(layer, tile), layout, chip.rules.weight_bits, chip.core)}
+        bits = chip.rules.weight_bits + index_bits(layout.compartments(tile), chip.core)
         sizes = [
-            sum(bits_of_run(n, bits, target) for n in lay_out(connection, tile, layout, to, target).values())
+            sum(bits_of_run(n, bits, chip.core) for n in lay_out(connection, tile, layout, to, chip.core).values())
             for to in product(*((False, True) if each else (False,) for each in opened))
         ]
         assert found["shared"] == [len(pixels), min(sizes)]
@@ -129,7 +132,7 @@ def needed(connection: IntConnection, tile: Tile, opened: tuple[bool, bool]) -> 
 
 
 def lay_out(
-    connection: IntConnection, tile: Tile, layout: Layout, opened: tuple[bool, bool], target: Target
+    connection: IntConnection, tile: Tile, layout: Layout, opened: tuple[bool, bool], core: LoihiCore
 ) -> dict[object, int]:
     """The sizes of the distinct blocks of the shared encoding, by their content."""
     synapse = connection.synapse
@@ -160,7 +163,7 @@ def lay_out(
     for pixel in {source[1:] for source in true_targets}:
         outputs = reached(connection, tile, pixel, opened)
         base = min(y * pitch + x for y, x, *_ in outputs) + first
-        in_axon = base % 2**target.axon_base_bits
+        in_axon = base % 2**core.axon_base_bits
         block, stored, longest = [], [], 0
         for g, i in product(groups, range(per_group)):
             members = [c for c in range(tile.start[0], tile.stop[0]) if c // group == g]
@@ -187,14 +190,14 @@ Stored = dict[object, tuple[int, int]]
 
 
 def stored_in(
-    connection: IntConnection, delay: int, tile: Tile, layout: Layout, weight_bits: int, target: Target
+    connection: IntConnection, delay: int, tile: Tile, layout: Layout, weight_bits: int, core: LoihiCore
 ) -> dict[str, tuple[int, Stored]]:
     """Axons, and what is in memory, of each encoding; equal content of equal synapses has equal keys."""
     synapse = connection.synapse
     assert isinstance(synapse, IntConv)
     same = (delay, connection.in_shape, synapse.stride, synapse.weight.tolist().__repr__())
-    bits = weight_bits + target.delay_bits * (delay > 0)
-    indexed = bits + index_bits(layout.compartments(tile), target)
+    bits = weight_bits + core.delay_bits * (delay > 0)
+    indexed = bits + index_bits(layout.compartments(tile), core)
     synapses = enumerate_synapses(connection, tile)
     fan_out = Counter(source for source, _, weight in synapses if weight != 0)
     pixels = {source[1:] for source, _, _ in synapses}
@@ -205,17 +208,17 @@ def stored_in(
             have.margin >= ask.margin and have.gap >= ask.gap
             for have, ask in ((layout.rows, asked.rows), (layout.columns, asked.columns))
         ):
-            found = lay_out(connection, tile, layout, opened, target)
+            found = lay_out(connection, tile, layout, opened, core)
             blocks.append({("shared", same, block): (size, indexed) for block, size in found.items()})
     return {
         "dense": (len(fan_out), {("dense", same, s): (layout.compartments(tile), bits) for s in fan_out}),
         "sparse": (len(fan_out), {("sparse", same, s): (n, indexed) for s, n in fan_out.items()}),
-        "shared": (len(pixels), min(blocks, key=lambda block: memory(block, target))),
+        "shared": (len(pixels), min(blocks, key=lambda block: memory(block, core))),
     }
 
 
-def memory(stored: Stored, target: Target) -> int:
-    return sum(bits_of_run(size, bits, target) for size, bits in stored.values())
+def memory(stored: Stored, core: LoihiCore) -> int:
+    return sum(bits_of_run(size, bits, core) for size, bits in stored.values())
 
 
 @settings(max_examples=60, deadline=None)
@@ -228,13 +231,14 @@ def test_connections_of_one_tile_take_the_best_of_all_layouts_and_encodings(
 ) -> None:
     """Against every combination of encodings in every layout, each synapse, run and block enumerated."""
     layer, delays, tile = case
-    target = replace(
+    chip = resized(
         COARSE,
         neurons_per_core=neurons,
         input_axons_per_core=axons,
         synapse_words_per_core=words,
         synapse_formats_per_core=formats,
     )
+    core = chip.core
     stored_bits = 8 if weight_bits == 7 else weight_bits
     asked = [needed(each, tile, (True, True)) for each in layer.connections] + [CLOSED]
     spaces = [{layout.rows for layout in asked}, {layout.columns for layout in asked}]
@@ -243,7 +247,7 @@ def test_connections_of_one_tile_take_the_best_of_all_layouts_and_encodings(
     best = None
     for layout in (Layout(rows, columns) for rows, columns in product(*spaces)):
         options = [
-            stored_in(connection, delay, tile, layout, stored_bits, target)
+            stored_in(connection, delay, tile, layout, stored_bits, core)
             for connection, delay in zip(layer.connections, delays, strict=True)
         ]
         for names in product(("dense", "sparse", "shared"), repeat=len(options)):
@@ -254,24 +258,26 @@ def test_connections_of_one_tile_take_the_best_of_all_layouts_and_encodings(
             taken = (
                 layout.compartments(tile),
                 sum(count for count, _ in chosen),
-                memory(together, target),
+                memory(together, core),
                 len({(name, delay > 0) for name, delay in zip(names, delays, strict=True)}),
             )
             cost = (
                 taken[3] > formats,
-                max(taken[0] / neurons, taken[1] / axons, taken[2] / target.synapse_bits_per_core),
+                max(taken[0] / neurons, taken[1] / axons, taken[2] / core.synapse_bits_per_core),
                 taken[2],
             )
             best = cost if best is None else min(best, cost)
 
-    use = cheapest_use(bundle(layer, delays), tile, weight_bits, target)
-    compartments = tile.neurons + use.idle_neurons
+    count_tile = core.tile_counter(replace(layer, weight_bits=weight_bits), delays, [], chip.rules)
+    use = count_tile(tile)
+    compartments, input_axons, output_axons, synapse_bits, synapse_formats = use.used
+    assert (compartments, output_axons) == (tile.neurons + use.idle_neurons, tile.neurons)
     assert len(use.encodings) == len(layer.connections)
     assert use.synapses == sum(len(enumerate_synapses(each, tile)) for each in layer.connections)
     assert best == (
-        use.synapse_formats > formats,
-        max(compartments / neurons, use.input_axons / axons, use.synapse_bits / target.synapse_bits_per_core),
-        use.synapse_bits,
+        synapse_formats > formats,
+        max(compartments / neurons, input_axons / axons, synapse_bits / core.synapse_bits_per_core),
+        synapse_bits,
     )
 
 
@@ -287,8 +293,8 @@ def same_weights_from(*sources: str) -> IntLayer:
 
 def test_equal_synapses_from_several_sources_are_stored_once() -> None:
     tile = Tile("layer", (0, 0, 0), (16, 8, 8))
-    one = cheapest_use(bundle(same_weights_from("a"), [0]), tile, 8, LOIHI)
-    three = cheapest_use(bundle(same_weights_from("a", "b", "c"), [0, 0, 0]), tile, 8, LOIHI)
+    one = cheapest_storage(share_synapses(same_weights_from("a"), [0]), tile, 8, LOIHI.core)
+    three = cheapest_storage(share_synapses(same_weights_from("a", "b", "c"), [0, 0, 0]), tile, 8, LOIHI.core)
     assert one.encodings == ("shared",)
     assert three.encodings == ("shared",) * 3
     assert (three.synapse_bits, three.idle_neurons) == (one.synapse_bits, one.idle_neurons)
@@ -299,15 +305,15 @@ def test_equal_synapses_from_several_sources_are_stored_once() -> None:
 
 def test_synapses_of_another_delay_are_stored_again_and_a_delay_takes_its_bits() -> None:
     tile = Tile("layer", (0, 0, 0), (16, 8, 8))
-    target = replace(LOIHI, axon_base_bits=20)
+    core = resized(LOIHI, axon_base_bits=20).core
     layer = same_weights_from("a", "b", "c")
     none, one, two = (
-        cheapest_use(bundle(layer, delays), tile, 8, target) for delays in ([0, 0, 0], [0, 0, 2], [0, 1, 2])
+        cheapest_storage(share_synapses(layer, delays), tile, 8, core) for delays in ([0, 0, 0], [0, 0, 2], [0, 1, 2])
     )
     assert (none.synapse_formats, one.synapse_formats, two.synapse_formats) == (1, 2, 2)
-    (plain,) = bundle(same_weights_from("a"), [0])
-    (late,) = bundle(same_weights_from("a"), [2])
-    bits = [min(found[2] for found in encodings(count(each, tile), CLOSED, 8, target)) for each in (plain, late)]
+    (plain,) = share_synapses(same_weights_from("a"), [0])
+    (late,) = share_synapses(same_weights_from("a"), [2])
+    bits = [min(found[2] for found in encodings(count(each, tile), CLOSED, 8, core)) for each in (plain, late)]
     assert bits[0] < bits[1]
     assert none.synapse_bits < one.synapse_bits < two.synapse_bits
     assert two.synapse_bits - one.synapse_bits == one.synapse_bits - none.synapse_bits
@@ -323,17 +329,17 @@ def test_other_geometry_or_another_source_shape_is_no_equal_synapse() -> None:
         replace(plain, source="b"),
     )
     layer = replace(layer_of(conv, (2, 4, 4), (2, 4, 4)), connections=(plain, *others))
-    assert [each.numbers for each in bundle(layer, [0] * 5)] == [(0, 4), (1,), (2,), (3,)]
+    assert [each.numbers for each in share_synapses(layer, [0] * 5)] == [(0, 4), (1,), (2,), (3,)]
 
 
 def test_a_one_to_one_connection_takes_one_small_block() -> None:
     """What a relay costs: an axon a pixel, and a synapse for each channel in a block that all pixels name."""
     weight = np.full((64, 1, 1, 1), 128, np.int16)
     layer = layer_of(IntConv(weight, (1, 1), (0, 0), (1, 1), 64), (64, 4, 4), (64, 4, 4))
-    use = cheapest_use(bundle(layer, [0]), Tile("layer", (0, 0, 0), (64, 4, 4)), 2, LOIHI)
+    use = cheapest_storage(share_synapses(layer, [0]), Tile("layer", (0, 0, 0), (64, 4, 4)), 2, LOIHI.core)
     assert use.encodings == ("shared",)
     assert use.input_axons == 16
-    assert use.synapse_bits == bits_of_run(64, 2 + 10, LOIHI)
+    assert use.synapse_bits == bits_of_run(64, 2 + 10, LOIHI.core)
     assert use.idle_neurons == 0
 
 
@@ -348,10 +354,10 @@ def test_one_layout_serves_a_wide_kernel_and_a_shortcut() -> None:
     )  # fmt: skip
     layer = replace(layer_of(wide.synapse, (64, 8, 8), shape), connections=(wide, narrow))
     tile = Tile("layer", (0, 0, 0), shape)
-    use = cheapest_use(bundle(layer, [0, 0]), tile, 8, replace(LOIHI, neurons_per_core=4096))
+    use = cheapest_storage(share_synapses(layer, [0, 0]), tile, 8, resized(LOIHI, neurons_per_core=4096).core)
     assert use.encodings == ("shared", "shared")
     assert use.idle_neurons > 0
-    kernels = run_bits(np.array([64 * 8 * 9, 64 * 8]), 8 + 10, LOIHI).sum()
+    kernels = run_bits(np.array([64 * 8 * 9, 64 * 8]), 8 + 10, LOIHI.core).sum()
     assert kernels <= use.synapse_bits < 4 * kernels
 
 
@@ -369,21 +375,21 @@ def test_dense_layers_count_a_source_only_where_it_has_a_weight(
     stop = int(rng.integers(start + 1, outputs + 1))
     layer = layer_of(IntDense(weight), (inputs,), (outputs,))
     tile = Tile("layer", (start, 0, 0), (stop, 1, 1))
-    found = {name: rest for name, *rest in encodings(only(layer, tile), CLOSED, COARSE.weight_bits, COARSE)}
+    found = {name: rest for name, *rest in encodings(only(layer, tile), CLOSED, COARSE.rules.weight_bits, COARSE.core)}
     fan_out = [sum(weight[o, i] != 0 for o in range(start, stop)) for i in range(inputs)]
-    bits = COARSE.weight_bits + index_bits(stop - start, COARSE)
-    run = bits_of_run(stop - start, COARSE.weight_bits, COARSE)
+    bits = COARSE.rules.weight_bits + index_bits(stop - start, COARSE.core)
+    run = bits_of_run(stop - start, COARSE.rules.weight_bits, COARSE.core)
     axons = sum(n > 0 for n in fan_out)
     assert found == {
         "dense": [axons, axons * run],
-        "sparse": [axons, sum(bits_of_run(n, bits, COARSE) for n in fan_out)],
+        "sparse": [axons, sum(bits_of_run(n, bits, COARSE.core) for n in fan_out)],
     }
-    assert cheapest_use(bundle(layer, [0]), tile, 8, COARSE).synapses == inputs * (stop - start)
+    assert cheapest_storage(share_synapses(layer, [0]), tile, 8, COARSE.core).synapses == inputs * (stop - start)
 
 
 def test_a_tile_of_more_neurons_than_an_index_numbers_has_only_the_dense_encoding() -> None:
     layer = layer_of(IntDense(np.full((9, 2), 2, dtype=np.int16)), (2,), (9,))
-    narrow = replace(LOIHI, index_bits_min=2, index_bits_max=3)
+    narrow = resized(LOIHI, index_bits_min=2, index_bits_max=3).core
     for neurons, expected in ((9, ["dense"]), (8, ["dense", "sparse"])):
         counted = only(layer, Tile("layer", (0, 0, 0), (neurons, 1, 1)))
         assert [name for name, *_ in encodings(counted, CLOSED, 8, narrow)] == expected
@@ -394,18 +400,18 @@ def test_a_tile_of_more_neurons_than_an_index_numbers_has_only_the_dense_encodin
 def test_the_chosen_encoding_fits_whenever_one_does(
     case: tuple[IntLayer, Tile], neurons: int, axons: int, words: int
 ) -> None:
-    target = replace(COARSE, neurons_per_core=neurons, input_axons_per_core=axons, synapse_words_per_core=words)
+    core = resized(COARSE, neurons_per_core=neurons, input_axons_per_core=axons, synapse_words_per_core=words).core
     layer, tile = case
 
     def fits(compartments: int, input_axons: int, bits: int) -> bool:
-        return compartments <= neurons and input_axons <= axons and bits <= target.synapse_bits_per_core
+        return compartments <= neurons and input_axons <= axons and bits <= core.synapse_bits_per_core
 
     counted = only(layer, tile)
     assert counted.field is not None
     every = [
         fits(layout.compartments(tile), *taken)
         for layout in layouts([counted.field])
-        for _, *taken in encodings(counted, layout, 8, target)
+        for _, *taken in encodings(counted, layout, 8, core)
     ]
-    best = cheapest_use(bundle(layer, [0]), tile, 8, target)
+    best = cheapest_storage(share_synapses(layer, [0]), tile, 8, core)
     assert fits(tile.neurons + best.idle_neurons, best.input_axons, best.synapse_bits) == any(every)

@@ -9,8 +9,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import product
 
-from neuroprune.mapping.reach import Field, Reach
-from neuroprune.mapping.types import Tile
+from neuroprune.chips.receptive_field import AxisField, ReceptiveField
+from neuroprune.chips.types import Tile
 
 
 @dataclass(frozen=True)
@@ -20,9 +20,9 @@ class Space:
     margin: int
     gap: int
 
-    def holds(self, reach: Reach) -> bool:
-        """Whether all idle outputs that `reach` runs over into have a place here."""
-        return reach.margin <= self.margin and reach.gap <= self.gap
+    def holds(self, field: AxisField) -> bool:
+        """Whether all idle outputs that `field` runs over into have a place here."""
+        return field.margin <= self.margin and field.gap <= self.gap
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ CLOSED = Layout(Space(0, 0), Space(0, 0))
 """Without idle neurons."""
 
 
-def layouts(fields: Iterable[Field]) -> Iterator[Layout]:
+def layouts(fields: Iterable[ReceptiveField]) -> Iterator[Layout]:
     """The closed layout first; then what opens the tile to each of the receptive fields, or to all, on each axis."""
     fields = tuple(fields)
     rows = _spaces([field.open_rows for field in fields])
@@ -56,7 +56,7 @@ def layouts(fields: Iterable[Field]) -> Iterator[Layout]:
         yield Layout(along_rows, along_columns)
 
 
-def _spaces(reaches: Iterable[Reach]) -> list[Space]:
-    asked = [CLOSED.rows, *(Space(reach.margin, reach.gap) for reach in reaches)]
+def _spaces(fields: Iterable[AxisField]) -> list[Space]:
+    asked = [CLOSED.rows, *(Space(field.margin, field.gap) for field in fields)]
     widest = Space(max(space.margin for space in asked), max(space.gap for space in asked))
     return list(dict.fromkeys([*asked, widest]))

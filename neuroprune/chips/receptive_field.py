@@ -6,22 +6,21 @@ from functools import cached_property, lru_cache
 import numpy as np
 import numpy.typing as npt
 
+from neuroprune.chips.types import Tile, volume
 from neuroprune.frozen import frozen_array
-from neuroprune.graph.nodes import Shape
-from neuroprune.mapping.types import Box, Tile
 from neuroprune.program.types import IntConnection, IntConv
 
 
 @dataclass(frozen=True, eq=False)
-class Reach:
-    """What a run of outputs reads along one axis of a convolution; n source positions in all.
+class AxisField:
+    """The receptive field of a range of outputs along one axis of a convolution; n source positions in all.
 
-    positions: int64 [n], ascending, inside the source; each is joined to an output of the run by a tap.
+    positions: int64 [n], ascending, inside the source; each is joined to an output of the range by a tap.
     taps: bool [n, kernel], the taps that join the position to an output.
-    first: int64 [n], the lowest of these outputs, counted from the start of the run and its margin.
+    first: int64 [n], the lowest of these outputs, counted from the start of the range and its margin.
     kind: int64 [n], equal for positions whose outputs follow each other alike through taps of equal weights.
     sizes: int64 [kinds], taps of a position of each kind.
-    margin: idle outputs before the run. gap: idle outputs after it, and so between runs that follow each other.
+    margin: idle outputs before the range. gap: idle outputs after it, and so between ranges that follow each other.
     """
 
     positions: npt.NDArray[np.int64]
@@ -34,12 +33,12 @@ class Reach:
 
     @cached_property
     def key(self) -> bytes:
-        """Equal for runs of one length that differ by where they lie only."""
+        """Equal for ranges of one length that differ by where they lie only."""
         return self.taps.tobytes() + self.first.tobytes()
 
 
 @dataclass(frozen=True, eq=False)
-class Field:
+class ReceptiveField:
     """The receptive field of a tile of a convolution.
 
     channels: source channels [start, stop) of the groups that the tile has channels of.
@@ -49,10 +48,10 @@ class Field:
 
     channels: tuple[int, int]
     widest: int
-    rows: Reach
-    columns: Reach
-    open_rows: Reach
-    open_columns: Reach
+    rows: AxisField
+    columns: AxisField
+    open_rows: AxisField
+    open_columns: AxisField
 
     @property
     def key(self) -> tuple[bytes, bytes]:
@@ -60,20 +59,14 @@ class Field:
         return self.rows.key, self.columns.key
 
 
-def volume(shape: Shape) -> Box:
-    """A layer's shape as channels x height x width; features are channels of one pixel."""
-    channels, height, width = shape if len(shape) == 3 else (*shape, 1, 1)
-    return channels, height, width
-
-
-def receptive_field(connection: IntConnection, synapse: IntConv, tile: Tile) -> Field:
+def receptive_field(connection: IntConnection, synapse: IntConv, tile: Tile) -> ReceptiveField:
     """The field of `tile` in the source of `connection`, whose synapse is the convolution `synapse`."""
     out_channels, channels_in_group = synapse.weight.shape[:2]
     group = out_channels // synapse.groups
     start, stop = tile.start[0], tile.stop[0]
     first, last = start // group, (stop - 1) // group
     rows, columns = (
-        Run(
+        OutputRange(
             start=tile.start[axis + 1],
             stop=tile.stop[axis + 1],
             size=volume(connection.in_shape)[axis + 1],
@@ -84,18 +77,18 @@ def receptive_field(connection: IntConnection, synapse: IntConv, tile: Tile) -> 
         )
         for axis in (0, 1)
     )
-    return Field(
+    return ReceptiveField(
         channels=(first * channels_in_group, (last + 1) * channels_in_group),
         widest=max(min(stop, (g + 1) * group) - max(start, g * group) for g in range(first, last + 1)),
-        rows=reach(rows, opened=False),
-        columns=reach(columns, opened=False),
-        open_rows=reach(rows, opened=True),
-        open_columns=reach(columns, opened=True),
+        rows=axis_field(rows, opened=False),
+        columns=axis_field(columns, opened=False),
+        open_rows=axis_field(rows, opened=True),
+        open_columns=axis_field(columns, opened=True),
     )
 
 
 @dataclass(frozen=True)
-class Run:
+class OutputRange:
     """The outputs [start, stop) of a convolution along one axis, over a source of `size`.
 
     Output o reads o * stride - padding + k * dilation through tap k.
@@ -112,15 +105,17 @@ class Run:
 
 
 @lru_cache(maxsize=65536)
-def reach(run: Run, *, opened: bool) -> Reach:
-    """What `run` reads; `opened`: with every tap of the same positions, also to outputs before and after the run.
+def axis_field(outputs: OutputRange, *, opened: bool) -> AxisField:
+    """What `outputs` read; `opened`: with every tap of the same positions, also to outputs before and after the range.
 
-    Idle outputs are added for these. The gap after the run takes what is beyond either end, because runs follow each
-    other; the margin what is before the first of them.
+    Idle outputs are added for these. The gap after the range takes what is beyond either end, because ranges follow
+    each other; the margin what is before the first of them.
     """
-    length, taps = run.stop - run.start, np.arange(len(run.equal_taps))
-    output, rest = np.divmod(np.arange(run.size)[:, np.newaxis] + run.padding - taps * run.dilation, run.stride)
-    output -= run.start
+    length, taps = outputs.stop - outputs.start, np.arange(len(outputs.equal_taps))
+    output, rest = np.divmod(
+        np.arange(outputs.size)[:, np.newaxis] + outputs.padding - taps * outputs.dilation, outputs.stride
+    )
+    output -= outputs.start
     inside = (rest == 0) & (output >= 0) & (output < length)
     positions = np.flatnonzero(inside.any(axis=1))
     output, joined = output[positions], ((rest == 0) if opened else inside)[positions]
@@ -129,9 +124,9 @@ def reach(run: Run, *, opened: bool) -> Reach:
     first = np.where(joined, output, length).min(axis=1, initial=length)
     followed = np.zeros((positions.size, length + before + after + 1), dtype=np.int64)
     position, tap = np.nonzero(joined)
-    followed[position, (output - first[:, np.newaxis])[joined]] = np.array(run.equal_taps)[tap] + 1
+    followed[position, (output - first[:, np.newaxis])[joined]] = np.array(outputs.equal_taps)[tap] + 1
     kinds, kind = np.unique(followed, axis=0, return_inverse=True)
-    return Reach(
+    return AxisField(
         positions=frozen_array(positions, np.int64),
         taps=frozen_array(joined, np.bool_),
         first=frozen_array(first + before, np.int64),

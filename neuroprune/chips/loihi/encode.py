@@ -30,27 +30,24 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from itertools import product
+from typing import Literal
 
 import numpy as np
 
-from neuroprune.mapping.counting import (
-    Counts,
-    count_synapses,
-    index_bits,
-    nonzero_fan_out,
-    run_bits,
-    shared_blocks,
-)
-from neuroprune.mapping.layout import Layout, Space, layouts
-from neuroprune.mapping.reach import Field, Reach, receptive_field
-from neuroprune.mapping.types import Encoding, Tile
+from neuroprune.chips.loihi.core import LoihiCore
+from neuroprune.chips.loihi.counting import index_bits, run_bits, shared_blocks
+from neuroprune.chips.loihi.layout import Layout, Space, layouts
+from neuroprune.chips.receptive_field import AxisField, ReceptiveField, receptive_field
+from neuroprune.chips.synapse_counts import Counts, count_synapses, nonzero_fan_out
+from neuroprune.chips.types import Tile
 from neuroprune.program.types import IntConnection, IntConv, IntLayer
-from neuroprune.targets import Target
+
+Encoding = Literal["dense", "sparse", "shared"]
 
 
 @dataclass(frozen=True)
-class SynapseUse:
-    """What the synapses of one tile take, each connection in one encoding; see `TileUse`."""
+class StoredSynapses:
+    """What the synapses of one tile take, each connection in one encoding; see `TileResources`."""
 
     encodings: tuple[Encoding, ...]
     idle_neurons: int
@@ -61,7 +58,7 @@ class SynapseUse:
 
 
 @dataclass(frozen=True, eq=False)
-class Bundle:
+class SharedSynapses:
     """Connections of a layer with equal synapses: the same weights, geometry and delay, from sources of one shape.
 
     connection: the first of them. numbers: which of the layer's connections they are.
@@ -74,7 +71,7 @@ class Bundle:
 
 @dataclass(frozen=True)
 class _Choice:
-    """Encodings of the bundles so far, and what they take.
+    """Encodings of the shared synapses so far, and what they take.
 
     formats: which encodings there are, with delay or without.
     """
@@ -85,7 +82,7 @@ class _Choice:
     formats: frozenset[tuple[Encoding, bool]] = frozenset()
 
 
-def bundle(layer: IntLayer, delays: Sequence[int]) -> tuple[Bundle, ...]:
+def share_synapses(layer: IntLayer, delays: Sequence[int]) -> tuple[SharedSynapses, ...]:
     """The connections of `layer` by equal synapses; delays: steps that the synapses of each hold spikes back."""
     alike: dict[object, list[int]] = {}
     for number, (connection, delay) in enumerate(zip(layer.connections, delays, strict=True)):
@@ -96,38 +93,37 @@ def bundle(layer: IntLayer, delays: Sequence[int]) -> tuple[Bundle, ...]:
         weights = (synapse.weight.shape, sha256(synapse.weight.tobytes()).digest())
         alike.setdefault((connection.in_shape, delay, geometry, weights), []).append(number)
     return tuple(
-        Bundle(layer.connections[numbers[0]], tuple(numbers), delays[numbers[0]] > 0) for numbers in alike.values()
+        SharedSynapses(layer.connections[numbers[0]], tuple(numbers), delays[numbers[0]] > 0)
+        for numbers in alike.values()
     )
 
 
-def cheapest_use(bundles: Sequence[Bundle], tile: Tile, weight_bits: int, target: Target) -> SynapseUse:
+def cheapest_storage(shared: Sequence[SharedSynapses], tile: Tile, stored_bits: int, core: LoihiCore) -> StoredSynapses:
     """The layout and encodings that take the least share of the core's scarcest resource, then the least memory.
 
-    bundles: all connections of a layer. weight_bits: of its weights.
+    shared: all connections of a layer. stored_bits: of a weight.
     So whenever a tile fits a core in some layout and encodings, it fits in these.
     """
-
-    stored_bits = target.rules.stored_bits(weight_bits)
-    counted = [count(each, tile) for each in bundles]
+    counted = [count(each, tile) for each in shared]
     best: tuple[_Cost, Layout, _Choice] | None = None
     for layout in layouts([each.field for each in counted if each.field]):
-        if best and best[0] < (False, layout.compartments(tile) / target.neurons_per_core, 0):
+        if best and best[0] < (False, layout.compartments(tile) / core.neurons_per_core, 0):
             continue  # the idle neurons alone cost more
-        choices = _choices(counted, layout, stored_bits, target)
-        cheapest = min(choices, key=lambda choice: _cost(layout, choice, tile, target))
-        cost = _cost(layout, cheapest, tile, target)
+        choices = _choices(counted, layout, stored_bits, core)
+        cheapest = min(choices, key=lambda choice: _cost(layout, choice, tile, core))
+        cost = _cost(layout, cheapest, tile, core)
         if best is None or cost < best[0]:
             best = cost, layout, cheapest
     assert best
     _, layout, choice = best
     encoding_of = {
-        number: encoding for each, encoding in zip(bundles, choice.encodings, strict=True) for number in each.numbers
+        number: encoding for each, encoding in zip(shared, choice.encodings, strict=True) for number in each.numbers
     }
-    return SynapseUse(
+    return StoredSynapses(
         encodings=tuple(encoding_of[number] for number in sorted(encoding_of)),
         idle_neurons=layout.compartments(tile) - tile.neurons,
         input_axons=choice.input_axons,
-        synapses=sum(len(each.numbers) * count_synapses(each.connection, tile) for each in bundles),
+        synapses=sum(len(each.numbers) * count_synapses(each.connection, tile) for each in shared),
         synapse_bits=choice.synapse_bits,
         synapse_formats=len(choice.formats),
     )
@@ -136,83 +132,83 @@ def cheapest_use(bundles: Sequence[Bundle], tile: Tile, weight_bits: int, target
 _Cost = tuple[bool, float, int]
 
 
-def _cost(layout: Layout, choice: _Choice, tile: Tile, target: Target) -> _Cost:
+def _cost(layout: Layout, choice: _Choice, tile: Tile, core: LoihiCore) -> _Cost:
     """Whether there are too many formats, the share of the scarcest resource, and the memory."""
     shares = (
-        layout.compartments(tile) / target.neurons_per_core,
-        choice.input_axons / target.input_axons_per_core,
-        choice.synapse_bits / target.synapse_bits_per_core,
+        layout.compartments(tile) / core.neurons_per_core,
+        choice.input_axons / core.input_axons_per_core,
+        choice.synapse_bits / core.synapse_bits_per_core,
     )
-    return len(choice.formats) > target.synapse_formats_per_core, max(shares), choice.synapse_bits
+    return len(choice.formats) > core.synapse_formats_per_core, max(shares), choice.synapse_bits
 
 
 @dataclass(frozen=True, eq=False)
 class Counted:
-    """What of a bundle and a tile depends neither on layout nor on encoding.
+    """What of shared synapses and a tile depends neither on layout nor on encoding.
 
     fan_out: int64 [synapses + 1], how many source neurons have so many non-zero weights into the tile; [0] is 0.
     field: of a convolution.
     """
 
-    bundle: Bundle
+    shared: SharedSynapses
     tile: Tile
     fan_out: Counts
-    field: Field | None
+    field: ReceptiveField | None
 
 
-def count(bundle: Bundle, tile: Tile) -> Counted:
+def count(shared: SharedSynapses, tile: Tile) -> Counted:
     """See `Counted`."""
-    connection, synapse = bundle.connection, bundle.connection.synapse
+    connection, synapse = shared.connection, shared.connection.synapse
     fan_out = np.bincount(nonzero_fan_out(connection, tile).reshape(-1), minlength=1)
     fan_out[0] = 0
     field = receptive_field(connection, synapse, tile) if isinstance(synapse, IntConv) else None
-    return Counted(bundle, tile, fan_out, field)
+    return Counted(shared, tile, fan_out, field)
 
 
 def encodings(
-    counted: Counted, layout: Layout, stored_bits: int, target: Target
+    counted: Counted, layout: Layout, stored_bits: int, core: LoihiCore
 ) -> Iterator[tuple[Encoding, int, int]]:
     """Each encoding that can number the neurons of `layout`, with the input axons and synapse memory it takes.
 
     stored_bits: of a weight.
     """
-    compartments, sources = layout.compartments(counted.tile), len(counted.bundle.numbers)
-    bits = stored_bits + target.delay_bits * counted.bundle.delayed
+    compartments, sources = layout.compartments(counted.tile), len(counted.shared.numbers)
+    bits = stored_bits + core.delay_bits * counted.shared.delayed
     axons = int(counted.fan_out.sum())
-    yield "dense", sources * axons, axons * int(run_bits(np.array([compartments]), bits, target)[0])
-    index = index_bits(compartments, target)
+    yield "dense", sources * axons, axons * int(run_bits(np.array([compartments]), bits, core)[0])
+    index = index_bits(compartments, core)
     if index == 0:
         return
-    runs = run_bits(np.arange(counted.fan_out.size), bits + index, target)
+    runs = run_bits(np.arange(counted.fan_out.size), bits + index, core)
     yield "sparse", sources * axons, int((counted.fan_out * runs).sum())
     field = counted.field
     if field is None:
         return
     pixels = field.rows.positions.size * field.columns.positions.size
     blocks = min(
-        int(run_bits(shared_blocks(field, counted.tile, rows, columns, layout, target), bits + index, target).sum())
+        int(run_bits(shared_blocks(field, counted.tile, rows, columns, layout, core), bits + index, core).sum())
         for rows in _held(layout.rows, field.rows, field.open_rows)
         for columns in _held(layout.columns, field.columns, field.open_columns)
     )
     yield "shared", sources * pixels, blocks
 
 
-def _held(space: Space, closed: Reach, opened: Reach) -> Sequence[Reach]:
+def _held(space: Space, closed: AxisField, opened: AxisField) -> Sequence[AxisField]:
     """The ways to read that have a place in `space`, each once."""
     return (closed, opened) if space.holds(opened) and opened.key != closed.key else (closed,)
 
 
-def _choices(counted: Sequence[Counted], layout: Layout, stored_bits: int, target: Target) -> list[_Choice]:
+def _choices(counted: Sequence[Counted], layout: Layout, stored_bits: int, core: LoihiCore) -> list[_Choice]:
     """Every combination of encodings in `layout` that is not worse than another with the same formats."""
     choices = [_Choice()]
     for each in counted:
-        options = list(encodings(each, layout, stored_bits, target))
+        options = list(encodings(each, layout, stored_bits, core))
         together = [
             _Choice(
                 input_axons=choice.input_axons + axons,
                 synapse_bits=choice.synapse_bits + bits,
                 encodings=(*choice.encodings, encoding),
-                formats=choice.formats | {(encoding, each.bundle.delayed)},
+                formats=choice.formats | {(encoding, each.shared.delayed)},
             )
             for choice, (encoding, axons, bits) in product(choices, options)
         ]

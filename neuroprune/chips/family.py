@@ -1,0 +1,102 @@
+"""What a family of chips says of a core, and how to write one of your own.
+
+A family is a frozen dataclass. An object of it is one core of one chip: the fields hold its numbers, the methods say
+which resources it has and what a tile of neurons takes of them. All else is the mapper's: it cuts layers into the
+fewest tiles that fit, packs tiles onto cores, places the cores and verifies the result, for every family alike.
+
+A whole family, whose cores are limited by nothing but neurons:
+
+    @dataclass(frozen=True)
+    class NeuronsOnly(Family):
+        name: ClassVar[str] = "neurons-only"
+        neurons_per_core: int = number("neurons")
+
+        @property
+        def resources(self) -> tuple[Resource, ...]:
+            return (Resource("neurons", "neurons", self.neurons_per_core, "prune the layer"),)
+
+        @property
+        def most_neurons(self) -> int:
+            return self.neurons_per_core
+
+        def tile_counter(self, layer, delays, readers, rules) -> TileCounter:
+            def count(tile: Tile) -> TileResources:
+                synapses = sum(count_synapses(connection, tile) for connection in layer.connections)
+                return TileResources(tile, used=(tile.neurons,), synapses=synapses)
+
+            return count
+
+1.  **Numbers.** Each field, an int made by `number(unit)`, is a key of the YAML files of this family, beside those
+    that every chip has: `title`, `extends`, `family`, `cores_per_chip`, `mesh`, `synaptic_delay_max` and the widths of
+    `IntegerRules`. A file gives it with value, unit, source and grade; see `neuroprune.chips.load`.
+2.  **Resources.** Name all that a core can run out of. What the tiles of a core take adds up, and may not exceed the
+    limit. Where a core holds one layer only, that is a resource too: "layers", of limit 1, of which a tile takes one.
+    Messages, tables, CSV and plots are made from this list and need no change.
+3.  **Counting.** `tile_counter` gets a layer, all that its tiles depend on, and returns the function that counts one.
+    It is asked for many tiles, so do there once what does not depend on the tile. `neuroprune.chips.synapse_counts`
+    counts synapses and fan-out exactly, `neuroprune.chips.receptive_field` tells which neurons a tile reads. Counts
+    that are a model and no published fact should say so where they are made.
+4.  **Cost**, where two ways to cut a layer take equally many tiles: the family says which is better, or leaves it at
+    the sum of all shares.
+5.  **Where it goes.** `load_chip(name_or_path, families=(*FAMILIES, NeuronsOnly))` reads a chip of a family of your
+    own, and `Chip(...)` makes one without a file. A family for everybody is a folder here and a line in
+    `neuroprune.chips.catalog`; `neuroprune.chips.loihi` is one of five resources.
+
+The integers that a program is computed in are those of Lava 0.10 whatever the family; a chip chooses their widths.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass, field, fields
+from typing import Any, ClassVar
+
+from neuroprune.chips.types import Reader, Resource, TileCounter, TileResources
+from neuroprune.fixed_point import IntegerRules
+from neuroprune.program.types import IntLayer
+
+
+def number(unit: str) -> Any:
+    """A field of a family: a whole number above 0, given in `unit` by the YAML files of its chips."""
+    return field(metadata={"unit": unit})
+
+
+@dataclass(frozen=True)
+class Family(ABC):
+    """One core of a chip of this family; the module's docstring says how to write a family.
+
+    name: of the family, as chips' YAML files give it.
+    """
+
+    name: ClassVar[str]
+
+    @property
+    @abstractmethod
+    def resources(self) -> tuple[Resource, ...]:
+        """All that a core has a limited amount of, each of another name, in the order in which they are shown."""
+
+    @property
+    @abstractmethod
+    def most_neurons(self) -> int:
+        """The most neurons that any tile can have; larger ones are not even counted."""
+
+    @abstractmethod
+    def tile_counter(
+        self, layer: IntLayer, delays: Sequence[int], readers: Sequence[Reader], rules: IntegerRules
+    ) -> TileCounter:
+        """The function that counts what tiles of `layer` take of a core.
+
+        delays: steps that the synapses of each connection of the layer hold spikes back, in their order, >= 0.
+        readers: the connections that read the layer, with the tiles behind them, which are known by now; none for the
+        output layer, whose spikes leave the chip.
+        rules: widths of the chip's integer fields.
+        """
+
+    def cost(self, tiles: Sequence[TileResources]) -> tuple[float, ...]:
+        """Of equally many tiles of one layer those with the lowest are taken: the sum of the shares of all limits."""
+        limits = [resource.limit for resource in self.resources]
+        return (sum(used / limit for each in tiles for used, limit in zip(each.used, limits, strict=True)),)
+
+    @classmethod
+    def units(cls) -> dict[str, str]:
+        """The family's own numbers by their keys, each with its unit."""
+        return {each.name: each.metadata["unit"] for each in fields(cls)}

@@ -1,0 +1,219 @@
+"""Reads a chip from YAML, every number with its unit, its source and how well it is known.
+
+A file has a `title`, the `family` of its cores, and for each number four entries:
+
+    neurons_per_core:
+      value: 1024
+      unit: neurons
+      source: 'nengo-loihi block.py, MAX_COMPARTMENTS'
+      grade: published        # or fitted, derived, assumed
+
+Numbers of every chip are `cores_per_chip`, `mesh`, `synaptic_delay_max` and the widths of `IntegerRules`; the others
+are the fields of the family. A file that `extends` another takes over all that it does not set itself.
+"""
+
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, NamedTuple, cast, get_args
+
+import yaml
+
+from neuroprune.bundled import hw_targets_folder
+from neuroprune.chips.catalog import FAMILIES
+from neuroprune.chips.chip import Chip, Fact, Grade
+from neuroprune.chips.family import Family
+from neuroprune.errors import InputError
+from neuroprune.fixed_point import IntegerRules
+
+WIDTHS = tuple(field.name for field in dataclasses.fields(IntegerRules) if field.name != "chip")
+
+
+def list_chips() -> tuple[str, ...]:
+    """Names of the bundled chips, sorted."""
+    return tuple(sorted(path.stem for path in hw_targets_folder().glob("*.yaml")))
+
+
+def load_chip(name_or_path: str, families: Sequence[type[Family]] = FAMILIES) -> Chip:
+    """The bundled chip of that name, or the one that a YAML file describes.
+
+    A chip is named after its file. One that `extends` another (a bundled name, or a path seen from its own folder)
+    takes over its family and every key that it does not set itself.
+    families: those that the file's `family` may name.
+    Raises InputError, naming file and key, for a file that cannot be read, lacks a number, has one that it should not
+    have, or one without its unit, source or grade.
+
+    >>> chip = load_chip("loihi-sim")
+    >>> chip.core.name, chip.cores_per_chip, chip.facts["mesh"].grade
+    ('loihi', 128, 'derived')
+    """
+    path = _find(name_or_path, Path())
+    described = _read(path, families, ())
+    units = units_of(described.family)
+    facts = {key: described.facts[key] for key in units if key in described.facts}
+    missing = [*(["title"] if described.title is None else []), *(key for key in units if key not in facts)]
+    if described.title is None or missing:
+        raise InputError(f"{path} lacks {', '.join(missing)}: add the keys, or take them over with `extends`")
+    values: dict[str, Any] = {key: fact.value for key, fact in facts.items()}
+    _check(path, values)
+    return Chip(
+        name=path.stem,
+        title=described.title,
+        cores_per_chip=values["cores_per_chip"],
+        mesh=values["mesh"],
+        synaptic_delay_max=values["synaptic_delay_max"],
+        rules=IntegerRules(path.stem, **{key: values[key] for key in WIDTHS}),
+        core=described.family(**{key: values[key] for key in described.family.units()}),
+        facts=MappingProxyType(facts),
+    )
+
+
+def units_of(family: type[Family]) -> dict[str, str]:
+    """The unit of each number that a chip of `family` has, by its key."""
+    mesh = {"cores_per_chip": "cores", "mesh": "cores"}
+    return mesh | family.units() | {"synaptic_delay_max": "steps"} | dict.fromkeys(WIDTHS, "bits")
+
+
+class _Described(NamedTuple):
+    """What a file says, with what it inherits; perhaps not all of a chip."""
+
+    family: type[Family]
+    title: str | None
+    facts: dict[str, Fact]
+
+
+def _find(name_or_path: str, folder: Path) -> Path:
+    """The file of a bundled name, or a path seen from `folder`; InputError if there is none."""
+    if name_or_path in list_chips():
+        return hw_targets_folder() / f"{name_or_path}.yaml"
+    path = folder / name_or_path
+    if not path.is_file():
+        raise InputError(
+            f"there is no target {name_or_path!r}: choose one of {', '.join(list_chips())}, "
+            "or give the path of a YAML file"
+        )
+    return path
+
+
+def _read(path: Path, families: Sequence[type[Family]], descendants: tuple[Path, ...]) -> _Described:
+    """The checked entries of `path` over those that it inherits; `descendants` are the files that led here."""
+    if path.resolve() in descendants:
+        chain = " extends ".join(file.name for file in (*descendants, path))
+        raise InputError(f"{chain}, which never ends: remove one `extends`")
+    content = _entries(path)
+    base = None
+    if "extends" in content:
+        file = _find(_text(path, "extends", content["extends"]), path.parent)
+        base = _read(file, families, (*descendants, path.resolve()))
+    family = _family(path, content, base, families)
+    title = base.title if base else None
+    if "title" in content:
+        title = _text(path, "title", content["title"])
+    units = units_of(family)
+    texts = ("title", "extends", "family")
+    facts = dict(base.facts) if base else {}
+    for key, value in content.items():
+        if key in units:
+            facts[key] = _fact(path, key, value, units[key])
+        elif key not in texts:
+            allowed = ", ".join((*texts, *units))
+            raise InputError(f"{path} has the unknown key {key!r}: allowed keys are {allowed}")
+    return _Described(family, title, facts)
+
+
+def _entries(path: Path) -> dict[str, Any]:
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        reason = " ".join(str(error).split())
+        raise InputError(f"{path} cannot be read as YAML ({reason}): correct the file") from error
+    if not isinstance(content, dict):
+        raise InputError(f"{path} holds {type(content).__name__}, not keys and values: see hw_targets/loihi-sim.yaml")
+    for key, entry in content.items():
+        if isinstance(entry, dict) and "certainty" in entry:
+            raise InputError(
+                f"{path}: {key} has a certainty, which is called grade now: rename it, and give every number its unit "
+                "and the file its family, as in hw_targets/loihi-sim.yaml"
+            )
+    return content
+
+
+def _family(
+    path: Path, content: dict[str, Any], base: _Described | None, families: Sequence[type[Family]]
+) -> type[Family]:
+    """The family that the file names, or that of the chip that it extends."""
+    names = ", ".join(each.name for each in families)
+    if "family" not in content:
+        if base is None:
+            raise InputError(f"{path} lacks family: add `family:` with one of {names}")
+        return base.family
+    name = _text(path, "family", content["family"])
+    found = next((each for each in families if each.name == name), None)
+    if found is None:
+        raise InputError(f"{path}: family is {name!r}, but must be one of {names}")
+    if base is not None and found is not base.family:
+        raise InputError(
+            f"{path} is of family {name}, but extends a chip of family {base.family.name}: remove one of the two"
+        )
+    return found
+
+
+def _text(path: Path, key: str, value: object) -> str:
+    if not isinstance(value, str) or not value.strip():
+        raise InputError(f"{path}: {key} is {value!r}, but must be a text: quote it")
+    return value
+
+
+def _fact(path: Path, key: str, entry: object, unit: str) -> Fact:
+    keys = tuple(field.name for field in dataclasses.fields(Fact))
+    if not isinstance(entry, dict) or set(entry) != set(keys):
+        found = ", ".join(map(str, entry)) if isinstance(entry, dict) else repr(entry)
+        raise InputError(f"{path}: {key} has {found or 'nothing'}, but must have exactly the keys {', '.join(keys)}")
+    if entry["unit"] != unit:
+        raise InputError(f"{path}: unit of {key} is {entry['unit']!r}, but must be {unit!r}: convert the value")
+    if entry["grade"] not in get_args(Grade):
+        raise InputError(
+            f"{path}: grade of {key} is {entry['grade']!r}, but must be one of {', '.join(get_args(Grade))}"
+        )
+    source = _text(path, f"source of {key}", entry["source"])
+    return Fact(_number(path, key, entry["value"]), unit, source, entry["grade"])
+
+
+def _number(path: Path, key: str, value: object) -> int | tuple[int, ...]:
+    if key == "mesh":
+        if isinstance(value, list) and len(value) == 2 and all(map(_is_count, value)):
+            return tuple(value)
+        raise InputError(f"{path}: value of mesh is {value!r}, but must be two whole numbers above 0, as in [16, 8]")
+    if key == "weight_bits_offered":
+        if isinstance(value, list) and value and all(map(_is_count, value)) and value == sorted(set(value)):
+            return tuple(value)
+        raise InputError(
+            f"{path}: value of {key} is {value!r}, but must be ascending whole numbers above 0, as in [4, 8]"
+        )
+    if key == "synaptic_delay_max" and value == 0 and type(value) is int:
+        return 0
+    if not _is_count(value):
+        least = "of 0 or more" if key == "synaptic_delay_max" else "above 0"
+        raise InputError(f"{path}: value of {key} is {value!r}, but must be a whole number {least}")
+    return cast(int, value)
+
+
+def _is_count(value: object) -> bool:
+    return type(value) is int and value > 0
+
+
+def _check(path: Path, values: dict[str, Any]) -> None:
+    """Numbers that must agree with each other."""
+    columns, rows = values["mesh"]
+    if columns * rows != values["cores_per_chip"]:
+        raise InputError(
+            f"{path}: mesh has {columns} x {rows} = {columns * rows} cores, but cores_per_chip is "
+            f"{values['cores_per_chip']}: make the two agree"
+        )
+    widest = values["weight_bits_offered"][-1]
+    if widest != values["weight_bits"]:
+        raise InputError(
+            f"{path}: the widest of weight_bits_offered is {widest}, but weight_bits is {values['weight_bits']}: "
+            "make the two agree"
+        )

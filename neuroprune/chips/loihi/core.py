@@ -1,0 +1,66 @@
+"""What a core of the Loihi family has: its numbers and its five resources."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from neuroprune.chips.family import Family, number
+from neuroprune.chips.types import Resource, TileResources
+
+
+@dataclass(frozen=True)
+class LoihiCore(Family):
+    """The numbers of a core; all are >= 1.
+
+    synapse_formats_per_core: bounds the tiles that keep synapses on one core, each in formats of its own.
+    synapse_words_per_core, word_bits: the synapse memory.
+    synapses_per_block, block_header_bits: synapse memory is used in blocks, each with a header, of whole words.
+    index_bits_min, index_bits_max: widths of the neuron index that a sparse synapse can carry.
+    axon_base_bits: bits of the base compartment that an input axon adds to the indices of its synapses.
+    population_axon_slots: output axons that one shared by the channels of a pixel counts for.
+    delay_bits: of each stored synapse where synapses delay.
+    """
+
+    neurons_per_core: int = number("neurons")
+    input_axons_per_core: int = number("axons")
+    output_axons_per_core: int = number("axons")
+    synapse_words_per_core: int = number("words")
+    word_bits: int = number("bits")
+    synapse_formats_per_core: int = number("formats")
+    synapses_per_block: int = number("synapses")
+    block_header_bits: int = number("bits")
+    index_bits_min: int = number("bits")
+    index_bits_max: int = number("bits")
+    axon_base_bits: int = number("bits")
+    population_axon_slots: int = number("axons")
+    delay_bits: int = number("bits")
+
+    @property
+    def synapse_bits_per_core(self) -> int:
+        """Synapse memory of a core, in bits."""
+        return self.synapse_words_per_core * self.word_bits
+
+    @property
+    def resources(self) -> tuple[Resource, ...]:
+        """Neurons, idle ones among them; axons in and out; synapse memory; and formats, which bound the tiles."""
+        return (
+            Resource("neurons", "neurons", self.neurons_per_core, "prune the layer"),
+            Resource("input axons", "axons", self.input_axons_per_core, "prune the layer or pool before it"),
+            Resource(
+                "output axons",
+                "axons",
+                self.output_axons_per_core,
+                "prune the layers that read it, so that they take fewer cores",
+            ),
+            Resource("synapse memory", "bits", self.synapse_bits_per_core, "prune the layer"),
+            Resource("synapse formats", "formats", self.synapse_formats_per_core, "let it read fewer layers"),
+        )
+
+    @property
+    def most_neurons(self) -> int:
+        """As many as the core has."""
+        return self.neurons_per_core
+
+    def cost(self, tiles: Sequence[TileResources]) -> tuple[float, ...]:
+        """Synapse memory, then axons."""
+        _, inputs, outputs, bits, _ = map(sum, zip(*(each.used for each in tiles), strict=True))
+        return bits, inputs + outputs

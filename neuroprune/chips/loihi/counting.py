@@ -1,0 +1,51 @@
+"""What runs and blocks of synapses take of a core's memory.
+
+The formulas follow nengo-loihi's public accounting of Loihi 1 (`block.py`, `conv.py`, `builder/split_blocks.py`).
+A run or block of n synapses of b bits takes, for every 64 synapses (`synapses_per_block`) or the rest of them,
+64-bit words that hold b bits each and a header of 10 bits.
+"""
+
+import numpy as np
+
+from neuroprune.chips.loihi.core import LoihiCore
+from neuroprune.chips.loihi.layout import Layout
+from neuroprune.chips.receptive_field import AxisField, ReceptiveField
+from neuroprune.chips.synapse_counts import Counts
+from neuroprune.chips.types import Tile
+
+
+def run_bits(synapses: Counts, bits: int, core: LoihiCore) -> Counts:
+    """Memory of runs of `synapses` (int64 [n]) that take `bits` each, in bits; nengo-loihi's `bits_per_axon`."""
+    full, rest = np.divmod(synapses, core.synapses_per_block)
+    whole = -(-(core.synapses_per_block * bits + core.block_header_bits) // core.word_bits)
+    begun = -(-(rest * bits + core.block_header_bits) // core.word_bits)
+    in_words: Counts = full * whole + begun * (rest > 0)
+    return in_words * core.word_bits
+
+
+def index_bits(compartments: int, core: LoihiCore) -> int:
+    """Width of an index to one of `compartments`; 0 if none is wide enough."""
+    bits = max(core.index_bits_min, (compartments - 1).bit_length())
+    return bits if bits <= core.index_bits_max else 0
+
+
+def shared_blocks(
+    field: ReceptiveField, tile: Tile, rows: AxisField, columns: AxisField, layout: Layout, core: LoihiCore
+) -> Counts:
+    """Synapses of each distinct block of weights in the shared encoding; int64 [blocks].
+
+    rows, columns: what the pixels are joined to, idle neurons of `layout` perhaps among it.
+    Two pixels share a block if they are of one kind along both axes. The base neuron that an axon adds has 8 bits
+    (`axon_base_bits`); what exceeds them goes into the indices, so pixels that differ there need blocks of their own.
+    Every source channel of a block has the same number of synapses, that of the group with most channels in the tile.
+    """
+    first_row = rows.first + (layout.rows.margin - rows.margin)
+    first_column = columns.first + (layout.columns.margin - columns.margin)
+    base = first_row[:, np.newaxis] * layout.pitch(tile) + first_column
+    kind = rows.kind[:, np.newaxis] * columns.sizes.size + columns.kind
+    kinds = rows.sizes.size * columns.sizes.size
+    distinct = np.flatnonzero(np.bincount(((base >> core.axon_base_bits) * kinds + kind).reshape(-1))) % kinds
+    row, column = np.divmod(distinct, columns.sizes.size)
+    channels = field.channels[1] - field.channels[0]
+    taps: Counts = rows.sizes[row] * columns.sizes[column]
+    return taps * channels * field.widest

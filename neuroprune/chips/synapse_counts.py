@@ -1,0 +1,49 @@
+"""How many synapses a connection has into a tile, exactly: what families count with."""
+
+from functools import lru_cache
+
+import numpy as np
+import numpy.typing as npt
+
+from neuroprune.chips.receptive_field import receptive_field
+from neuroprune.chips.types import Tile
+from neuroprune.frozen import frozen_array
+from neuroprune.program.types import IntConnection, IntConv, IntDense
+
+Counts = npt.NDArray[np.int64]
+
+
+def count_synapses(connection: IntConnection, tile: Tile) -> int:
+    """Synapses between the tile and its sources: zero weights count, taps in the padding do not."""
+    if isinstance(connection.synapse, IntDense):
+        return tile.neurons * int(connection.synapse.weight.shape[1])
+    field = receptive_field(connection, connection.synapse, tile)
+    channels = tile.stop[0] - tile.start[0]
+    taps = int(field.rows.taps.sum()) * int(field.columns.taps.sum())
+    return channels * int(connection.synapse.weight.shape[1]) * taps
+
+
+def nonzero_fan_out(connection: IntConnection, tile: Tile) -> Counts:
+    """Non-zero weights from each source neuron into the tile.
+
+    int64 [source features] of a dense layer; [channels, rows, columns] of the receptive field of a convolution.
+    """
+    start, stop = tile.start[0], tile.stop[0]
+    if isinstance(connection.synapse, IntDense):
+        fan_out: Counts = np.count_nonzero(connection.synapse.weight[start:stop], axis=0)
+        return fan_out
+    field = receptive_field(connection, connection.synapse, tile)
+    rows, columns = field.rows.taps.astype(np.int64), field.columns.taps.astype(np.int64)
+    return np.asarray(rows @ _nonzero_in_kernel(connection.synapse, start, stop) @ columns.T, dtype=np.int64)
+
+
+@lru_cache(maxsize=256)
+def _nonzero_in_kernel(synapse: IntConv, start: int, stop: int) -> Counts:
+    """Non-zero weights of each source channel and tap into channels [start, stop): [channels, height, width]."""
+    weight = synapse.weight
+    group = weight.shape[0] // synapse.groups
+    by_group = [
+        np.count_nonzero(weight[max(start, first) : min(stop, first + group)], axis=0)
+        for first in range(start // group * group, stop, group)
+    ]
+    return frozen_array(np.concatenate(by_group), np.int64)
