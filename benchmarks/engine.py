@@ -35,11 +35,11 @@ from neuroprune.networks.build import SpikingNetwork, build
 from neuroprune.networks.recipe import load_recipe
 from neuroprune.program.frames import quantize_input
 from neuroprune.program.types import IntProgram
-from neuroprune.quantize.quantize import quantize
-from neuroprune.simulate.compare import compare
-from neuroprune.simulate.engine import record, simulate
-from neuroprune.simulate.floats import run_module
-from neuroprune.simulate.lava import record_with_lava
+from neuroprune.quantization.quantize import quantize
+from neuroprune.simulation.compare import compare
+from neuroprune.simulation.engine import record, simulate
+from neuroprune.simulation.floats import run_module
+from neuroprune.simulation.lava import record_with_lava
 
 MODELS = ("fashion-conv", str(Path(__file__).with_name("vgg6.yaml")))
 HEADINGS = (

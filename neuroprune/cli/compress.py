@@ -17,12 +17,12 @@ from neuroprune.cli.options import (
     out_option,
     runs_option,
 )
-from neuroprune.compress.catalog import METHODS
+from neuroprune.compression.catalog import METHODS
 from neuroprune.runs import run_folder
 
 if TYPE_CHECKING:
-    from neuroprune.train.checkpoint import Checkpoint
-    from neuroprune.train.settings import TrainSettings
+    from neuroprune.training.checkpoint import Checkpoint
+    from neuroprune.training.settings import TrainSettings
 
 EPILOG = """\b
 Examples:
@@ -68,13 +68,13 @@ def command(
     Channels are taken out of the network, not only silenced, so what comes out is smaller and computes the same as the
     masked network did.
     """
-    from neuroprune.compress.compress import compress
-    from neuroprune.compress.record import FILE
-    from neuroprune.compress.settings import CompressSettings
-    from neuroprune.compress.table import render
+    from neuroprune.compression.compress import compress
+    from neuroprune.compression.record import FILE
+    from neuroprune.compression.settings import CompressSettings
+    from neuroprune.compression.table import render
     from neuroprune.data.load import load_dataset
     from neuroprune.records import record_json, save_record
-    from neuroprune.train.checkpoint import save_checkpoint
+    from neuroprune.training.checkpoint import save_checkpoint
 
     trained = open_run(runs_folder, run, model, ["train"])
     checkpoint = trained.checkpoint
@@ -102,7 +102,7 @@ def command(
 def _fine_tuning(checkpoint: "Checkpoint", changes: dict[str, Any]) -> "TrainSettings | None":
     """How the network of `checkpoint` is fine-tuned; not at all where `changes` ask for 0 epochs."""
     from neuroprune.networks.recipe import FineTuning
-    from neuroprune.train.settings import fine_tuning_of
+    from neuroprune.training.settings import fine_tuning_of
 
     if changes.get("epochs") == 0:
         return None

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from neuroprune.data.codings import Kind
     from neuroprune.progress import Progress
     from neuroprune.report.schema import Report
-    from neuroprune.simulate.lava import Models
+    from neuroprune.simulation.lava import Models
 
 EPILOG = """\b
 Examples:
@@ -118,10 +118,10 @@ def command(
 
     chip = load_chip(target)  # first, so that a wrong name costs nobody the seconds that the rest takes to load
 
-    from neuroprune.deploy import LavaSettings, deploy, deploy_program
-    from neuroprune.quantize.bits import parse_bits
-    from neuroprune.quantize.quantize import WIDEST
-    from neuroprune.train.settings import pick_device
+    from neuroprune.pipeline import LavaSettings, deploy, deploy_program
+    from neuroprune.quantization.bits import parse_bits
+    from neuroprune.quantization.quantize import WIDEST
+    from neuroprune.training.settings import pick_device
 
     lava = LavaSettings(lava_samples, lava_timeout, lava_python, lava_models)
     engine = str(pick_device(device))

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from neuroprune.data.codings import Kind
     from neuroprune.data.types import Coding, Dataset, Frames, Images, Labels
-    from neuroprune.deploy import Tuning
+    from neuroprune.pipeline import Tuning
 
 CALIBRATION_SAMPLES = 256
 """Training frames, spread evenly over the training set, that set the scales."""
@@ -44,9 +44,9 @@ class DeployJob(NamedTuple):
 
     def tuning(self, epochs: int) -> "Tuning | None":
         """Fine-tuning on the training set in the chip's rounding, with the seed of training; None for 0 epochs."""
-        from neuroprune.deploy import Tuning
-        from neuroprune.quantize.qat import QatSettings
-        from neuroprune.train.train import RATE_SCALE
+        from neuroprune.pipeline import Tuning
+        from neuroprune.quantization.qat import QatSettings
+        from neuroprune.training.train import RATE_SCALE
 
         if epochs == 0:
             return None

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from neuroprune.data.catalog import DatasetInfo
     from neuroprune.networks.recipe import Recipe
-    from neuroprune.train.checkpoint import Checkpoint
+    from neuroprune.training.checkpoint import Checkpoint
 
 
 class Trained(NamedTuple):
@@ -55,7 +55,7 @@ def take_run(runs_folder: Path, run: str | None, kinds: Sequence[str]) -> Path:
 
 def open_run(runs_folder: Path, run: str | None, model: str | None, kinds: Sequence[str]) -> Trained:
     """The network of a run, by default of the latest of `kinds`."""
-    from neuroprune.train.checkpoint import load_checkpoint, restore
+    from neuroprune.training.checkpoint import load_checkpoint, restore
 
     folder = take_run(runs_folder, run, kinds)
     checkpoint = load_checkpoint(folder)

@@ -57,8 +57,8 @@ def _show_deployment(folder: Path, as_json: bool, as_csv: bool, layers: bool) ->
 
 
 def _show_compression(folder: Path, as_json: bool, as_csv: bool, layers: bool) -> None:
-    from neuroprune.compress.record import load_compress_record
-    from neuroprune.compress.table import channels_csv, render
+    from neuroprune.compression.record import load_compress_record
+    from neuroprune.compression.table import channels_csv, render
     from neuroprune.records import record_json
 
     if layers:

@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 
     from neuroprune.data.codings import Kind
     from neuroprune.data.types import Dataset
-    from neuroprune.train.checkpoint import Model
-    from neuroprune.train.settings import TrainSettings
+    from neuroprune.training.checkpoint import Model
+    from neuroprune.training.settings import TrainSettings
 
 DEFAULT_DATA = "digits"
 EPILOG = """\b
@@ -112,7 +112,7 @@ def command(
     from the recipe.
     """
     from neuroprune.data.load import load_dataset
-    from neuroprune.train.train import train
+    from neuroprune.training.train import train
 
     load = partial(load_dataset, folder=data_dir, download=download)
     settings = given(**options)
@@ -164,7 +164,7 @@ def _new_job(
     from neuroprune.data.catalog import find_dataset
     from neuroprune.networks.build import build
     from neuroprune.networks.user import load_class
-    from neuroprune.train.settings import TrainSettings, settings_of
+    from neuroprune.training.settings import TrainSettings, settings_of
 
     info = find_dataset(name)
     if model is not None and is_class(model):

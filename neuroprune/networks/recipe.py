@@ -133,7 +133,7 @@ class NeuronModel(Part):
 
 
 class Training(Part):
-    """Defaults of training; `neuroprune.train.settings.TrainSettings` says what each means."""
+    """Defaults of training; `neuroprune.training.settings.TrainSettings` says what each means."""
 
     epochs: Size = 20
     batch: Size = 128

@@ -9,7 +9,7 @@ A model is a folder (or a file) of this room that holds
     a `NeuronModel`   its name, and the module classes that it is read from.
 
 It enters `NEURON_MODELS` in neurons/catalog.py, or is passed to `trace` and `deploy` as an object of one's own. Only
-the reference in simulate/reference.py keeps a copy of the integer rules, as an oracle; a model without a copy there is
+the reference in simulation/reference.py keeps a copy of the integer rules, as an oracle; a model without a copy there is
 not covered by `make fuzz`.
 
 Shapes: a population's tensors are [samples, *shape of the layer]; one value a channel broadcasts to them.
@@ -149,7 +149,7 @@ UNKNOWN = RegisterBound(LARGEST_STATE + 1, LARGEST_STATE + 1)
 
 @dataclass(frozen=True)
 class NeuronRounding:
-    """How far registers are from the floats that they stand for; see `RoundingErrors` of quantize/errors.py."""
+    """How far registers are from the floats that they stand for; see `RoundingErrors` of quantization/errors.py."""
 
     threshold: float
     decay_v: float = 0.0

@@ -16,7 +16,7 @@ from neuroprune.mapping.types import ChipMapping, Core
 from neuroprune.program.bounds import LayerBound
 from neuroprune.program.timing import depths, synaptic_delay, wait
 from neuroprune.program.types import IntConv, IntLayer, IntProgram
-from neuroprune.quantize.errors import RoundingErrors
+from neuroprune.quantization.errors import RoundingErrors
 from neuroprune.report.schema import (
     AccuracyLadder,
     BoundReport,
@@ -34,8 +34,8 @@ from neuroprune.report.schema import (
     Totals,
 )
 from neuroprune.report.synops import Arriving, CountArray, delayed_synapses, synapses, synops
-from neuroprune.simulate.ladder import Accuracies, ChangedSpikes
-from neuroprune.simulate.types import LayerTrace, Trace
+from neuroprune.simulation.ladder import Accuracies, ChangedSpikes
+from neuroprune.simulation.types import LayerTrace, Trace
 
 Kind = TypeVar("Kind", bound=BaseModel)
 

@@ -28,8 +28,8 @@ from neuroprune.report.measure import measure
 from neuroprune.report.schema import LavaCheck, Report
 from neuroprune.report.tables import cores_csv
 from neuroprune.report.terminal import render
-from neuroprune.simulate.engine import simulate
-from neuroprune.simulate.ladder import Accuracies
+from neuroprune.simulation.engine import simulate
+from neuroprune.simulation.ladder import Accuracies
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ import torch
 
 from neuroprune.choices import Choice, check_choice, names
 from neuroprune.cli.main import cli, main
-from neuroprune.compress.catalog import METHODS, Method
+from neuroprune.compression.catalog import METHODS, Method
 from neuroprune.data.catalog import list_datasets
 from neuroprune.data.codings import CODINGS, Kind
 from neuroprune.errors import InputError
@@ -113,7 +113,7 @@ def test_what_is_not_in_a_catalogue_is_refused_with_what_is() -> None:
 def test_catalogues_import_no_torch_and_those_of_options_no_numpy() -> None:
     code = (
         "import sys\n"
-        "import neuroprune.compress.catalog, neuroprune.networks.catalog, neuroprune.data.codings\n"
+        "import neuroprune.compression.catalog, neuroprune.networks.catalog, neuroprune.data.codings\n"
         "assert not {'torch', 'spikingjelly', 'numpy', 'pydantic'} & set(sys.modules)\n"
         "import neuroprune.data.catalog\n"
         "assert not {'torch', 'spikingjelly', 'sklearn'} & set(sys.modules)\n"

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from neuroprune.cli.main import main
-from neuroprune.train.checkpoint import load_checkpoint
+from neuroprune.training.checkpoint import load_checkpoint
 
 RECIPE = """
 title: A network that trains in a second
@@ -103,7 +103,7 @@ def test_recordings_cannot_be_coded(tmp_path: Path, events: Path, capsys: pytest
 def test_an_interrupted_training_on_coded_images_goes_on_with_them(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from neuroprune.train import train as training
+    from neuroprune.training import train as training
 
     model = recipe(tmp_path, "digits", 2)
     common = ("--batch", "400", "--epochs", "2", "--device", "cpu")

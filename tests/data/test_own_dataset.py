@@ -6,17 +6,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from neuroprune.compress.compress import compress
-from neuroprune.compress.settings import CompressSettings
+from neuroprune.compression.compress import compress
+from neuroprune.compression.settings import CompressSettings
 from neuroprune.data.catalog import DATASETS, DatasetInfo
 from neuroprune.data.load import load_dataset
 from neuroprune.data.types import Augmentation, Split
 from neuroprune.errors import InputError
 from neuroprune.networks.build import build
 from neuroprune.networks.recipe import parse_recipe
-from neuroprune.train.checkpoint import load_checkpoint
-from neuroprune.train.settings import TrainSettings
-from neuroprune.train.train import train
+from neuroprune.training.checkpoint import load_checkpoint
+from neuroprune.training.settings import TrainSettings
+from neuroprune.training.train import train
 
 
 def find_stripes(folder: Path, steps: int | None) -> tuple[Split, Split] | None:

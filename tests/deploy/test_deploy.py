@@ -11,10 +11,10 @@ import torch
 from sample_networks import StepLoop, Unusual, stir
 from torch import nn
 
-from neuroprune.deploy import LavaSettings, deploy
 from neuroprune.errors import CapacityError, InputError, UnsupportedNetwork
+from neuroprune.pipeline import LavaSettings, deploy
 from neuroprune.report.schema import Report, load_report
-from neuroprune.simulate.floats import run_module
+from neuroprune.simulation.floats import run_module
 
 FRAMES = np.random.default_rng(3).normal(0, 2, (20, 1, 28, 28)).astype(np.float32)
 NO_LAVA = LavaSettings(samples=0)

@@ -5,9 +5,9 @@ import pytest
 import sample_networks
 from torch import nn
 
-from neuroprune.deploy import LavaSettings, deploy
+from neuroprune.pipeline import LavaSettings, deploy
 from neuroprune.report.schema import Report
-from neuroprune.simulate.floats import run_module
+from neuroprune.simulation.floats import run_module
 
 GREY, TWO = (1, 8, 8), (2, 8, 8)
 SHAPES = {

@@ -7,8 +7,8 @@ import pytest
 from lava_dl import sample_net
 from sample_networks import Unusual, stir
 
-from neuroprune.deploy import LavaSettings, deploy, deploy_program
 from neuroprune.errors import InputError
+from neuroprune.pipeline import LavaSettings, deploy, deploy_program
 from neuroprune.report.schema import Report
 
 FRAMES = np.random.default_rng(3).normal(0, 2, (12, 1, 28, 28)).astype(np.float32)

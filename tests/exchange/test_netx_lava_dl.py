@@ -14,9 +14,9 @@ from neuroprune.chips.load import load_chip
 from neuroprune.exchange.netx.read import read_netx
 from neuroprune.exchange.netx.write import write_netx
 from neuroprune.program.types import IntProgram
-from neuroprune.simulate.compare import compare
-from neuroprune.simulate.reference import reference_record
-from neuroprune.simulate.types import Record
+from neuroprune.simulation.compare import compare
+from neuroprune.simulation.reference import reference_record
+from neuroprune.simulation.types import Record
 
 Case = tuple[IntProgram, npt.NDArray[np.int8]]
 STEPS = 16

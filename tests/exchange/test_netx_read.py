@@ -19,7 +19,7 @@ from neuroprune.exchange.netx.read import read_netx, spikes_as_they_are, stated_
 from neuroprune.exchange.netx.write import write_netx
 from neuroprune.graph.nodes import Readout
 from neuroprune.program.types import IntInput, IntLayer, IntProgram
-from neuroprune.simulate.reference import reference_record
+from neuroprune.simulation.reference import reference_record
 
 RULES = load_chip("loihi-sim").rules
 INPUT = {"type": "input", "shape": [4]}

@@ -24,7 +24,7 @@ from neuroprune.graph.float_program import (
 )
 from neuroprune.graph.nodes import Readout
 from neuroprune.neurons.cuba_lif import CubaLif
-from neuroprune.simulate.floats import run_float
+from neuroprune.simulation.floats import run_float
 
 Array = npt.NDArray[np.float64]
 

@@ -20,7 +20,7 @@ from neuroprune.graph.fold import fold
 from neuroprune.graph.nodes import AvgPool, Conv, Linear
 from neuroprune.graph.trace import trace
 from neuroprune.neurons.cuba_lif import CubaLif
-from neuroprune.simulate.floats import run_float, run_module
+from neuroprune.simulation.floats import run_float, run_module
 
 
 @pytest.mark.parametrize("network", [Unusual(), StepLoop(), MergedTime()], ids=lambda network: type(network).__name__)

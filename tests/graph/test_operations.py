@@ -12,7 +12,7 @@ from neuroprune.graph.fold import fold
 from neuroprune.graph.nodes import BatchNorm, Graph, Input, Select
 from neuroprune.graph.trace import trace
 from neuroprune.neurons.cuba_lif import CubaLif
-from neuroprune.simulate.floats import run_float, run_module
+from neuroprune.simulation.floats import run_float, run_module
 
 Code = Callable[["Parts", torch.Tensor], torch.Tensor]
 

@@ -24,7 +24,7 @@ from neuroprune.graph.nodes import (
     Select,
 )
 from neuroprune.neurons.cuba_lif import CubaLif
-from neuroprune.simulate.floats import run_float
+from neuroprune.simulation.floats import run_float
 
 STEPS, SAMPLES = 3, 5
 

@@ -14,7 +14,7 @@ from neuroprune.graph.nodes import Graph
 from neuroprune.graph.trace import trace
 from neuroprune.networks.build import build
 from neuroprune.networks.recipe import parse_recipe
-from neuroprune.simulate.floats import run_float, run_module
+from neuroprune.simulation.floats import run_float, run_module
 
 
 def checked(layers: list[dict[str, Any]], sequence: bool = False, **options: Any) -> Graph:

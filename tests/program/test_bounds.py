@@ -14,7 +14,7 @@ from neuroprune.fixed_point import LARGEST_STATE
 from neuroprune.neurons.cuba_lif import IntCubaLif
 from neuroprune.program.bounds import LayerBound, layer_bounds
 from neuroprune.program.types import IntBias, IntInput, IntLayer, IntProgram
-from neuroprune.simulate.reference import NeuronState, run_reference, step, synaptic_current
+from neuroprune.simulation.reference import NeuronState, run_reference, step, synaptic_current
 
 Integers = npt.NDArray[np.int64]
 

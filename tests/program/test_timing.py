@@ -12,7 +12,7 @@ from synapse_oracle import LOIHI, branched_programs, layer_of
 from neuroprune.program.timing import balance, depths, synaptic_delay, wait
 from neuroprune.program.types import IntConnection, IntConv, IntDense, IntInput, IntLayer, IntProgram
 from neuroprune.program.verify import verify_program
-from neuroprune.simulate.reference import NeuronState, run_reference, step, synaptic_current
+from neuroprune.simulation.reference import NeuronState, run_reference, step, synaptic_current
 
 
 def frames_of(program: IntProgram) -> npt.NDArray[np.int8]:

@@ -16,12 +16,12 @@ from neuroprune.neurons.cuba_lif import IntCubaLif
 from neuroprune.program.bounds import layer_bounds
 from neuroprune.program.timing import balance
 from neuroprune.program.types import IntBias, IntConnection, IntConv, IntDense, IntInput, IntLayer, IntProgram
-from neuroprune.quantize.errors import RoundingErrors
+from neuroprune.quantization.errors import RoundingErrors
 from neuroprune.report.measure import measure
 from neuroprune.report.schema import AccuracyLadder, ChangedReport, LavaCheck, Report, RoundingReport
 from neuroprune.report.synops import synapses, synops
-from neuroprune.simulate.ladder import Accuracies, ChangedSpikes
-from neuroprune.simulate.types import LayerTrace, Trace
+from neuroprune.simulation.ladder import Accuracies, ChangedSpikes
+from neuroprune.simulation.types import LayerTrace, Trace
 
 SAMPLES, STEPS = 3, 2
 NEURON = IntCubaLif(4095, 2048, 100)

@@ -21,12 +21,12 @@ from rich.console import Console
 from rich.progress import Progress
 
 from neuroprune.errors import VerificationError
-from neuroprune.simulate.compare import compare
-from neuroprune.simulate.engine import record, simulate
-from neuroprune.simulate.lava import record_all_with_lava
-from neuroprune.simulate.lava_job import Case
-from neuroprune.simulate.reference import run_reference
-from neuroprune.simulate.types import Record, Trace
+from neuroprune.simulation.compare import compare
+from neuroprune.simulation.engine import record, simulate
+from neuroprune.simulation.lava import record_all_with_lava
+from neuroprune.simulation.lava_job import Case
+from neuroprune.simulation.reference import run_reference
+from neuroprune.simulation.types import Record, Trace
 
 CHUNK = 100
 """Programs in one Lava worker, which takes seconds to start."""

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from neuroprune.program.types import IntProgram
-from neuroprune.simulate.types import LayerRecord, Record
+from neuroprune.simulation.types import LayerRecord, Record
 
 SUPPORT = Path(__file__).parent
 ROOT = SUPPORT.parents[1]

@@ -6,9 +6,9 @@ import numpy as np
 import torch
 from torch import nn
 
-from neuroprune.compress.channels import ChannelGroup
-from neuroprune.compress.select import Mask
-from neuroprune.compress.surgery import duplicate
+from neuroprune.compression.channels import ChannelGroup
+from neuroprune.compression.select import Mask
+from neuroprune.compression.surgery import duplicate
 
 
 def mask_channels(module: nn.Module, groups: tuple[ChannelGroup, ...], kept: Mapping[str, Mask]) -> nn.Module:

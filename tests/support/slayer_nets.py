@@ -17,7 +17,7 @@ import h5py
 import numpy as np
 import torch
 
-import neuroprune.simulate.lava_worker  # noqa: F401
+import neuroprune.simulation.lava_worker  # noqa: F401
 
 sys.modules["lava.lib.dl.slayer.object_detection"] = types.ModuleType("object_detection")
 

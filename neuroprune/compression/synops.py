@@ -1,0 +1,92 @@
+"""Synaptic operations, counted while the network runs."""
+
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import nn
+
+from neuroprune.compression.channels import module_path
+from neuroprune.graph.nodes import Conv, Graph, Linear, Node, Shape
+
+Use = tuple[str, Shape]
+"""The path of a layer, and the shape of the inputs it is used on."""
+
+
+class SynopsCounter:
+    """Counts, for each convolution and linear layer, the synapses that its non-zero inputs meet.
+
+    So does SpikingJelly's SynOpCounter; NeuroBench (Yik et al. 2025) leaves zero weights out, of which removing whole
+    channels makes none. Padding holds no synapses. Average pools are left as they are here; a deployment folds them
+    into the next layer and counts the synapses that makes, and it does so with additions: a sum of two spikes is one
+    input here. The frame counts at every time step, as it is presented to a chip, even where the network computes its
+    first layer once.
+    """
+
+    def __init__(self, graph: Graph) -> None:
+        synapses = [node for node in graph.nodes if isinstance(node.op, Conv | Linear)]
+        # Two uses of one layer on inputs of one shape have one fan-out, and are told apart by nothing.
+        uses = [(module_path(node.name), graph[node.inputs[0]].shape) for node in synapses]
+        self._steps = graph.steps
+        self._uses = Counter(uses)
+        self._fan_out = {use: fan_out(node, use[1]) for use, node in zip(uses, synapses, strict=True)}
+        self._operations = dict.fromkeys(uses, 0.0)
+        self._presented = dict.fromkeys(uses, 0)
+
+    @contextmanager
+    def attached(self, module: nn.Module) -> Iterator[None]:
+        """Counts whatever the network that the graph was traced from runs meanwhile."""
+        hooks = [
+            module.get_submodule(path).register_forward_pre_hook(self._hook((path, shape)))
+            for path, shape in self._uses
+        ]
+        try:
+            yield
+        finally:
+            for hook in hooks:
+                hook.remove()
+
+    @property
+    def per_sample(self) -> float:
+        """Mean over the samples that ran, all layers and time steps together."""
+        return self._steps * sum(
+            count * self._operations[use] / self._presented[use] for use, count in self._uses.items()
+        )
+
+    def _hook(self, use: Use) -> Any:
+        fan = torch.from_numpy(self._fan_out[use])
+
+        def count(module: nn.Module, args: tuple[torch.Tensor, ...]) -> None:
+            if args[0].shape[-fan.ndim :] != fan.shape:
+                return
+            active = (args[0].detach().reshape(-1, *fan.shape) != 0).sum(0).cpu()
+            self._operations[use] += float((active * fan).sum())
+            self._presented[use] += args[0].numel() // fan.numel()
+
+        return count
+
+
+def fan_out(node: Node, source: Shape) -> npt.NDArray[np.int64]:
+    """How many synapses of the layer `node` leave each of its inputs; of the shape `source` of the inputs."""
+    op = node.op
+    if isinstance(op, Linear):
+        return np.full(source, op.weight.shape[0], dtype=np.int64)
+    assert isinstance(op, Conv)
+    rows, columns = (
+        _windows(source[1 + axis], node.shape[1 + axis], op.weight.shape[2 + axis],
+                 op.stride[axis], op.padding[axis], op.dilation[axis])
+        for axis in (0, 1)
+    )  # fmt: skip
+    each = np.outer(rows, columns) * (op.weight.shape[0] // op.groups)
+    return np.broadcast_to(each, source).copy()
+
+
+def _windows(size: int, outputs: int, kernel: int, stride: int, padding: int, dilation: int) -> npt.NDArray[np.intp]:
+    """In how many windows each of `size` positions along one axis lies."""
+    starts = np.arange(outputs) * stride - padding
+    positions = (starts[:, None] + np.arange(kernel) * dilation).ravel()
+    return np.bincount(positions[(positions >= 0) & (positions < size)], minlength=size)

@@ -1,0 +1,61 @@
+"""The record of a compression for the terminal, and its channels as CSV."""
+
+import csv
+import io
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+
+from neuroprune.compression.record import CompressRecord, LayerWidth
+from neuroprune.readable import quantity
+
+
+def render(record: CompressRecord) -> RenderableType:
+    """What the network cost before and after, and how many channels each layer keeps; fits 80 columns."""
+    prunable = f"{record.channels_prunable} of the {record.channels_total} channels of all layers are prunable: "
+    return Group(_cost_table(record), _channel_table(record), prunable + "no addition or output needs them whole")
+
+
+def channels_csv(record: CompressRecord) -> str:
+    """A row for each layer with prunable channels: the fields of `LayerWidth`."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, list(LayerWidth.model_fields), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(width.model_dump() for width in record.channels)
+    return text.getvalue()
+
+
+def _cost_table(record: CompressRecord) -> Table:
+    table = Table(title=f"Pruned by {record.method} to {record.flops_share:.1%} of the FLOPs")
+    table.add_column("")
+    for column in ("dense", "slimmed", "remains"):
+        table.add_column(column, justify="right")
+    dense, cut, slim = record.dense, record.cut, record.slim
+    table.add_row("accuracy", f"{dense.accuracy:.2%}", f"{slim.accuracy:.2%}", _points(slim.accuracy - dense.accuracy))
+    if record.history:
+        change = _points(cut.accuracy - dense.accuracy)
+        table.add_row("  before fine-tuning", "", f"{cut.accuracy:.2%}", change)
+    for name, before, after, unit in (
+        ("parameters", dense.parameters, slim.parameters, ""),
+        ("FLOPs / sample", dense.flops, slim.flops, ""),
+        ("SynOps / sample", dense.synops, slim.synops, ""),
+        ("bytes", dense.bytes, slim.bytes, "B"),
+    ):
+        remains = f"{after / before:.1%}" if before else "-"
+        table.add_row(name, quantity(before, unit), quantity(after, unit), remains)
+    return table
+
+
+def _channel_table(record: CompressRecord) -> Table:
+    table = Table(title=f"Channels kept ({1 - record.channels_removed_share:.1%} of all prunable ones)")
+    table.add_column("layer")
+    for column in ("dense", "slimmed", "remains", "regenerated"):
+        table.add_column(column, justify="right")
+    for width in record.channels:
+        remains = f"{width.after / width.before:.1%}" if width.before else "-"
+        table.add_row(width.name, str(width.before), str(width.after), remains, str(width.regenerated))
+    return table
+
+
+def _points(difference: float) -> str:
+    return f"{100 * difference:+.2f} points"

@@ -1,0 +1,223 @@
+"""A layer on calibration data: what it delivers, and the scale at which its integers fire most as its floats do.
+
+The largest weight alone is a poor guide to a scale: at few bits it wastes the grid on outliers, and where another
+field is the limit it says nothing. So scales are tried from a little below the one at which no weight is clipped to far
+above it, and the layer is run in the chip's integers on calibration samples with each. The best is the one at which
+the fewest spikes differ from those of the float layer on the same input. Its input is what the layers before it send
+after they have been quantised.
+"""
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from neuroprune.fixed_point import IntegerRules, WeightArray, round_into, round_weights
+from neuroprune.graph.float_program import FloatLayer, FloatSynapse
+from neuroprune.graph.nodes import FloatArray
+from neuroprune.neurons.model import FloatNeuron, IntNeuron, fire_float
+from neuroprune.program.types import IntBias
+from neuroprune.quantization.forward import deliver, fire
+from neuroprune.quantization.scale import Incoming, Peaks, Scale, bias_exponent, fit_scale, scale_limits
+
+CHUNK = 32
+"""Samples run at once; memory grows with it, not with the calibration batch."""
+NEURON_STEPS = 2**19
+"""Spikes to compare: narrow layers are searched on more samples than wide ones."""
+FEWEST_SAMPLES = 16
+"""Samples that even the widest layer is searched on."""
+STEP = 0.9
+"""Ratio of neighbouring scales of the search."""
+BELOW = 0.8
+"""Smallest scale of the search, as a share of the one at which everything fits."""
+
+
+def _most(weight_bits: int) -> float:
+    """Largest scale of the search over the one that clips no weight: the fewer bits, the more clipping may pay."""
+    return float(2.0 ** ((10 - weight_bits) / 2))
+
+
+@dataclass(frozen=True, eq=False)
+class Source:
+    """What a layer reads on the calibration samples, [steps or 1, samples, *shape].
+
+    floats: values as the float network sees them; integers: int8, as the chip does. The same tensor for spikes.
+    unit: the float value of one integer step. range: least and largest integer, at most 0 and at least 0.
+    """
+
+    floats: Tensor
+    integers: Tensor
+    unit: float = 1.0
+    range: tuple[int, int] = (0, 1)
+
+
+@dataclass(frozen=True, eq=False)
+class Population:
+    """A layer of a float program, and what its connections read."""
+
+    layer: FloatLayer
+    sources: tuple[Source, ...]
+    steps: int
+    weight_bits: int
+    rules: IntegerRules
+
+    @property
+    def samples(self) -> int:
+        """Number of calibration samples."""
+        return self.sources[0].integers.shape[1]
+
+    @property
+    def synapses(self) -> tuple[FloatSynapse, ...]:
+        """Of the connections."""
+        return tuple(connection.synapse for connection in self.layer.connections)
+
+    @property
+    def neuron(self) -> FloatNeuron:
+        """The layer's neurons."""
+        return self.layer.neuron
+
+    @property
+    def bias(self) -> FloatArray:
+        """In units of potential."""
+        return self.layer.bias
+
+    @property
+    def incoming(self) -> list[Incoming]:
+        """The weights for one unit of integer input, and the range of that."""
+        return [
+            (synapse.weight * source.unit, source.range)
+            for synapse, source in zip(self.synapses, self.sources, strict=True)
+        ]
+
+    def limits(self, peaks: Peaks) -> dict[str, float]:
+        """The largest scale that each field allows."""
+        return scale_limits(self.incoming, self.bias, self.neuron, peaks, self.steps, self.weight_bits, self.rules)
+
+    def weights(self, scale: Scale) -> tuple[WeightArray, ...]:
+        """The integer weights of each synapse."""
+        return tuple(round_weights(weight * scale.weight, self.weight_bits) for weight, _ in self.incoming)
+
+    def int_bias(self, scale: Scale) -> IntBias:
+        """The chip's biases at `scale`."""
+        exponent = bias_exponent(self.bias, scale, self.rules)
+        return IntBias(round_into(self.bias * scale.voltage / 2**exponent, self.rules.bias_bits), exponent)
+
+    def rounding(self, weights: Sequence[WeightArray], scale: Scale) -> float:
+        """Sum of the squared errors of integer weights, in units of potential."""
+        pairs = zip(weights, self.incoming, strict=True)
+        return float(sum(((rounded / scale.weight - exact) ** 2).sum() for rounded, (exact, _) in pairs))
+
+    def float_currents(self, samples: slice) -> Tensor:
+        """What the float synapses deliver, [steps or 1, samples, *shape], without bias."""
+        weights = [synapse.weight for synapse in self.synapses]
+        return self._deliver(weights, [source.floats[:, samples] for source in self.sources])
+
+    def integer_currents(self, weights: Sequence[WeightArray], samples: slice) -> Tensor:
+        """What integer synapses deliver, in units of the weights."""
+        return self._deliver(weights, [source.integers[:, samples] for source in self.sources])
+
+    def fire(self, currents: Tensor, neuron: IntNeuron, bias: IntBias) -> Tensor:
+        """Spikes [steps, samples, *shape] of the chip's neurons on `integer_currents`."""
+        return fire(currents, _spread(bias.mantissa * 2.0**bias.exponent, currents), neuron, self.steps)[0]
+
+    def fire_float(self, currents: Tensor) -> Tensor:
+        """Spikes [steps, samples, *shape] of the float neurons on `float_currents`."""
+        spikes, _ = fire_float(self.neuron, currents, _spread(self.bias, currents), self.steps)
+        return torch.stack(spikes).to(currents.dtype)
+
+    def _deliver(self, weights: Sequence[npt.NDArray[np.generic]], values: list[Tensor]) -> Tensor:
+        total = torch.zeros(())
+        for synapse, weight, value in zip(self.synapses, weights, values, strict=True):
+            total = total + deliver(synapse, torch.from_numpy(weight.astype(np.float32)), value.float())
+        return total
+
+
+@torch.inference_mode()
+def choose_scale(population: Population) -> tuple[Scale, float]:
+    """The best scale within the limits of all fields, and its error on calibration data.
+
+    The error is the share of neuron-steps whose spike differs from the float layer's on the same input. Of the scales
+    that are no more than chance (the square root of their number) away from the fewest such spikes, the one that rounds
+    the weights best is taken: what never spikes on calibration data may do so later. Integrators have no spikes: their
+    error is the mean squared error of the current over its mean square.
+    """
+    limits = _limits(population)
+    scales = [
+        fit_scale(scale, limited_by, population.neuron, population.rules)
+        for scale, limited_by in _candidates(limits, population.weight_bits)
+    ]
+    neurons = math.prod(population.float_currents(slice(0, 1)).shape[2:])
+    wanted = max(NEURON_STEPS // (neurons * population.steps), FEWEST_SAMPLES)
+    searched = list(chunks(min(population.samples, wanted)))
+    currents = [population.float_currents(samples) for samples in searched]
+    expected = [population.fire_float(each) for each in currents]
+    integrates = population.neuron.integrates
+    size = sum(float(each.square().sum()) for each in currents) if integrates else sum(map(torch.numel, expected))
+    errors, roundings = [], []
+    for scale in scales:
+        weights, bias, error = population.weights(scale), population.int_bias(scale), 0.0
+        for samples, current, spikes in zip(searched, currents, expected, strict=True):
+            integers = population.integer_currents(weights, samples)
+            if integrates:
+                error += float((integers / scale.weight - current).square().sum())
+            else:
+                error += int((population.fire(integers, scale.neuron, bias) != spikes).sum())
+        errors.append(error)
+        roundings.append(population.rounding(weights, scale))
+    chance = 0.0 if integrates else math.sqrt(min(errors))
+    equal = [index for index, error in enumerate(errors) if error <= min(errors) + chance]
+    best = min(equal, key=lambda index: roundings[index])
+    return scales[best], errors[best] / max(size, 1e-30)
+
+
+def chunks(samples: int) -> Iterator[slice]:
+    """All samples, `CHUNK` at a time."""
+    for start in range(0, samples, CHUNK):
+        yield slice(start, min(start + CHUNK, samples))
+
+
+def _limits(population: Population) -> dict[str, float]:
+    """The limits of the layer's fields; what calibration saw is only asked where the worst input stands in the way."""
+    proved = population.limits(Peaks(math.inf, math.inf))
+    of_registers = proved.keys() - {"weight", "bias", "threshold"}
+    registers = min((proved[name] for name in of_registers), default=math.inf)
+    wanted = min(proved["weight"] * _most(population.weight_bits), proved["bias"], proved.get("threshold", math.inf))
+    return proved if registers >= wanted else population.limits(_peaks(population))
+
+
+def _candidates(limits: dict[str, float], weight_bits: int) -> list[tuple[float, str]]:
+    """Scales to try, the largest first, each with the field that limits it."""
+    fits = limits["weight"]
+    hard = min((name for name in limits if name != "weight"), key=lambda name: limits[name])
+    top, bottom = min(limits[hard], fits * _most(weight_bits)), BELOW * min(limits[hard], fits)
+    if math.isinf(top):  # nothing but zeros
+        return [(1.0, "weight")]
+    number = math.ceil(math.log(bottom / top, STEP)) + 1
+    tried = [(float(scale), "weight") for scale in np.geomspace(top, bottom, number)]
+    return [(top, hard), *tried[1:]] if top == limits[hard] else tried
+
+
+def _peaks(population: Population) -> Peaks:
+    """Of the float layer, over all calibration samples; neurons that fire need no bound of their voltage."""
+    neuron = population.neuron
+    highest_current = highest_voltage = 0.0
+    for samples in chunks(population.samples):
+        currents = population.float_currents(samples)
+        highest_current = max(highest_current, float(currents.abs().max()))
+        if not (neuron.filters_input or neuron.integrates):
+            continue
+        bias, state = _spread(population.bias, currents), neuron.rest(torch.zeros(()))
+        for step in range(population.steps):
+            state = neuron.integrate(state, currents[step if len(currents) > 1 else 0], bias)
+            highest_current = max(highest_current, float(state[0].abs().max()))
+            highest_voltage = max(highest_voltage, float(state[-1].abs().max()))
+    return Peaks(highest_current, highest_voltage)
+
+
+def _spread(channels: FloatArray, currents: Tensor) -> Tensor:
+    """One value a channel, in a shape that broadcasts to [steps, samples, *shape]."""
+    return torch.from_numpy(channels.astype(np.float32)).reshape(-1, *(1 for _ in currents.shape[3:]))

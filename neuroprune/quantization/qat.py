@@ -1,0 +1,225 @@
+"""Fine-tuning with the chip's exact rounding in the forward pass (quantisation-aware training).
+
+Float weights and biases are kept beside the integers that they round to. The forward pass computes what the chip does
+(neuroprune/quantization/forward.py), the backward pass takes every rounding for the identity (the straight-through
+estimator: Bengio et al. 2013, arXiv 1308.3432). Scales, thresholds and decays stay as they were quantised.
+"""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+from torch.nn.functional import cross_entropy
+
+from neuroprune.chips.chip import Chip
+from neuroprune.errors import InputError
+from neuroprune.fixed_point import (
+    STATE_SHIFT,
+    IntegerRules,
+    round_into,
+    round_weights,
+    signed_range,
+    weight_range,
+    weight_step,
+)
+from neuroprune.frozen import frozen_array
+from neuroprune.graph.float_program import FloatLayer, FloatProgram, Frames
+from neuroprune.graph.nodes import INPUT
+from neuroprune.graph.readout import class_scores
+from neuroprune.program.frames import quantize_input
+from neuroprune.program.types import IntLayer, IntProgram
+from neuroprune.program.units import weight_unit
+from neuroprune.progress import Progress, silent
+from neuroprune.quantization.forward import deliver, fire
+from neuroprune.quantization.quantize import int_synapse
+
+Labels = npt.NDArray[np.int64]
+FramesOf = Callable[[npt.NDArray[np.int64]], Frames]
+"""The float32 frames of the samples of these numbers, as the network sees them."""
+
+
+@dataclass(frozen=True)
+class QatSettings:
+    """epochs: passes over the samples. logit_scale: makes the scores logits of the cross-entropy, as in training.
+
+    batch: samples a step. seed: of their order. lr: first learning rate of Adam, which falls to 0 as a cosine, for
+    weights in units of their layer's root mean square.
+    """
+
+    epochs: int
+    logit_scale: float
+    batch: int = 128
+    lr: float = 0.005
+    seed: int = 0
+
+
+@dataclass(frozen=True, eq=False)
+class Finetuned:
+    """floats: the float program with the trained weights. program: the integers that they round to."""
+
+    floats: FloatProgram
+    program: IntProgram
+
+
+def finetune_quantised(
+    floats: FloatProgram,
+    program: IntProgram,
+    frames_of: FramesOf,
+    labels: Labels,
+    chip: Chip,
+    settings: QatSettings,
+    progress: Progress = silent,
+) -> Finetuned:
+    """Train the weights and biases of `floats` for the integers of `program`, made of it by `quantize`.
+
+    frames_of: gives the frames of the samples that `labels`, int64 [samples], belong to.
+    The same seed gives the same integers on the same machine. Raises InputError where training diverges.
+    """
+    layers = [
+        _TrainedLayer(layer, exact, program.input.unit, chip.rules)
+        for layer, exact in zip(program.layers, floats.layers, strict=True)
+    ]
+    optimizer = torch.optim.Adam([parameter for layer in layers for parameter in layer.parameters], lr=settings.lr)
+    size = min(settings.batch, len(labels))
+    steps = settings.epochs * (len(labels) // size)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, max(steps, 1))
+    order = np.random.default_rng(settings.seed)
+    done = 0
+    for epoch in range(settings.epochs):
+        start, loss_sum, right, seen = time.perf_counter(), 0.0, 0, 0
+        for chosen in _batches(order.permutation(len(labels)), size):
+            expected = torch.from_numpy(labels[chosen])
+            scores = _scores(program, layers, quantize_input(program.input, frames_of(chosen))[0])
+            loss = cross_entropy(settings.logit_scale * scores, expected)
+            optimizer.zero_grad(set_to_none=True)
+            loss.backward()  # type: ignore[no-untyped-call]
+            optimizer.step()
+            schedule.step()
+            for layer in layers:
+                layer.keep_in_range()
+            done, seen = done + 1, seen + size
+            loss_sum += loss.item() * size
+            right += int((scores.argmax(1) == expected).sum())
+            progress(
+                "fine-tuning",
+                done,
+                steps,
+                epoch=epoch + 1,
+                loss=loss_sum / seen,
+                accuracy=right / seen,
+                images_per_s=seen / (time.perf_counter() - start),
+            )
+        _check_finite(layers, epoch)
+    trained = _with_weights(floats, program, layers)
+    return Finetuned(trained, round_like(trained, program, chip.rules))
+
+
+def round_like(floats: FloatProgram, program: IntProgram, rules: IntegerRules) -> IntProgram:
+    """`floats` in integers, at the scales and with the thresholds and decays of `program`."""
+    layers = []
+    for layer, exact in zip(program.layers, floats.layers, strict=True):
+        connections = []
+        for connection, wanted in zip(layer.connections, exact.connections, strict=True):
+            weight = wanted.synapse.weight * weight_unit(connection, layer, program.input.unit)
+            rounded = int_synapse(wanted.synapse, round_weights(weight, layer.weight_bits))
+            connections.append(replace(connection, synapse=rounded))
+        mantissa = round_into(exact.bias * layer.scale / 2**layer.bias.exponent, rules.bias_bits)
+        bias = replace(layer.bias, mantissa=mantissa)
+        layers.append(replace(layer, connections=tuple(connections), bias=bias))
+    return replace(program, layers=tuple(layers))
+
+
+class _TrainedLayer:
+    """Weights in units of their root mean square, biases in units of the threshold; both with gradients."""
+
+    def __init__(self, layer: IntLayer, exact: FloatLayer, input_unit: float, rules: IntegerRules) -> None:
+        self.layer = layer
+        self.ops = [connection.synapse for connection in exact.connections]
+        self.range = weight_range(layer.weight_bits)
+        self.step = weight_step(layer.weight_bits)
+        weights = [
+            op.weight * weight_unit(connection, layer, input_unit)
+            for op, connection in zip(self.ops, layer.connections, strict=True)
+        ]
+        self.weight_units = [float(np.sqrt(np.mean(weight**2))) or 1.0 for weight in weights]
+        self.weights = [
+            torch.tensor(weight.clip(*self.range) / unit, dtype=torch.float32)
+            for weight, unit in zip(weights, self.weight_units, strict=True)
+        ]
+        self.bias_range = signed_range(rules.bias_bits)
+        self.bias_unit = float(1 << STATE_SHIFT) * self.weight_units[0]
+        self.bias = torch.tensor(exact.bias * layer.scale / self.bias_unit, dtype=torch.float32)
+        self.parameters = [*self.weights, self.bias]
+        for parameter in self.parameters:
+            parameter.requires_grad_()
+
+    def fire(self, sources: list[Tensor], steps: int) -> tuple[Tensor, Tensor]:
+        """Spikes and last voltages for what the sources of the connections sent."""
+        current: Tensor | None = None
+        for op, weight, unit, source in zip(self.ops, self.weights, self.weight_units, sources, strict=True):
+            each = deliver(op, self._rounded(weight * unit, self.step, self.range), source)
+            current = each if current is None else current + each
+        assert current is not None
+        mantissa_unit = 2.0**self.layer.bias.exponent
+        low, high = self.bias_range
+        bias = self._rounded(self.bias * self.bias_unit, mantissa_unit, (low * mantissa_unit, high * mantissa_unit))
+        return fire(current, bias.reshape(-1, *(1 for _ in self.layer.shape[1:])), self.layer.neuron, steps)
+
+    @staticmethod
+    def _rounded(values: Tensor, step: float, ends: tuple[float, float]) -> Tensor:
+        """The field's nearest values, with the gradient of `values`."""
+        rounded = ((values.detach() / step).round() * step).clamp(*ends)
+        return rounded + (values - values.detach())
+
+    @torch.no_grad()
+    def keep_in_range(self) -> None:
+        """Bring weights back that have left their field, so that their gradient keeps its meaning."""
+        for weight, unit in zip(self.weights, self.weight_units, strict=True):
+            weight.clamp_(*(end / unit for end in self.range))
+
+
+def _scores(program: IntProgram, layers: Sequence[_TrainedLayer], frames: npt.NDArray[np.int8]) -> Tensor:
+    """One score a class for each sample, as the trained network itself would return them."""
+    values = torch.from_numpy(frames).float()
+    sent = {INPUT: values.transpose(0, 1) if program.input.sequence else values.unsqueeze(0)}
+    for trained in layers:
+        layer = trained.layer
+        spikes, voltages = trained.fire([sent[connection.source] for connection in layer.connections], program.steps)
+        sent[layer.name] = spikes
+    outputs = voltages / layer.scale if program.readout.of == "voltage" else spikes.sum(0)
+    if program.readout.over_time == "mean":
+        outputs = outputs / program.steps
+    return class_scores(program.readout, outputs.flatten(1))
+
+
+def _with_weights(floats: FloatProgram, program: IntProgram, layers: Sequence[_TrainedLayer]) -> FloatProgram:
+    """`floats` with the trained weights and biases."""
+    changed = []
+    for trained, exact in zip(layers, floats.layers, strict=True):
+        layer = trained.layer
+        connections = []
+        for number, (wanted, connection) in enumerate(zip(exact.connections, layer.connections, strict=True)):
+            weight = trained.weights[number].detach().double().numpy() * trained.weight_units[number]
+            weight = frozen_array(weight / weight_unit(connection, layer, program.input.unit), np.float64)
+            connections.append(replace(wanted, synapse=replace(wanted.synapse, weight=weight)))
+        bias = frozen_array(trained.bias.detach().double().numpy() * trained.bias_unit / layer.scale, np.float64)
+        changed.append(replace(exact, connections=tuple(connections), bias=bias))
+    return replace(floats, layers=tuple(changed))
+
+
+def _batches(order: npt.NDArray[np.int64], size: int) -> list[npt.NDArray[np.int64]]:
+    return [order[start : start + size] for start in range(0, len(order) - size + 1, size)]
+
+
+def _check_finite(layers: Sequence[_TrainedLayer], epoch: int) -> None:
+    """Raise InputError when a weight is not finite; the loss need not show it, since NaN never spikes."""
+    for trained in layers:
+        if not all(torch.isfinite(parameter).all() for parameter in trained.parameters):
+            raise InputError(
+                f"fine-tuning diverged in epoch {epoch + 1}: layer {trained.layer.name} holds weights that are not "
+                "finite; lower the learning rate"
+            )

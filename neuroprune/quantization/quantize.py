@@ -1,0 +1,162 @@
+"""From the float program to the chip's integers."""
+
+import numpy as np
+import torch
+
+from neuroprune.chips.chip import Chip
+from neuroprune.errors import InputError
+from neuroprune.fixed_point import IntegerRules, WeightArray, signed_range
+from neuroprune.graph.float_program import FloatDense, FloatLayer, FloatProgram, FloatSynapse, Frames
+from neuroprune.graph.nodes import INPUT
+from neuroprune.program.frames import quantize_input
+from neuroprune.program.types import (
+    IntConnection,
+    IntConv,
+    IntDense,
+    IntInput,
+    IntLayer,
+    IntProgram,
+    IntSynapse,
+)
+from neuroprune.program.verify import verify_program
+from neuroprune.quantization.bits import Bits, bits_of_layers
+from neuroprune.quantization.calibrate import Population, Source, choose_scale, chunks
+from neuroprune.quantization.scale import Scale
+
+WIDEST = Bits()
+"""All layers as the chip has them."""
+FEWEST_LEVELS = 7
+"""Least positive levels of a graded input that the search tries."""
+
+
+def quantize(program: FloatProgram, calibration: Frames, chip: Chip, bits: Bits = WIDEST) -> IntProgram:
+    """The integer program of a float program, every register within the fields of `chip`.
+
+    calibration: float32 frames [samples, *input shape] (or [samples, steps, *input shape] where the program reads
+    sequences) as the network sees them; a few hundred of the training data. Layer by layer, what those send through
+    the layers before it, already quantised, chooses its scale. Each layer takes the name of its neurons.
+    bits: of the weights of each layer; by default as many as the chip has.
+    Raises InputError for frames of another shape or without numbers, and for bits that `bits_of_layers` refuses.
+    """
+    _check(calibration, program)
+    rules = chip.rules
+    widths = bits_of_layers(bits, program, rules)
+    spec = _choose_input(program, calibration, rules, widths)
+    sent = {INPUT: _source(spec, calibration)}
+    layers = []
+    for number, floats in enumerate(program.layers):
+        population = _population(floats, sent, program.steps, widths, rules)
+        scale, _ = choose_scale(population)
+        layers.append(_layer(population, scale))
+        sent[floats.name] = _run(population, layers[-1])
+        awaited = {each.source for later in program.layers[number + 1 :] for each in later.connections}
+        sent = {name: source for name, source in sent.items() if name in awaited}
+    quantized = IntProgram(spec, tuple(layers), program.steps, program.readout)
+    verify_program(quantized, rules)
+    return quantized
+
+
+def _choose_input(program: FloatProgram, calibration: Frames, rules: IntegerRules, widths: dict[str, int]) -> IntInput:
+    """Spikes without a value where the calibration frames hold 0 and 1 only, else graded ones of the best unit.
+
+    Large graded values leave less of u's register to the weights: a coarser unit may pay. So the layers that read the
+    input are tried with units for half as many levels, and again half; the fewest spikes that differ decide.
+    """
+    shape, sequence = program.input.shape, program.input.sequence
+    if sequence and np.isin(calibration, (0.0, 1.0)).all():
+        return IntInput(shape, 1.0, 0, sequence)
+    readers = [layer for layer in program.layers if all(each.source == INPUT for each in layer.connections)]
+    best, least = None, np.inf
+    peak = signed_range(rules.input_bits)[1]
+    halvings = range((peak // FEWEST_LEVELS).bit_length())
+    for unit in dict.fromkeys(_input_unit(calibration, peak >> halving) for halving in halvings):
+        spec = IntInput(shape, unit, rules.input_bits, sequence)
+        sent = {INPUT: _source(spec, calibration)}
+        error = sum(choose_scale(_population(layer, sent, program.steps, widths, rules))[1] for layer in readers)
+        if error < least:
+            best, least = spec, error
+    assert best is not None
+    return best
+
+
+def _source(spec: IntInput, frames: Frames) -> Source:
+    """Frames as the first layers read them."""
+    integers, _ = quantize_input(spec, frames)
+    values = min(int(integers.min()), 0), max(int(integers.max()), 0)
+    tensors = [torch.from_numpy(array) for array in (frames, integers)]
+    floats, whole = (each.transpose(0, 1) if spec.sequence else each.unsqueeze(0) for each in tensors)
+    return Source(floats, whole, spec.unit, values)
+
+
+def _population(
+    layer: FloatLayer, sent: dict[str, Source], steps: int, widths: dict[str, int], rules: IntegerRules
+) -> Population:
+    sources = tuple(sent[connection.source] for connection in layer.connections)
+    return Population(layer, sources, steps, widths[layer.name], rules)
+
+
+def _layer(population: Population, scale: Scale) -> IntLayer:
+    floats = population.layer
+    connections = tuple(
+        IntConnection(connection.source, int_synapse(connection.synapse, weight), connection.in_shape)
+        for connection, weight in zip(floats.connections, population.weights(scale), strict=True)
+    )
+    return IntLayer(
+        name=floats.name,
+        connections=connections,
+        neuron=scale.neuron,
+        bias=population.int_bias(scale),
+        shape=floats.shape,
+        scale=scale.voltage,
+        limited_by=scale.limited_by,
+        weight_bits=population.weight_bits,
+    )
+
+
+def int_synapse(like: FloatSynapse, weight: WeightArray) -> IntSynapse:
+    """Integer weights that are connected as `like`."""
+    if isinstance(like, FloatDense):
+        return IntDense(weight)
+    return IntConv(weight, like.stride, like.padding, like.dilation, like.groups)
+
+
+@torch.inference_mode()
+def _run(population: Population, layer: IntLayer) -> Source:
+    """The spikes of a quantised layer on the calibration samples."""
+    weights = [connection.synapse.weight for connection in layer.connections]
+    spikes = torch.cat(
+        [
+            population.fire(population.integer_currents(weights, samples), layer.neuron, layer.bias).to(torch.int8)
+            for samples in chunks(population.samples)
+        ],
+        dim=1,
+    )
+    return Source(spikes, spikes)
+
+
+def _input_unit(calibration: Frames, peak_input: int) -> float:
+    """The float value of one integer step: all of the frames fit, and the sum of squared rounding errors is least.
+
+    Images have few levels, and a unit that meets them loses nothing; so every peak from half the range is tried.
+    """
+    levels, share = np.unique(calibration.astype(np.float64), return_counts=True)
+    peak = float(np.abs(levels).max())
+    if peak <= peak_input and np.array_equal(levels, np.rint(levels)):
+        return 1.0  # whole numbers, such as events that were counted, as they are
+    units = peak / np.arange(peak_input, peak_input // 2, -1)
+    errors = [float((share * (levels - np.rint(levels / unit) * unit) ** 2).sum()) for unit in units]
+    return float(units[int(np.argmin(errors))])
+
+
+def _check(calibration: Frames, program: FloatProgram) -> None:
+    shape = (program.steps,) * program.input.sequence + program.input.shape
+    if calibration.shape[1:] != shape or len(calibration) == 0:
+        raise InputError(
+            f"the calibration batch has shape {calibration.shape}, the network reads frames of shape {shape}: pass "
+            f"at least one frame as an array of shape (samples, {', '.join(map(str, shape))})"
+        )
+    if not np.isfinite(calibration).all():
+        raise InputError(
+            f"the calibration batch has {int((~np.isfinite(calibration)).sum())} values that are not finite numbers: "
+            "remove those frames"
+        )

@@ -1,0 +1,68 @@
+"""Holding two records of the same run against each other."""
+
+import numpy as np
+import numpy.typing as npt
+
+from neuroprune.errors import VerificationError
+from neuroprune.simulation.types import LayerRecord, Record
+
+ADVICE = "the integer program does not run as verified, please report it with the checkpoint"
+
+
+def compare(expected: Record, found: Record) -> None:
+    """Raise VerificationError at the first difference: earliest layer, sample, step and neuron, in this order.
+
+    Both records must be of the same program and samples. Spikes are told first, then u and v of every step where both
+    records have them, then the last voltages.
+    """
+    for ours, theirs in zip(expected.layers, found.layers, strict=True):
+        assert ours.name == theirs.name
+        _compare_spikes(ours, theirs)
+        for what, state, other in (("u", ours.u, theirs.u), ("v", ours.v, theirs.v)):
+            if state is not None and other is not None:
+                _compare_states(ours.name, what, state, other)
+        _compare_voltages(ours, theirs)
+
+
+def _compare_spikes(expected: LayerRecord, found: LayerRecord) -> None:
+    differences = np.argwhere(expected.spikes != found.spikes)
+    if len(differences) == 0:
+        return
+    sample, step, *place = differences[0].tolist()
+    fires = bool(found.spikes[tuple(differences[0])])
+    raise VerificationError(
+        f"layer {expected.name!r}, {_neuron(place)}, sample {sample}, step {step}: "
+        f"{'a spike where none' if fires else 'no spike where one'} was expected "
+        f"({len(differences)} of {expected.spikes.size} spikes of this layer differ): {ADVICE}"
+    )
+
+
+def _compare_states(layer: str, what: str, expected: npt.NDArray[np.int32], found: npt.NDArray[np.int32]) -> None:
+    differences = np.argwhere(expected != found)
+    if len(differences) == 0:
+        return
+    index = tuple(differences[0])
+    sample, step, *place = differences[0].tolist()
+    raise VerificationError(
+        f"layer {layer!r}, {_neuron(place)}, sample {sample}, step {step}: {what} is {found[index]} where "
+        f"{expected[index]} was expected ({len(differences)} of {expected.size} values of {what} of this layer "
+        f"differ): {ADVICE}"
+    )
+
+
+def _compare_voltages(expected: LayerRecord, found: LayerRecord) -> None:
+    differences = np.argwhere(expected.voltages != found.voltages)
+    if len(differences) == 0:
+        return
+    index = tuple(differences[0])
+    sample, *place = differences[0].tolist()
+    raise VerificationError(
+        f"layer {expected.name!r}, {_neuron(place)}, sample {sample}, after the last step "
+        f"(step {expected.spikes.shape[1] - 1}): voltage {found.voltages[index]} where {expected.voltages[index]} was "
+        f"expected ({len(differences)} of {expected.voltages.size} voltages of this layer differ): {ADVICE}"
+    )
+
+
+def _neuron(place: list[int]) -> str:
+    """(channel, y, x), or the index of a neuron in a dense layer."""
+    return f"neuron {place[0]}" if len(place) == 1 else "neuron ({})".format(", ".join(map(str, place)))

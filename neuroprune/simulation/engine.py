@@ -1,0 +1,183 @@
+"""The exact engine: the chip's integers for whole data sets, in batches, on a CPU or a GPU.
+
+The network is feed-forward, so it is run layer by layer over all time steps at once: synapses as one operation on
+[steps * samples] rows, then the neurons step by step. A layer that reads frames does its synapses once a sample, since
+the frame is the same at every step. Maps lie channels last, spikes are bytes.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from neuroprune.graph.nodes import Shape
+from neuroprune.program.frames import check_frames, count_events
+from neuroprune.program.types import IntProgram
+from neuroprune.progress import Progress, silent
+from neuroprune.simulation.kernels import direct_convolutions
+from neuroprune.simulation.layers import Layer, compile_layers, run_layers
+from neuroprune.simulation.types import LayerRecord, LayerTrace, Record, Trace
+
+Frames = npt.NDArray[np.int8]
+
+CPU_BYTES, DEVICE_BYTES = 16 * 2**20, 2**28
+"""Memory of a thread for the largest layer's currents in all steps: as many samples run at once as fit.
+
+On a CPU more of them fall out of the caches, and above 32 MiB the C library asks the system for new pages each time:
+the layers of benchmarks/vgg6.yaml then take 10 to 30 % longer.
+"""
+
+
+def simulate(
+    program: IntProgram,
+    frames: Frames,
+    batch: int = 1024,
+    device: str = "cpu",
+    saturated_inputs: int = 0,
+    progress: Progress = silent,
+) -> Trace:
+    """Run a whole data set and sum up its activity.
+
+    frames: int8 [samples, *input shape], or [samples, steps, *input shape] of sequences.
+    batch: samples that a thread runs at once, at most; fewer where layers are large, so that memory is bounded for any
+    batch.
+    device: torch device. saturated_inputs: input values that the quantisation of `frames` cut, kept in the trace.
+    Raises InputError for frames of another kind.
+    """
+    check_frames(program, frames)
+    layers = compile_layers(program, torch.device(device))
+    spikes = [torch.zeros(_channels_last(layer.shape), dtype=torch.int64, device=device) for layer in program.layers]
+    wraps, saturations = np.zeros((2, len(layers)), np.int64)
+    outputs: list[npt.NDArray[np.int64]] = []
+    done = 0
+    with direct_convolutions(), _threads(device) as threads:
+        size = min(batch, _samples_at_once(program, device), -(-len(frames) // threads.count))
+        chunks = (frames[first : first + size] for first in range(0, len(frames), size))
+        for chunk in threads.map(lambda chunk: _run_chunk(program, layers, chunk, device), chunks):
+            for total, fired in zip(spikes, chunk.spikes, strict=True):
+                total += fired
+            wraps += chunk.wraps
+            saturations += chunk.saturations
+            outputs.append(chunk.outputs)
+            done += len(chunk.outputs)
+            progress("simulate", done, len(frames))
+    return Trace(
+        samples=len(frames),
+        steps=program.steps,
+        outputs=np.concatenate(outputs),
+        input_events=count_events(program, frames),
+        saturated_inputs=saturated_inputs,
+        layers=tuple(
+            LayerTrace(layer.name, _array(fired, layer.shape), wrapped, saturated)
+            for layer, fired, wrapped, saturated in zip(
+                program.layers, spikes, wraps.tolist(), saturations.tolist(), strict=True
+            )
+        ),
+    )
+
+
+def record(program: IntProgram, frames: Frames, device: str = "cpu", every_step: bool = False) -> Record:
+    """Every spike and the last voltages of a few samples, all at once.
+
+    frames: int8 [samples, *input shape], or [samples, steps, *input shape] of sequences.
+    every_step: keep u and v of each step, too.
+    Raises InputError for frames of another kind.
+    """
+    check_frames(program, frames)
+    layers = compile_layers(program, torch.device(device))
+    with direct_convolutions():
+        firings = run_layers(layers, _on_device(program, frames, device), program.steps, every_step)
+        return Record(
+            tuple(
+                LayerRecord(
+                    layer.name,
+                    _array(firing.spikes.transpose(0, 1), layer.shape),
+                    _array(firing.voltages.int(), layer.shape),
+                    *(_array(state.transpose(0, 1).int(), layer.shape) for state in firing.states or ()),
+                )
+                for layer, firing in zip(program.layers, firings, strict=True)
+            )
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class _Chunk:
+    """What a few samples add to a trace; spikes of each layer channels last."""
+
+    outputs: npt.NDArray[np.int64]
+    spikes: list[Tensor]
+    wraps: list[int]
+    saturations: list[int]
+
+
+def _run_chunk(program: IntProgram, layers: list[Layer], frames: Frames, device: str) -> _Chunk:
+    spikes, wraps, saturations = [], [], []
+    for firing in run_layers(layers, _on_device(program, frames, device), program.steps):
+        spikes.append(_count(firing.spikes))
+        wraps.append(firing.current_wraps)
+        saturations.append(firing.voltage_saturations)
+    last = firing.voltages if program.readout.of == "voltage" else firing.spikes.sum(dim=0)
+    outputs = _array(last.long(), program.layers[-1].shape).reshape(len(frames), -1)
+    return _Chunk(outputs, spikes, wraps, saturations)
+
+
+@dataclass(frozen=True)
+class _Threads:
+    """`map` runs a function on chunks in `count` threads, in order."""
+
+    count: int
+    map: Callable[[Callable[[Frames], _Chunk], Iterable[Frames]], Iterable[_Chunk]]
+
+
+@contextmanager
+def _threads(device: str) -> Iterator[_Threads]:
+    """As many threads as torch has, each of which computes alone: they meet once a chunk, not at every operation.
+
+    The caller computes alone meanwhile, too, for torch's threads spin where they wait for it.
+    """
+    count = torch.get_num_threads()
+    if count == 1 or device != "cpu":
+        yield _Threads(1, map)
+        return
+    pool = ThreadPoolExecutor(count, initializer=torch.set_num_threads, initargs=(1,))
+    try:
+        torch.set_num_threads(1)
+        yield _Threads(count, pool.map)
+    finally:
+        pool.shutdown(cancel_futures=True)
+        torch.set_num_threads(count)
+
+
+def _samples_at_once(program: IntProgram, device: str) -> int:
+    largest = max(int(np.prod(layer.shape)) for layer in program.layers)
+    return max((CPU_BYTES if device == "cpu" else DEVICE_BYTES) // (4 * program.steps * largest), 1)
+
+
+def _count(spikes: Tensor) -> Tensor:
+    """Spikes of each neuron, int64; bytes are added as bytes as long as they hold the sum, 10 times as fast."""
+    rows = torch.split(spikes.view(torch.uint8).flatten(0, 1), 255)
+    return torch.stack([part.sum(0, dtype=torch.uint8) for part in rows]).sum(0, dtype=torch.int64)
+
+
+def _on_device(program: IntProgram, frames: Frames, device: str) -> Tensor:
+    """[steps, samples, *shape] of sequences, [1, samples, *shape] of frames that every step presents; channels last."""
+    maps = np.moveaxis(frames, -3, -1) if len(program.input.shape) == 3 else frames
+    tensor = torch.tensor(maps, dtype=torch.int8 if program.input.bits else torch.uint8, device=device)
+    return tensor.transpose(0, 1) if program.input.sequence else tensor.unsqueeze(0)
+
+
+def _channels_last(shape: Shape) -> Shape:
+    return (*shape[1:], shape[0])
+
+
+def _array(values: Tensor, shape: Shape) -> npt.NDArray[Any]:
+    """[..., height, width, channels] -> [..., channels, height, width], the layer's `shape`."""
+    maps = values.movedim(-1, -3) if len(shape) == 3 else values
+    array: npt.NDArray[Any] = maps.contiguous().cpu().numpy()
+    return array

@@ -1,0 +1,118 @@
+"""Where accuracy goes on the way down to the chip: at each level the same samples, at each layer the same spikes."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from torch import nn
+
+from neuroprune.graph.float_program import FloatProgram, Frames
+from neuroprune.graph.readout import class_scores
+from neuroprune.program.dequantize import dequantize
+from neuroprune.program.types import IntInput, IntProgram
+from neuroprune.progress import Progress, silent
+from neuroprune.simulation.engine import record
+from neuroprune.simulation.floats import run_float, run_layers, run_module
+from neuroprune.simulation.types import Trace
+
+Labels = npt.NDArray[np.int64]
+Spikes = npt.NDArray[np.int8]
+Share = float | None
+
+COMPARED_SAMPLES = 64
+"""Enough to tell layers apart: each has hundreds of neuron-steps a sample or more."""
+CHUNK = 8
+"""Samples held at once, in every spike and three times."""
+
+
+@dataclass(frozen=True)
+class Accuracies:
+    """Share of the samples classified correctly at each step down to the chip; None where it is not known.
+
+    float: the network as trained. folded: after BatchNorm, pooling and input gain were folded into the synapses.
+    quantised: the folded network with weights, thresholds, decays and biases rounded to the chip's integers.
+    bit_accurate: the integer program in the chip's own arithmetic.
+    """
+
+    float: Share = None
+    folded: Share = None
+    quantised: Share = None
+    bit_accurate: Share = None
+
+
+@dataclass(frozen=True)
+class ChangedSpikes:
+    """Shares (0..1) of a layer's neuron-steps whose spike or silence is not that of the folded float network.
+
+    quantised: with the rounded registers in float arithmetic, so by rounding alone. bit_accurate: on the chip.
+    """
+
+    quantised: float
+    bit_accurate: float
+
+
+def accuracy_ladder(
+    module: nn.Module,
+    folded: FloatProgram,
+    program: IntProgram,
+    frames: Frames,
+    spikes: Spikes,
+    happened: Trace,
+    labels: Labels,
+    progress: Progress = silent,
+) -> Accuracies:
+    """Accuracy at each level.
+
+    module: the network that `folded` was traced from, `program` what was quantised of it. frames: float32 [samples,
+    ...] with int64 `labels`; spikes: the same as the program's input. happened: how the engine ran them.
+    """
+    rounded = run_float(dequantize(program), _values(spikes, program.input), progress=progress, task="quantised")
+    return Accuracies(
+        float=accuracy(run_module(module, frames, progress=progress), labels),
+        folded=accuracy(class_scores(folded.readout, run_float(folded, frames, progress=progress).outputs), labels),
+        quantised=accuracy(class_scores(program.readout, rounded.outputs), labels),
+        bit_accurate=accuracy(class_scores(program.readout, happened.outputs), labels),
+    )
+
+
+def changed_spikes(
+    folded: FloatProgram,
+    program: IntProgram,
+    frames: Frames,
+    spikes: Spikes,
+    device: str = "cpu",
+    progress: Progress = silent,
+) -> dict[str, ChangedSpikes]:
+    """What the first `COMPARED_SAMPLES` samples change in each layer of `folded`, by its name.
+
+    frames, spikes: the samples as floats and as the program's input. device: of the exact engine.
+    """
+    frames, spikes = frames[:COMPARED_SAMPLES], spikes[:COMPARED_SAMPLES]
+    dequantised = dequantize(program)
+    different = {layer.name: np.zeros(2) for layer in folded.layers}
+    compared = dict.fromkeys(different, 0)
+    for start in range(0, len(frames), CHUNK):
+        chosen = slice(start, start + CHUNK)
+        exact = {layer.name: layer.spikes for layer in record(program, spikes[chosen], device).layers}
+        rounded = run_layers(dequantised, _values(spikes[chosen], program.input))
+        for layer, other in zip(run_layers(folded, frames[chosen]), rounded, strict=True):
+            expected = layer.spikes.numpy() > 0
+            on_chip = exact[layer.name].swapaxes(0, 1)
+            different[layer.name] += (
+                np.count_nonzero((other.spikes.numpy() > 0) != expected),
+                np.count_nonzero(on_chip != expected),
+            )
+            compared[layer.name] += expected.size
+        progress("comparing", min(start + CHUNK, len(frames)), len(frames))
+    return {name: ChangedSpikes(*(different[name] / compared[name]).tolist()) for name in different}
+
+
+def _values(spikes: Spikes, spec: IntInput) -> Frames:
+    """The float values that input spikes stand for."""
+    return spikes.astype(np.float32) * np.float32(spec.unit)
+
+
+def accuracy(scores: npt.NDArray[np.floating[Any]], labels: Labels) -> float:
+    """Share of samples whose largest score is their label; the first of equal scores counts as the largest."""
+    return float(np.mean(scores.argmax(axis=1) == labels))

@@ -1,0 +1,196 @@
+"""Checkpoints: a trained network as data, in a folder of its own.
+
+checkpoint.safetensors holds the module's tensors, checkpoint.json everything else (see `Checkpoint`), metrics.jsonl one
+line an epoch. While training is under way training.safetensors also holds what resuming needs. Each file is replaced in
+one step. Nothing in a checkpoint is ever executed.
+"""
+
+import json
+import platform
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import torch
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from torch import nn
+
+from neuroprune import __version__
+from neuroprune.data.types import Coding, Dataset
+from neuroprune.errors import InputError
+from neuroprune.files import write_json
+from neuroprune.networks.build import build, load_class
+from neuroprune.networks.recipe import Recipe
+from neuroprune.training.history import EpochRecord, write_metrics
+from neuroprune.training.settings import TrainSettings
+from neuroprune.training.tensors import load_tensors, read_tensors, widths, write_tensors
+
+SCHEMA = 2
+"""Version 1 held mean and std beside the other facts of the data, and knew no coding but the direct one."""
+
+DESCRIPTION = "checkpoint.json"
+TENSORS = "checkpoint.safetensors"
+
+Model = Recipe | str
+"""How to build a network: a recipe, or "file.py:Class" for a class of the user's."""
+
+
+@dataclass(frozen=True)
+class DataFacts:
+    """What a network must know of the data it was trained on, and how it was shown it."""
+
+    name: str
+    coding: Coding
+    input_shape: tuple[int, int, int]
+    classes: tuple[str, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Checkpoint:
+    """A network at rest.
+
+    model: how to build it before its tensors are loaded; widths: output channels or features by layer; history: the
+    epochs that led to these tensors; settings: of that training; versions: of the software that wrote it.
+    """
+
+    model: Model
+    data: DataFacts
+    widths: Mapping[str, int]
+    history: tuple[EpochRecord, ...]
+    settings: TrainSettings
+    versions: Mapping[str, str]
+    tensors: Mapping[str, torch.Tensor]
+
+    @property
+    def seed(self) -> int:
+        """Random seed of the training."""
+        return self.settings.seed
+
+
+class _Document(BaseModel):
+    """checkpoint.json; `model` is {"recipe": {...}} or {"class": "file.py:Class"}."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    schema_version: Literal[2]
+    model: Annotated[dict[Literal["recipe"], Recipe] | dict[Literal["class"], str], Field(min_length=1)]
+    data: DataFacts
+    widths: dict[str, int]
+    seed: int
+    settings: TrainSettings
+    history: tuple[EpochRecord, ...]
+    versions: dict[str, str]
+
+
+def facts_of(data: Dataset) -> DataFacts:
+    """What a checkpoint keeps of a data set."""
+    return DataFacts(data.name, data.coding, data.input_shape, data.classes)
+
+
+def save_checkpoint(
+    folder: Path,
+    module: nn.Module,
+    model: Model,
+    data: DataFacts,
+    settings: TrainSettings,
+    history: tuple[EpochRecord, ...],
+) -> None:
+    """Write the checkpoint of `module` into `folder`, made if need be. Raises OutputError."""
+    document = {
+        "schema_version": SCHEMA,
+        "model": {"class": model} if isinstance(model, str) else {"recipe": model.model_dump(mode="json")},
+        "data": asdict(data),
+        "widths": widths(module),
+        "seed": settings.seed,
+        "settings": asdict(settings),
+        "history": [asdict(record) for record in history],
+        "versions": {
+            "neuroprune": __version__,
+            "python": platform.python_version(),
+            "torch": torch.__version__,
+            "spikingjelly": version("spikingjelly"),
+        },
+    }
+    write_tensors(folder / TENSORS, module.state_dict())
+    write_metrics(folder, history)
+    write_json(folder / DESCRIPTION, document)
+
+
+def load_checkpoint(path: Path) -> Checkpoint:
+    """The checkpoint in the folder `path`, or in that of the file `path`. Raises InputError when it is not whole."""
+    folder = path.parent if path.is_file() else path
+    description = folder / DESCRIPTION
+    if not description.is_file():
+        raise InputError(f"{folder} holds no {DESCRIPTION}, so no checkpoint: name the folder of a finished training")
+    document = _parse(description)
+    tensors, _ = read_tensors(folder / TENSORS)
+    (model,) = document.model.values()
+    return Checkpoint(
+        model=model,
+        data=document.data,
+        widths=document.widths,
+        history=document.history,
+        settings=document.settings,
+        versions=document.versions,
+        tensors=tensors,
+    )
+
+
+def restore(checkpoint: Checkpoint, model: str | None = None) -> nn.Module:
+    """The network of `checkpoint` on the CPU, in evaluation mode.
+
+    model: "file.py:Class", which is executed. A checkpoint of a user's class needs it, since what a checkpoint says is
+    never executed. Raises InputError without it, or when the tensors do not belong to the network.
+    """
+    if model is not None:
+        module = load_class(model)
+    elif isinstance(checkpoint.model, Recipe):
+        module = build(checkpoint.model, checkpoint.data.input_shape, len(checkpoint.data.classes))
+    else:
+        raise InputError(
+            f"this checkpoint is of the class {checkpoint.model}, whose code is not run unless you name it: "
+            f"add --model {checkpoint.model}"
+        )
+    load_tensors(module, checkpoint.tensors)
+    for name, width in widths(module).items():
+        stated = checkpoint.widths.get(name)
+        if stated != width:
+            raise InputError(
+                f"{DESCRIPTION} gives layer {name} the width {stated}, but {TENSORS} has {width} there: "
+                "put back the files that belong together"
+            )
+    return module.eval()
+
+
+def _parse(path: Path) -> _Document:
+    try:
+        values: Any = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise InputError(f"{path} is not whole JSON ({error}): restore it or train again") from error
+    schema = values.get("schema_version") if isinstance(values, dict) else None
+    if schema not in (1, SCHEMA):
+        raise InputError(
+            f"{path} has schema version {schema}, but neuroprune {__version__} reads versions 1 and {SCHEMA}: "
+            "use the neuroprune that wrote it, or train again"
+        )
+    if schema == 1:
+        values = _lift(values)
+    try:
+        return _Document.model_validate(values)
+    except ValidationError as error:
+        fault = error.errors()[0]
+        place = ".".join(str(step) for step in fault["loc"])
+        raise InputError(
+            f"{path} does not describe a checkpoint ({place}: {fault['msg']}): restore it or train again"
+        ) from error
+
+
+def _lift(values: dict[str, Any]) -> dict[str, Any]:
+    """A description of version 1 as one of version 2."""
+    data = values.get("data")
+    if isinstance(data, dict):
+        coding = {name: data[name] for name in ("mean", "std") if name in data}
+        data = {name: value for name, value in data.items() if name not in coding} | {"coding": coding}
+    return {**values, "schema_version": SCHEMA, "data": data}

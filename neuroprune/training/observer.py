@@ -1,0 +1,116 @@
+"""What takes part in a training: pruning methods and analyses, which see every step and keep state for resuming.
+
+    begin                                   once, before the first step; then, where a training is resumed, restore
+      for each iteration of each epoch
+        after_backward, after_step
+      state                                 at the end of each epoch, where a checkpoint is kept
+    finish                                  once, however the training ends
+
+Several observers are called in their order, `finish` in the reverse. What one does to weights in `after_step` is in the
+checkpoint of the epoch, so the network must compute the same without its observers: `begin` may put hooks on modules,
+to record potentials or to send gradients through a gate, but not a mask that only a hook applies.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import nn
+
+from neuroprune.errors import InputError
+from neuroprune.training.settings import TrainSettings
+
+
+@dataclass(frozen=True, eq=False)
+class TrainingRun:
+    """What stays the same through one training.
+
+    module, optimizer: on the device of training; parameters may be changed in place, but not replaced.
+    iterations_per_epoch: optimiser steps in each of the `settings.epochs` epochs.
+    """
+
+    module: nn.Module
+    optimizer: torch.optim.Optimizer
+    settings: TrainSettings
+    iterations_per_epoch: int
+
+    @property
+    def iterations(self) -> int:
+        """Optimiser steps of the whole training."""
+        return self.iterations_per_epoch * self.settings.epochs
+
+
+@dataclass(frozen=True, eq=False)
+class Step:
+    """One iteration of a training.
+
+    epoch, iteration: counted from 0, the latter over all epochs, so `iteration` optimiser steps came before this one.
+    frames, labels: the batch as the network saw it, augmented and coded: float32 [N, C, H, W] or [T, N, C, H, W], and
+    int64 [N].
+    """
+
+    run: TrainingRun
+    epoch: int
+    iteration: int
+    frames: torch.Tensor
+    labels: torch.Tensor
+
+    @property
+    def ends_epoch(self) -> bool:
+        """Whether this is the last iteration of its epoch."""
+        return (self.iteration + 1) % self.run.iterations_per_epoch == 0
+
+
+@dataclass(frozen=True, eq=False)
+class ObserverState:
+    """What an observer needs to go on: tensors by name, and whatever JSON can hold (tuples come back as lists)."""
+
+    tensors: Mapping[str, torch.Tensor] = field(default_factory=dict)
+    values: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Observer:
+    """Takes part in a training; each method does nothing unless a subclass overrides it.
+
+    For a resumed training to end with the numbers of an unbroken one, all that an observer carries from step to step
+    must be in its state, that of a random generator of its own included (`Generator.get_state` is a tensor). Draws from
+    torch's global generator are repeated as well: it is seeded at the start of each epoch.
+    """
+
+    @property
+    def name(self) -> str:
+        """Under which its state is kept, by default that of its class; no two observers of one training share it."""
+        return type(self).__name__
+
+    def begin(self, run: TrainingRun) -> None:
+        """Before the first step, or, of a resumed training, before `restore` and the module's tensors come back."""
+
+    def restore(self, state: ObserverState) -> None:
+        """Take up what `state` gave at the end of an epoch; the tensors lie on the CPU.
+
+        A KeyError, TypeError, ValueError or RuntimeError means that the state is not one of this observer's.
+        """
+
+    def after_backward(self, step: Step) -> None:
+        """When the gradients of this batch are there, those of L1 included."""
+
+    def after_step(self, step: Step) -> None:
+        """When the optimiser has changed the parameters."""
+
+    def state(self) -> ObserverState:
+        """What `restore` needs at the end of an epoch."""
+        return ObserverState()
+
+    def finish(self) -> None:
+        """When training has ended or failed: take off the hooks that `begin` put on; the parameters stay."""
+
+
+def check_names(observers: Sequence[Observer]) -> None:
+    """Raise InputError when two of them share a name, under which their states could not be told apart."""
+    names = [observer.name for observer in observers]
+    for name in names:
+        if names.count(name) > 1:
+            raise InputError(
+                f"{names.count(name)} observers of one training are called {name}: give each a name of its own"
+            )

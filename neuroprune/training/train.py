@@ -1,0 +1,252 @@
+"""The training loop: samples on the device as bytes, a step, observers of it, a checkpoint after every epoch."""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import torch
+from spikingjelly.activation_based import functional
+from torch import nn
+from torch.nn.functional import cross_entropy
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from neuroprune.data.augment import augment
+from neuroprune.data.coding import encode, time_first
+from neuroprune.data.types import Augmentation, Coding, Dataset
+from neuroprune.errors import InputError
+from neuroprune.progress import Progress, silent
+from neuroprune.training.checkpoint import DESCRIPTION, Model, facts_of, save_checkpoint
+from neuroprune.training.evaluate import measure_accuracy
+from neuroprune.training.history import EpochRecord
+from neuroprune.training.observer import Observer, Step, TrainingRun, check_names
+from neuroprune.training.resume import STATE, load_state, save_state
+from neuroprune.training.settings import TrainSettings, pick_device
+
+RATE_SCALE = 5.0
+"""What firing rates (0..1) are multiplied by to serve as logits of the cross-entropy: an empirical constant.
+
+Without it the softmax of ten rates never exceeds 0.23, and the loss keeps pushing on samples that are long right.
+"""
+
+
+@dataclass(frozen=True, eq=False)
+class TrainResult:
+    """The module that was given, trained, in evaluation mode, with what was logged of each epoch."""
+
+    module: nn.Module
+    history: tuple[EpochRecord, ...]
+
+
+def train(
+    module: nn.Module,
+    data: Dataset,
+    settings: TrainSettings,
+    folder: Path | None = None,
+    model: Model | None = None,
+    resume: bool = False,
+    progress: Progress = silent,
+    observers: Sequence[Observer] = (),
+) -> TrainResult:
+    """Train `module`, in place, to answer `data` with firing rates [N, classes].
+
+    It is called with frames [N, C, H, W], or [T, N, C, H, W] where the coding of `data` makes sequences; Poisson spikes
+    are drawn anew in every epoch.
+
+    folder: where a checkpoint is kept after every epoch, which needs `model` to say how the module is built (a
+    recipe, or "file.py:Class"); resume: go on from the last finished epoch kept there, to the numbers of an unbroken
+    run (on a CPU to the bit). observers: what takes part in it, pruning methods for example; a resumed training needs
+    the same ones.
+
+    Raises InputError when the module does not take this data, when training diverges, when two observers share a name,
+    or when `folder` cannot be begun or resumed in; OutputError when it cannot be written. After KeyboardInterrupt the
+    last finished epoch is whole in `folder`.
+    """
+    check_names(observers)
+    device = pick_device(settings.device)
+    module.to(device)
+    _check_fits(module, data, device)
+    optimizer = _make_optimizer(module, settings)
+    if folder is not None:
+        if model is None:
+            raise InputError("a checkpoint must say how its network is built: pass model, a recipe or 'file.py:Class'")
+        if not resume and (folder / DESCRIPTION).exists():
+            raise InputError(f"{folder} already holds a checkpoint: resume it with --resume, or choose another folder")
+    samples = _Samples.of(data, settings, device)
+    run = TrainingRun(module, optimizer, settings, samples.batches_per_epoch)
+    history: tuple[EpochRecord, ...] = ()
+    with ExitStack() as observed:
+        for observer in observers:
+            observer.begin(run)
+            observed.callback(observer.finish)
+        if folder is not None and resume:
+            history = load_state(folder, module, optimizer, settings, observers)
+        for epoch in range(len(history), settings.epochs):
+            start = time.perf_counter()
+            loss, train_accuracy = _train_epoch(run, samples, epoch, observers, progress)
+            test_accuracy = measure_accuracy(module, data.test.images, data.test.labels, data.coding)
+            seconds = time.perf_counter() - start
+            rate = settings.learning_rate(epoch, 0.0)
+            history = (*history, EpochRecord(epoch + 1, loss, train_accuracy, test_accuracy, rate, seconds))
+            if folder is not None and model is not None:
+                _keep(partial(_save, folder, run, model, data, history, observers))
+    if folder is not None:
+        (folder / STATE).unlink(missing_ok=True)
+    return TrainResult(module.eval(), history)
+
+
+@dataclass(frozen=True, eq=False)
+class _Samples:
+    """The training split on the device: bytes, labels, and what makes frames of them."""
+
+    images: torch.Tensor
+    labels: torch.Tensor
+    coding: Coding
+    augmentation: Augmentation
+    batch: int
+
+    @classmethod
+    def of(cls, data: Dataset, settings: TrainSettings, device: torch.device) -> "_Samples":
+        return cls(
+            images=torch.tensor(data.train.images, device=device),
+            labels=torch.tensor(data.train.labels, device=device),
+            coding=data.coding,
+            augmentation=data.augmentation if settings.augment else Augmentation(),
+            batch=min(settings.batch, len(data.train)),
+        )
+
+    @property
+    def batches_per_epoch(self) -> int:
+        return len(self.labels) // self.batch
+
+    def batches(self, seed: int) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        """Frames and labels of whole batches, in an order and with variations that follow from `seed`."""
+        generator = torch.Generator().manual_seed(seed)
+        order = torch.randperm(len(self.labels), generator=generator).to(self.labels.device)
+        for chosen in order.split(self.batch):
+            if len(chosen) == self.batch:
+                images = augment(self.images[chosen], self.augmentation, generator)
+                yield time_first(encode(images, self.coding, generator)), self.labels[chosen]
+
+
+def _train_epoch(
+    run: TrainingRun, samples: _Samples, epoch: int, observers: Sequence[Observer], progress: Progress
+) -> tuple[float, float]:
+    """One pass over the training split; mean loss and accuracy over its batches."""
+    module, optimizer, settings, steps = run.module, run.optimizer, run.settings, run.iterations_per_epoch
+    seed = int(np.random.SeedSequence((settings.seed, epoch)).generate_state(1)[0])
+    device = samples.labels.device
+    loss_sum, right, seen = 0.0, 0, 0
+    module.train()
+    start = time.perf_counter()
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+        torch.manual_seed(seed)
+        for index, (frames, labels) in enumerate(samples.batches(seed)):
+            step = Step(run, epoch, epoch * steps + index, frames, labels)
+            for group in optimizer.param_groups:
+                group["lr"] = settings.learning_rate(epoch, index / steps)
+            optimizer.zero_grad(set_to_none=True)
+            functional.reset_net(module)
+            with torch.autocast(device.type, dtype=torch.bfloat16, enabled=settings.amp):
+                rates = module(frames)
+            loss = cross_entropy(RATE_SCALE * rates.float(), labels, label_smoothing=settings.label_smoothing)
+            loss.backward()
+            _add_l1(module, settings.l1)
+            for observer in observers:
+                observer.after_backward(step)
+            optimizer.step()
+            for observer in observers:
+                observer.after_step(step)
+
+            loss_sum += loss.item()
+            right += int((rates.argmax(1) == labels).sum())
+            seen += len(labels)
+            progress(
+                "training",
+                step.iteration + 1,
+                run.iterations,
+                epoch=epoch + 1,
+                loss=loss_sum / (index + 1),
+                accuracy=right / seen,
+                images_per_s=seen / (time.perf_counter() - start),
+            )
+    functional.reset_net(module)
+    _check_finite(module, epoch)
+    return loss_sum / steps, right / seen
+
+
+def _check_finite(module: nn.Module, epoch: int) -> None:
+    """Raise InputError when a tensor of `module` is not finite; the loss need not show it, since NaN never spikes."""
+    for name, tensor in module.state_dict().items():
+        if not torch.isfinite(tensor).all():
+            raise InputError(
+                f"training diverged in epoch {epoch + 1}: tensor {name} holds values that are not finite; "
+                "lower the learning rate"
+            )
+
+
+def _add_l1(module: nn.Module, strength: float) -> None:
+    """The gradient of strength * sum |gamma| over all BatchNorm scales, added to what is there."""
+    for layer in module.modules():
+        if strength and isinstance(layer, _BatchNorm) and layer.weight is not None and layer.weight.grad is not None:
+            layer.weight.grad.add_(layer.weight.detach().sign(), alpha=strength)
+
+
+def _make_optimizer(module: nn.Module, settings: TrainSettings) -> torch.optim.Optimizer:
+    parameters = [parameter for parameter in module.parameters() if parameter.requires_grad]
+    if settings.optimizer == "sgd":
+        return torch.optim.SGD(
+            parameters, lr=settings.lr, momentum=settings.momentum, weight_decay=settings.weight_decay
+        )
+    return torch.optim.AdamW(parameters, lr=settings.lr, weight_decay=settings.weight_decay)
+
+
+def _check_fits(module: nn.Module, data: Dataset, device: torch.device) -> None:
+    """Raise InputError unless `module` answers two samples of `data` with one rate for each class."""
+    steps = data.coding.steps
+    frames = torch.zeros(2, *data.input_shape, device=device)
+    if steps is not None:
+        frames = frames.expand(steps, *frames.shape)
+    name, kind = type(module).__name__, "frames" if steps is None else f"sequences [{steps}, N, C, H, W] with frames"
+    was_training = module.training
+    module.eval()
+    try:
+        with torch.no_grad():
+            shape = tuple(module(frames).shape)
+    except (RuntimeError, ValueError) as error:
+        raise InputError(
+            f"network {name} cannot take {kind} of {tuple(frames.shape[-3:])} (channels, height, width), those of "
+            f"{data.name} ({error}): choose another data set or change the network"
+        ) from error
+    finally:
+        functional.reset_net(module)
+        module.train(was_training)
+    if shape != (2, len(data.classes)):
+        raise InputError(
+            f"network {name} answers 2 samples with the shape {shape}, but data set {data.name} needs "
+            f"{(2, len(data.classes))} (samples, classes): give it one output neuron a class and the mean over time"
+        )
+
+
+def _save(
+    folder: Path,
+    run: TrainingRun,
+    model: Model,
+    data: Dataset,
+    history: tuple[EpochRecord, ...],
+    observers: Sequence[Observer],
+) -> None:
+    save_checkpoint(folder, run.module, model, facts_of(data), run.settings, history)
+    save_state(folder, run.module, run.optimizer, run.settings, history, observers)
+
+
+def _keep(save: Callable[[], None]) -> None:
+    """Save; when Ctrl-C comes in between, save all of it before that goes on."""
+    try:
+        save()
+    except KeyboardInterrupt:
+        save()
+        raise

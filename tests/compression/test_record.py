@@ -1,0 +1,173 @@
+"""compress.json: what is written comes back, others are refused in a sentence, and showing it needs no torch."""
+
+import csv
+import io
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from neuroprune.compression.record import CompressRecord, LayerWidth, NetworkCost, load_compress_record
+from neuroprune.compression.table import channels_csv, render
+from neuroprune.errors import InputError, OutputError
+from neuroprune.records import record_json, save_record
+from neuroprune.training.history import EpochRecord
+
+DENSE = NetworkCost(accuracy=0.975, parameters=12_345, flops=2_000_000, synops=65_432.5, bytes=49_380)
+CUT = NetworkCost(accuracy=0.5, parameters=6_000, flops=1_000_000, synops=30_000.0, bytes=24_000)
+SLIM = NetworkCost(accuracy=0.9625, parameters=6_000, flops=1_000_000, synops=31_000.0, bytes=24_000)
+
+
+@pytest.fixture
+def record() -> CompressRecord:
+    return CompressRecord(
+        run="runs/0002-compress-digits",
+        source="runs/0001-train-digits",
+        method="criticality",
+        regeneration=0.1,
+        flops_asked=0.5,
+        flops_share=0.5,
+        channels_prunable=64,
+        channels_total=74,
+        channels_removed_share=0.25,
+        dense=DENSE,
+        cut=CUT,
+        slim=SLIM,
+        channels=(
+            LayerWidth(name="stem.conv1", before=24, after=18, regenerated=2),
+            LayerWidth(name="conv2", before=40, after=30, regenerated=2),
+        ),
+        history=(EpochRecord(1, 1.5, 0.4, 0.5, 0.001, 2.0),),
+    )
+
+
+def test_a_record_comes_back_as_it_was_from_its_folder_and_from_its_file(
+    record: CompressRecord, tmp_path: Path
+) -> None:
+    save_record(record, tmp_path / "compress.json")
+    assert load_compress_record(tmp_path) == load_compress_record(tmp_path / "compress.json") == record
+
+
+def test_the_names_of_the_fields_are_what_scripts_read(record: CompressRecord) -> None:
+    values = json.loads(record_json(record))
+    assert list(values) == [
+        "schema_version", "run", "from", "method", "regeneration", "flops_asked", "flops_share", "channels_prunable",
+        "channels_total", "channels_removed_share", "dense", "cut", "slim", "channels", "history",
+    ]  # fmt: skip
+    assert list(values["dense"]) == ["accuracy", "parameters", "flops", "synops", "bytes"]
+    assert values["channels"][0] == {"name": "stem.conv1", "before": 24, "after": 18, "regenerated": 2}
+    assert values["from"] == "runs/0001-train-digits"
+
+
+def test_a_record_that_is_not_there_names_the_command_that_writes_it(tmp_path: Path) -> None:
+    sentence = (
+        r"compress\.json cannot be read \(No such file or directory\); `neuroprune compress` writes a record of a comp"
+    )
+    with pytest.raises(InputError, match=sentence):
+        load_compress_record(tmp_path)
+
+
+def test_a_file_that_is_no_text_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "compress.json").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(InputError, match=r"compress\.json cannot be read \(it is not UTF-8 text\)"):
+        load_compress_record(tmp_path)
+
+
+@pytest.mark.parametrize("kept", [0, 1, 40, 400])
+def test_a_truncated_record_is_refused(record: CompressRecord, tmp_path: Path, kept: int) -> None:
+    (tmp_path / "compress.json").write_text(record_json(record)[:kept])
+    sentence = r"is not a whole record of a compression \(file: Invalid JSON.*; compress the network again"
+    with pytest.raises(InputError, match=sentence):
+        load_compress_record(tmp_path)
+
+
+def test_a_record_of_another_schema_is_refused_whatever_else_it_holds(tmp_path: Path) -> None:
+    (tmp_path / "compress.json").write_text('{"schema_version": 2, "layers": []}')
+    sentence = "is a record of a compression of schema 2, but this neuroprune reads schema 1; compress the net"
+    with pytest.raises(InputError, match=sentence):
+        load_compress_record(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("change", "complaint"),
+    [
+        ({"flops_share": 1.5}, "flops_share: Input should be less than or equal to 1"),
+        ({"colour": 1}, "colour: Extra inputs are not permitted"),
+        ({"dense": None}, "dense: Input should be"),
+        (
+            {"channels": [{"name": "a", "before": 1, "after": -1, "regenerated": 0}]},
+            r"channels\.0\.after: Input",
+        ),
+        ({"history": [{"epoch": 1}]}, r"history\.0\.loss: Field required"),
+        ({"history": [{**vars(EpochRecord(1, 1, 1, 1, 1, 1)), "extra": 1}]}, r"history\.0\.extra: Unexpected"),
+        ({"schema_version": None}, "schema_version: Input should be a valid integer"),
+    ],
+)
+def test_a_damaged_record_names_the_field(
+    record: CompressRecord, tmp_path: Path, change: dict[str, object], complaint: str
+) -> None:
+    (tmp_path / "compress.json").write_text(json.dumps(json.loads(record_json(record)) | change))
+    with pytest.raises(InputError, match=rf"is not a whole record of a compression \({complaint}"):
+        load_compress_record(tmp_path)
+
+
+def test_a_record_from_before_there_was_a_schema_is_refused(record: CompressRecord, tmp_path: Path) -> None:
+    values = json.loads(record_json(record))
+    del values["schema_version"]
+    (tmp_path / "compress.json").write_text(json.dumps(values))
+    with pytest.raises(InputError, match=r"\(schema_version: Field required\); compress the network again"):
+        load_compress_record(tmp_path)
+
+
+def test_a_record_that_cannot_be_written_leaves_the_old_one(record: CompressRecord, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(OutputError, match=r"compress\.json could not be written"):
+        save_record(record, tmp_path / "file" / "compress.json")
+    assert (tmp_path / "file").read_text() == "in the way"
+
+
+def test_the_channels_as_csv_are_a_row_a_layer(record: CompressRecord) -> None:
+    rows = list(csv.DictReader(io.StringIO(channels_csv(record))))
+    assert rows == [
+        {"name": "stem.conv1", "before": "24", "after": "18", "regenerated": "2"},
+        {"name": "conv2", "before": "40", "after": "30", "regenerated": "2"},
+    ]
+
+
+def test_the_table_fits_80_columns_and_shows_every_figure(record: CompressRecord) -> None:
+    console = Console(width=80, color_system=None)
+    with console.capture() as capture:
+        console.print(render(record))
+    text = capture.get()
+    assert max(map(len, text.splitlines())) <= 80 and "…" not in text
+    for shown in (
+        "Pruned by criticality to 50.0% of the FLOPs", "97.50%", "96.25%", "-1.25 points", "before fine-tuning",
+        "50.00%", "12.35 k", "6 k", "2 M", "1 M", "65.43 k", "31 k", "49.38 kB", "24 kB", "48.6%",
+        "Channels kept (75.0% of all prunable ones)", "64 of the 74 channels of all layers are prunable",
+    ):  # fmt: skip
+        assert shown in text, shown
+    for width in record.channels:
+        expected = [width.name, str(width.before), str(width.after), "75.0%", str(width.regenerated)]
+        assert any(line.split()[1::2] == expected for line in text.splitlines())
+
+
+def test_without_fine_tuning_there_is_no_accuracy_before_it(record: CompressRecord) -> None:
+    console = Console(width=80)
+    with console.capture() as capture:
+        console.print(render(record.model_copy(update={"history": ()})))
+    assert "before fine-tuning" not in capture.get()
+
+
+def test_a_compression_is_shown_without_torch(record: CompressRecord, tmp_path: Path) -> None:
+    save_record(record, tmp_path / "compress.json")
+    code = (
+        "import sys\nfrom neuroprune.cli.main import main\n"
+        f"try:\n    main(['report', {str(tmp_path)!r}])\nexcept SystemExit as stopped:\n    assert stopped.code == 0\n"
+        "assert not {'torch', 'spikingjelly'} & set(sys.modules)"
+    )
+    answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert answer.returncode == 0, answer.stderr
+    assert "Pruned by criticality" in answer.stdout

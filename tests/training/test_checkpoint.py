@@ -1,0 +1,156 @@
+"""Checkpoints: what is saved comes back, nothing in them runs, and broken ones are refused in a sentence."""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+import pytest
+import torch
+
+from neuroprune.data.types import Coding, make_dataset
+from neuroprune.errors import InputError
+from neuroprune.training.checkpoint import facts_of, load_checkpoint, restore, save_checkpoint
+from neuroprune.training.history import EpochRecord
+from neuroprune.training.settings import TrainSettings
+
+HISTORY = (EpochRecord(1, 1.5, 0.4, 0.5, 0.001, 2.0), EpochRecord(2, 1.0, 0.6, 0.7, 0.0005, 2.5))
+SETTINGS = TrainSettings(epochs=2, seed=9, milestones=(1,))
+
+
+@pytest.fixture
+def folder(tmp_path, network, recipe, data) -> Path:
+    save_checkpoint(tmp_path / "run", network, recipe, facts_of(data), SETTINGS, HISTORY)
+    return tmp_path / "run"
+
+
+def edit(folder: Path, **changes: object) -> None:
+    path = folder / "checkpoint.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
+
+
+def test_everything_comes_back(folder, network, recipe, data):
+    found = load_checkpoint(folder)
+    assert (found.model, found.data, found.settings, found.history) == (recipe, facts_of(data), SETTINGS, HISTORY)
+    assert found.seed == 9
+    assert found.widths == {"stem.conv1": 4, "body.conv2": 6, "body.classifier": 3}
+    assert set(found.versions) == {"neuroprune", "python", "torch", "spikingjelly"}
+    restored = restore(found)
+    assert not restored.training
+    assert all(torch.equal(tensor, restored.state_dict()[name]) for name, tensor in network.state_dict().items())
+
+
+def test_how_coded_images_were_shown_comes_back(tmp_path, network, recipe, data):
+    coded = make_dataset("bars", data.train, data.test, data.classes, coding="poisson", steps=3)
+    save_checkpoint(tmp_path, network, recipe, facts_of(coded), SETTINGS, ())
+    assert load_checkpoint(tmp_path).data.coding == Coding((0.0,), (255.0,), "poisson", 3)
+
+
+def test_a_checkpoint_of_version_1_is_of_frames_shown_as_they_are(folder, data):
+    facts = {"name": "bars", "mean": [7.5], "std": [3.25], "input_shape": [1, 6, 6], "classes": ["a", "b", "c"]}
+    edit(folder, schema_version=1, data=facts)
+    found = load_checkpoint(folder)
+    assert found.data.coding == Coding((7.5,), (3.25,), "direct", None)
+    restore(found)
+
+
+def test_a_file_of_the_folder_names_it_too(folder):
+    assert load_checkpoint(folder / "checkpoint.safetensors").history == HISTORY
+
+
+def test_metrics_are_one_json_object_a_line(folder):
+    lines = (folder / "metrics.jsonl").read_text().splitlines()
+    assert [json.loads(line) for line in lines] == [asdict(record) for record in HISTORY]
+
+
+def test_a_class_is_run_only_when_it_is_named_again(tmp_path, data):
+    file = tmp_path / "mine.py"
+    marker = tmp_path / "was_run"
+    file.write_text(
+        f"from pathlib import Path\nfrom torch import nn\nPath({str(marker)!r}).touch()\n"
+        "class Net(nn.Linear):\n    def __init__(self):\n        super().__init__(2, 3)\n"
+    )
+    reference = f"{file}:Net"
+    save_checkpoint(tmp_path / "run", torch.nn.Linear(2, 3), reference, facts_of(data), SETTINGS, ())
+    found = load_checkpoint(tmp_path / "run")
+    with pytest.raises(
+        InputError, match=f"of the class {reference}, whose code is not run unless you name it: add --mo"
+    ):
+        restore(found)
+    assert not marker.exists()
+    assert torch.equal(restore(found, model=reference).weight, found.tensors["weight"])
+
+
+def test_a_missing_checkpoint_is_named(tmp_path):
+    with pytest.raises(
+        InputError, match=r"gone holds no checkpoint\.json, so no checkpoint: name the folder of a fini"
+    ):
+        load_checkpoint(tmp_path / "gone")
+
+
+def test_missing_tensors_are_named(folder):
+    (folder / "checkpoint.safetensors").unlink()
+    with pytest.raises(InputError, match=r"checkpoint\.safetensors is missing, which holds the tensors"):
+        load_checkpoint(folder)
+
+
+def test_truncated_tensors_are_refused(folder):
+    path = folder / "checkpoint.safetensors"
+    path.write_bytes(path.read_bytes()[:-50])
+    with pytest.raises(InputError, match=r"checkpoint\.safetensors is not a whole safetensors file"):
+        load_checkpoint(folder)
+
+
+def test_a_truncated_description_is_refused(folder):
+    path = folder / "checkpoint.json"
+    path.write_text(path.read_text()[:100])
+    with pytest.raises(InputError, match=r"checkpoint\.json is not whole JSON \(.*\): restore it or train again"):
+        load_checkpoint(folder)
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        (
+            {"schema_version": 3},
+            r"checkpoint\.json has schema version 3, but neuroprune .* reads versions 1 and 2: use the neuro",
+        ),
+        (
+            {"extra": 1},
+            r"does not describe a checkpoint \(extra: Extra inputs are not permitted\): restore it or train",
+        ),
+        ({"model": {"pickle": "x"}}, r"does not describe a checkpoint \(model\."),
+        ({"data": {"name": "bars"}}, r"does not describe a checkpoint \(data\.coding: Field required\)"),
+        ({"schema_version": 1, "data": {"std": [1.0]}}, r"a checkpoint \(data\.(name|coding\.mean): Field required\)"),
+        ({"schema_version": 1, "data": 5}, r"does not describe a checkpoint \(data: "),
+        ({"model": {}}, r"does not describe a checkpoint \(model"),
+        ({"history": [{"epoch": 1}]}, r"does not describe a checkpoint \(history\.0\.loss: Field required\)"),
+    ],
+)
+def test_a_description_of_something_else_is_refused(folder, changes, sentence):
+    edit(folder, **changes)
+    with pytest.raises(InputError, match=sentence):
+        load_checkpoint(folder)
+
+
+def test_files_of_two_checkpoints_are_told_apart(folder):
+    edit(folder, widths={"stem.conv1": 4, "body.conv2": 5, "body.classifier": 3})
+    with pytest.raises(
+        InputError, match=r"gives layer body\.conv2 the width 5, but checkpoint\.safetensors has 6 there: "
+    ):
+        restore(load_checkpoint(folder))
+
+
+def test_a_list_is_no_description(folder):
+    (folder / "checkpoint.json").write_text("[]")
+    with pytest.raises(InputError, match="has schema version None, but"):
+        load_checkpoint(folder)
+
+
+def test_nan_weights_are_refused_by_name(tmp_path, network, recipe, data):
+    with torch.no_grad():
+        network.body.conv2.weight[0, 0, 0, 0] = torch.nan
+    save_checkpoint(tmp_path, network, recipe, facts_of(data), SETTINGS, ())
+    with pytest.raises(
+        InputError, match=r"tensor body\.conv2\.weight of the checkpoint holds 1 values that are not fin"
+    ):
+        restore(load_checkpoint(tmp_path))
