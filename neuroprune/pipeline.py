@@ -1,6 +1,7 @@
-"""The whole compile path: a trained module in, a verified and weighed program on the chip's cores out."""
+"""The whole compile path: a trained module in, a verified and measured program on the chip's cores out."""
 
 import importlib.metadata
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,18 +10,19 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
-from neuroprune import __version__
 from neuroprune.chips.chip import Chip
 from neuroprune.chips.load import load_chip
 from neuroprune.errors import InputError
-from neuroprune.exchange.netx.read import read_netx, spikes_as_they_are, stated_steps
-from neuroprune.exchange.netx.write import write_netx
-from neuroprune.exchange.onnx import write_onnx
+from neuroprune.exchange.catalog import exchange_formats
+from neuroprune.exchange.format import ExchangeFormat, Programs, read_program
 from neuroprune.graph.float_program import FloatProgram, Frames
 from neuroprune.graph.fold import fold
-from neuroprune.graph.readout import class_scores
+from neuroprune.graph.nodes import Graph
+from neuroprune.graph.readout import Labels, accuracy, class_scores
 from neuroprune.graph.trace import trace
 from neuroprune.mapping.map import map_program
+from neuroprune.mapping.types import ChipMapping
+from neuroprune.neurons.model import NeuronModel
 from neuroprune.program.bounds import layer_bounds
 from neuroprune.program.frames import quantize_input
 from neuroprune.program.timing import balance
@@ -31,24 +33,25 @@ from neuroprune.quantization.errors import rounding_errors
 from neuroprune.quantization.qat import FramesOf, QatSettings, finetune_quantised
 from neuroprune.quantization.quantize import WIDEST, quantize
 from neuroprune.report.measure import measure
-from neuroprune.report.schema import LavaCheck, Report, save_report
+from neuroprune.report.schema import ExchangeRemark, LavaCheck, Report, save_report
 from neuroprune.report.tables import write_tables
 from neuroprune.simulation.compare import compare
 from neuroprune.simulation.engine import record, simulate
-from neuroprune.simulation.ladder import Accuracies, ChangedSpikes, accuracy, accuracy_ladder, changed_spikes
+from neuroprune.simulation.ladder import Accuracies, ChangedSpikes, accuracy_ladder, changed_spikes
 from neuroprune.simulation.lava import Models, own_models, record_with_lava
 from neuroprune.simulation.types import Trace
+from neuroprune.version import __version__
 
-Labels = npt.NDArray[np.int64]
 REPORTED_PACKAGES = ("torch", "spikingjelly", "numpy", "lava-nc")
 
 
 @dataclass(frozen=True)
 class LavaSettings:
-    """How Lava judges the exact engine.
+    """How the exact engine is verified against Lava.
 
-    samples: run in both, 0 for none. timeout_s: seconds until Lava is given up. python: another interpreter that has
-    Lava, or None for this one. models: Lava's own convolutions ("stock") or ours of the same integers ("fast").
+    samples: cross-checked in Lava, 0 for none. timeout_s: seconds until Lava is given up. python: another interpreter
+    that has Lava, or None for this one. models: Lava's own convolutions ("stock"), or ours of the same integers
+    ("fast").
     """
 
     samples: int = 2
@@ -67,7 +70,24 @@ class Tuning:
 
 
 @dataclass(frozen=True, eq=False)
-class Job:
+class Deployment:
+    """What each stage of a deployment made.
+
+    graph, floats: the network as traced and folded, None where a finished program was deployed. program: the integers
+    that it was quantised to; balanced: the same with the relays that `mapping` has places for and `trace` tells of.
+    """
+
+    graph: Graph | None
+    floats: FloatProgram | None
+    program: IntProgram
+    balanced: IntProgram
+    mapping: ChipMapping
+    trace: Trace
+    report: Report
+
+
+@dataclass(frozen=True, eq=False)
+class _Job:
     """Which samples a program is run on, how, and what the report calls it: see `deploy`."""
 
     frames: Frames
@@ -77,18 +97,20 @@ class Job:
     seed: int | None
     lava: LavaSettings
     folder: Path | None
+    formats: Sequence[ExchangeFormat]
     device: str
     progress: Progress
 
 
 @dataclass(frozen=True, eq=False)
-class Floats:
-    """What a program was made of: the network as trained, folded, and the folded one whose weights were rounded.
+class _FloatReference:
+    """What a program was made of: the network as trained, traced, folded, and the floats whose weights were rounded.
 
-    The last is another where fine-tuning came between.
+    The last are others than the folded ones where fine-tuning came between.
     """
 
     module: nn.Module
+    graph: Graph
     folded: FloatProgram
     rounded: FloatProgram
 
@@ -97,7 +119,7 @@ def deploy(
     module: nn.Module,
     calibration: Frames,
     chip: Chip | str = "loihi-sim",
-    images: Frames | None = None,
+    frames: Frames | None = None,
     labels: Labels | None = None,
     *,
     bits: Bits = WIDEST,
@@ -107,36 +129,41 @@ def deploy(
     seed: int | None = None,
     lava: LavaSettings | None = None,
     folder: Path | None = None,
+    neurons: Sequence[NeuronModel] | None = None,
+    formats: Sequence[ExchangeFormat] | None = None,
     device: str = "cpu",
     progress: Progress = silent,
-) -> Report:
-    """Compile `module` for `chip`, run it there in the chip's integers, check it against Lava and weigh it.
+) -> Deployment:
+    """Compile `module` for `chip`, run it there in the chip's integers, verify it against Lava and measure it.
 
     module: a trained network that takes frames and returns the mean or sum over time of its output spikes, or of what
     its last linear layer delivers.
     calibration: float32 [samples, channels, height, width], frames as the network sees them, that set the scales; or
     sequences [samples, steps, channels, height, width].
     chip: a chip, or its name, or the path of its YAML.
-    images, labels: the frames that are run and weighed, int64 labels beside them; without images the calibration
+    frames, labels: the samples that are run and measured, int64 labels beside them; without frames the calibration
     frames are run, without labels there is no accuracy.
     bits: of the weights of each layer. tuning: training in the chip's rounding before the weights are fixed.
     network, data, seed: kept in the report. device: torch device of the exact engine.
-    folder: where report.json, cores.csv, layers.csv, program.net and model.onnx are written; None writes nothing.
+    folder: where report.json, cores.csv, layers.csv and a file of each format are written; None writes nothing.
+    neurons: models that layers of neurons are read as; formats: what the program is written in; by default all there
+    are.
 
     Raises UnsupportedNetwork, InputError, CapacityError, VerificationError (LavaError among them), OutputError.
     """
     chip = load_chip(chip) if isinstance(chip, str) else chip
-    frames = calibration if images is None else images
-    job = Job(frames, labels, network, data, seed, lava or LavaSettings(), folder, device, progress)
+    formats = exchange_formats() if formats is None else formats
+    frames = calibration if frames is None else frames
+    job = _Job(frames, labels, network, data, seed, lava or LavaSettings(), folder, formats, device, progress)
     _check_samples(job)
 
-    folded = fold(trace(module, torch.from_numpy(calibration[:1])))
-    program = quantize(folded, calibration, chip, bits)
-    rounded = folded
+    graph = trace(module, torch.from_numpy(calibration[:1]), neurons)
+    floats = rounded = fold(graph)
+    program = quantize(floats, calibration, chip, bits)
     if tuning is not None:
-        tuned = finetune_quantised(folded, program, tuning.frames_of, tuning.labels, chip, tuning.settings, progress)
+        tuned = finetune_quantised(floats, program, tuning.frames_of, tuning.labels, chip, tuning.settings, progress)
         rounded, program = tuned.floats, tuned.program
-    return _run(program, chip, job, Floats(module, folded, rounded))
+    return _run(program, chip, job, _FloatReference(module, graph, floats, rounded))
 
 
 def deploy_program(
@@ -149,58 +176,57 @@ def deploy_program(
     data: str | None = None,
     lava: LavaSettings | None = None,
     folder: Path | None = None,
+    formats: Sequence[ExchangeFormat] | None = None,
     device: str = "cpu",
     progress: Progress = silent,
-) -> Report:
-    """Run and weigh the integer program of a netx file as `deploy` does the one that it compiles.
+) -> Deployment:
+    """Run and measure the integer program of a file as `deploy` does the one that it compiles.
 
-    frames: float32 [samples, *shape], or [samples, steps, *shape]. A file of neuroprune's reads what its network saw;
-    one of lava-dl's reads whole numbers.
+    path: of a format that is read; its suffix tells which. frames: float32 [samples, *shape], or [samples, steps,
+    *shape], as that format wants them.
     steps: of a sample, needed where the file does not state them.
     Raises what `deploy` raises.
     """
     chip = load_chip(chip) if isinstance(chip, str) else chip
-    job = Job(frames, labels, path.name, data, None, lava or LavaSettings(), folder, device, progress)
+    formats = exchange_formats() if formats is None else formats
+    job = _Job(frames, labels, path.name, data, None, lava or LavaSettings(), folder, formats, device, progress)
     _check_samples(job)
-    foreign = stated_steps(path) is None
-    presented = spikes_as_they_are(frames, frames.ndim == 5, chip.rules) if foreign else None
-    read = read_netx(path, chip.rules, steps, presented)
+    read = read_program(path, chip.rules, steps, frames, formats)
     wanted = (read.program.steps,) * read.program.input.sequence + read.program.input.shape
     if frames.shape[1:] != wanted:
         raise InputError(
             f"{path} reads samples of shape {wanted}, but those given have {frames.shape[1:]}: name the data that it "
             "was made for, coded alike"
         )
-    return _run(read.program, chip, job, remarks=read.remarks)
+    remarks = tuple(ExchangeRemark(file=path.name, text=text) for text in read.remarks)
+    return _run(read.program, chip, job, remarks=remarks)
 
 
-def _check_samples(job: Job) -> None:
+def _check_samples(job: _Job) -> None:
     if len(job.frames) == 0:
-        raise InputError("there are 0 samples to run, at least 1 is needed: pass images, or a calibration batch")
+        raise InputError("there are 0 samples to run, at least 1 is needed: pass frames, or a calibration batch")
     if job.labels is not None and len(job.labels) != len(job.frames):
         raise InputError(
-            f"there are {len(job.labels)} labels for {len(job.frames)} images: pass one label for each image"
+            f"there are {len(job.labels)} labels for {len(job.frames)} frames: pass one label for each sample"
         )
 
 
 def _run(
     program: IntProgram,
     chip: Chip,
-    job: Job,
-    floats: Floats | None = None,
-    remarks: tuple[str, ...] = (),
-) -> Report:
-    """Map, simulate, judge and weigh `program`."""
+    job: _Job,
+    reference: _FloatReference | None = None,
+    remarks: tuple[ExchangeRemark, ...] = (),
+) -> Deployment:
+    """Map, simulate, verify and measure `program`."""
     balanced = balance(program, chip.synaptic_delay_max)
     mapping = map_program(balanced, chip)
     spikes, saturated = quantize_input(program.input, job.frames)
     happened = simulate(balanced, spikes, device=job.device, saturated_inputs=saturated, progress=job.progress)
-    check = _judge(balanced, spikes[: job.lava.samples], job)
-    ladder, changed = _ladder(program, spikes, happened, job, floats)
+    check = _verify_against_lava(balanced, spikes[: job.lava.samples], job)
+    ladder, changed = _ladder(program, spikes, happened, job, reference)
     if job.folder is not None:
-        remarks += write_netx(program, job.folder / "program.net")
-        if floats is not None:
-            write_onnx(floats.folded, job.folder / "model.onnx")
+        remarks += _write(Programs(program, reference.folded if reference else None), job.folder, job.formats)
     report = measure(
         balanced,
         mapping,
@@ -210,41 +236,52 @@ def _run(
         data=job.data,
         accuracy=ladder,
         lava=check,
-        netx_remarks=remarks,
+        exchange_remarks=remarks,
         versions=_versions(),
         seed=job.seed,
         bounds=layer_bounds(balanced),
-        rounding=rounding_errors(floats.rounded, program) if floats is not None else None,
+        rounding=rounding_errors(reference.rounded, program) if reference is not None else None,
         changed=changed,
     )
     if job.folder is not None:
         write_tables(report, job.folder)
         save_report(report, job.folder / "report.json")
-    return report
+    graph, floats = (reference.graph, reference.folded) if reference is not None else (None, None)
+    return Deployment(graph, floats, program, balanced, mapping, happened, report)
+
+
+def _write(programs: Programs, folder: Path, formats: Sequence[ExchangeFormat]) -> tuple[ExchangeRemark, ...]:
+    """A file of each format that holds what there is, and what they cannot hold."""
+    return tuple(
+        ExchangeRemark(file=each.info.file, text=text)
+        for each in formats
+        if each.holds(programs)
+        for text in each.write(programs, folder / each.info.file)
+    )
 
 
 def _ladder(
     program: IntProgram,
     spikes: npt.NDArray[np.int8],
     happened: Trace,
-    job: Job,
-    floats: Floats | None,
+    job: _Job,
+    reference: _FloatReference | None,
 ) -> tuple[Accuracies, dict[str, ChangedSpikes] | None]:
     """Accuracy as far as there are labels, and the spikes that changed as far as there are floats."""
-    if floats is None:
+    if reference is None:
         if job.labels is None:
             return Accuracies(), None
         scores = class_scores(program.readout, happened.outputs)
         return Accuracies(bit_accurate=accuracy(scores, job.labels)), None
-    folded = floats.folded
+    folded = reference.folded
     changed = changed_spikes(folded, program, job.frames, spikes, job.device, job.progress)
     if job.labels is None:
         return Accuracies(), changed
-    ladder = accuracy_ladder(floats.module, folded, program, job.frames, spikes, happened, job.labels, job.progress)
+    ladder = accuracy_ladder(reference.module, folded, program, job.frames, spikes, happened, job.labels, job.progress)
     return ladder, changed
 
 
-def _judge(program: IntProgram, spikes: npt.NDArray[np.int8], job: Job) -> LavaCheck:
+def _verify_against_lava(program: IntProgram, spikes: npt.NDArray[np.int8], job: _Job) -> LavaCheck:
     """Run the same samples through Lava; any difference in a spike or a last voltage raises VerificationError."""
     if len(spikes) == 0:
         return LavaCheck(samples=0, not_run="no samples were asked for")

@@ -19,12 +19,13 @@ from neuroprune.cli.options import (
 )
 from neuroprune.data.codings import CODINGS
 from neuroprune.errors import InputError
+from neuroprune.exchange.catalog import readable_suffixes
 from neuroprune.runs import run_folder
 
 if TYPE_CHECKING:
     from neuroprune.data.codings import Kind
+    from neuroprune.pipeline import Deployment
     from neuroprune.progress import Progress
-    from neuroprune.report.schema import Report
     from neuroprune.simulation.lava import Models
 
 EPILOG = """\b
@@ -35,11 +36,11 @@ Examples:
   neuroprune deploy --model my_network.py:Net --data cifar10
   neuroprune deploy trained_by_lava_dl.net --data n-mnist --steps 10"""
 
-Work = Callable[[Path, "Progress"], "Report"]
+Work = Callable[[Path, "Progress"], "Deployment"]
 """Deploys into a folder."""
 
 
-@click.command(epilog=EPILOG, short_help="Compile the latest network for a chip, run and weigh it.")
+@click.command(epilog=EPILOG, short_help="Compile the latest network for a chip, run and measure it.")
 @click.argument("run", required=False)
 @click.option(
     "--target", default="loihi-sim", show_default=True, help="Chip, or its YAML; `neuroprune targets` lists them."
@@ -108,9 +109,9 @@ def command(
     out: Path | None,
     as_json: bool,
 ) -> None:
-    """Compile the network of RUN, by default the latest, for a chip, run it there in integers, and weigh it.
+    """Compile the network of RUN, by default the latest, for a chip, run it there in integers, and measure it.
 
-    RUN may also be a .net file, of neuroprune's or of lava-dl's: its program is run and weighed as it is.
+    RUN may also be a .net file, of neuroprune's or of lava-dl's: its program is run and measured as it is.
     The whole test set runs in the exact engine; Lava runs a few samples of it, and every spike and voltage must agree.
     Written are report.json, cores.csv, layers.csv, program.net (for lava-dl) and model.onnx.
     """
@@ -125,12 +126,12 @@ def command(
 
     lava = LavaSettings(lava_samples, lava_timeout, lava_python, lava_models)
     engine = str(pick_device(device))
-    file = Path(run) if run is not None and run.endswith(".net") else None
+    file = Path(run) if run is not None and run.endswith(readable_suffixes()) else None
     if file is not None:
         _refuse({"--model": model, "--bits": bits, "--qat-epochs": qat_epochs or None}, f"{file} is a finished program")
         recorded = samples_for(file, data, data_dir, download, coding, steps, samples)
 
-        def run_file(folder: Path, progress: "Progress") -> "Report":
+        def run_file(folder: Path, progress: "Progress") -> "Deployment":
             return deploy_program(
                 file,
                 recorded.frames,
@@ -154,7 +155,7 @@ def command(
         job = trained_job(runs_folder, run, model, data, data_dir, download)
     test = job.data.test
 
-    def run_network(folder: Path, progress: "Progress") -> "Report":
+    def run_network(folder: Path, progress: "Progress") -> "Deployment":
         return deploy(
             job.network,
             job.calibration(),
@@ -179,7 +180,7 @@ def _deploy_and_show(work: Work, data: str, runs_folder: Path, out: Path | None,
     from neuroprune.report.terminal import render
 
     with run_folder(runs_folder, "deploy", data, out) as folder, progress_bars(not as_json) as progress:
-        report = work(folder, progress)
+        report = work(folder, progress).report
     if as_json:
         show_json(report.model_dump(mode="json"))
     else:

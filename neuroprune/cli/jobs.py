@@ -125,13 +125,13 @@ def samples_for(
     steps: int | None,
     samples: int | None,
 ) -> Recorded:
-    """Test samples for the netx file `path`, coded as asked; steps where the file does not state its own."""
+    """Test samples for the file `path`, coded as asked; steps where the file does not state its own."""
     from neuroprune.data.coding import frames_of
     from neuroprune.data.load import load_dataset
-    from neuroprune.exchange.netx.read import stated_steps
+    from neuroprune.exchange.format import format_of
 
     if data is None:
         raise InputError(f"{path} does not say which data it is for: name a data set with --data")
-    dataset = load_dataset(data, data_dir, download, coding or "direct", stated_steps(path) or steps)
+    dataset = load_dataset(data, data_dir, download, coding or "direct", format_of(path).stated_steps(path) or steps)
     test = dataset.test
     return Recorded(dataset, frames_of(test.images[:samples], dataset.coding), test.labels[:samples])

@@ -9,8 +9,8 @@ from typing import NoReturn
 
 import click
 
-from neuroprune import __version__
 from neuroprune.errors import NeuropruneError
+from neuroprune.version import __version__
 
 COMMANDS = ("train", "compress", "deploy", "report", "targets", "models", "data")
 """In the order of use; each is `command` in neuroprune/cli/<name>.py."""
@@ -50,7 +50,7 @@ def cli() -> None:
     """Take a spiking network from training to a neuromorphic chip.
 
     Train it, prune it to what matters, compile it onto the cores of a Loihi-style chip, run it there in the chip's own
-    integers, and weigh it core by core. Each command takes up the latest result of the one before.
+    integers, and measure it core by core. Each command takes up the latest result of the one before.
     """
 
 

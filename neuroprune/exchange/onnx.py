@@ -8,13 +8,13 @@ import numpy.typing as npt
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from neuroprune import __version__
 from neuroprune.exchange.catalog import FORMATS
 from neuroprune.exchange.format import ExchangeFormat, Programs
 from neuroprune.files import replace_file
 from neuroprune.graph.float_program import FloatConnection, FloatConv, FloatLayer, FloatProgram
 from neuroprune.graph.nodes import INPUT, Shape
 from neuroprune.neurons.model import OnnxStep
+from neuroprune.version import __version__
 
 OPSET = 18
 IR_VERSION = 8  # the first one made for OPSET, so that runtimes of its time read the file too

@@ -2,10 +2,14 @@
 
 from typing import Any, TypeVar
 
+import numpy as np
 import numpy.typing as npt
 import torch
 
 from neuroprune.graph.nodes import Readout
+
+Labels = npt.NDArray[np.int64]
+"""The class of each sample."""
 
 Outputs = TypeVar("Outputs", npt.NDArray[Any], torch.Tensor)
 
@@ -18,3 +22,8 @@ def class_scores(readout: Readout, outputs: Outputs) -> Outputs:
     """
     scores: Outputs = outputs.reshape(len(outputs), -1, readout.votes).mean(-1)
     return scores
+
+
+def accuracy(scores: npt.NDArray[np.floating[Any]], labels: Labels) -> float:
+    """Share of samples whose largest score is their label; the first of equal scores counts as the largest."""
+    return float(np.mean(scores.argmax(axis=1) == labels))

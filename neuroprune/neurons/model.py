@@ -9,31 +9,35 @@ A model is a folder (or a file) of this room that holds
     a `NeuronModel`   its name, and the module classes that it is read from.
 
 It enters `NEURON_MODELS` in neurons/catalog.py, or is passed to `trace` and `deploy` as an object of one's own. Only
-the reference in simulation/reference.py keeps a copy of the integer rules, as an oracle; a model without a copy there is
-not covered by `make fuzz`.
+the reference in simulation/reference.py keeps a copy of the integer rules, as an oracle; a model without a copy there
+is not covered by `make fuzz`.
 
 Shapes: a population's tensors are [samples, *shape of the layer]; one value a channel broadcasts to them.
 """
+
+from __future__ import annotations
 
 import dataclasses
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
-from torch import Tensor, nn
 
 from neuroprune.errors import InputError
 from neuroprune.fixed_point import LARGEST_STATE, IntegerRules
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
 
 FloatArray = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
 Reset = Literal["zero", "subtract"]
 
-State = tuple[Tensor, ...]
+State: TypeAlias = "tuple[Tensor, ...]"
 """What neurons keep from step to step: first what has arrived, where the model keeps that, last the potential."""
 
 Interval = tuple[Integers, Integers]
@@ -121,7 +125,7 @@ class FloatNeuron(ABC):
         """
 
     @abstractmethod
-    def to_integers(self, scale: float, rules: IntegerRules) -> "tuple[float, IntNeuron]":
+    def to_integers(self, scale: float, rules: IntegerRules) -> tuple[float, IntNeuron]:
         """The nearest scale, at most `scale`, that the threshold can be expressed in, and the registers at it."""
 
 

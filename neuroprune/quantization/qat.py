@@ -29,7 +29,7 @@ from neuroprune.fixed_point import (
 from neuroprune.frozen import frozen_array
 from neuroprune.graph.float_program import FloatLayer, FloatProgram, Frames
 from neuroprune.graph.nodes import INPUT
-from neuroprune.graph.readout import class_scores
+from neuroprune.graph.readout import Labels, class_scores
 from neuroprune.program.frames import quantize_input
 from neuroprune.program.types import IntLayer, IntProgram
 from neuroprune.program.units import weight_unit
@@ -37,7 +37,6 @@ from neuroprune.progress import Progress, silent
 from neuroprune.quantization.forward import deliver, fire
 from neuroprune.quantization.quantize import int_synapse
 
-Labels = npt.NDArray[np.int64]
 FramesOf = Callable[[npt.NDArray[np.int64]], Frames]
 """The float32 frames of the samples of these numbers, as the network sees them."""
 

@@ -23,6 +23,7 @@ from neuroprune.report.schema import (
     ChangedReport,
     ChipLimits,
     CoreReport,
+    ExchangeRemark,
     InputReport,
     LavaCheck,
     LayerReport,
@@ -50,7 +51,7 @@ def measure(
     data: str | None,
     accuracy: Accuracies,
     lava: LavaCheck,
-    netx_remarks: Sequence[str] = (),
+    exchange_remarks: Sequence[ExchangeRemark] = (),
     versions: dict[str, str] | None = None,
     seed: int | None = None,
     bounds: Mapping[str, LayerBound] | None = None,
@@ -105,7 +106,7 @@ def measure(
         layers=layers,
         cores=cores,
         totals=_totals(layers, cores, mapping, trace),
-        netx_remarks=tuple(netx_remarks),
+        exchange_remarks=tuple(exchange_remarks),
         versions=versions or {},
     )
 

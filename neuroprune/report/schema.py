@@ -257,11 +257,19 @@ class Totals(Frozen):
     busiest_core: Count
 
 
+class ExchangeRemark(Frozen):
+    """A sentence about a file in a format of other tools."""
+
+    file: str
+    text: str
+
+
 class Report(Frozen):
     """One deployment. `samples` ran for `steps` time steps each; layers and cores in the order of the pipeline.
 
     network, data: what was deployed, and the samples it was measured on, in the user's words.
-    netx_remarks: what the exchange file could not hold. versions: package -> version. seed: of the run, if one was set.
+    exchange_remarks: what files of other tools could not hold, or what was assumed of one that was read.
+    versions: package -> version. seed: of the run, if one was set.
     """
 
     schema_version: Literal[3] = SCHEMA_VERSION
@@ -277,7 +285,7 @@ class Report(Frozen):
     layers: tuple[LayerReport, ...]
     cores: tuple[CoreReport, ...]
     totals: Totals
-    netx_remarks: tuple[str, ...]
+    exchange_remarks: tuple[ExchangeRemark, ...]
     versions: dict[str, str]
 
 

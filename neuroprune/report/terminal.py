@@ -64,10 +64,10 @@ def _summary(report: Report) -> Panel:
     lines.add_row("a step", f"{amount(busiest.synops_per_step)} SynOps on the busiest core, {busiest.index}")
     if report.input.saturated_share > 0:
         lines.add_row("input", f"[yellow]{percent(report.input.saturated_share)} of the values were clipped[/]")
-    for remark in report.netx_remarks[:MOST_REMARKS]:
-        lines.add_row("netx", Text(remark))
-    if len(report.netx_remarks) > MOST_REMARKS:
-        lines.add_row("", f"and {len(report.netx_remarks) - MOST_REMARKS} more like these, in report.json")
+    for remark in report.exchange_remarks[:MOST_REMARKS]:
+        lines.add_row("files", Text(f"{remark.file}: {remark.text}"))
+    if len(report.exchange_remarks) > MOST_REMARKS:
+        lines.add_row("", f"and {len(report.exchange_remarks) - MOST_REMARKS} more like these, in report.json")
     return Panel(lines, title=Text(f"{report.network} on {target.name}"), title_align="left", border_style="dim")
 
 

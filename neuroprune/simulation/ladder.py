@@ -1,14 +1,13 @@
 """Where accuracy goes on the way down to the chip: at each level the same samples, at each layer the same spikes."""
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from torch import nn
 
 from neuroprune.graph.float_program import FloatProgram, Frames
-from neuroprune.graph.readout import class_scores
+from neuroprune.graph.readout import Labels, accuracy, class_scores
 from neuroprune.program.dequantize import dequantize
 from neuroprune.program.types import IntInput, IntProgram
 from neuroprune.progress import Progress, silent
@@ -16,7 +15,6 @@ from neuroprune.simulation.engine import record
 from neuroprune.simulation.floats import run_float, run_layers, run_module
 from neuroprune.simulation.types import Trace
 
-Labels = npt.NDArray[np.int64]
 Spikes = npt.NDArray[np.int8]
 Share = float | None
 
@@ -111,8 +109,3 @@ def changed_spikes(
 def _values(spikes: Spikes, spec: IntInput) -> Frames:
     """The float values that input spikes stand for."""
     return spikes.astype(np.float32) * np.float32(spec.unit)
-
-
-def accuracy(scores: npt.NDArray[np.floating[Any]], labels: Labels) -> float:
-    """Share of samples whose largest score is their label; the first of equal scores counts as the largest."""
-    return float(np.mean(scores.argmax(axis=1) == labels))

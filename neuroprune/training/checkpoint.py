@@ -17,7 +17,6 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from torch import nn
 
-from neuroprune import __version__
 from neuroprune.data.types import Coding, Dataset
 from neuroprune.errors import InputError
 from neuroprune.files import write_json
@@ -26,6 +25,7 @@ from neuroprune.networks.recipe import Recipe
 from neuroprune.training.history import EpochRecord, write_metrics
 from neuroprune.training.settings import TrainSettings
 from neuroprune.training.tensors import load_tensors, read_tensors, widths, write_tensors
+from neuroprune.version import __version__
 
 SCHEMA = 2
 """Version 1 held mean and std beside the other facts of the data, and knew no coding but the direct one."""

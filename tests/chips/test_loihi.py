@@ -7,8 +7,7 @@ from itertools import product
 
 import numpy as np
 import pytest
-from hypothesis import assume, given, settings
-from hypothesis import strategies as st
+from hypothesis import assume, given, settings, strategies as st
 from synapse_oracle import COARSE, LOIHI, enumerate_synapses, layer_of, resized, tiled_convolutions, tiled_sums
 
 from neuroprune.chips.chip import Chip

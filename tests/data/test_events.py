@@ -6,8 +6,7 @@ import tarfile
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from neuroprune.data.events import bin_events, parse_nmnist, parse_poker, read_nmnist, read_poker
 from neuroprune.errors import InputError

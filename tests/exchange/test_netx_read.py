@@ -7,8 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from lava_dl import CUBA, conv_fields, dense_fields, sample_net, write_lava_dl
 from programs import NEURON, conv, dense, joined, later, program_of, random_weights, with_bias
 

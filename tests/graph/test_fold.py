@@ -5,8 +5,7 @@ from collections import Counter
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from sample_networks import MergedTime, StepLoop, Unusual, branching_networks, stir
 from spikingjelly.activation_based import neuron
 from torch import nn

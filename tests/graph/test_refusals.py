@@ -5,8 +5,7 @@ from collections.abc import Callable
 import pytest
 import torch
 from spikingjelly.activation_based import functional, layer, neuron
-from spikingjelly.activation_based.lava_exchange import BatchNorm2d as LavaNorm
-from spikingjelly.activation_based.lava_exchange import CubaLIFNode
+from spikingjelly.activation_based.lava_exchange import BatchNorm2d as LavaNorm, CubaLIFNode
 from torch import nn
 from torch.nn import functional as F
 

@@ -6,8 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from synapse_oracle import COARSE, LOIHI, branched_programs, chain, convolutions, enumerate_synapses, layer_of, resized
 
 from neuroprune.chips.load import load_chip

@@ -6,8 +6,7 @@ import itertools
 import numpy as np
 import numpy.typing as npt
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from programs import NEURON, Neurons, conv, dense, program_of, programs, with_bias
 
 from neuroprune.fixed_point import LARGEST_STATE

@@ -5,8 +5,7 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from synapse_oracle import LOIHI, branched_programs, layer_of
 
 from neuroprune.program.timing import balance, depths, synaptic_delay, wait

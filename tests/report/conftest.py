@@ -10,6 +10,7 @@ from neuroprune.report.schema import (
     ChangedReport,
     ChipLimits,
     CoreReport,
+    ExchangeRemark,
     InputReport,
     LavaCheck,
     LayerReport,
@@ -133,7 +134,7 @@ def made_up_report(cores: int, **changes: object) -> Report:
             chips=-(-cores // 128),
             busiest_core=cores - 1,
         ),
-        netx_remarks=("features.0.neuron: a remark",),
+        exchange_remarks=(ExchangeRemark(file="program.net", text="features.0.neuron: a remark"),),
         versions={"neuroprune": "0.1.0"},
     )
     return report.model_copy(update=changes)

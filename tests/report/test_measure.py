@@ -18,7 +18,7 @@ from neuroprune.program.timing import balance
 from neuroprune.program.types import IntBias, IntConnection, IntConv, IntDense, IntInput, IntLayer, IntProgram
 from neuroprune.quantization.errors import RoundingErrors
 from neuroprune.report.measure import measure
-from neuroprune.report.schema import AccuracyLadder, ChangedReport, LavaCheck, Report, RoundingReport
+from neuroprune.report.schema import AccuracyLadder, ChangedReport, ExchangeRemark, LavaCheck, Report, RoundingReport
 from neuroprune.report.synops import synapses, synops
 from neuroprune.simulation.ladder import Accuracies, ChangedSpikes
 from neuroprune.simulation.types import LayerTrace, Trace
@@ -169,7 +169,7 @@ def report(program: IntProgram, trace: Trace, chip: Chip) -> Report:
         data="digits",
         accuracy=Accuracies(float=0.98, bit_accurate=0.97),
         lava=LavaCheck(samples=0, not_run="Lava is not installed"),
-        netx_remarks=("c: a remark",),
+        exchange_remarks=(ExchangeRemark(file="program.net", text="c: a remark"),),
         versions={"torch": "2.6"},
         seed=7,
         bounds=layer_bounds(program),
@@ -290,7 +290,7 @@ def test_what_is_not_measured_is_taken_over(report: Report) -> None:
     assert report.accuracy == AccuracyLadder(float=0.98, bit_accurate=0.97)
     assert report.accuracy.folded is None
     assert report.lava.not_run == "Lava is not installed"
-    assert report.netx_remarks == ("c: a remark",)
+    assert report.exchange_remarks == (ExchangeRemark(file="program.net", text="c: a remark"),)
     assert report.versions == {"torch": "2.6"}
     assert (report.target.name, report.target.family) == ("loihi-sim", "loihi")
     assert [(each.name, each.unit, each.limit) for each in report.target.resources] == [

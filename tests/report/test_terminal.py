@@ -9,6 +9,7 @@ from neuroprune.readable import amount
 from neuroprune.report.schema import (
     AccuracyLadder,
     BoundReport,
+    ExchangeRemark,
     InputReport,
     LavaCheck,
     Report,
@@ -16,6 +17,10 @@ from neuroprune.report.schema import (
     ResourceUse,
 )
 from neuroprune.report.terminal import MOST_CORES, render
+
+
+def remarks(*texts: str) -> tuple[ExchangeRemark, ...]:
+    return tuple(ExchangeRemark(file="program.net", text=text) for text in texts)
 
 
 def lines(report: Report, width: int = 100) -> list[str]:
@@ -234,14 +239,14 @@ def test_more_cores_are_shown_together_with_the_way_to_all_of_them(report_of: Ca
 
 
 def test_text_of_the_user_is_no_markup(report_of: Callable[..., Report]) -> None:
-    report = report_of(2, network="net[red]work[/]", data="[bold]d[/]", netx_remarks=("layer[0]: remark",))
+    report = report_of(2, network="net[red]work[/]", data="[bold]d[/]", exchange_remarks=remarks("layer[0]: remark"))
     assert "net[red]work[/]" in lines(report)[0]
     assert "[bold]d[/]" in line_with(report, " run ")
     assert "layer[0]: remark" in line_with(report, " netx ")
 
 
 def test_of_many_remarks_the_first_are_shown_and_the_others_counted(report_of: Callable[..., Report]) -> None:
-    report = report_of(2, netx_remarks=tuple(f"layer {number}: remark" for number in range(9)))
+    report = report_of(2, exchange_remarks=remarks(*(f"layer {number}: remark" for number in range(9))))
     assert "layer 2: remark" in line_with(report, "layer 2")
     assert "and 6 more like these, in report.json" in line_with(report, "more like these")
     with pytest.raises(StopIteration):

@@ -8,8 +8,7 @@ import sys
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from programs import NEURON, conv, dense, random_weights
 
 from neuroprune.program.types import IntConnection, IntInput

@@ -3,8 +3,8 @@
     python -m lava_worker <job folder>
 
 It needs numpy and lava-nc only, so that an interpreter without neuroprune can run it. The folder holds program.json
-and arrays.npz, as neuroprune/simulation/lava_job.py writes them; recorded.npz is added. Exit code 3 says that Lava cannot
-be imported, 1 that it failed; the output has the reason. It leads a session of its own, and ends with all of its
+and arrays.npz, as neuroprune/simulation/lava_job.py writes them; recorded.npz is added. Exit code 3 says that Lava
+cannot be imported, 1 that it failed; the output has the reason. It leads a session of its own, and ends with all of its
 processes when its standard input does.
 
 Neurons are Lava's own LIFReset, dense synapses its Dense, the input its RingBuffer, all in their fixed-point models.

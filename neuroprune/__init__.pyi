@@ -1,0 +1,241 @@
+"""The public API: every name below is imported from `neuroprune`, whatever room it lives in."""
+
+from .chips.catalog import (
+    FAMILIES as FAMILIES,
+)
+from .chips.chip import (
+    Chip as Chip,
+    Fact as Fact,
+)
+from .chips.family import (
+    Family as Family,
+    number as number,
+)
+from .chips.load import (
+    list_chips as list_chips,
+    load_chip as load_chip,
+)
+from .chips.receptive_field import (
+    receptive_field as receptive_field,
+)
+from .chips.synapse_counts import (
+    count_synapses as count_synapses,
+)
+from .chips.types import (
+    Reader as Reader,
+    Resource as Resource,
+    Tile as Tile,
+    TileCounter as TileCounter,
+    TileResources as TileResources,
+)
+from .compression.compress import (
+    CompressResult as CompressResult,
+    compress as compress,
+)
+from .compression.settings import (
+    CompressSettings as CompressSettings,
+)
+from .data.catalog import (
+    DatasetInfo as DatasetInfo,
+    list_datasets as list_datasets,
+)
+from .data.coding import (
+    frames_of as frames_of,
+)
+from .data.load import (
+    load_dataset as load_dataset,
+)
+from .data.types import (
+    Augmentation as Augmentation,
+    Coding as Coding,
+    Dataset as Dataset,
+    Split as Split,
+    make_dataset as make_dataset,
+)
+from .errors import (
+    CapacityError as CapacityError,
+    InputError as InputError,
+    LavaError as LavaError,
+    NeuropruneError as NeuropruneError,
+    OutputError as OutputError,
+    UnsupportedNetwork as UnsupportedNetwork,
+    VerificationError as VerificationError,
+)
+from .exchange.catalog import (
+    FormatInfo as FormatInfo,
+    exchange_formats as exchange_formats,
+)
+from .exchange.format import (
+    ExchangeFormat as ExchangeFormat,
+    Programs as Programs,
+    ReadProgram as ReadProgram,
+    read_program as read_program,
+    write_program as write_program,
+)
+from .fixed_point import (
+    IntegerRules as IntegerRules,
+)
+from .graph.float_program import (
+    FloatConnection as FloatConnection,
+    FloatConv as FloatConv,
+    FloatDense as FloatDense,
+    FloatInput as FloatInput,
+    FloatLayer as FloatLayer,
+    FloatProgram as FloatProgram,
+)
+from .graph.fold import (
+    fold as fold,
+)
+from .graph.nodes import (
+    Graph as Graph,
+    Readout as Readout,
+)
+from .graph.readout import (
+    accuracy as accuracy,
+    class_scores as class_scores,
+)
+from .graph.trace import (
+    trace as trace,
+)
+from .mapping.map import (
+    map_program as map_program,
+)
+from .mapping.types import (
+    ChipMapping as ChipMapping,
+    Core as Core,
+)
+from .networks.batchnorm import (
+    reestimate_batchnorm as reestimate_batchnorm,
+)
+from .networks.build import (
+    build as build,
+)
+from .networks.recipe import (
+    Recipe as Recipe,
+    list_recipes as list_recipes,
+    load_recipe as load_recipe,
+)
+from .networks.user import (
+    load_class as load_class,
+)
+from .neurons.catalog import (
+    neuron_models as neuron_models,
+)
+from .neurons.cuba_lif import (
+    CubaLif as CubaLif,
+    IntCubaLif as IntCubaLif,
+)
+from .neurons.model import (
+    FloatNeuron as FloatNeuron,
+    IntegerRun as IntegerRun,
+    IntNeuron as IntNeuron,
+    NeuronModel as NeuronModel,
+    NeuronRounding as NeuronRounding,
+    OnnxStep as OnnxStep,
+    RegisterBound as RegisterBound,
+    WorstDrive as WorstDrive,
+)
+from .pipeline import (
+    Deployment as Deployment,
+    LavaSettings as LavaSettings,
+    Tuning as Tuning,
+    deploy as deploy,
+    deploy_program as deploy_program,
+)
+from .program.bounds import (
+    layer_bounds as layer_bounds,
+)
+from .program.dequantize import (
+    dequantize as dequantize,
+)
+from .program.frames import (
+    quantize_input as quantize_input,
+)
+from .program.timing import (
+    balance as balance,
+)
+from .program.types import (
+    IntBias as IntBias,
+    IntConnection as IntConnection,
+    IntConv as IntConv,
+    IntDense as IntDense,
+    IntInput as IntInput,
+    IntLayer as IntLayer,
+    IntProgram as IntProgram,
+)
+from .progress import (
+    Progress as Progress,
+)
+from .quantization.bits import (
+    Bits as Bits,
+    parse_bits as parse_bits,
+)
+from .quantization.errors import (
+    rounding_errors as rounding_errors,
+)
+from .quantization.qat import (
+    QatSettings as QatSettings,
+    finetune_quantised as finetune_quantised,
+)
+from .quantization.quantize import (
+    quantize as quantize,
+)
+from .report.measure import (
+    measure as measure,
+)
+from .report.schema import (
+    Report as Report,
+    load_report as load_report,
+    save_report as save_report,
+)
+from .report.terminal import (
+    render as render,
+)
+from .simulation.compare import (
+    compare as compare,
+)
+from .simulation.engine import (
+    record as record,
+    simulate as simulate,
+)
+from .simulation.floats import (
+    run_float as run_float,
+    run_layers as run_layers,
+    run_module as run_module,
+)
+from .simulation.ladder import (
+    accuracy_ladder as accuracy_ladder,
+    changed_spikes as changed_spikes,
+)
+from .simulation.lava import (
+    record_with_lava as record_with_lava,
+)
+from .simulation.reference import (
+    run_reference as run_reference,
+)
+from .simulation.types import (
+    Record as Record,
+    Trace as Trace,
+)
+from .training.checkpoint import (
+    Checkpoint as Checkpoint,
+    load_checkpoint as load_checkpoint,
+    restore as restore,
+    save_checkpoint as save_checkpoint,
+)
+from .training.observer import (
+    Observer as Observer,
+    ObserverState as ObserverState,
+    Step as Step,
+    TrainingRun as TrainingRun,
+)
+from .training.settings import (
+    TrainSettings as TrainSettings,
+    fine_tuning_of as fine_tuning_of,
+    settings_of as settings_of,
+)
+from .training.train import (
+    TrainResult as TrainResult,
+    train as train,
+)
+from .version import __version__ as __version__
