@@ -1,4 +1,4 @@
-"""Numbers of a module's tensors, all of them finite."""
+"""Tensors of a module as arrays, checked to be finite."""
 
 import numpy as np
 import numpy.typing as npt

@@ -28,7 +28,7 @@ class FloatRun:
 
 @dataclass(frozen=True, eq=False)
 class FloatFiring:
-    """A layer: spikes 0.0 or 1.0 [steps, samples, *shape]. voltages: [samples, *shape], after the last step."""
+    """A layer's spikes, 0.0 or 1.0 [steps, samples, *shape], and voltages [samples, *shape] after the last step."""
 
     name: str
     spikes: torch.Tensor
@@ -39,7 +39,7 @@ def run_module(module: nn.Module, frames: Frames, batch: int = 64, progress: Pro
     """Outputs of `module` in evaluation mode, [samples, outputs]; sequences [T, N, outputs] are averaged over T.
 
     frames: [samples, channels, height, width], or sequences [samples, steps, channels, height, width], of which the
-    module gets the steps first. It is left as it was found.
+    module gets the steps first. Its training mode is left as it was.
     """
     was_training = module.training
     module.eval()

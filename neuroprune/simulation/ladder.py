@@ -1,4 +1,4 @@
-"""Where accuracy goes on the way down to the chip: at each level the same samples, at each layer the same spikes."""
+"""Where accuracy is lost between the float network and the chip: the same samples at each level and in each layer."""
 
 from dataclasses import dataclass
 
@@ -19,9 +19,9 @@ Spikes = npt.NDArray[np.int8]
 Share = float | None
 
 COMPARED_SAMPLES = 64
-"""Enough to tell layers apart: each has hundreds of neuron-steps a sample or more."""
+"""Enough for a share of each layer: each has hundreds of neuron-steps per sample or more."""
 CHUNK = 8
-"""Samples held at once, in every spike and three times."""
+"""Samples held in memory at once: every spike of three runs."""
 
 
 @dataclass(frozen=True)
@@ -56,21 +56,22 @@ def accuracy_ladder(
     program: IntProgram,
     frames: Frames,
     spikes: Spikes,
-    happened: Trace,
+    trace: Trace,
     labels: Labels,
     progress: Progress = silent,
 ) -> Accuracies:
     """Accuracy at each level.
 
     module: the network that `folded` was traced from, `program` what was quantised of it. frames: float32 [samples,
-    ...] with int64 `labels`; spikes: the same as the program's input. happened: how the engine ran them.
+    ...] with int64 `labels`; spikes: the same as the program's input. trace: of the engine on
+    them.
     """
     rounded = run_float(dequantize(program), _values(spikes, program.input), progress=progress, task="quantised")
     return Accuracies(
         float=accuracy(run_module(module, frames, progress=progress), labels),
         folded=accuracy(class_scores(folded.readout, run_float(folded, frames, progress=progress).outputs), labels),
         quantised=accuracy(class_scores(program.readout, rounded.outputs), labels),
-        bit_accurate=accuracy(class_scores(program.readout, happened.outputs), labels),
+        bit_accurate=accuracy(class_scores(program.readout, trace.outputs), labels),
     )
 
 
@@ -82,7 +83,7 @@ def changed_spikes(
     device: str = "cpu",
     progress: Progress = silent,
 ) -> dict[str, ChangedSpikes]:
-    """What the first `COMPARED_SAMPLES` samples change in each layer of `folded`, by its name.
+    """Shares of changed spikes in each layer of `folded`, by its name, over the first `COMPARED_SAMPLES` samples.
 
     frames, spikes: the samples as floats and as the program's input. device: of the exact engine.
     """

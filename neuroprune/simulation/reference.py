@@ -83,7 +83,7 @@ def convolve(synapse: IntConv, spikes: npt.NDArray[np.int64]) -> npt.NDArray[np.
 
 
 def synaptic_current(synapse: IntSynapse, spikes: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.int64], int]:
-    """What the synapses send on, and how many sums wrapped: a convolution's do at 24 bits (proc/conv/models.py)."""
+    """What the synapses deliver, and how many sums wrapped: a convolution's do at 24 bits (proc/conv/models.py)."""
     if isinstance(synapse, IntDense):
         return synapse.weight.astype(np.int64) @ spikes.reshape(-1), 0
     sums = convolve(synapse, spikes)
@@ -115,7 +115,7 @@ def run_layer(
 ) -> tuple[list[list[NeuronState]], int]:
     """One sample through one layer: the states of its neurons after each step, and how many sums wrapped."""
     biases = np.repeat(layer.bias.mantissa, np.prod(layer.shape[1:], dtype=int)).tolist()
-    assert isinstance(layer.neuron, IntCubaLif), "the oracle knows these rules only"
+    assert isinstance(layer.neuron, IntCubaLif), "the reference knows these rules only"
     states = [[NeuronState(0, 0)] * len(biases)]
     wraps = 0
     for now in range(steps):
@@ -131,7 +131,11 @@ def run_layer(
 
 
 def run_reference(program: IntProgram, frames: npt.NDArray[np.int8]) -> tuple[Record, Trace]:
-    """Every u, v, spike and overflow of `frames` int8 as `check_frames` wants them. Raises InputError otherwise."""
+    """Every u, v, spike and overflow of a few samples, by Lava's rules in plain Python integers; slow.
+
+    frames: int8 [samples, *input shape], or [samples, steps, *input shape] of sequences.
+    Raises InputError for frames of another type, shape or range.
+    """
     check_frames(program, frames)
     samples: list[dict[str, list[list[NeuronState]]]] = []
     sum_wraps = dict.fromkeys((layer.name for layer in program.layers), 0)
@@ -146,7 +150,6 @@ def run_reference(program: IntProgram, frames: npt.NDArray[np.int8]) -> tuple[Re
     records, traces = [], []
     for layer in program.layers:
         runs = [sample[layer.name] for sample in samples]
-
         shape = (len(frames), program.steps, *layer.shape)
         u, v, spikes, wrapped, saturated = (
             np.array(
@@ -169,5 +172,5 @@ def run_reference(program: IntProgram, frames: npt.NDArray[np.int8]) -> tuple[Re
 
 
 def reference_record(program: IntProgram, frames: npt.NDArray[np.int8]) -> Record:
-    """Every u, v and spike of `frames`, int8 as `check_frames` wants them. Raises InputError otherwise."""
+    """The record of `run_reference` alone."""
     return run_reference(program, frames)[0]

@@ -29,7 +29,7 @@ def find_stripes(folder: Path, steps: int | None) -> tuple[Split, Split] | None:
 
 
 def find_moving(folder: Path, steps: int | None) -> tuple[Split, Split] | None:
-    """Recordings that are made up as they are asked for."""
+    """Random recordings, made when they are asked for."""
     assert steps is not None
     counts = np.ones((6, steps, 2, 4, 4), np.uint8)
     return Split(counts, np.arange(6) % 2), Split(counts[:2], np.arange(2))

@@ -183,7 +183,7 @@ def test_coded_images_are_spikes_that_only_poisson_draws_anew(data, kind):
     assert (by_sample(first) == by_sample(second)) == (kind == "latency")
 
 
-def test_a_network_that_takes_no_sequences_is_told_what_came(moving):
+def test_for_a_network_that_takes_no_sequences_the_error_names_their_shape(moving):
     class Frames(nn.Conv2d):
         pass
 
