@@ -1,4 +1,4 @@
-"""Back from integers to floats, to see what rounding alone costs."""
+"""From the integer program back to a float program, to measure the effect of rounding alone."""
 
 import numpy as np
 
