@@ -1,7 +1,7 @@
-"""What a family of chips says of a core, and how to write one of your own.
+"""What a family of chips defines of a core, and how to write one of your own.
 
 A family is a frozen dataclass. An object of it is one core of one chip: the fields hold its numbers, the methods say
-which resources it has and what a tile of neurons takes of them. All else is the mapper's: it cuts layers into the
+which resources it has and what a tile of neurons takes of them. The mapper does the rest: it cuts layers into the
 fewest tiles that fit, packs tiles onto cores, places the cores and verifies the result, for every family alike.
 
 A whole family, whose cores are limited by nothing but neurons:
@@ -85,14 +85,14 @@ class Family(ABC):
     ) -> TileCounter:
         """The function that counts what tiles of `layer` take of a core.
 
-        delays: steps that the synapses of each connection of the layer hold spikes back, in their order, >= 0.
-        readers: the connections that read the layer, with the tiles behind them, which are known by now; none for the
-        output layer, whose spikes leave the chip.
+        delays: steps by which the synapses of each connection of the layer delay spikes, in their order, >= 0.
+        readers: the connections that read the layer, with the tiles that they lead to, which are known by now; none for
+        the output layer, whose spikes leave the chip.
         rules: widths of the chip's integer fields.
         """
 
     def cost(self, tiles: Sequence[TileResources]) -> tuple[float, ...]:
-        """Of equally many tiles of one layer those with the lowest are taken: the sum of the shares of all limits."""
+        """The sum of the shares of all limits; of several cuts into equally many tiles, that of least cost is taken."""
         limits = [resource.limit for resource in self.resources]
         return (sum(used / limit for each in tiles for used, limit in zip(each.used, limits, strict=True)),)
 

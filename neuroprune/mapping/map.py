@@ -1,4 +1,4 @@
-"""Where an integer program runs: split, pack, place, verify."""
+"""Mapping an integer program onto cores: split, pack, place, verify."""
 
 from neuroprune.chips.chip import Chip
 from neuroprune.chips.types import Reader, TileResources
@@ -12,11 +12,11 @@ from neuroprune.program.types import IntProgram
 
 
 def map_program(program: IntProgram, chip: Chip) -> ChipMapping:
-    """Every neuron of `program` on a core of `chip`, as many chips as it takes.
+    """Put every neuron of `program` on a core of `chip`, on as many chips as that takes.
 
     Layers are split from the last to the first, because what a layer takes may depend on how its readers are split.
     The frames are injected from off-chip into each layer that reads them. Deterministic.
-    program: balanced, so that no synapse delays longer than those of `chip` can.
+    program: balanced (see `balance`), so that no synapse delays longer than those of `chip` can.
     Raises CapacityError when a single neuron of a layer does not fit a core.
     """
     split: dict[str, tuple[TileResources, ...]] = {}
