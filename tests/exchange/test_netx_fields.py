@@ -217,7 +217,7 @@ def test_attributes_of_ours_are_checked(tmp_path: Path, place: str, name: str, v
 
 def test_groups_that_are_not_apart_are_refused(tmp_path: Path) -> None:
     for groups, reason in (
-        (3, r"states 3 groups that its 1 cannot be parted into"),
+        (3, r"states 3 groups that its 1 cannot be split into"),
         (2, r"that its weights do not keep"),
     ):
         path = sample_net(tmp_path / "some.net", in_shape=(2, 6, 5))

@@ -124,7 +124,7 @@ def test_a_network_of_lava_dls_is_read_as_it_trained_it(tmp_path: Path) -> None:
     assert third.bias.mantissa.any()
     assert (found.program.steps, found.program.input.sequence, found.program.input.bits) == (8, True, 0)
     assert found.remarks == (
-        "the file does not say what its input is: taken are spikes without a value, a frame for each step",
+        "the file does not say what its input is: spikes without a value, a frame for each step, are assumed",
         "layer 3 (dense) delays its input by up to 2 steps: spikes that would arrive after the last step of a sample "
         "are lost here, and reach the next sample in lava-dl",
     )
@@ -227,7 +227,7 @@ def test_all_that_is_not_supported_is_refused_at_once(tmp_path: Path) -> None:
     assert caught.value.problems == (
         "layer 0 (input) has neurons, which lava-dl's loader leaves unconnected: export the blocks after it, and feed "
         "them with the spikes that it makes",
-        "layer 1 (resonate) is of an unknown kind, which lava-dl would skip without a word: the kinds that are read "
+        "layer 1 (resonate) is of an unknown kind, which lava-dl would skip silently: the kinds that are read "
         "are input, flatten, dense, conv, pool",
         "layer 2 (dense) has SDNN neurons: train it with CUBA neurons",
         "layer 3 (dense) has a refractory delay of 3, which lava-dl's loader ignores: train it so that refDelay is 1",

@@ -1,4 +1,4 @@
-"""netx behind the protocol of formats."""
+"""netx as an `ExchangeFormat`."""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from neuroprune.graph.float_program import Frames
 
 
 class Netx(ExchangeFormat):
-    """A file of neuroprune's reads what its network saw; one of lava-dl's reads whole numbers."""
+    """lava-dl's format. Programs of neuroprune's files read float frames, those of lava-dl's whole numbers."""
 
     info = next(info for info in FORMATS if info.name == "netx")
 
