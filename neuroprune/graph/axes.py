@@ -103,7 +103,7 @@ def _zeros(op: Operation) -> Followed:
 
 
 def _reshape(op: Operation) -> Followed:
-    """Where time and sample axes lie after a change of shape, told from the sizes."""
+    """Where time and sample axes lie after a change of shape, inferred from the sizes."""
     symbol, value = op.args[0], op.value
     if len(op.symbols) != 1 or not isinstance(symbol, Symbol):
         return None
@@ -126,9 +126,9 @@ def _reshape(op: Operation) -> Followed:
     for lead, layout in leads.items():
         sample = tuple(value.shape[len(lead) :])
         if tuple(value.shape[: len(lead)]) == lead and prod(sample) == prod(symbol.sample):
-            found = _resample(op, symbol, sample)
-            if found is not None:
-                return Signal(value, op.recorder, found[0], layout, symbol.at, found[1])
+            resampled = _resample(op, symbol, sample)
+            if resampled is not None:
+                return Signal(value, op.recorder, resampled[0], layout, symbol.at, resampled[1])
     return None
 
 

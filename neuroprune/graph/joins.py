@@ -1,4 +1,4 @@
-"""Operations that join, scale, pick and pool."""
+"""Operations that join, scale, select and pool."""
 
 from collections.abc import Callable
 from math import prod
@@ -16,7 +16,7 @@ from neuroprune.graph.signals import Layout, Readout, Signal, Symbol, values_of
 
 
 def _layout(signals: list[Signal]) -> tuple[Layout, int] | str | None:
-    """The layout that signals of one shape have together."""
+    """The common layout of signals of one shape, and their step; or why they have none."""
     varying = [signal for signal in signals if signal.layout != "constant"]
     if not varying:
         return "constant", 0
@@ -57,7 +57,7 @@ def _is_zero(value: Any) -> bool:
 
 
 def _steps(symbol: Any) -> frozenset[int]:
-    """The steps of a loop that it is the sum of, if it is one."""
+    """The steps of a loop whose sum the symbol is, none if it is no such sum."""
     if isinstance(symbol, Readout):
         return symbol.steps if symbol.scale == 1.0 else frozenset()
     return frozenset([symbol.at] if symbol.layout == "step" else [])

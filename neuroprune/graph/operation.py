@@ -8,8 +8,8 @@ from neuroprune.graph.nodes import Flatten
 from neuroprune.graph.signals import Readout, Recorder, Signal, Symbol
 
 Followed = Any
-"""The symbol for the result, or a tuple of them; a sentence that says what stands against it; None where the operation
-is not understood in this form."""
+"""The symbol for the result, or a tuple of them; a sentence that says why the operation is not supported; None where
+it is not understood with these arguments."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,7 +34,7 @@ class Operation:
 
 
 def is_whole(signal: Symbol) -> bool:
-    """Whether it is the output of its node as it is, so that layers may read it."""
+    """Whether it is the whole output of its node, so that layers may read it."""
     node = signal.recorder.nodes[signal.node]
     return isinstance(signal, Signal) and signal.votes == 1 and signal.sample == node.shape
 

@@ -1,4 +1,4 @@
-"""From what the last neurons did to one score a class."""
+"""From the output of the last neurons to scores, and from scores to accuracy."""
 
 from typing import Any, TypeVar
 
@@ -17,8 +17,8 @@ Outputs = TypeVar("Outputs", npt.NDArray[Any], torch.Tensor)
 def class_scores(readout: Readout, outputs: Outputs) -> Outputs:
     """Scores [samples, classes] of outputs [samples, outputs], spikes or voltages: the mean of each class's votes.
 
-    They come in the unit of the outputs: the steps and the scale of voltages, the same for all classes, change no
-    ranking.
+    They are in the unit of the outputs: dividing by the steps or by the scale of voltages, equal for all classes, would
+    not change their ranking.
     """
     scores: Outputs = outputs.reshape(len(outputs), -1, readout.votes).mean(-1)
     return scores

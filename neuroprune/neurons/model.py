@@ -1,18 +1,18 @@
-"""What a neuron model is. Everything else in neuroprune speaks to neurons through the classes of this file.
+"""The protocol of neuron models. Everything else in neuroprune uses neurons through the classes of this file.
 
-A model is a folder (or a file) of this room that holds
+A model is a folder (or a file) beside this one that holds
 
     a `FloatNeuron`   the parameters as training has them, and one step in floats: what tracing reads from a module,
                       what folding keeps, what calibration and ONNX run;
     an `IntNeuron`    the chip's registers, and one step in integers: what the engine runs, what bounds prove, what
-                      fine-tuning trains through, what Lava is told;
+                      fine-tuning trains through, what describes them to Lava;
     a `NeuronModel`   its name, and the module classes that it is read from.
 
-It enters `NEURON_MODELS` in neurons/catalog.py, or is passed to `trace` and `deploy` as an object of one's own. Only
+It enters `NEURON_MODELS` in neurons/catalog.py, or is passed to `trace` and `deploy`. Only
 the reference in simulation/reference.py keeps a copy of the integer rules, as an oracle; a model without a copy there
 is not covered by `make fuzz`.
 
-Shapes: a population's tensors are [samples, *shape of the layer]; one value a channel broadcasts to them.
+Shapes: a population's tensors are [samples, *shape of the layer]; one value per channel broadcasts to them.
 """
 
 from __future__ import annotations
@@ -38,22 +38,22 @@ Integers = npt.NDArray[np.int64]
 Reset = Literal["zero", "subtract"]
 
 State: TypeAlias = "tuple[Tensor, ...]"
-"""What neurons keep from step to step: first what has arrived, where the model keeps that, last the potential."""
+"""What neurons keep from step to step: first the current, where the model keeps one, last the potential."""
 
 Interval = tuple[Integers, Integers]
 """Least and largest value of each channel."""
 
 Registers = tuple[Interval, Interval]
-"""Of u and v."""
+"""The intervals of u and v."""
 
 
 @dataclass(frozen=True, eq=False)
 class WorstDrive:
-    """The most that neurons can receive, in units of potential.
+    """The largest input that neurons can receive, in units of potential.
 
     current: float64 [channels], the largest magnitude that one step can deliver. bias: float64 [channels].
     peak_current, peak_voltage: largest magnitudes of the current and the potential on calibration data; infinite where
-    nobody looked. steps: of a sample.
+    they were not measured. steps: of a sample.
     """
 
     current: FloatArray
@@ -81,7 +81,7 @@ class FloatNeuron(ABC):
     """The neurons of one layer in floats; subclasses are frozen dataclasses that hold at least these two.
 
     threshold: > 0, in the units of the potential; infinite for an integrator, which never fires and is read by its
-    voltage. gain: what arrives is multiplied by it; folded into the synapses, so 1 in a float program.
+    voltage. gain: factor of the input; folded into the synapses, so 1 in a float program.
     """
 
     threshold: float
@@ -94,11 +94,11 @@ class FloatNeuron(ABC):
 
     @property
     def filters_input(self) -> bool:
-        """Whether they keep what has arrived in a current of its own, which biases on the chip do not enter."""
+        """Whether they keep a synaptic current from step to step, which biases on the chip do not enter."""
         return False
 
     def without_gain(self) -> Self:
-        """The same neurons for inputs that were multiplied already."""
+        """The same neurons with gain 1, for inputs that are multiplied by the gain already."""
         return dataclasses.replace(self, gain=1.0)  # type: ignore[type-var]  # subclasses are dataclasses
 
     @abstractmethod
@@ -119,7 +119,7 @@ class FloatNeuron(ABC):
 
     @abstractmethod
     def register_limits(self, drive: WorstDrive, rules: IntegerRules) -> dict[str, float]:
-        """Largest scale (units of the weights for one of potential) at which each register holds what it must.
+        """Largest scale (units of the weights for one of potential) at which each register holds its values.
 
         By name: "current" and "voltage" for the registers u and v, "threshold" for that of neurons that fire.
         """
@@ -148,7 +148,7 @@ class RegisterBound:
 
 
 UNKNOWN = RegisterBound(LARGEST_STATE + 1, LARGEST_STATE + 1)
-"""Nothing is proved."""
+"""The bound where nothing is proved."""
 
 
 @dataclass(frozen=True)
@@ -176,11 +176,11 @@ class IntegerRun(ABC):
 
     @abstractmethod
     def reset(self, fired: Tensor) -> None:
-        """What a spike leaves of v, in place; fired: 0 or 1 in the type of v."""
+        """The effect of spikes on v, in place; fired: 0 or 1 in the type of v."""
 
     @abstractmethod
     def registers(self, arrived: Tensor) -> tuple[Tensor, Tensor]:
-        """Copies of u and v at the end of the step in which `arrived` did."""
+        """Copies of u and v at the end of the step that received `arrived`."""
 
 
 class IntNeuron(ABC):
@@ -202,7 +202,7 @@ class IntNeuron(ABC):
 
     @abstractmethod
     def rounding(self, exact: FloatNeuron, scale: float) -> NeuronRounding:
-        """How far they are from `exact`, of which they were made."""
+        """How far the registers are from `exact`, the neurons that they were rounded from."""
 
     @abstractmethod
     def interval_step(self, registers: Registers, drive: Interval, bias: Integers) -> tuple[Registers, Registers]:
@@ -212,15 +212,15 @@ class IntNeuron(ABC):
         """
 
     def measured_bound(self, peak: int, largest_bias: int, steps: int) -> RegisterBound:
-        """How far u and v can go when what arrives in a step, bias included, is at most `peak` in magnitude."""
+        """Bounds of u and v when the input of each step, bias included, is at most `peak` in magnitude."""
         return UNKNOWN
 
     @abstractmethod
     def start(self, drive: Tensor, bias: Tensor, bound: RegisterBound) -> IntegerRun:
         """A run from u = v = 0 for drives like `drive`, [steps or 1, samples, *shape].
 
-        bias: what of the drive is bias, broadcastable to it. bound: what is proved; checks that it makes needless are
-        left out.
+        bias: the part of the drive that is bias, broadcastable to it. bound: what is proved; overflow checks that it
+        makes unnecessary are left out.
         """
 
     def gradient(
@@ -229,31 +229,31 @@ class IntNeuron(ABC):
         """Gradients of the synaptic current, [steps or 1, ...], and of the bias, for fine-tuning in integers.
 
         of_spikes: [steps, ...]; of_v: of the last voltages; potentials: v before the reset, in all steps; shared:
-        whether every step received the same current. Raises InputError where a model has none.
+        whether every step received the same current. Raises InputError where the model has no gradient.
         """
         raise InputError(f"{type(self).__name__} neurons have no gradient for fine-tuning in integers: leave it out")
 
     def lava(self) -> dict[str, Any] | None:
-        """What simulate/lava_worker/network.py makes its process of, as JSON holds it; None where Lava has none."""
+        """Parameters, as JSON values, of the process in simulation/lava_worker/network.py; None where Lava has none."""
         return None
 
     def lava_remark(self) -> str | None:
-        """What of that process is ours and not Lava's, in a sentence."""
+        """A sentence on what of that process is neuroprune's and not Lava's, None for a process of Lava's."""
         return None
 
 
 @dataclass(frozen=True)
 class NeuronModel:
-    """A model by its name, and what reads it: by the full name of a module's class, of which subclasses are not meant.
+    """A model's name and its readers, by the full name of a torch class; subclasses of that are not read.
 
-    A reader gets the layer's name and the module, and returns its neurons or the sentence that says why not.
+    A reader takes the layer's name and the module, and returns its neurons or a sentence that says why it cannot.
     """
 
     name: str
     readers: Mapping[str, Callable[[str, nn.Module], FloatNeuron | str]]
 
     def reader_of(self, module: nn.Module) -> Callable[[str, nn.Module], FloatNeuron | str] | None:
-        """The reader of a module of just this class."""
+        """The reader of the exact class of `module`, if there is one."""
         return self.readers.get(f"{type(module).__module__}.{type(module).__qualname__}")
 
 
