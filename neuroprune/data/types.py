@@ -1,4 +1,4 @@
-"""Data sets of labelled images and event recordings, as bytes, with what makes frames of them."""
+"""Data sets of labelled images and event recordings, as bytes, with their coding to frames."""
 
 from dataclasses import dataclass
 
@@ -47,9 +47,10 @@ class Augmentation:
 class Coding:
     """How raw pixels become the frames that a network sees (`neuroprune.data.coding.encode` says how exactly).
 
-    mean, std: one value a channel in raw pixel units, which take a pixel to (pixel - mean) / std.
-    kind: "direct" shows that value; "poisson" and "latency" turn it, in 0..1, into spikes over time.
-    steps: T of the sequences that each sample is; None where it is one frame, which is shown at every step.
+    mean, std: one value per channel in raw pixel units; a pixel becomes (pixel - mean) / std.
+    kind: "direct" presents that value at every step; "poisson" (rate coding) and "latency" (time-to-first-spike coding)
+    turn it, clipped to 0..1, into spikes over time.
+    steps: T of the sequences; None where a sample is one frame, which is presented at every step.
     Raises InputError for an unknown kind, or spikes without steps.
     """
 
@@ -96,10 +97,10 @@ def make_dataset(
 ) -> Dataset:
     """A `Dataset` whose coding is measured on its training split.
 
-    Images shown as they are have mean 0 and standard deviation 1 over the split; coded to spikes over `steps`, its
-    brightest pixel is 1 and black 0. Event counts stay the small integers that they are, which a chip takes exactly.
+    Images in direct coding are normalised to mean 0 and standard deviation 1 over the split; coded to spikes over
+    `steps`, its brightest pixel is 1 and black 0. Event counts stay small integers, which a chip represents exactly.
     Raises InputError when a split is empty, the splits have different shapes, a label names no class, event counts
-    should be coded, or spikes lack steps.
+    should be coded, or a spike coding has no steps.
     """
     if train.images.shape[1:] != test.images.shape[1:]:
         raise InputError(
@@ -137,7 +138,7 @@ def _measure(images: Images, kind: Kind, steps: int | None) -> Coding:
 def pixel_statistics(images: Images) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Mean and standard deviation of each channel of uint8 [N, C, H, W], exact up to the last division.
 
-    A channel that never changes gets the deviation 1, so that it normalises to zeros.
+    A channel that never changes gets the deviation 1, so it is normalised to zeros.
     """
     values = np.arange(256, dtype=np.float64)
     means, deviations = [], []

@@ -1,7 +1,7 @@
 """Checkpoints: a trained network as data, in a folder of its own.
 
 checkpoint.safetensors holds the module's tensors, checkpoint.json everything else (see `Checkpoint`), metrics.jsonl one
-line an epoch. While training is under way training.safetensors also holds what resuming needs. Each file is replaced in
+line per epoch. During training, training.safetensors also holds what resuming needs. Each file is replaced in
 one step. Nothing in a checkpoint is ever executed.
 """
 
@@ -39,7 +39,7 @@ Model = Recipe | str
 
 @dataclass(frozen=True)
 class DataFacts:
-    """What a network must know of the data it was trained on, and how it was shown it."""
+    """The properties of a network's training data that using it needs: their name, coding, shape and classes."""
 
     name: str
     coding: Coding
@@ -49,7 +49,7 @@ class DataFacts:
 
 @dataclass(frozen=True, eq=False)
 class Checkpoint:
-    """A network at rest.
+    """A trained network as data.
 
     model: how to build it before its tensors are loaded; widths: output channels or features by layer; history: the
     epochs that led to these tensors; settings: of that training; versions: of the software that wrote it.
@@ -85,7 +85,7 @@ class _Document(BaseModel):
 
 
 def facts_of(data: Dataset) -> DataFacts:
-    """What a checkpoint keeps of a data set."""
+    """The facts of a data set that a checkpoint keeps."""
     return DataFacts(data.name, data.coding, data.input_shape, data.classes)
 
 
