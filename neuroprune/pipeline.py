@@ -151,6 +151,14 @@ def deploy(
     all that neuroprune has.
 
     Raises UnsupportedNetwork, InputError, CapacityError, VerificationError (LavaError among them), OutputError.
+
+    >>> from neuroprune import LavaSettings, build, deploy, frames_of, load_dataset, load_recipe
+    >>> data = load_dataset("digits")
+    >>> network = build(load_recipe("digits-conv"), data.input_shape, len(data.classes))
+    >>> frames = frames_of(data.train.images[:16], data.coding)
+    >>> deployment = deploy(network, frames, "loihi-sim", lava=LavaSettings(samples=0))
+    >>> deployment.report.totals.neurons, deployment.report.totals.chips
+    (4618, 1)
     """
     chip = load_chip(chip) if isinstance(chip, str) else chip
     formats = exchange_formats() if formats is None else formats
@@ -183,10 +191,23 @@ def deploy_program(
 ) -> Deployment:
     """Run and measure the integer program of a file as `deploy` does the one that it compiles.
 
-    path: of a format that is read; its suffix tells which. frames: float32 [samples, *shape], or [samples, steps,
-    *shape], as the file's program reads them.
+    path: a file in a format that neuroprune reads, given by its suffix. frames: float32 [samples, *shape], or [samples,
+    steps, *shape], as the file's program reads them.
     steps: of a sample, needed where the file does not state them.
     Raises what `deploy` raises.
+
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> from neuroprune import LavaSettings, build, deploy, deploy_program, frames_of, load_dataset, load_recipe
+    >>> data = load_dataset("digits")
+    >>> network = build(load_recipe("digits-conv"), data.input_shape, len(data.classes))
+    >>> frames = frames_of(data.train.images[:16], data.coding)
+    >>> lava = LavaSettings(samples=0)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     deployment = deploy(network, frames, lava=lava, folder=Path(folder))
+    ...     again = deploy_program(Path(folder, "program.net"), frames, lava=lava)
+    >>> again.report.totals.synops_per_sample == deployment.report.totals.synops_per_sample
+    True
     """
     chip = load_chip(chip) if isinstance(chip, str) else chip
     formats = exchange_formats() if formats is None else formats

@@ -34,7 +34,7 @@ A whole family, whose cores are limited by nothing but neurons:
     Messages, tables, CSV and plots are made from this list and need no change.
 3.  **Counting.** `tile_counter` gets a layer, all that its tiles depend on, and returns the function that counts one.
     It is asked for many tiles, so do there once what does not depend on the tile. `neuroprune.chips.synapse_counts`
-    counts synapses and fan-out exactly, `neuroprune.chips.receptive_field` tells which neurons a tile reads. Counts
+    counts synapses and fan-out exactly, `neuroprune.chips.receptive_field` gives the neurons that a tile reads. Counts
     that are a model and no published fact should say so where they are made.
 4.  **Cost**, where two ways to cut a layer take equally many tiles: the family says which is better, or leaves it at
     the sum of all shares.
@@ -56,7 +56,16 @@ from neuroprune.program.types import IntLayer
 
 
 def number(unit: str) -> Any:
-    """A field of a family: a whole number above 0, given in `unit` by the YAML files of its chips."""
+    """A field of a family: a whole number above 0, given in `unit` by the YAML files of its chips.
+
+    >>> from dataclasses import dataclass
+    >>> from neuroprune import Family, number
+    >>> @dataclass(frozen=True)
+    ... class SmallCore(Family):
+    ...     neurons_per_core: int = number("neurons")
+    >>> SmallCore.units()
+    {'neurons_per_core': 'neurons'}
+    """
     return field(metadata={"unit": unit})
 
 

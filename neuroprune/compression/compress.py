@@ -82,6 +82,13 @@ def compress(
     of fine-tuning or else on the module's own.
     Raises UnsupportedNetwork for a network that cannot be traced, and InputError for one without prunable channels,
     one whose FLOPs cannot be brought near the share asked for, or one that fixes its widths in its code.
+
+    >>> from neuroprune import CompressSettings, build, compress, load_dataset, load_recipe
+    >>> data = load_dataset("digits")
+    >>> network = build(load_recipe("digits-conv"), data.input_shape, len(data.classes))  # or a trained one
+    >>> result = compress(network, data, CompressSettings(flops=0.5, method="slimming"))
+    >>> f"{result.slim.flops / result.dense.flops:.1f}"
+    '0.5'
     """
     dense = duplicate(module).eval()
     if settings.fine_tune is not None:

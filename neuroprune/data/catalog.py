@@ -125,7 +125,12 @@ DATASETS = (
 
 
 def list_datasets() -> tuple[DatasetInfo, ...]:
-    """All data sets that `load_dataset` knows by name, the default first."""
+    """All data sets that `load_dataset` knows by name, the default first.
+
+    >>> from neuroprune import list_datasets
+    >>> [info.name for info in list_datasets() if info.recordings]
+    ['n-mnist', 'poker-dvs']
+    """
     return DATASETS
 
 

@@ -37,6 +37,11 @@ def frames_of(images: Images, coding: Coding) -> Frames:
 
     images: uint8 [N, C, H, W], raw pixels, or event counts [N, T, C, H, W]. coding: that of their data set. Spikes of
     rate coding depend on the image alone, so an image always has the same ones.
+
+    >>> from neuroprune import frames_of, load_dataset
+    >>> data = load_dataset("digits", coding="poisson", steps=4)
+    >>> frames_of(data.test.images[:2], data.coding).shape
+    (2, 4, 1, 8, 8)
     """
     return encode(torch.tensor(images), coding).numpy()
 

@@ -30,6 +30,11 @@ def load_dataset(
     for coded images and for event recordings.
     Raises InputError when the name is unknown, files are missing, cut short or of the wrong size, T is missing, or
     event recordings should be coded.
+
+    >>> from neuroprune import load_dataset
+    >>> data = load_dataset("digits")
+    >>> data.input_shape, len(data.train), len(data.test)
+    ((1, 8, 8), 1437, 360)
     """
     info = find_dataset(data) if isinstance(data, str) else data
     place = data_folder(folder)

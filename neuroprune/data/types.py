@@ -101,6 +101,14 @@ def make_dataset(
     `steps`, its brightest pixel is 1 and black 0. Event counts stay small integers, which a chip represents exactly.
     Raises InputError when a split is empty, the splits have different shapes, a label names no class, event counts
     should be coded, or a spike coding has no steps.
+
+    >>> import numpy as np
+    >>> from neuroprune import Split, make_dataset
+    >>> images, labels = np.random.default_rng(0).integers(0, 256, (20, 3, 16, 16)), np.arange(20) % 2
+    >>> train, test = Split(images[:15], labels[:15]), Split(images[15:], labels[15:])
+    >>> data = make_dataset("noise", train, test, classes=("even", "odd"))
+    >>> data.input_shape, data.coding.kind
+    ((3, 16, 16), 'direct')
     """
     if train.images.shape[1:] != test.images.shape[1:]:
         raise InputError(

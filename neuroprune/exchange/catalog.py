@@ -52,5 +52,10 @@ def readable_suffixes() -> tuple[str, ...]:
 
 
 def exchange_formats() -> "tuple[ExchangeFormat, ...]":
-    """The formats that neuroprune writes, each an `ExchangeFormat`."""
+    """The formats that neuroprune writes, each an `ExchangeFormat`.
+
+    >>> from neuroprune import exchange_formats
+    >>> [(each.info.name, each.info.suffix) for each in exchange_formats()]
+    [('netx', '.net'), ('ONNX', '.onnx')]
+    """
     return tuple(import_module(info.module).FORMAT for info in FORMATS)

@@ -84,6 +84,24 @@ def read_program(
 
     rules: those of the chip that it is to run on, `chip.rules`. formats: those to choose from, by default all that
     neuroprune has. Raises InputError or UnsupportedNetwork.
+
+    >>> import tempfile
+    >>> import torch
+    >>> from pathlib import Path
+    >>> from neuroprune import (
+    ...     Programs, build, fold, frames_of, load_chip, load_dataset, load_recipe, quantize, read_program, trace,
+    ...     write_program,
+    ... )
+    >>> data = load_dataset("digits")
+    >>> network = build(load_recipe("digits-conv"), data.input_shape, len(data.classes))
+    >>> frames = frames_of(data.train.images[:16], data.coding)
+    >>> floats = fold(trace(network, torch.from_numpy(frames)))
+    >>> program = quantize(floats, frames, load_chip("loihi-sim"))
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     remarks = write_program(Programs(program), Path(folder, "program.net"))
+    ...     again = read_program(Path(folder, "program.net"), load_chip("loihi-sim").rules)
+    >>> [layer.name for layer in again.program.layers]
+    ['body.neuron1', 'body.neuron2', 'body.neuron3', 'body.output']
     """
     return format_of(path, formats).read(path, rules, steps, frames)
 
@@ -93,6 +111,23 @@ def write_program(programs: Programs, path: Path, formats: Sequence[ExchangeForm
 
     Raises InputError where `programs` lacks the one that the format holds, OutputError where the file cannot be
     written.
+
+    >>> import tempfile
+    >>> import torch
+    >>> from pathlib import Path
+    >>> from neuroprune import (
+    ...     Programs, build, fold, frames_of, load_chip, load_dataset, load_recipe, quantize, trace, write_program,
+    ... )
+    >>> data = load_dataset("digits")
+    >>> network = build(load_recipe("digits-conv"), data.input_shape, len(data.classes))
+    >>> frames = frames_of(data.train.images[:16], data.coding)
+    >>> floats = fold(trace(network, torch.from_numpy(frames)))
+    >>> program = quantize(floats, frames, load_chip("loihi-sim"))
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     for name in ("program.net", "model.onnx"):
+    ...         remarks = write_program(Programs(program, floats), Path(folder, name))
+    ...     sorted(path.name for path in Path(folder).iterdir())
+    ['model.onnx', 'program.net']
     """
     chosen = format_of(path, formats)
     if not chosen.holds(programs):

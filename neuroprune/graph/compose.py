@@ -23,7 +23,7 @@ def average_kernel(pool: AvgPool, channels: int) -> Conv:
 
 
 def depthwise(weight: FloatArray, stride: Pair = (1, 1), padding: Pair = (0, 0), dilation: Pair = (1, 1)) -> Conv:
-    """One kernel a channel, without bias; weight [channels, 1, height, width]."""
+    """One kernel per channel, without bias; weight [channels, 1, height, width]."""
     channels = weight.shape[0]
     return Conv(
         frozen_array(weight, np.float64),

@@ -80,6 +80,15 @@ def fold(graph: Graph) -> FloatProgram:
     "@<source>" where that layer gives several; one without weights of its own is "<neuron>.sum", as of a maximum pool.
     Raises UnsupportedNetwork, listing all problems, where zero padding is not padding of spikes, where a bias would
     enter a current that decays, and where flattened maps are joined in a way that no synapse can express.
+
+    >>> import torch
+    >>> from neuroprune import build, fold, frames_of, load_dataset, load_recipe, trace
+    >>> data = load_dataset("digits")
+    >>> network = build(load_recipe("digits-conv"), data.input_shape, len(data.classes))
+    >>> frames = frames_of(data.train.images[:16], data.coding)
+    >>> floats = fold(trace(network, torch.from_numpy(frames)))  # BatchNorm and pools are in the weights
+    >>> [(layer.name, layer.connections[0].synapse.weight.shape) for layer in floats.layers][:2]
+    [('body.neuron1', (32, 1, 3, 3)), ('body.neuron2', (80, 32, 6, 6))]
     """
     folding = _Folding(graph)
     for node in graph.nodes:

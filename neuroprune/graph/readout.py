@@ -19,11 +19,24 @@ def class_scores(readout: Readout, outputs: Outputs) -> Outputs:
 
     They are in the unit of the outputs: dividing by the steps or by the scale of voltages, equal for all classes, would
     not change their ranking.
+
+    >>> import numpy as np
+    >>> from neuroprune import Readout, class_scores
+    >>> spikes = np.array([[4, 2, 0, 1]])  # of 4 outputs, of which 2 vote for each of 2 classes
+    >>> class_scores(Readout(votes=2), spikes)
+    array([[3. , 0.5]])
     """
     scores: Outputs = outputs.reshape(len(outputs), -1, readout.votes).mean(-1)
     return scores
 
 
 def accuracy(scores: npt.NDArray[np.floating[Any]], labels: Labels) -> float:
-    """Share of samples whose largest score is their label; the first of equal scores counts as the largest."""
+    """Share of samples whose largest score is their label; the first of equal scores counts as the largest.
+
+    >>> import numpy as np
+    >>> from neuroprune import accuracy
+    >>> scores = np.array([[0.1, 0.7], [0.6, 0.2], [0.3, 0.4]])
+    >>> round(accuracy(scores, np.array([1, 0, 0])), 2)
+    0.67
+    """
     return float(np.mean(scores.argmax(axis=1) == labels))

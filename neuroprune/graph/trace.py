@@ -40,6 +40,15 @@ def trace(module: nn.Module, frames: torch.Tensor, neurons: Sequence[NeuronModel
 
     Node names are module paths. Raises UnsupportedNetwork listing everything that cannot be mapped, InputError for
     weights that are not finite.
+
+    >>> import torch
+    >>> from neuroprune import build, frames_of, load_dataset, load_recipe, trace
+    >>> data = load_dataset("digits")
+    >>> network = build(load_recipe("digits-conv"), data.input_shape, len(data.classes))
+    >>> frames = frames_of(data.train.images[:16], data.coding)
+    >>> graph = trace(network, torch.from_numpy(frames))
+    >>> graph.steps, [node.name for node in graph.nodes][:4]
+    (4, ['input', 'stem.conv1', 'stem.norm1', 'body.neuron1'])
     """
     was_training = module.training
     module.eval()

@@ -47,7 +47,7 @@ def problems_of_traced(graph: Graph, last: str) -> list[str]:
         if node.name != last and not graph.consumers(node.name):
             problems.append(f"layer {node.name}: its output is not used; remove it")
     if not spiking:
-        problems.append("the network has no spiking neurons: put an IFNode or LIFNode behind its layers")
+        problems.append("the network has no spiking neurons: put an IFNode or LIFNode after its layers")
     return problems
 
 
@@ -71,7 +71,7 @@ def _flow(node: Node, sources: list[str]) -> tuple[str, str | None]:
             if sources[0] != SPIKES:
                 return SPIKES, (
                     f"layer {node.name}: maximum pooling of values that are not spikes cannot be mapped; put it "
-                    "right behind an IFNode or LIFNode, or use AvgPool2d"
+                    "right after an IFNode or LIFNode, or use AvgPool2d"
                 )
             return SPIKES, None
         case Add():

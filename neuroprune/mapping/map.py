@@ -18,6 +18,20 @@ def map_program(program: IntProgram, chip: Chip) -> ChipMapping:
     The frames are injected from off-chip into each layer that reads them. Deterministic.
     program: balanced (see `balance`), so that no synapse delays longer than those of `chip` can.
     Raises CapacityError when a single neuron of a layer does not fit a core.
+
+    >>> import torch
+    >>> from neuroprune import (
+    ...     balance, build, fold, frames_of, load_chip, load_dataset, load_recipe, map_program, quantize, trace,
+    ... )
+    >>> data = load_dataset("digits")
+    >>> network = build(load_recipe("digits-conv"), data.input_shape, len(data.classes))
+    >>> frames = frames_of(data.train.images[:16], data.coding)
+    >>> floats = fold(trace(network, torch.from_numpy(frames)))
+    >>> program = quantize(floats, frames, load_chip("loihi-sim"))
+    >>> chip = load_chip("loihi-sim")
+    >>> mapping = map_program(balance(program, chip.synaptic_delay_max), chip)
+    >>> mapping.chips, sum(core.neurons for core in mapping.cores)
+    (1, 4618)
     """
     split: dict[str, tuple[TileResources, ...]] = {}
     depth = depths(program)

@@ -15,6 +15,15 @@ def reestimate_batchnorm(module: nn.Module, frames: torch.Tensor) -> None:
     other weights stay. frames: [N, C, H, W] or [T, N, C, H, W], as the network sees them. Without this the deeper
     layers of an untrained network never fire, and its activity says nothing about a trained one. The
     module is left in evaluation mode.
+
+    >>> import torch
+    >>> from neuroprune import build, frames_of, load_dataset, load_recipe, reestimate_batchnorm, run_module
+    >>> data = load_dataset("digits")
+    >>> network = build(load_recipe("digits-conv"), data.input_shape, len(data.classes))
+    >>> frames = frames_of(data.train.images[:16], data.coding)
+    >>> reestimate_batchnorm(network, torch.from_numpy(frames))
+    >>> bool(run_module(network, frames).any())  # the output layer fires, as in a trained network
+    True
     """
     norms = [each for each in module.modules() if isinstance(each, _BatchNorm)]
     momenta = [norm.momentum for norm in norms]

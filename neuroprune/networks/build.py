@@ -61,6 +61,11 @@ def build(recipe: Recipe, input_shape: tuple[int, int, int], classes: int, seed:
     """The network of `recipe` for frames of `input_shape` (channels, height, width), with initial weights from `seed`.
 
     Raises InputError when frames of this size are too small for a layer of the recipe.
+
+    >>> from neuroprune import build, load_recipe
+    >>> network = build(load_recipe("digits-conv"), input_shape=(1, 8, 8), classes=10)
+    >>> sum(parameter.numel() for parameter in network.parameters())
+    84522
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)

@@ -206,7 +206,12 @@ def _gives_current(before: Part, block: BlockLayer) -> bool:
 
 
 def list_recipes() -> tuple[str, ...]:
-    """Names of the recipes that come with neuroprune, in alphabetical order."""
+    """Names of the recipes that come with neuroprune, in alphabetical order.
+
+    >>> from neuroprune import list_recipes
+    >>> "digits-conv" in list_recipes()
+    True
+    """
     return tuple(sorted(path.stem for path in models_folder().glob("*.yaml")))
 
 
@@ -214,6 +219,11 @@ def load_recipe(name_or_path: str) -> Recipe:
     """The recipe of that name in models/, or the one in that YAML file.
 
     Raises InputError when there is none, or when it has unknown keys or values out of range.
+
+    >>> from neuroprune import load_recipe
+    >>> recipe = load_recipe("digits-conv")
+    >>> recipe.data, recipe.steps, recipe.depth
+    ('digits', 4, 4)
     """
     given = name_or_path.endswith((".yaml", ".yml"))
     path = Path(name_or_path) if given else models_folder() / f"{name_or_path}.yaml"

@@ -16,6 +16,15 @@ def load_class(reference: str) -> nn.Module:
 
     The file is executed, as by `python file.py`, so name only one that you trust; it can import modules beside it.
     Raises InputError when the file or the class is missing, fails, or needs arguments.
+
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> from neuroprune import load_class
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     file = Path(folder, "my_network.py")
+    ...     characters = file.write_text("from torch import nn\\nclass Net(nn.Flatten): pass\\n")
+    ...     load_class(f"{file}:Net")
+    Net(start_dim=1, end_dim=-1)
     """
     file, colon, name = reference.rpartition(":")
     if not colon or not file or not name:

@@ -43,5 +43,10 @@ NEURON_MODELS = (CUBA_LIF,)
 
 
 def neuron_models() -> "tuple[NeuronModel, ...]":
-    """The neuron models that layers are read as, each a `NeuronModel`."""
+    """The neuron models that layers are read as, each a `NeuronModel`.
+
+    >>> from neuroprune import neuron_models
+    >>> [model.name for model in neuron_models()]
+    ['cuba-lif']
+    """
     return tuple(import_module(info.module).MODEL for info in NEURON_MODELS)

@@ -62,6 +62,19 @@ def layer_bounds(program: IntProgram) -> dict[str, LayerBound]:
 
     It holds for all frames within the input's bits. Sources are assumed to spike in any pattern, so a layer that is not
     proved safe may still be.
+
+    >>> import torch
+    >>> from neuroprune import (
+    ...     build, fold, frames_of, layer_bounds, load_chip, load_dataset, load_recipe, quantize, trace,
+    ... )
+    >>> data = load_dataset("digits")
+    >>> network = build(load_recipe("digits-conv"), data.input_shape, len(data.classes))
+    >>> frames = frames_of(data.train.images[:16], data.coding)
+    >>> floats = fold(trace(network, torch.from_numpy(frames)))
+    >>> program = quantize(floats, frames, load_chip("loihi-sim"))
+    >>> bounds = layer_bounds(program)
+    >>> bounds["body.neuron2"].sums_safe  # no sum of this convolution can overflow
+    True
     """
     return {layer.name: _layer_bound(layer, program.input, program.steps) for layer in program.layers}
 

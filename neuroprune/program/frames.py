@@ -15,6 +15,12 @@ def quantize_input(spec: IntInput, frames: Frames) -> tuple[npt.NDArray[np.int8]
     """Integer spikes of float frames [samples, ..., *shape], and how many values were clipped to the range.
 
     spec: the input of a program, `program.input`.
+
+    >>> import numpy as np
+    >>> from neuroprune import IntInput, quantize_input
+    >>> graded = IntInput(shape=(3,), unit=0.5, bits=8)
+    >>> quantize_input(graded, np.array([[0.4, -1.1, 200.0]], np.float32))
+    (array([[  1,  -2, 127]], dtype=int8), 1)
     """
     low, high = signed_range(spec.bits) if spec.bits else (0, 1)
     scaled = np.rint(frames / np.float32(spec.unit))

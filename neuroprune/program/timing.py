@@ -58,6 +58,18 @@ def balance(program: IntProgram, delay_max: int) -> IntProgram:
     A source has one chain of relays, as long as its longest wait needs; each layer that waits reads the relay that is
     early enough, so no shorter chain of relays would do. All other layers compute the same as before. Relays of a layer
     follow it, and the output layer stays the last.
+
+    >>> import numpy as np
+    >>> from neuroprune import IntBias, IntConnection, IntCubaLif, IntDense, IntInput, IntLayer, IntProgram, balance
+    >>> def layer(name, *sources):
+    ...     one = IntDense(np.array([[64]]))
+    ...     connections = tuple(IntConnection(source, one, in_shape=(1,)) for source in sources)
+    ...     neuron, bias = IntCubaLif(decay_u=4095, decay_v=0, vth=32), IntBias(np.array([0]), exponent=6)
+    ...     return IntLayer(name, connections, neuron, bias, shape=(1,), scale=4096.0, limited_by="weight")
+    >>> layers = (layer("a", "input"), layer("b", "a"), layer("c", "a", "b"))
+    >>> program = IntProgram(IntInput((1,), unit=1.0, bits=8), layers, steps=4)
+    >>> [layer.name for layer in balance(program, delay_max=0).layers]  # "c" reads "a" late
+    ['a', 'a relay 1', 'b', 'c']
     """
     depth = depths(program)
     length = dict.fromkeys(depth, 0)

@@ -27,7 +27,13 @@ class Bits:
 
 
 def parse_bits(text: str) -> Bits:
-    """The bits that a text gives: `conv1=8,default=4`, or `4` for all layers. Raises InputError."""
+    """The bits that a text gives: `conv1=8,default=4`, or `4` for all layers. Raises InputError.
+
+    >>> from neuroprune import parse_bits
+    >>> bits = parse_bits("conv1=8,default=4")
+    >>> bits.default, dict(bits.layers)
+    (4, {'conv1': 8})
+    """
     widths: dict[str, int] = {}
     for entry in text.split(","):
         name, separator, width = (part.strip() for part in entry.rpartition("="))

@@ -221,5 +221,5 @@ def _peaks(population: Population) -> Peaks:
 
 
 def _spread(channels: FloatArray, currents: Tensor) -> Tensor:
-    """One value a channel, in a shape that broadcasts to [steps, samples, *shape]."""
+    """One value per channel, in a shape that broadcasts to [steps, samples, *shape]."""
     return torch.from_numpy(channels.astype(np.float32)).reshape(-1, *(1 for _ in currents.shape[3:]))

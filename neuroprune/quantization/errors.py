@@ -30,7 +30,21 @@ class RoundingErrors:
 
 
 def rounding_errors(exact: FloatProgram, program: IntProgram) -> dict[str, RoundingErrors]:
-    """The errors of each layer of `program`, by its name, against the float program that it was made of."""
+    """The errors of each layer of `program`, by its name, against the float program that it was made of.
+
+    >>> import torch
+    >>> from neuroprune import (
+    ...     build, fold, frames_of, load_chip, load_dataset, load_recipe, quantize, rounding_errors, trace,
+    ... )
+    >>> data = load_dataset("digits")
+    >>> network = build(load_recipe("digits-conv"), data.input_shape, len(data.classes))
+    >>> frames = frames_of(data.train.images[:16], data.coding)
+    >>> floats = fold(trace(network, torch.from_numpy(frames)))
+    >>> program = quantize(floats, frames, load_chip("loihi-sim"))
+    >>> errors = rounding_errors(floats, program)
+    >>> errors["body.neuron1"].weight < 0.02, errors["body.neuron1"].decay_v
+    (True, 0.0)
+    """
     return {
         layer.name: _layer_errors(layer, float_layer, program.input.unit)
         for layer, float_layer in zip(program.layers, exact.layers, strict=True)

@@ -77,6 +77,23 @@ def finetune_quantised(
 
     frames_of: gives the frames of the samples that `labels`, int64 [samples], belong to.
     The same seed gives the same integers on the same machine. Raises InputError where training diverges.
+
+    >>> import torch
+    >>> from neuroprune import (
+    ...     QatSettings, build, finetune_quantised, fold, frames_of, load_chip, load_dataset, load_recipe, quantize,
+    ...     trace,
+    ... )
+    >>> data = load_dataset("digits")
+    >>> network = build(load_recipe("digits-conv"), data.input_shape, len(data.classes))
+    >>> frames = frames_of(data.train.images[:16], data.coding)
+    >>> floats = fold(trace(network, torch.from_numpy(frames)))
+    >>> program = quantize(floats, frames, load_chip("loihi-sim"))
+    >>> tuned = finetune_quantised(
+    ...     floats, program, lambda chosen: frames[chosen], data.train.labels[:16], load_chip("loihi-sim"),
+    ...     QatSettings(epochs=1, logit_scale=5.0),
+    ... )
+    >>> tuned.program.layers[0].neuron.vth == program.layers[0].neuron.vth  # only weights and biases change
+    True
     """
     layers = [
         _TrainedLayer(layer, exact, program.input.unit, chip.rules)

@@ -39,6 +39,18 @@ def quantize(program: FloatProgram, calibration: Frames, chip: Chip, bits: Bits 
     bits: of the weights of each layer; by default as many as the chip has.
     Raises InputError for frames of another shape or with values that are not finite, and for bits that the chip or the
     program does not have.
+
+    >>> import torch
+    >>> from neuroprune import (
+    ...     build, fold, frames_of, load_chip, load_dataset, load_recipe, parse_bits, quantize, trace,
+    ... )
+    >>> data = load_dataset("digits")
+    >>> network = build(load_recipe("digits-conv"), data.input_shape, len(data.classes))
+    >>> frames = frames_of(data.train.images[:16], data.coding)
+    >>> floats = fold(trace(network, torch.from_numpy(frames)))
+    >>> program = quantize(floats, frames, load_chip("loihi-sim"), parse_bits("body.neuron2=4,default=8"))
+    >>> [layer.weight_bits for layer in program.layers]
+    [8, 4, 8, 8]
     """
     _check(calibration, program)
     rules = chip.rules

@@ -63,6 +63,25 @@ def measure(
     `mapping` and `trace` are those of `program`, relays included, and `trace` holds at least one sample.
     bounds, rounding, changed: of layers by their name; those without an entry have None in the report.
     The other arguments are copied into the report as they are: see `Report`.
+
+    >>> import torch
+    >>> from neuroprune import (
+    ...     Accuracies, LavaCheck, build, fold, frames_of, load_chip, load_dataset, load_recipe, map_program,
+    ...     measure, quantize, quantize_input, simulate, trace,
+    ... )
+    >>> data = load_dataset("digits")
+    >>> network = build(load_recipe("digits-conv"), data.input_shape, len(data.classes))
+    >>> frames = frames_of(data.train.images[:16], data.coding)
+    >>> floats = fold(trace(network, torch.from_numpy(frames)))
+    >>> program = quantize(floats, frames, load_chip("loihi-sim"))
+    >>> chip, spikes = load_chip("loihi-sim"), quantize_input(program.input, frames)[0]
+    >>> lava = LavaCheck(samples=0, not_run="left out")
+    >>> report = measure(
+    ...     program, map_program(program, chip), simulate(program, spikes), chip,
+    ...     network="digits-conv", data="digits", accuracy=Accuracies(), lava=lava,
+    ... )
+    >>> report.totals.neurons, len(report.layers)
+    (4618, 4)
     """
     assert trace.samples > 0, "nothing was run"
     activity = {layer.name: layer for layer in trace.layers}

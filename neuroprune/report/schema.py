@@ -300,6 +300,17 @@ def load_report(path: Path) -> Report:
     """The report in the file `path`, or in `path`/report.json if that is a folder.
 
     Raises InputError for a file that is missing, not whole, or of another schema.
+
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> from neuroprune import LavaSettings, build, deploy, frames_of, load_dataset, load_recipe, load_report
+    >>> data = load_dataset("digits")
+    >>> network = build(load_recipe("digits-conv"), data.input_shape, len(data.classes))
+    >>> frames = frames_of(data.train.images[:16], data.coding)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     deployment = deploy(network, frames, lava=LavaSettings(samples=0), folder=Path(folder))
+    ...     load_report(Path(folder)) == deployment.report
+    True
     """
     file = path / "report.json" if path.is_dir() else path
     try:
@@ -322,5 +333,18 @@ def load_report(path: Path) -> Report:
 
 
 def save_report(report: Report, path: Path) -> None:
-    """Write `report` as JSON to the file `path`, atomically. Raises OutputError."""
+    """Write `report` as JSON to the file `path`, atomically. Raises OutputError.
+
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> from neuroprune import LavaSettings, build, deploy, frames_of, load_dataset, load_recipe, save_report
+    >>> data = load_dataset("digits")
+    >>> network = build(load_recipe("digits-conv"), data.input_shape, len(data.classes))
+    >>> frames = frames_of(data.train.images[:16], data.coding)
+    >>> report = deploy(network, frames, lava=LavaSettings(samples=0)).report
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     save_report(report, Path(folder, "report.json"))
+    ...     [path.name for path in Path(folder).iterdir()]
+    ['report.json']
+    """
     write_text(path, report.model_dump_json(indent=2) + "\n")

@@ -25,7 +25,20 @@ RESOURCES, RESOURCE_WIDTH = 4, 10
 
 
 def render(report: Report, width: int = WIDE) -> RenderableType:
-    """The whole report for a terminal of `width` columns (80 or more), to be printed on a rich console."""
+    """The whole report for a terminal of `width` columns (80 or more), to be printed on a rich console.
+
+    >>> from rich.console import Console
+    >>> from neuroprune import LavaSettings, build, deploy, frames_of, load_dataset, load_recipe, render
+    >>> data = load_dataset("digits")
+    >>> network = build(load_recipe("digits-conv"), data.input_shape, len(data.classes))
+    >>> frames = frames_of(data.train.images[:16], data.coding)
+    >>> report = deploy(network, frames, lava=LavaSettings(samples=0), network="digits-conv").report
+    >>> console = Console(width=100)
+    >>> with console.capture() as shown:
+    ...     console.print(render(report, width=100))
+    >>> "digits-conv on loihi-sim" in shown.get()
+    True
+    """
     return Group(_summary(report), layer_table(report, width), _cores(report, width))
 
 

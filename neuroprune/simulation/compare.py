@@ -14,6 +14,20 @@ def compare(expected: Record, actual: Record) -> None:
 
     Both records must be of the same program and samples. Spikes are compared first, then u and v of every step where
     both records have them, then the last voltages.
+
+    >>> import torch
+    >>> from neuroprune import (
+    ...     build, compare, fold, frames_of, load_chip, load_dataset, load_recipe, quantize, quantize_input, record,
+    ...     reestimate_batchnorm, run_reference, trace,
+    ... )
+    >>> data = load_dataset("digits")
+    >>> network = build(load_recipe("digits-conv"), data.input_shape, len(data.classes))
+    >>> frames = frames_of(data.train.images[:16], data.coding)
+    >>> reestimate_batchnorm(network, torch.from_numpy(frames))
+    >>> floats = fold(trace(network, torch.from_numpy(frames)))
+    >>> program = quantize(floats, frames, load_chip("loihi-sim"))
+    >>> spikes, clipped = quantize_input(program.input, frames[:1])
+    >>> compare(run_reference(program, spikes)[0], record(program, spikes))  # no difference, no error
     """
     for left, right in zip(expected.layers, actual.layers, strict=True):
         assert left.name == right.name

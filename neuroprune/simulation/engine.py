@@ -49,6 +49,22 @@ def simulate(
     batch.
     device: torch device. saturated_inputs: input values that `quantize_input` clipped, kept in the trace.
     Raises InputError for frames of another type, shape or range.
+
+    >>> import torch
+    >>> from neuroprune import (
+    ...     build, fold, frames_of, load_chip, load_dataset, load_recipe, quantize, quantize_input,
+    ...     reestimate_batchnorm, simulate, trace,
+    ... )
+    >>> data = load_dataset("digits")
+    >>> network = build(load_recipe("digits-conv"), data.input_shape, len(data.classes))
+    >>> frames = frames_of(data.train.images[:16], data.coding)
+    >>> reestimate_batchnorm(network, torch.from_numpy(frames))
+    >>> floats = fold(trace(network, torch.from_numpy(frames)))
+    >>> program = quantize(floats, frames, load_chip("loihi-sim"))
+    >>> spikes, clipped = quantize_input(program.input, frames)
+    >>> activity = simulate(program, spikes, saturated_inputs=clipped)
+    >>> activity.outputs.shape, [bool(layer.spikes.any()) for layer in activity.layers]
+    ((16, 10), [True, True, True, True])
     """
     check_frames(program, frames)
     layers = compile_layers(program, torch.device(device))
@@ -88,6 +104,22 @@ def record(program: IntProgram, frames: Frames, device: str = "cpu", every_step:
     frames: int8 [samples, *input shape], or [samples, steps, *input shape] of sequences.
     every_step: record u and v of each step, too.
     Raises InputError for frames of another type, shape or range.
+
+    >>> import torch
+    >>> from neuroprune import (
+    ...     build, fold, frames_of, load_chip, load_dataset, load_recipe, quantize, quantize_input, record,
+    ...     reestimate_batchnorm, trace,
+    ... )
+    >>> data = load_dataset("digits")
+    >>> network = build(load_recipe("digits-conv"), data.input_shape, len(data.classes))
+    >>> frames = frames_of(data.train.images[:16], data.coding)
+    >>> reestimate_batchnorm(network, torch.from_numpy(frames))
+    >>> floats = fold(trace(network, torch.from_numpy(frames)))
+    >>> program = quantize(floats, frames, load_chip("loihi-sim"))
+    >>> spikes, clipped = quantize_input(program.input, frames[:2])
+    >>> output = record(program, spikes, every_step=True).layers[-1]
+    >>> output.name, output.spikes.shape, output.v.shape
+    ('body.output', (2, 4, 10), (2, 4, 10))
     """
     check_frames(program, frames)
     layers = compile_layers(program, torch.device(device))

@@ -40,6 +40,13 @@ def run_module(module: nn.Module, frames: Frames, batch: int = 64, progress: Pro
 
     frames: [samples, channels, height, width], or sequences [samples, steps, channels, height, width], of which the
     module gets the steps first. Its training mode is left as it was.
+
+    >>> from neuroprune import build, frames_of, load_dataset, load_recipe, run_module
+    >>> data = load_dataset("digits")
+    >>> network = build(load_recipe("digits-conv"), data.input_shape, len(data.classes))
+    >>> frames = frames_of(data.train.images[:16], data.coding)
+    >>> run_module(network, frames).shape
+    (16, 10)
     """
     was_training = module.training
     module.eval()
@@ -63,6 +70,19 @@ def run_float(
     """Run a float program on frames [samples, *input shape], or sequences [samples, steps, *input shape].
 
     It computes in the precision of the frames: float32, or float64 where a spike must not flip.
+
+    >>> import numpy as np
+    >>> import torch
+    >>> from neuroprune import (
+    ...     build, fold, frames_of, load_dataset, load_recipe, reestimate_batchnorm, run_float, run_module, trace,
+    ... )
+    >>> data = load_dataset("digits")
+    >>> network = build(load_recipe("digits-conv"), data.input_shape, len(data.classes))
+    >>> frames = frames_of(data.train.images[:16], data.coding)
+    >>> reestimate_batchnorm(network, torch.from_numpy(frames))
+    >>> floats = fold(trace(network, torch.from_numpy(frames)))
+    >>> run_float(floats, frames).outputs.shape  # spikes of each output
+    (16, 10)
     """
     spikes = {layer.name: 0 for layer in program.layers}
     outputs = []
@@ -77,7 +97,17 @@ def run_float(
 
 @torch.inference_mode()
 def run_layers(program: FloatProgram, frames: Frames) -> Iterator[FloatFiring]:
-    """The layers of a float program on one batch of frames, each as soon as it has run."""
+    """The layers of a float program on one batch of frames, each as soon as it has run.
+
+    >>> import torch
+    >>> from neuroprune import build, fold, frames_of, load_dataset, load_recipe, run_layers, trace
+    >>> data = load_dataset("digits")
+    >>> network = build(load_recipe("digits-conv"), data.input_shape, len(data.classes))
+    >>> frames = frames_of(data.train.images[:16], data.coding)
+    >>> floats = fold(trace(network, torch.from_numpy(frames)))
+    >>> [tuple(firing.spikes.shape) for firing in run_layers(floats, frames)][:2]
+    [(4, 16, 32, 8, 8), (4, 16, 80, 4, 4)]
+    """
     chunk = torch.from_numpy(frames)
     values = {INPUT: chunk.transpose(0, 1) if program.input.sequence else chunk.unsqueeze(0)}
     for layer in program.layers:

@@ -4,7 +4,7 @@ They work on batches in the layout of map_layout.py. Results are in units of v, 
 
 A sum of integers in floating point is exact, in any order, while no partial sum leaves the integers that the format
 holds; `exact_dtype` proves that from the weights. Inputs and weights have 8 significant bits at most, so that even the
-shorter formats that torch may be told to multiply in (TF32, bfloat16) hold them. Channels last makes convolutions of
+shorter formats that torch may be set to multiply in (TF32, bfloat16) hold them. Channels last makes convolutions of
 float32 on a CPU up to 1.7 times as fast as channels first; bytes are faster still: see byte_kernels.py.
 """
 

@@ -65,6 +65,23 @@ def accuracy_ladder(
     module: the network that `folded` was traced from, `program` what was quantised of it. frames: float32 [samples,
     ...] with int64 `labels`; spikes: the same as the program's input. trace: of the engine on
     them.
+
+    >>> import torch
+    >>> from neuroprune import (
+    ...     accuracy_ladder, build, fold, frames_of, load_chip, load_dataset, load_recipe, quantize, quantize_input,
+    ...     reestimate_batchnorm, simulate, trace,
+    ... )
+    >>> data = load_dataset("digits")
+    >>> network = build(load_recipe("digits-conv"), data.input_shape, len(data.classes))
+    >>> frames = frames_of(data.train.images[:16], data.coding)
+    >>> reestimate_batchnorm(network, torch.from_numpy(frames))
+    >>> floats = fold(trace(network, torch.from_numpy(frames)))
+    >>> program = quantize(floats, frames, load_chip("loihi-sim"))
+    >>> spikes, clipped = quantize_input(program.input, frames)
+    >>> labels, activity = data.train.labels[:16], simulate(program, spikes)
+    >>> ladder = accuracy_ladder(network, floats, program, frames, spikes, activity, labels)
+    >>> ladder.float == ladder.folded
+    True
     """
     rounded = run_float(dequantize(program), _values(spikes, program.input), progress=progress, task="quantised")
     return Accuracies(
@@ -86,6 +103,21 @@ def changed_spikes(
     """Shares of changed spikes in each layer of `folded`, by its name, over the first `COMPARED_SAMPLES` samples.
 
     frames, spikes: the samples as floats and as the program's input. device: of the exact engine.
+
+    >>> import torch
+    >>> from neuroprune import (
+    ...     build, changed_spikes, fold, frames_of, load_chip, load_dataset, load_recipe, quantize, quantize_input,
+    ...     reestimate_batchnorm, trace,
+    ... )
+    >>> data = load_dataset("digits")
+    >>> network = build(load_recipe("digits-conv"), data.input_shape, len(data.classes))
+    >>> frames = frames_of(data.train.images[:16], data.coding)
+    >>> reestimate_batchnorm(network, torch.from_numpy(frames))
+    >>> floats = fold(trace(network, torch.from_numpy(frames)))
+    >>> program = quantize(floats, frames, load_chip("loihi-sim"))
+    >>> changed = changed_spikes(floats, program, frames, quantize_input(program.input, frames)[0])
+    >>> all(share.bit_accurate < 0.1 for share in changed.values())
+    True
     """
     frames, spikes = frames[:COMPARED_SAMPLES], spikes[:COMPARED_SAMPLES]
     dequantised = dequantize(program)

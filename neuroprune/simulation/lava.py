@@ -65,6 +65,18 @@ def record_with_lava(
     every_step: record u and v of every step, which takes long.
     Raises LavaError if Lava is missing, fails, does not end in time, or the network is too deep for it; InputError for
     frames of another type, shape or range.
+
+    >>> import numpy as np
+    >>> from neuroprune import (
+    ...     IntBias, IntConnection, IntCubaLif, IntDense, IntInput, IntLayer, IntProgram, compare, record,
+    ...     record_with_lava,
+    ... )
+    >>> connection = IntConnection("input", IntDense(np.array([[64, -32]])), in_shape=(2,))
+    >>> neuron, bias = IntCubaLif(decay_u=4095, decay_v=0, vth=100), IntBias(np.array([0]), exponent=6)
+    >>> layer = IntLayer("output", (connection,), neuron, bias, (1,), scale=4096.0, limited_by="weight")
+    >>> program = IntProgram(IntInput((2,), unit=1.0, bits=8), (layer,), steps=4)
+    >>> frames = np.array([[2, 3]], np.int8)
+    >>> compare(record_with_lava(program, frames), record(program, frames))  # no difference, no error
     """
     return record_all_with_lava([(program, frames)], timeout_s, python, models=models, every_step=every_step)[0]
 

@@ -64,7 +64,7 @@ def _describe_program(program: IntProgram, samples: int) -> dict[str, Any]:
 
 
 def _describe_neurons(layer: IntLayer, depth: int) -> dict[str, Any]:
-    """depth: chip steps that the layer computes behind the input. Raises LavaError where Lava has no such neurons."""
+    """depth: chip steps that the layer computes after the input. Raises LavaError where Lava has no such neurons."""
     process = layer.neuron.lava()
     if process is None:
         raise LavaError(

@@ -135,6 +135,22 @@ def run_reference(program: IntProgram, frames: npt.NDArray[np.int8]) -> tuple[Re
 
     frames: int8 [samples, *input shape], or [samples, steps, *input shape] of sequences.
     Raises InputError for frames of another type, shape or range.
+
+    >>> import torch
+    >>> from neuroprune import (
+    ...     build, fold, frames_of, load_chip, load_dataset, load_recipe, quantize, quantize_input,
+    ...     reestimate_batchnorm, run_reference, trace,
+    ... )
+    >>> data = load_dataset("digits")
+    >>> network = build(load_recipe("digits-conv"), data.input_shape, len(data.classes))
+    >>> frames = frames_of(data.train.images[:16], data.coding)
+    >>> reestimate_batchnorm(network, torch.from_numpy(frames))
+    >>> floats = fold(trace(network, torch.from_numpy(frames)))
+    >>> program = quantize(floats, frames, load_chip("loihi-sim"))
+    >>> spikes, clipped = quantize_input(program.input, frames[:1])
+    >>> expected, activity = run_reference(program, spikes)
+    >>> expected.layers[-1].u.shape, activity.outputs.shape
+    ((1, 4, 10), (1, 10))
     """
     check_frames(program, frames)
     samples: list[dict[str, list[list[NeuronState]]]] = []

@@ -107,7 +107,7 @@ class Observer:
 
 
 def check_names(observers: Sequence[Observer]) -> None:
-    """Raise InputError when two of them share a name, under which their states could not be told apart."""
+    """Raise InputError when two of them share a name, under which their states would be confused."""
     names = [observer.name for observer in observers]
     for name in names:
         if names.count(name) > 1:

@@ -78,12 +78,25 @@ class TrainSettings:
 
 
 def settings_of(recipe: Recipe, **changes: Any) -> TrainSettings:
-    """The training defaults of `recipe`, with `changes` to fields of TrainSettings. Raises InputError."""
+    """The training defaults of `recipe`, with `changes` to fields of TrainSettings. Raises InputError.
+
+    >>> from neuroprune import load_recipe, settings_of
+    >>> settings = settings_of(load_recipe("digits-conv"), epochs=5)
+    >>> settings.epochs, settings.lr
+    (5, 0.003)
+    """
     return TrainSettings(**{**recipe.training.model_dump(), **changes})
 
 
 def fine_tuning_of(training: TrainSettings, usual: FineTuning, **changes: Any) -> TrainSettings:
-    """Settings of the training that follows pruning: `training`'s, but with epochs and rate of `usual` and no L1."""
+    """Settings of the training that follows pruning: `training`'s, but with epochs and rate of `usual` and no L1.
+
+    >>> from neuroprune import fine_tuning_of, load_recipe, settings_of
+    >>> recipe = load_recipe("digits-conv")
+    >>> settings = fine_tuning_of(settings_of(recipe), recipe.fine_tuning)
+    >>> settings.epochs, settings.l1
+    (30, 0.0)
+    """
     return replace(training, **{**usual.model_dump(), "l1": 0.0, **changes})
 
 

@@ -63,6 +63,13 @@ def train(
     Raises InputError when the module does not take this data, when training diverges, when two observers share a name,
     or when `folder` cannot be begun or resumed in; OutputError when it cannot be written. After KeyboardInterrupt the
     last finished epoch is whole in `folder`.
+
+    >>> from neuroprune import TrainSettings, build, load_dataset, load_recipe, train
+    >>> data = load_dataset("digits")
+    >>> network = build(load_recipe("digits-conv"), data.input_shape, len(data.classes))
+    >>> result = train(network, data, TrainSettings(epochs=1, batch=16, lr=0.003, device="cpu"))
+    >>> result.history[-1].test_accuracy > 0.2  # chance is 0.1
+    True
     """
     check_names(observers)
     device = pick_device(settings.device)

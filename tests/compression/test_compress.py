@@ -235,7 +235,7 @@ def test_a_regeneration_rate_out_of_range_is_refused(r: float) -> None:
 def test_a_network_without_scales_is_refused(data: Dataset) -> None:
     sentence = (
         "Wide has no channels that can be removed: pruning takes those of a convolution (not grouped) or linear layer "
-        "followed by BatchNorm2d, neurons and another such layer, with no addition in between; add BatchNorm2d behind "
+        "followed by BatchNorm2d, neurons and another such layer, with no addition in between; add BatchNorm2d after "
         "its convolutions and train it again"
     )
     with pytest.raises(InputError) as caught:
