@@ -9,7 +9,7 @@ import click
 import h5py
 import numpy as np
 import pytest
-from neuroprune.quantization.netx import write_netx
+from neuroprune.exchange.netx.write import write_netx
 from programs import conv, program
 
 from neuroprune.cli.main import COMMANDS, INTERRUPTED, cli, main
