@@ -9,11 +9,11 @@ import click
 import h5py
 import numpy as np
 import pytest
-from neuroprune.exchange.netx.write import write_netx
 from programs import conv, program
 
 from neuroprune.cli.main import COMMANDS, INTERRUPTED, cli, main
 from neuroprune.errors import NeuropruneError
+from neuroprune.exchange.netx.write import write_netx
 
 TOP = Path(__file__).resolve().parents[2]
 PAGES = [TOP / "README.md", TOP / "CONTRIBUTING.md", TOP / "CHANGELOG.md", *sorted((TOP / "docs").glob("*.md"))]
