@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 class FormatInfo:
     """suffix: of its files, with the dot. file: what a deployment calls its own. holds: which program.
 
-    reads: whether its files can be deployed. module: where its `FORMAT` is.
+    reads: whether its files can be deployed. module: where its `FORMAT` is; empty for one that is passed as an object.
     """
 
     name: str
@@ -21,7 +21,7 @@ class FormatInfo:
     file: str
     holds: Literal["float program", "integer program"]
     reads: bool
-    module: str
+    module: str = ""
 
 
 FORMATS = (
