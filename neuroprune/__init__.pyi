@@ -243,6 +243,7 @@ from .training.settings import (
     settings_of as settings_of,
 )
 from .training.train import (
+    RATE_SCALE as RATE_SCALE,
     TrainResult as TrainResult,
     train as train,
 )
