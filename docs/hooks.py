@@ -3,6 +3,8 @@
     <!-- options of train -->        becomes what `neuroprune train --help` says, taken from the click command
     <!-- limits of loihi-sim -->     becomes a table of the chip's YAML
     <!-- objects in report.json -->  becomes the fields of all objects in it, taken from its JSON Schema
+    <!-- table of parts -->           becomes the parts that a network may have; there are tables of chips, data and
+                                     formats, too, each taken from its catalogue
 
 Pages and files of the repository's top level join the site (`PAGES`, `FILES`), the JSON Schemas (`SCHEMAS`) are written
 into it, and links between files, which are right in the repository, are made right for the site.
@@ -24,17 +26,22 @@ from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
 
+from neuroprune.chips.load import list_chips, load_chip
 from neuroprune.cli.main import cli
+from neuroprune.compression.record import CompressRecord
+from neuroprune.data.catalog import list_datasets
+from neuroprune.exchange.catalog import FORMATS
+from neuroprune.graph.catalog import support_table
 from neuroprune.report.schema import Report
 
 TOP = Path(__file__).resolve().parents[1]
 PAGES = {"CONTRIBUTING.md": "contributing.md", "CHANGELOG.md": "changelog.md", "RESULTS.md": "results.md"}
 FILES = ("hw_targets/*.yaml", "models/*.yaml", "notebooks/*.ipynb")
-SCHEMAS = {"report.json": Report}
+SCHEMAS = {"report.json": Report, "compress.json": CompressRecord}
 """Files that neuroprune writes, and their types; report.json is described by report.schema.json."""
 
 _LINK = re.compile(r"(?<=\]\()([\w./-]+)(?=[#)])")
-_MARKER = re.compile(r"^<!-- (options of|limits of|objects in) ([\w.-]+) -->$", re.MULTILINE)
+_MARKER = re.compile(r"^<!-- (options of|limits of|objects in|table of) ([\w.-]+) -->$", re.MULTILINE)
 
 
 def on_files(files: Files, *, config: MkDocsConfig) -> Files:
@@ -94,7 +101,36 @@ def limits(name: str) -> str:
     facts = {key: fact for key, fact in content.items() if isinstance(fact, dict)}
     columns = list(next(iter(facts.values())))
     rows = [[f"`{key}`", *(str(fact[column]).strip("[]") for column in columns)] for key, fact in facts.items()]
-    return _table(["limit", *columns], rows)
+    return f"family: `{content['family']}`\n\n{_table(['key', *columns], rows)}"
+
+
+def table(name: str) -> str:
+    """What there is to choose from, as a Markdown table."""
+    return TABLES[name]()
+
+
+def _chips() -> str:
+    chips = map(load_chip, list_chips())
+    return _table(["chip", "what it is", "family"], [[f"`{c.name}`", c.title, f"`{c.core.name}`"] for c in chips])
+
+
+def _data() -> str:
+    rows = []
+    for info in list_datasets():
+        frames = "T x " * info.recordings + " x ".join(map(str, info.shape))
+        samples = [f"{count:,}" for count in (info.train_samples, info.test_samples)]
+        files = html.escape(info.files, quote=False) or "none"
+        source = f"; from <{info.source}>" if info.source else ""
+        rows.append([f"`{info.name}`", info.title, frames, *samples, files + source])
+    return _table(["data", "what it is", "frames", "train", "test", "files"], rows)
+
+
+def _formats() -> str:
+    rows = [
+        [each.name, f"`{each.file}`", f"the {each.holds} in {each.title}", "yes" if each.reads else "no"]
+        for each in FORMATS
+    ]
+    return _table(["format", "file", "what it holds", "read by `deploy`"], rows)
 
 
 def objects(file: str) -> str:
@@ -105,7 +141,8 @@ def objects(file: str) -> str:
 
 def _object(schema: dict[str, Any]) -> str:
     rows = [[f"`{field}`", _type(kind)] for field, kind in schema["properties"].items()]
-    return f"### {schema['title']}\n\n{as_markdown(schema['description'])}\n\n{_table(['field', 'type'], rows)}"
+    about = as_markdown(inspect.cleandoc(schema.get("description", "")))
+    return f"### {schema['title']}\n\n{about}\n\n{_table(['field', 'type'], rows)}"
 
 
 def _table(columns: list[str], rows: list[list[str]]) -> str:
@@ -131,4 +168,5 @@ def _type(kind: dict[str, Any]) -> str:
     return f"{kind['type']}, at least {kind['minimum']:g}" if "minimum" in kind else str(kind["type"])
 
 
-MADE = {"options of": options, "limits of": limits, "objects in": objects}
+TABLES = {"chips": _chips, "data": _data, "formats": _formats, "parts": support_table}
+MADE = {"options of": options, "limits of": limits, "objects in": objects, "table of": table}

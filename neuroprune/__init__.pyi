@@ -72,7 +72,12 @@ from .exchange.format import (
     read_program as read_program,
     write_program as write_program,
 )
+from .files import (
+    replace_file as replace_file,
+)
 from .fixed_point import (
+    LARGEST_STATE as LARGEST_STATE,
+    STATE_SHIFT as STATE_SHIFT,
     IntegerRules as IntegerRules,
 )
 from .graph.float_program import (
@@ -128,11 +133,14 @@ from .neurons.cuba_lif import (
 from .neurons.model import (
     FloatNeuron as FloatNeuron,
     IntegerRun as IntegerRun,
+    Interval as Interval,
     IntNeuron as IntNeuron,
     NeuronModel as NeuronModel,
     NeuronRounding as NeuronRounding,
     OnnxStep as OnnxStep,
     RegisterBound as RegisterBound,
+    Registers as Registers,
+    State as State,
     WorstDrive as WorstDrive,
 )
 from .pipeline import (
@@ -239,6 +247,7 @@ from .training.settings import (
     settings_of as settings_of,
 )
 from .training.train import (
+    RATE_SCALE as RATE_SCALE,
     TrainResult as TrainResult,
     train as train,
 )

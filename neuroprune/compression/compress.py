@@ -1,7 +1,7 @@
 """Structured pruning of a trained network from start to end: Algorithm 2 of "Brain-Inspired Efficient Pruning:
 Exploiting Criticality in Spiking Neural Networks"."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -21,6 +21,7 @@ from neuroprune.data.types import Dataset, Images
 from neuroprune.errors import InputError, UnsupportedNetwork
 from neuroprune.graph.nodes import Graph
 from neuroprune.graph.trace import trace
+from neuroprune.neurons.model import NeuronModel
 from neuroprune.progress import Progress, silent
 from neuroprune.training.history import EpochRecord
 from neuroprune.training.settings import pick_device
@@ -74,12 +75,18 @@ class CompressResult:
 
 
 def compress(
-    module: nn.Module, data: Dataset, settings: CompressSettings, progress: Progress = silent
+    module: nn.Module,
+    data: Dataset,
+    settings: CompressSettings,
+    progress: Progress = silent,
+    *,
+    neurons: Sequence[NeuronModel] | None = None,
 ) -> CompressResult:
     """`module` without its least important channels, fine-tuned on `data`; the module itself stays as it is.
 
     module: a trained network, best with L1 on its BatchNorm scales. A copy of it is pruned, on the device
-    of fine-tuning or else on the module's own.
+    of fine-tuning or else on the module's own. neurons: models that layers of neurons are read as, by default all that
+    neuroprune has.
     Raises UnsupportedNetwork for a network that cannot be traced, and InputError for one without prunable channels,
     one whose FLOPs cannot be brought near the share asked for, or one that fixes its widths in its code.
 
@@ -93,11 +100,11 @@ def compress(
     dense = duplicate(module).eval()
     if settings.fine_tune is not None:
         dense.to(pick_device(settings.fine_tune.device))
-    graph = trace(dense, _frames(dense, data, data.test.images[:1]))
+    graph = trace(dense, _frames(dense, data, data.test.images[:1]), neurons)
     groups = _prunable(dense, graph)
     selection = _select(dense, graph, groups, data, settings, progress)
     slim = remove_channels(dense, groups, selection.kept)
-    slim_graph = _trace_slim(slim, data)
+    slim_graph = _trace_slim(slim, data, neurons)
     cut = measure(slim, slim_graph, data)
     prunable, channels = count_channels(graph, groups)
     history: tuple[EpochRecord, ...] = ()
@@ -169,10 +176,10 @@ def _frames(module: nn.Module, data: Dataset, images: Images) -> torch.Tensor:
     return encode(torch.tensor(images, device=device), data.coding)
 
 
-def _trace_slim(slim: nn.Module, data: Dataset) -> Graph:
+def _trace_slim(slim: nn.Module, data: Dataset, neurons: Sequence[NeuronModel] | None) -> Graph:
     """The graph of the slimmed network, whose code may not have followed its new widths."""
     try:
-        return trace(slim, _frames(slim, data, data.test.images[:1]))
+        return trace(slim, _frames(slim, data, data.test.images[:1]), neurons)
     except UnsupportedNetwork as error:
         raise InputError(
             f"{type(slim).__name__} does not run with fewer channels ({error}): let its forward method take sizes from "

@@ -86,7 +86,7 @@ class _Recorder:
         self._steps = 0
 
     def __call__(self, module: Any, args: tuple[torch.Tensor, ...], spikes: torch.Tensor) -> None:
-        if module.step_mode == "m":
+        if getattr(module, "step_mode", "s") == "m":
             steps = zip(args[0], spikes, strict=True)
         else:
             steps = zip(args[0][None], spikes[None], strict=True)

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 class FormatInfo:
     """A file format. suffix: of its files, with the dot. file: the name of a deployment's own. holds: which program.
 
-    reads: whether its files can be deployed. module: that of its `FORMAT`.
+    reads: whether its files can be deployed. module: that of its `FORMAT`; empty for one that is passed as an object.
     """
 
     name: str
@@ -21,7 +21,7 @@ class FormatInfo:
     file: str
     holds: Literal["float program", "integer program"]
     reads: bool
-    module: str
+    module: str = ""
 
 
 FORMATS = (

@@ -20,8 +20,10 @@ OPSET = 18
 IR_VERSION = 8  # the first one made for OPSET, so that runtimes of its time read the file too
 
 
-def write_onnx(program: FloatProgram, path: Path) -> None:
-    """Write a float program to `path` atomically. Raises OutputError.
+def write_onnx(program: FloatProgram, path: Path) -> tuple[str, ...]:
+    """Write a float program to `path` atomically, and return a sentence for each layer that has no step in ONNX.
+
+    Nothing is written where a sentence says so. Raises OutputError.
 
     Input "frames": float32 [samples, *input shape], presented at every step, or [samples, steps, *input shape] where
     samples bring a frame for each step. Output "scores": float32 [samples, classes], what the network returns. Output
@@ -29,8 +31,17 @@ def write_onnx(program: FloatProgram, path: Path) -> None:
     last one of each, for a network that is read by its voltage. Only ops of ONNX's default domain are used. Synapses
     that read frames that stay the same are computed once, outside the loop over steps.
     """
+    others = tuple(
+        f"layer {layer.name!r} has {type(layer.neuron).__name__} neurons, which have no step in ONNX: no file was "
+        "written"
+        for layer in program.layers
+        if layer.neuron.onnx() is None
+    )
+    if others:
+        return others
     model = onnx_model(program)
     replace_file(path, lambda temporary: temporary.write_bytes(model.SerializeToString(deterministic=True)))
+    return ()
 
 
 def onnx_model(program: FloatProgram) -> onnx.ModelProto:
@@ -56,6 +67,7 @@ def onnx_model(program: FloatProgram) -> onnx.ModelProto:
             weights.append(_constant(f"{connection.name}/weight", connection.synapse.weight))
             (once if fixed else each_step).extend(_synapse(connection, spikes))
         step = layer.neuron.onnx()
+        assert step is not None, "`write_onnx` says so"
         weights += _parameters(layer, step)
         each_step += _neurons(layer, step)
         states += [(f"{layer.name}/{state}", layer.shape) for state in step.states]
@@ -204,8 +216,7 @@ class Onnx(ExchangeFormat):
     def write(self, programs: Programs, path: Path) -> tuple[str, ...]:
         """See `write_onnx`."""
         assert programs.floats is not None, "`holds` says so"
-        write_onnx(programs.floats, path)
-        return ()
+        return write_onnx(programs.floats, path)
 
 
 FORMAT = Onnx()

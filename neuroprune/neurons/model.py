@@ -8,9 +8,13 @@ A model is a folder (or a file) beside this one that holds
                       fine-tuning trains through, what describes them to Lava;
     a `NeuronModel`   its name, and the module classes that it is read from.
 
-It enters `NEURON_MODELS` in neurons/catalog.py, or is passed to `trace` and `deploy`. Only
-the reference in simulation/reference.py keeps a copy of the integer rules, as an oracle; a model without a copy there
-is not covered by `make fuzz`.
+It enters `NEURON_MODELS` in neurons/catalog.py, or is passed to `trace`, `compress` and `deploy` as an object of one's
+own. Only the reference in simulation/reference.py keeps a copy of the integer rules, as an oracle; a model without a
+copy there is not covered by `make fuzz`.
+
+Neurons that keep a potential alone, fire at a threshold and are reset to 0 bring six methods: `integrate` and
+`to_integers` in floats, `to_floats` and `start` in integers, `integrate` and `registers` of an `IntegerRun`. All others
+have a default that states its assumptions.
 
 Shapes: a population's tensors are [samples, *shape of the layer]; one value per channel broadcasts to them.
 """
@@ -28,7 +32,7 @@ import numpy as np
 import numpy.typing as npt
 
 from neuroprune.errors import InputError
-from neuroprune.fixed_point import LARGEST_STATE, IntegerRules
+from neuroprune.fixed_point import LARGEST_STATE, STATE_SHIFT, IntegerRules, signed_range
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -77,15 +81,20 @@ class OnnxStep:
     nodes: tuple[tuple[str, tuple[str, ...], str, Mapping[str, Any]], ...]
 
 
+HEADROOM = 2.0
+"""Allowed ratio of currents on unseen data to those of calibration; a choice, so the engine counts each overflow."""
+
+
 class FloatNeuron(ABC):
-    """The neurons of one layer in floats; subclasses are frozen dataclasses that hold at least these two.
+    """The neurons of one layer in floats; subclasses are frozen dataclasses that hold at least the threshold.
 
     threshold: > 0, in the units of the potential; infinite for an integrator, which never fires and is read by its
-    voltage. gain: factor of the input; folded into the synapses, so 1 in a float program.
+    voltage. gain: factor of the input; folded into the synapses, so 1 in a float program. A field of the
+    subclass where its neurons have one.
     """
 
     threshold: float
-    gain: float
+    gain: float = 1.0
 
     @property
     def integrates(self) -> bool:
@@ -99,34 +108,61 @@ class FloatNeuron(ABC):
 
     def without_gain(self) -> Self:
         """The same neurons with gain 1, for inputs that are multiplied by the gain already."""
+        if self.gain == 1.0:
+            return self
         return dataclasses.replace(self, gain=1.0)  # type: ignore[type-var]  # subclasses are dataclasses
 
-    @abstractmethod
     def rest(self, like: Tensor) -> State:
-        """The state before the first step, zeros in the shape of `like`."""
+        """The state before the first step, zeros in the shape of `like`; by default the potential alone."""
+        return (like.new_zeros(like.shape),)
 
     @abstractmethod
     def integrate(self, state: State, current: Tensor, bias: Tensor | float) -> State:
         """The state of the next step before a spike; a neuron fires where its last tensor >= threshold."""
 
-    @abstractmethod
     def after_spike(self, state: State, fired: Tensor) -> State:
-        """The state of neurons that `fired`, bool, after their spike; that of the others as it is."""
+        """The state of neurons that `fired`, bool, after their spike; that of the others as it is.
 
-    @abstractmethod
-    def onnx(self) -> OnnxStep:
-        """The same step in ONNX, for neurons without gain."""
+        By default the potential is reset to 0.
+        """
+        return (*state[:-1], state[-1].masked_fill(fired, 0.0))
 
-    @abstractmethod
+    def onnx(self) -> OnnxStep | None:
+        """The same step in ONNX, for neurons without gain; None, the default, where there is none."""
+        return None
+
     def register_limits(self, drive: WorstDrive, rules: IntegerRules) -> dict[str, float]:
         """Largest scale (units of the weights for one of potential) at which each register holds its values.
 
-        By name: "current" and "voltage" for the registers u and v, "threshold" for that of neurons that fire.
+        By name: "current" and "voltage" for the registers u and v, "threshold" for that of neurons that fire. By
+        default what arrives in one step is within u, by the worst input or by `HEADROOM` times calibration's peak.
         """
+        register = signed_range(rules.state_bits)[1] / (1 << STATE_SHIFT)
+        worst = limit_ratio(register, float(drive.current.max()))
+        limits = {"current": max(worst, limit_ratio(register, drive.peak_current * HEADROOM))}
+        if not self.integrates:
+            limits["threshold"] = largest_vth(rules) / self.threshold
+        return limits
+
+    def fit_threshold(self, scale: float, rules: IntegerRules) -> tuple[float, int]:
+        """The nearest scale, at most `scale`, at which the threshold falls on 64 vth + 1 units of v, and vth.
+
+        A neuron that fires at h >= threshold and one that fires at v > 64 vth then agree, since a potential of exactly
+        the threshold is the first that fires on either side. Integrators get the largest threshold there is.
+        """
+        vth = largest_vth(rules)
+        if self.integrates:
+            return scale, vth
+        unit = 1 << STATE_SHIFT
+        vth = min(max(int((scale * self.threshold * unit - 1) // unit), 0), vth)
+        return (unit * vth + 1) / (unit * self.threshold), vth
 
     @abstractmethod
     def to_integers(self, scale: float, rules: IntegerRules) -> tuple[float, IntNeuron]:
-        """The nearest scale, at most `scale`, that the threshold can be expressed in, and the registers at it."""
+        """The nearest scale, at most `scale`, that the threshold can be expressed in, and the registers at it.
+
+        See `fit_threshold`.
+        """
 
 
 @dataclass(frozen=True)
@@ -174,9 +210,9 @@ class IntegerRun(ABC):
     def integrate(self, arrived: Tensor) -> None:
         """One step up to the spike, in place; arrived: 64 * synaptic current + bias, which is not changed."""
 
-    @abstractmethod
     def reset(self, fired: Tensor) -> None:
-        """The effect of spikes on v, in place; fired: 0 or 1 in the type of v."""
+        """The effect of spikes on v, in place, by default 0; fired: 0 or 1 in the type of v."""
+        self.v.addcmul_(self.v, fired, value=-1)
 
     @abstractmethod
     def registers(self, arrived: Tensor) -> tuple[Tensor, Tensor]:
@@ -184,32 +220,40 @@ class IntegerRun(ABC):
 
 
 class IntNeuron(ABC):
-    """The registers of one layer's neurons; subclasses are frozen dataclasses that hold at least these two.
+    """The registers of one layer's neurons; subclasses are frozen dataclasses that hold at least the threshold.
 
-    vth: mantissa of the threshold; a neuron fires where v > vth * 64. reset: what a spike does to v.
+    vth: mantissa of the threshold; a neuron fires where v > vth * 64. reset: what a spike does to v, for reports and
+    files; where it is not "zero", `FloatNeuron.after_spike` and `IntegerRun.reset` are the subclasses' own.
     """
 
     vth: int
-    reset: Reset
+    reset: Reset = "zero"
 
-    @abstractmethod
     def verify(self, rules: IntegerRules) -> None:
-        """Assert that every register is within its field."""
+        """Assert that every register is within its field; by default the threshold."""
+        assert 0 <= self.vth <= largest_vth(rules), self
 
     @abstractmethod
     def to_floats(self, scale: float, integrates: bool) -> FloatNeuron:
         """The float neurons that the registers stand for; scale: units of v for one of potential."""
 
-    @abstractmethod
     def rounding(self, exact: FloatNeuron, scale: float) -> NeuronRounding:
-        """How far the registers are from `exact`, the neurons that they were rounded from."""
+        """How far they are from `exact`, which they were rounded from; by default of the threshold alone."""
+        units = self.vth << STATE_SHIFT
+        expressed = (units + 1,) if self.reset == "zero" else (units + 1, units)
+        return NeuronRounding(
+            0.0 if exact.integrates else max(abs(each / scale / exact.threshold - 1.0) for each in expressed)
+        )
 
-    @abstractmethod
     def interval_step(self, registers: Registers, drive: Interval, bias: Integers) -> tuple[Registers, Registers]:
         """One step for intervals: u and v before they overflow, and at the end of the step.
 
-        drive: what the synapses add to u; bias: int64 [channels], what is added to v; both in units of v.
+        drive: what the synapses add to u; bias: int64 [channels], what is added to v; both in units of v. By default
+        nothing is proved: either register may overflow.
         """
+        beyond = np.full_like(bias, LARGEST_STATE + 1)
+        anything: Interval = (-beyond, beyond)
+        return (anything, anything), (anything, anything)
 
     def measured_bound(self, peak: int, largest_bias: int, steps: int) -> RegisterBound:
         """Bounds of u and v when the input of each step, bias included, is at most `peak` in magnitude."""
@@ -244,17 +288,19 @@ class IntNeuron(ABC):
 
 @dataclass(frozen=True)
 class NeuronModel:
-    """A model's name and its readers, by the full name of a torch class; subclasses of that are not read.
+    """A model's name and its readers, by the class of a module; subclasses of that are not read.
 
-    A reader takes the layer's name and the module, and returns its neurons or a sentence that says why it cannot.
+    readers: by the class, or by its full name where importing it should wait. A reader gets the layer's name and the
+    module, and returns its neurons or the sentence that says why not.
     """
 
     name: str
-    readers: Mapping[str, Callable[[str, nn.Module], FloatNeuron | str]]
+    readers: Mapping[type[nn.Module] | str, Callable[[str, Any], FloatNeuron | str]]
 
-    def reader_of(self, module: nn.Module) -> Callable[[str, nn.Module], FloatNeuron | str] | None:
+    def reader_of(self, module: nn.Module) -> Callable[[str, Any], FloatNeuron | str] | None:
         """The reader of the exact class of `module`, if there is one."""
-        return self.readers.get(f"{type(module).__module__}.{type(module).__qualname__}")
+        kind = type(module)
+        return self.readers.get(kind) or self.readers.get(f"{kind.__module__}.{kind.__qualname__}")
 
 
 def fire_float(neuron: FloatNeuron, drive: Tensor, bias: Tensor, steps: int) -> tuple[list[Tensor], Tensor]:
@@ -267,3 +313,13 @@ def fire_float(neuron: FloatNeuron, drive: Tensor, bias: Tensor, steps: int) -> 
         state = neuron.after_spike(state, fired)
         spikes.append(fired)
     return spikes, state[-1]
+
+
+def largest_vth(rules: IntegerRules) -> int:
+    """The largest mantissa of a threshold."""
+    return (1 << rules.threshold_bits) - 1
+
+
+def limit_ratio(limit: float, value: float) -> float:
+    """`limit` over `value`; infinite where the value is 0."""
+    return limit / value if value > 0.0 else math.inf

@@ -215,7 +215,8 @@ def _peaks(population: Population) -> Peaks:
         bias, state = _spread(population.bias, currents), neuron.rest(torch.zeros(()))
         for step in range(population.steps):
             state = neuron.integrate(state, currents[step if len(currents) > 1 else 0], bias)
-            highest_current = max(highest_current, float(state[0].abs().max()))
+            if neuron.filters_input:
+                highest_current = max(highest_current, float(state[0].abs().max()))
             highest_voltage = max(highest_voltage, float(state[-1].abs().max()))
     return Peaks(highest_current, highest_voltage)
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from neuroprune.errors import InputError
 from neuroprune.graph.nodes import INPUT
 from neuroprune.neurons.cuba_lif import IntCubaLif
 from neuroprune.program.frames import check_frames, count_events
@@ -115,7 +116,11 @@ def run_layer(
 ) -> tuple[list[list[NeuronState]], int]:
     """One sample through one layer: the states of its neurons after each step, and how many sums wrapped."""
     biases = np.repeat(layer.bias.mantissa, np.prod(layer.shape[1:], dtype=int)).tolist()
-    assert isinstance(layer.neuron, IntCubaLif), "the reference knows these rules only"
+    if not isinstance(layer.neuron, IntCubaLif):
+        raise InputError(
+            f"layer {layer.name} has {type(layer.neuron).__name__} neurons, whose rules the reference does not know: "
+            "compare it with a loop of your own"
+        )
     states = [[NeuronState(0, 0)] * len(biases)]
     wraps = 0
     for now in range(steps):
@@ -134,7 +139,7 @@ def run_reference(program: IntProgram, frames: npt.NDArray[np.int8]) -> tuple[Re
     """Every u, v, spike and overflow of a few samples, by Lava's rules in plain Python integers; slow.
 
     frames: int8 [samples, *input shape], or [samples, steps, *input shape] of sequences.
-    Raises InputError for frames of another type, shape or range.
+    Raises InputError for frames of another type, shape or range, and for neurons other than CUBA ones.
 
     >>> import torch
     >>> from neuroprune import (

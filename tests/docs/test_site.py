@@ -9,8 +9,16 @@ from urllib.parse import unquote, urlsplit
 
 import click
 import pytest
+from pydantic import BaseModel
 
+from neuroprune.chips.load import list_chips
+from neuroprune.choices import names
 from neuroprune.cli.main import COMMANDS, cli
+from neuroprune.compression.record import CompressRecord
+from neuroprune.data.catalog import DATASETS
+from neuroprune.exchange.catalog import FORMATS
+from neuroprune.graph.catalog import LAYERS
+from neuroprune.neurons.catalog import NEURON_MODELS
 from neuroprune.report.schema import Report
 
 LOADING = {"audio", "embed", "iframe", "img", "link", "object", "script", "source", "video"}
@@ -88,16 +96,30 @@ def test_every_option_stands_on_the_page_with_the_words_of_help(site: Path, name
     assert all(f"<code>{record[0]}</code>" in text for record in records if record)
 
 
-def test_the_schema_describes_the_reports_that_this_version_writes(site: Path) -> None:
-    schema = json.loads((site / "report.schema.json").read_text(encoding="utf-8"))
-    assert schema.items() >= Report.model_json_schema().items()
+@pytest.mark.parametrize(("name", "form"), [("report", Report), ("compress", CompressRecord)])
+def test_the_schema_describes_the_files_that_this_version_writes(site: Path, name: str, form: type[BaseModel]) -> None:
+    schema = json.loads((site / f"{name}.schema.json").read_text(encoding="utf-8"))
+    assert schema.items() >= form.model_json_schema().items()
     assert schema["$schema"].startswith("https://json-schema.org/")
 
 
-def test_what_comes_from_the_code_leaves_no_marker_behind(site: Path, pages: dict[Path, Page]) -> None:
+def test_the_tables_of_the_pages_have_all_that_the_catalogues_list(site: Path) -> None:
+    listed = {
+        "your-network": [name for info in (*LAYERS, *NEURON_MODELS) for name in info.class_names],
+        "chips": list_chips(),
+        "commands": names(DATASETS),
+        "formats": [each.file for each in FORMATS],
+    }
+    for page, entries in listed.items():
+        text = (site / f"{page}.html").read_text(encoding="utf-8")
+        assert not [name for name in entries if f"<code>{name}</code>" not in text], page
+
+
+def test_what_comes_from_the_code_leaves_no_marker_behind(pages: dict[Path, Page]) -> None:
+    markers = ("<!-- options of", "<!-- limits of", "<!-- objects in", "<!-- table of", "--8<--")
     for path in pages:
         text = path.read_text(encoding="utf-8")
-        assert not any(marker in text for marker in ("<!-- options of", "<!-- limits of", "<!-- objects in", "--8<--"))
+        assert not any(marker in text for marker in markers)
 
 
 def test_no_python_of_the_sites_own_is_published(site: Path) -> None:

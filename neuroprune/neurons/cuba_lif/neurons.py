@@ -1,16 +1,17 @@
 """The neurons in floats and in the chip's registers, and the conversions between them."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from neuroprune.fixed_point import DECAY_UNITY, LARGEST_STATE, STATE_SHIFT, IntegerRules, signed_range
+from neuroprune.fixed_point import DECAY_UNITY, LARGEST_STATE, STATE_SHIFT, IntegerRules
 from neuroprune.neurons.cuba_lif.intervals import after_reset, decayed, wrapped_current
 from neuroprune.neurons.cuba_lif.run import CubaLifRun, fire_gradient, measured_bound
 from neuroprune.neurons.model import (
+    HEADROOM,
     FloatNeuron,
     IntegerRun,
     Integers,
@@ -23,10 +24,9 @@ from neuroprune.neurons.model import (
     Reset,
     State,
     WorstDrive,
+    largest_vth,
+    limit_ratio,
 )
-
-HEADROOM = 2.0
-"""Allowed ratio of currents on unseen data to those of calibration; a choice, so the engine counts each overflow."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,7 +60,7 @@ class CubaLif(FloatNeuron):
     def integrate(self, state: State, current: Tensor, bias: Tensor | float) -> State:
         """i and h."""
         i, v = state
-        i = i * (1.0 - self.current_decay) + current
+        i = i * (1.0 - self.current_decay) + current if self.filters_input else current
         return i, v * (1.0 - self.decay) + i + bias
 
     def after_spike(self, state: State, fired: Tensor) -> State:
@@ -100,29 +100,17 @@ class CubaLif(FloatNeuron):
 
         "voltage", of integrators: v stays below the chip's largest threshold, by either of the two.
         """
-        register = signed_range(rules.state_bits)[1] / (1 << STATE_SHIFT)
         worst = drive.current * _geometric(1.0 - self.current_decay, drive.steps)
-        limits = {"current": max(_ratio(register, float(worst.max())), _ratio(register, drive.peak_current * HEADROOM))}
-        largest = float(_largest_vth(rules))
+        limits = super().register_limits(replace(drive, current=worst), rules)
         if self.integrates:
+            largest = float(largest_vth(rules))
             highest = float((worst + abs(drive.bias)).max()) * _geometric(1.0 - self.decay, drive.steps)
-            limits["voltage"] = max(_ratio(largest, highest), _ratio(largest, drive.peak_voltage * HEADROOM))
-        else:
-            limits["threshold"] = largest / self.threshold
+            limits["voltage"] = max(limit_ratio(largest, highest), limit_ratio(largest, drive.peak_voltage * HEADROOM))
         return limits
 
     def to_integers(self, scale: float, rules: IntegerRules) -> "tuple[float, IntCubaLif]":
-        """The scale is lowered a little so that the float threshold falls on 64 vth + 1 units of v.
-
-        A neuron that fires at h >= threshold and one that fires at v > 64 vth then agree, since a potential of exactly
-        the threshold is the first that fires on either side. A neuron that resets by subtraction keeps one unit of v
-        more than its float counterpart. Integrators get the largest threshold there is.
-        """
-        vth = _largest_vth(rules)
-        if not self.integrates:
-            unit = 1 << STATE_SHIFT
-            vth = min(max(int((scale * self.threshold * unit - 1) // unit), 0), vth)
-            scale = (unit * vth + 1) / (unit * self.threshold)
+        """A neuron that resets by subtraction keeps one unit of v more than its float version; see `fit_threshold`."""
+        scale, vth = self.fit_threshold(scale, rules)
         return scale, IntCubaLif(
             decay_u=max(round(self.current_decay * DECAY_UNITY) - 1, 0),
             decay_v=min(round(self.decay * DECAY_UNITY), (1 << rules.decay_bits) - 1),
@@ -147,7 +135,7 @@ class IntCubaLif(IntNeuron):
 
     def verify(self, rules: IntegerRules) -> None:
         """Threshold and decays within their fields."""
-        assert 0 <= self.vth < 2**rules.threshold_bits, self
+        super().verify(rules)
         assert 0 <= self.decay_v < 2**rules.decay_bits and 0 <= self.decay_u < 2**rules.decay_bits, self
 
     def to_floats(self, scale: float, integrates: bool) -> CubaLif:
@@ -162,10 +150,8 @@ class IntCubaLif(IntNeuron):
     def rounding(self, exact: FloatNeuron, scale: float) -> NeuronRounding:
         """threshold: relative, the larger of what fires and what a reset subtracts. decays: absolute."""
         assert isinstance(exact, CubaLif)
-        units = self.vth << STATE_SHIFT
-        expressed = [units + 1] if exact.reset == "zero" else [units + 1, units]
-        return NeuronRounding(
-            threshold=0.0 if exact.integrates else max(abs(each / scale / exact.threshold - 1.0) for each in expressed),
+        return replace(
+            super().rounding(exact, scale),
             decay_v=abs(self.decay_v / DECAY_UNITY - exact.decay),
             decay_u=abs((self.decay_u + 1) / DECAY_UNITY - exact.current_decay),
         )
@@ -210,14 +196,6 @@ class IntCubaLif(IntNeuron):
         return self.decay_u + 1, self.decay_v
 
 
-def _largest_vth(rules: IntegerRules) -> int:
-    return (1 << rules.threshold_bits) - 1
-
-
 def _geometric(ratio: float, terms: int) -> float:
     """1 + ratio + ... over so many terms."""
     return float(terms) if ratio == 1.0 else (1.0 - ratio**terms) / (1.0 - ratio)
-
-
-def _ratio(limit: float, value: float) -> float:
-    return limit / value if value > 0.0 else math.inf

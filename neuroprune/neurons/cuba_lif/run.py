@@ -63,7 +63,7 @@ class CubaLifRun(IntegerRun):
     def reset(self, fired: Tensor) -> None:
         """To 0, or by the threshold."""
         if self._reset == "zero":
-            self.v.addcmul_(self.v, fired, value=-1)
+            super().reset(fired)
         else:
             self.v.sub_(fired, alpha=self._threshold)
 

@@ -107,7 +107,7 @@ class TapModel(PyLoihiProcessModel):
 
 
 def tap_model(watched: int, every_step: bool) -> type[TapModel]:
-    """A process model with as many ports; Lava wants them as attributes of the class."""
+    """A process model with ports for `watched` layers; Lava needs them as attributes of the class."""
     ports = {}
     for index in range(watched):
         ports[f"spikes{index}"] = LavaPyType(PyInPort.VEC_DENSE, np.int32)
