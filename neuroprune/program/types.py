@@ -90,7 +90,7 @@ class IntLayer:
 
 @dataclass(frozen=True, eq=False)
 class IntInput:
-    """Graded input spikes: integer = round(value / unit), saturating at +-(2**(bits-1) - 1).
+    """Graded input spikes: integer = round(value / unit), saturating at -2**(bits-1) and 2**(bits-1) - 1.
 
     bits: 0 where all values are 0 or 1: spikes without a value.
     sequence: whether samples bring a frame for each step; else one frame is presented at every step.
