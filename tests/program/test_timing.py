@@ -55,7 +55,7 @@ def test_balanced_programs_wait_no_longer_than_synapses_can_and_compute_the_same
     program: IntProgram, delay_max: int
 ) -> None:
     balanced = balance(program, delay_max)
-    verify_program(balanced, LOIHI)
+    verify_program(balanced, LOIHI.rules)
     depth, before = depths(balanced), depths(program)
     assert {name: depth[name] for name in before} == before
     for layer in balanced.layers:

@@ -1,6 +1,6 @@
 """A neuron model of one's own, through the public API: integrate-and-fire whose potential never falls below a floor.
 
-    v = max(v + x + bias, floor);  a spike where v >= threshold, and then v = 0.
+v = max(v + x + bias, floor);  a spike where v >= threshold, and then v = 0.
 """
 
 from collections.abc import Mapping
@@ -24,11 +24,12 @@ class FloorIF(base.MemoryModule):
         self.surrogate = surrogate.ATan()
         self.register_memory("v", 0.0)
 
-    def single_step_forward(self, x: Tensor) -> Tensor:
-        h = (self.v + x).clamp(min=self.floor)
+    def single_step_functional_forward(
+        self, inputs: tuple[Tensor, ...], states: tuple[object, ...], **options: object
+    ) -> tuple[tuple[Tensor, ...], tuple[object, ...]]:
+        h = (states[0] + inputs[0]).clamp(min=self.floor)
         spikes = self.surrogate(h - self.v_threshold)
-        self.v = (1.0 - spikes) * h
-        return spikes
+        return (spikes,), ((1.0 - spikes) * h,)
 
 
 @dataclass(frozen=True, eq=False)

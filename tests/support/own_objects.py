@@ -49,7 +49,9 @@ class Toy(neuroprune.ExchangeFormat):
         program = programs.integers
         others = [layer for layer in program.layers if not isinstance(layer.neuron, neuroprune.IntCubaLif)]
         if others:
-            return tuple(f"layer {layer.name!r} has neurons that toy files do not: no file was written" for layer in others)
+            return tuple(
+                f"layer {layer.name!r} has neurons that toy files do not: no file was written" for layer in others
+            )
         kept = {
             "input": vars(program.input),
             "steps": program.steps,

@@ -53,4 +53,6 @@ def _checked(name: str, found: CubaLif) -> FloatNeuron | str:
 
 
 # By name, for the module of CubaLIFNode imports lava-dl; exact classes, for a subclass may have other dynamics.
-MODEL = NeuronModel(CUBA_LIF.name, dict.fromkeys(CUBA_LIF.classes[:-1], _read_lif) | {CUBA_LIF.classes[-1]: _read_cuba})
+MODEL = NeuronModel(
+    CUBA_LIF.name, {**dict.fromkeys(CUBA_LIF.classes[:-1], _read_lif), CUBA_LIF.classes[-1]: _read_cuba}
+)
