@@ -35,10 +35,11 @@ from neuroprune.quantization.quantize import WIDEST, quantize
 from neuroprune.report.measure import measure
 from neuroprune.report.schema import ExchangeRemark, LavaCheck, Report, save_report
 from neuroprune.report.tables import write_tables
+from neuroprune.simulation.catalog import Models
 from neuroprune.simulation.compare import compare
 from neuroprune.simulation.engine import record, simulate
 from neuroprune.simulation.ladder import Accuracies, ChangedSpikes, accuracy_ladder, changed_spikes
-from neuroprune.simulation.lava import Models, own_models, record_with_lava
+from neuroprune.simulation.lava import own_models, record_with_lava
 from neuroprune.simulation.types import Trace
 from neuroprune.version import __version__
 

@@ -21,12 +21,13 @@ from neuroprune.data.codings import CODINGS
 from neuroprune.errors import InputError
 from neuroprune.exchange.catalog import readable_suffixes
 from neuroprune.runs import run_folder
+from neuroprune.simulation.catalog import LAVA_MODELS
 
 if TYPE_CHECKING:
     from neuroprune.data.codings import Kind
     from neuroprune.pipeline import Deployment
     from neuroprune.progress import Progress
-    from neuroprune.simulation.lava import Models
+    from neuroprune.simulation.catalog import Models
 
 EPILOG = """\b
 Examples:
@@ -71,10 +72,10 @@ Work = Callable[[Path, "Progress"], "Deployment"]
 )
 @click.option(
     "--lava-models",
-    type=click.Choice(["fast", "stock"]),
-    default="fast",
+    type=click.Choice(names(LAVA_MODELS)),
+    default=LAVA_MODELS[0].name,
     show_default=True,
-    help="Convolutions of the same integers by matrix products, or Lava's own.",
+    help="; ".join(f"{each.name}: {each.title}" for each in LAVA_MODELS) + ".",
 )
 @click.option("--lava-python", help="Interpreter that has Lava.  [default: this one]")
 @click.option(

@@ -11,10 +11,9 @@ SynOps do. Both count the synapses that exist: the padding of a convolution hold
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field
 
-from neuroprune.errors import InputError
-from neuroprune.files import write_text
+from neuroprune.records import Record, load_record, save_record
 
 SCHEMA_VERSION: Literal[3] = 3
 
@@ -24,13 +23,7 @@ Count = Annotated[int, Field(ge=0)]
 Limit = Annotated[int, Field(ge=1)]
 
 
-class Frozen(BaseModel):
-    """Frozen, complete, finite: unknown keys, NaN and infinities are refused."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-
-class ResourceLimit(Frozen):
+class ResourceLimit(Record):
     """How much one core has of a resource that its tiles share.
 
     name: as the chip's family calls it. unit: of the limit; memory is in bits.
@@ -41,7 +34,7 @@ class ResourceLimit(Frozen):
     limit: Limit
 
 
-class ResourceUse(Frozen):
+class ResourceUse(Record):
     """How much of a resource is used, and how much there is; see `ResourceLimit`."""
 
     name: str
@@ -55,7 +48,7 @@ class ResourceUse(Frozen):
         return 100 * self.used / self.limit
 
 
-class ChipLimits(Frozen):
+class ChipLimits(Record):
     """The chip that was compiled for, and the resources of one of its cores."""
 
     name: str
@@ -65,7 +58,7 @@ class ChipLimits(Frozen):
     resources: tuple[ResourceLimit, ...]
 
 
-class AccuracyLadder(Frozen):
+class AccuracyLadder(Record):
     """Share of the samples classified correctly at each step down to the chip; None where there were no labels.
 
     float: the network as trained. folded: after BatchNorm, pooling and input gain were folded into the synapses.
@@ -79,7 +72,7 @@ class AccuracyLadder(Frozen):
     bit_accurate: Share | None = None
 
 
-class LavaCheck(Frozen):
+class LavaCheck(Record):
     """How much of the run was compared with Lava. A difference ends a deployment, so a report never holds one.
 
     samples: samples run in both; 0 if Lava was not run, and `not_run` then says why.
@@ -99,7 +92,7 @@ class LavaCheck(Frozen):
     own_models: tuple[str, ...] = ()
 
 
-class InputReport(Frozen):
+class InputReport(Record):
     """The graded input spikes.
 
     unit: value of one integer step. events_per_sample: non-zero input spikes, over all steps of a sample.
@@ -113,7 +106,7 @@ class InputReport(Frozen):
     saturated_share: Share
 
 
-class BoundReport(Frozen):
+class BoundReport(Record):
     """Magnitudes that no input makes larger, proved from the integer weights.
 
     sums: of a convolution alone, in units of the weights. current: u before it wraps. voltage: v before it saturates.
@@ -127,7 +120,7 @@ class BoundReport(Frozen):
     safe: bool
 
 
-class RoundingReport(Frozen):
+class RoundingReport(Record):
     """How far a layer's registers are from the floats that they stand for; 0 is exact.
 
     weight: root mean square of the difference, over that of the weights. clipped: share of weights beyond their field.
@@ -142,7 +135,7 @@ class RoundingReport(Frozen):
     decay_u: float
 
 
-class ChangedReport(Frozen):
+class ChangedReport(Record):
     """Shares of a layer's neurons x steps whose spike or silence is not that of the folded float network.
 
     quantised: by rounding alone. bit_accurate: on the chip.
@@ -152,7 +145,7 @@ class ChangedReport(Frozen):
     bit_accurate: Share
 
 
-class LayerReport(Frozen):
+class LayerReport(Record):
     """One layer: synapses and the neurons they feed.
 
     kind: of its connections; "mixed" where they are of both. sources: what each of them reads, in their order.
@@ -194,7 +187,7 @@ class LayerReport(Frozen):
     cores: Count
 
 
-class TileReport(Frozen):
+class TileReport(Record):
     """A box of one layer's neurons, channels x height x width, `start` inclusive, `stop` exclusive.
 
     encodings: how the synapses of each connection of the layer are stored, in the words of the chip's family.
@@ -206,7 +199,7 @@ class TileReport(Frozen):
     encodings: tuple[str, ...]
 
 
-class CoreReport(Frozen):
+class CoreReport(Record):
     """One core: where it lies, what is on it, and how much of each resource that takes.
 
     neurons: of the network. idle_neurons: others that these take up beside them, as where shared weights run over into
@@ -236,7 +229,7 @@ class CoreReport(Frozen):
         return tuple(dict.fromkeys(encoding for tile in self.tiles for encoding in tile.encodings))
 
 
-class Totals(Frozen):
+class Totals(Record):
     """Sums over the layers and cores, relays among them.
 
     resources: what all cores together use, of what these cores have.
@@ -257,14 +250,14 @@ class Totals(Frozen):
     busiest_core: Count
 
 
-class ExchangeRemark(Frozen):
+class ExchangeRemark(Record):
     """A sentence about a file in a format of other tools."""
 
     file: str
     text: str
 
 
-class Report(Frozen):
+class Report(Record):
     """One deployment. `samples` ran for `steps` time steps each; layers and cores in the order of the pipeline.
 
     network, data: what was deployed, and the samples it was measured on, in the user's words.
@@ -289,37 +282,15 @@ class Report(Frozen):
     versions: dict[str, str]
 
 
-class _Version(BaseModel):
-    """The one field that says whether the others can be read."""
-
-    schema_version: int
-
-
 def load_report(path: Path) -> Report:
     """The report in the file `path`, or in `path`/report.json if that is a folder.
 
     Raises InputError for a file that is missing, not whole, or of another schema.
     """
     file = path / "report.json" if path.is_dir() else path
-    try:
-        text = file.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
-        raise InputError(f"{file} cannot be read ({reason}); `neuroprune deploy` writes a report") from error
-    try:
-        version = _Version.model_validate_json(text).schema_version
-        if version != SCHEMA_VERSION:
-            raise InputError(
-                f"{file} is a report of schema {version}, but this neuroprune reads schema {SCHEMA_VERSION}; "
-                "deploy the network again"
-            )
-        return Report.model_validate_json(text)
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"]) or "file"
-        raise InputError(f"{file} is not a whole report ({where}: {first['msg']}); deploy the network again") from error
+    return load_record(Report, file, "report", "deploy", "deploy the network again")
 
 
 def save_report(report: Report, path: Path) -> None:
     """Write `report` as JSON to the file `path`, atomically. Raises OutputError."""
-    write_text(path, report.model_dump_json(indent=2) + "\n")
+    save_record(report, path)

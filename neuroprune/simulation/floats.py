@@ -64,41 +64,63 @@ def run_float(
 
     It computes in the precision of the frames: float32, or float64 where a spike must not flip.
     """
+    layers = _with_tensors(program, frames)
     spikes = {layer.name: 0 for layer in program.layers}
     outputs = []
     for start in range(0, len(frames), batch):
-        for firing in run_layers(program, frames[start : start + batch]):
-            spikes[firing.name] += int(firing.spikes.sum(dtype=torch.int64))
+        for firing in _run(program, layers, frames[start : start + batch]):
+            spikes[firing.name] += int(firing.spikes.count_nonzero())
         last = firing.voltages if program.readout.of == "voltage" else firing.spikes.sum(0)
         outputs.append(last.flatten(1).double())
         progress(task, min(start + batch, len(frames)), len(frames))
     return FloatRun(torch.cat(outputs).numpy(), spikes)
 
 
-@torch.inference_mode()
 def run_layers(program: FloatProgram, frames: Frames) -> Iterator[FloatFiring]:
     """The layers of a float program on one batch of frames, each as soon as it has run."""
+    return _run(program, _with_tensors(program, frames), frames)
+
+
+@dataclass(frozen=True, eq=False)
+class _Layer:
+    """A layer with its weights, one for each connection, and its bias in the precision of the run."""
+
+    layer: FloatLayer
+    weights: tuple[torch.Tensor, ...]
+    bias: torch.Tensor
+
+    def deliver(self, values: dict[str, torch.Tensor]) -> torch.Tensor:
+        """What all connections deliver, [T or 1, N, ...]."""
+        current = torch.zeros(())
+        for connection, weight in zip(self.layer.connections, self.weights, strict=True):
+            synapse, value = connection.synapse, values[connection.source]
+            merged = value.flatten(0, 1)
+            if isinstance(synapse, FloatDense):
+                sums = F.linear(merged.flatten(1), weight)
+            else:
+                sums = F.conv2d(merged, weight, None, synapse.stride, synapse.padding, synapse.dilation, synapse.groups)
+            current = current + sums.reshape(value.shape[:2] + sums.shape[1:])
+        return current
+
+
+def _with_tensors(program: FloatProgram, frames: Frames) -> list[_Layer]:
+    dtype = torch.from_numpy(frames[:0]).dtype
+    return [
+        _Layer(
+            layer,
+            tuple(torch.tensor(connection.synapse.weight, dtype=dtype) for connection in layer.connections),
+            torch.tensor(layer.bias, dtype=dtype).reshape(-1, *(1 for _ in layer.shape[1:])),
+        )
+        for layer in program.layers
+    ]
+
+
+@torch.inference_mode()
+def _run(program: FloatProgram, layers: list[_Layer], frames: Frames) -> Iterator[FloatFiring]:
     chunk = torch.from_numpy(frames)
     values = {INPUT: chunk.transpose(0, 1) if program.input.sequence else chunk.unsqueeze(0)}
-    for layer in program.layers:
-        current = _deliver(layer, values)
-        bias = torch.tensor(layer.bias, dtype=current.dtype).reshape(-1, *(1 for _ in layer.shape[1:]))
-        fired, voltages = fire_float(layer.neuron, current, bias, program.steps)
-        spikes = torch.stack(fired).to(current.dtype)
-        values[layer.name] = spikes
-        yield FloatFiring(layer.name, spikes, voltages)
-
-
-def _deliver(layer: FloatLayer, values: dict[str, torch.Tensor]) -> torch.Tensor:
-    """What all connections of a layer deliver, [T or 1, N, ...]."""
-    current = torch.zeros(())
-    for connection in layer.connections:
-        synapse, value = connection.synapse, values[connection.source]
-        merged = value.flatten(0, 1)
-        weight = torch.tensor(synapse.weight, dtype=value.dtype)
-        if isinstance(synapse, FloatDense):
-            sums = F.linear(merged.flatten(1), weight)
-        else:
-            sums = F.conv2d(merged, weight, None, synapse.stride, synapse.padding, synapse.dilation, synapse.groups)
-        current = current + sums.reshape(value.shape[:2] + sums.shape[1:])
-    return current
+    for each in layers:
+        name, current = each.layer.name, each.deliver(values)
+        fired, voltages = fire_float(each.layer.neuron, current, each.bias, program.steps)
+        values[name] = torch.stack(fired).to(current.dtype)
+        yield FloatFiring(name, values[name], voltages)

@@ -14,7 +14,7 @@ import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -23,10 +23,9 @@ from neuroprune.errors import LavaError
 from neuroprune.program.frames import check_frames
 from neuroprune.program.timing import depths, wait
 from neuroprune.program.types import IntConv, IntProgram
+from neuroprune.simulation.catalog import Models
 from neuroprune.simulation.lava_job import WORKER, Case, write_job
 from neuroprune.simulation.types import LayerRecord, Record
-
-Models = Literal["stock", "fast"]
 
 NO_LAVA = 3
 """The worker's exit code when Lava cannot be imported."""

@@ -38,7 +38,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def report(network: nn.Module, labels: np.ndarray, folder: Path) -> Report:
-    return deploy(network, FRAMES, images=FRAMES, labels=labels, network="unusual", folder=folder)
+    return deploy(network, FRAMES, frames=FRAMES, labels=labels, network="unusual", folder=folder).report
 
 
 def test_an_unusual_network_agrees_with_lava_in_every_spike(report: Report) -> None:
@@ -83,21 +83,21 @@ def test_every_neuron_is_on_a_core_within_the_limits(report: Report) -> None:
 
 
 def test_the_order_of_samples_does_not_matter(network: nn.Module, labels: np.ndarray) -> None:
-    forward = deploy(network, FRAMES, images=FRAMES, labels=labels, lava=NO_LAVA)
-    backward = deploy(network, FRAMES, images=FRAMES[::-1].copy(), labels=labels[::-1].copy(), lava=NO_LAVA)
+    forward = deploy(network, FRAMES, frames=FRAMES, labels=labels, lava=NO_LAVA).report
+    backward = deploy(network, FRAMES, frames=FRAMES[::-1].copy(), labels=labels[::-1].copy(), lava=NO_LAVA).report
     assert forward.model_dump() == backward.model_dump()
     assert forward.lava.not_run == "no samples were asked for"
 
 
-def test_without_images_the_calibration_frames_are_weighed() -> None:
-    report = deploy(stir(StepLoop()).float(), FRAMES[:3], lava=NO_LAVA)
+def test_without_frames_the_calibration_frames_are_weighed() -> None:
+    report = deploy(stir(StepLoop()).float(), FRAMES[:3], lava=NO_LAVA).report
     assert report.samples == 3
     assert report.accuracy.float is None
 
 
-def test_a_label_for_each_image_is_asked_for(network: nn.Module) -> None:
-    with pytest.raises(InputError, match=r"there are 3 labels for 20 images: pass one label for each image"):
-        deploy(network, FRAMES, images=FRAMES, labels=np.zeros(3, np.int64), lava=NO_LAVA)
+def test_a_label_for_each_sample_is_asked_for(network: nn.Module) -> None:
+    with pytest.raises(InputError, match=r"there are 3 labels for 20 frames: pass one label for each sample"):
+        deploy(network, FRAMES, frames=FRAMES, labels=np.zeros(3, np.int64), lava=NO_LAVA)
     with pytest.raises(InputError, match=r"there are 0 samples to run, at least 1 is needed"):
         deploy(network, FRAMES[:0], lava=NO_LAVA)
 
@@ -124,7 +124,7 @@ def test_progress_covers_every_long_stage(network: nn.Module, labels: np.ndarray
     deploy(
         network,
         FRAMES,
-        images=FRAMES,
+        frames=FRAMES,
         labels=labels,
         lava=NO_LAVA,
         progress=lambda task, done, total, **_: finished.update({task: (done, total)}),

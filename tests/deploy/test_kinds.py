@@ -31,7 +31,7 @@ def deployed(name: str, target: str = "loihi-sim", lava_samples: int = 2) -> Rep
     network: nn.Module = sample_networks.stir(getattr(sample_networks, name)()).float()
     frames = np.random.default_rng(5).normal(0, 1, (32, *SHAPES[name])).astype(np.float32)
     labels = run_module(network, frames).argmax(axis=1)
-    return deploy(network, frames, target, labels=labels, lava=LavaSettings(lava_samples))
+    return deploy(network, frames, target, labels=labels, lava=LavaSettings(lava_samples)).report
 
 
 @pytest.mark.parametrize("name", SHAPES)
@@ -66,7 +66,7 @@ def test_what_lava_has_no_model_of_is_said() -> None:
 def test_sequences_of_events_go_all_the_way() -> None:
     network = sample_networks.stir(sample_networks.SequenceInput()).float()
     frames = np.random.default_rng(6).poisson(0.4, (16, 4, 2, 8, 8)).astype(np.float32)
-    report = deploy(network, frames, lava=LavaSettings(2))
+    report = deploy(network, frames, lava=LavaSettings(2)).report
     assert report.lava.differences == 0
     assert report.lava.spikes > 20
     assert report.input.unit == 1.0

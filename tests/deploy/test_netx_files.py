@@ -23,11 +23,11 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def compiled(folder: Path) -> Report:
     network = stir(Unusual()).float()
-    return deploy(network, FRAMES, labels=LABELS, lava=LavaSettings(0), folder=folder)
+    return deploy(network, FRAMES, labels=LABELS, lava=LavaSettings(0), folder=folder).report
 
 
 def test_a_written_file_runs_as_the_network_that_it_was_made_of(compiled: Report, folder: Path) -> None:
-    report = deploy_program(folder / "program.net", FRAMES, LABELS, lava=LavaSettings(1))
+    report = deploy_program(folder / "program.net", FRAMES, LABELS, lava=LavaSettings(1)).report
     assert report.lava.differences == 0
     assert report.accuracy.bit_accurate == compiled.accuracy.bit_accurate
     assert report.accuracy.float is None
@@ -47,7 +47,7 @@ def test_samples_of_another_shape_are_refused(compiled: Report, folder: Path) ->
 def test_a_file_of_lava_dl_runs_down_the_rest_of_the_line(tmp_path: Path) -> None:
     path = sample_net(tmp_path / "trained.net", in_shape=(2, 6, 5))
     frames = np.random.default_rng(0).integers(0, 2, (4, 5, 2, 6, 5)).astype(np.float32)
-    report = deploy_program(path, frames, steps=5, lava=LavaSettings(2), folder=tmp_path / "out")
+    report = deploy_program(path, frames, steps=5, lava=LavaSettings(2), folder=tmp_path / "out").report
     assert report.lava.differences == 0
     assert report.lava.spikes > 0
     assert (tmp_path / "out" / "program.net").exists()

@@ -57,7 +57,7 @@ def test_the_summary_tells_the_verdicts(report: Report) -> None:
     assert load in line_with(report, " load ", 120)
     assert "32.8k spikes, 2.47M SynOps (2.00M without zero weights)" in line_with(report, " a sample ")
     assert "1.00k SynOps on the busiest core, 2" in line_with(report, " a step ")
-    assert "features.0.neuron: a remark" in line_with(report, " netx ")
+    assert "features.0.neuron: a remark" in line_with(report, " files ")
 
 
 def test_what_is_unknown_is_said(report_of: Callable[..., Report]) -> None:
@@ -242,7 +242,7 @@ def test_text_of_the_user_is_no_markup(report_of: Callable[..., Report]) -> None
     report = report_of(2, network="net[red]work[/]", data="[bold]d[/]", exchange_remarks=remarks("layer[0]: remark"))
     assert "net[red]work[/]" in lines(report)[0]
     assert "[bold]d[/]" in line_with(report, " run ")
-    assert "layer[0]: remark" in line_with(report, " netx ")
+    assert "layer[0]: remark" in line_with(report, " files ")
 
 
 def test_of_many_remarks_the_first_are_shown_and_the_others_counted(report_of: Callable[..., Report]) -> None:

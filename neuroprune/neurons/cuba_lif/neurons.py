@@ -60,7 +60,7 @@ class CubaLif(FloatNeuron):
     def integrate(self, state: State, current: Tensor, bias: Tensor | float) -> State:
         """i and h."""
         i, v = state
-        i = i * (1.0 - self.current_decay) + current
+        i = i * (1.0 - self.current_decay) + current if self.filters_input else current
         return i, v * (1.0 - self.decay) + i + bias
 
     def after_spike(self, state: State, fired: Tensor) -> State:
