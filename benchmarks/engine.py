@@ -24,10 +24,10 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
+from neuroprune.arrays import Frames
 from neuroprune.chips.load import load_chip
 from neuroprune.data.catalog import list_datasets
 from neuroprune.errors import NeuropruneError
-from neuroprune.graph.float_program import Frames
 from neuroprune.graph.fold import fold
 from neuroprune.graph.trace import trace
 from neuroprune.networks.batchnorm import reestimate_batchnorm

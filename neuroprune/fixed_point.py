@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from neuroprune.frozen import frozen_array
+from neuroprune.arrays import frozen_array
 
 WeightArray = npt.NDArray[np.int16]
 IntArray = npt.NDArray[np.int32]

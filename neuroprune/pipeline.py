@@ -10,15 +10,16 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
+from neuroprune.arrays import Frames, Labels
 from neuroprune.chips.chip import Chip
 from neuroprune.chips.load import load_chip
 from neuroprune.errors import InputError
 from neuroprune.exchange.catalog import exchange_formats
 from neuroprune.exchange.format import ExchangeFormat, Programs, read_program
-from neuroprune.graph.float_program import FloatProgram, Frames
+from neuroprune.graph.float_program import FloatProgram
 from neuroprune.graph.fold import fold
 from neuroprune.graph.nodes import Graph
-from neuroprune.graph.readout import Labels, accuracy, class_scores
+from neuroprune.graph.readout import accuracy, class_scores
 from neuroprune.graph.trace import trace
 from neuroprune.mapping.map import map_program
 from neuroprune.mapping.types import ChipMapping

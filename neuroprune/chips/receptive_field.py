@@ -6,8 +6,8 @@ from functools import cached_property, lru_cache
 import numpy as np
 import numpy.typing as npt
 
+from neuroprune.arrays import frozen_array
 from neuroprune.chips.types import Tile, volume
-from neuroprune.frozen import frozen_array
 from neuroprune.program.types import IntConnection, IntConv
 
 

@@ -5,9 +5,9 @@ from functools import lru_cache
 import numpy as np
 import numpy.typing as npt
 
+from neuroprune.arrays import frozen_array
 from neuroprune.chips.receptive_field import receptive_field
 from neuroprune.chips.types import Tile
-from neuroprune.frozen import frozen_array
 from neuroprune.program.types import IntConnection, IntConv, IntDense
 
 Counts = npt.NDArray[np.int64]

@@ -10,8 +10,9 @@ from neuroprune.errors import InputError
 if TYPE_CHECKING:
     from torch import nn
 
+    from neuroprune.arrays import Frames, Labels
     from neuroprune.data.codings import Kind
-    from neuroprune.data.types import Coding, Dataset, Frames, Images, Labels
+    from neuroprune.data.types import Coding, Dataset, Images
     from neuroprune.pipeline import Tuning
 
 CALIBRATION_SAMPLES = 256

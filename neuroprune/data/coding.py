@@ -5,7 +5,8 @@ import zlib
 import numpy as np
 import torch
 
-from neuroprune.data.types import Coding, Frames, Images
+from neuroprune.arrays import Frames
+from neuroprune.data.types import Coding, Images
 
 
 def encode(images: torch.Tensor, coding: Coding, generator: torch.Generator | None = None) -> torch.Tensor:

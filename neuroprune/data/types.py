@@ -5,14 +5,12 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from neuroprune.arrays import Labels, frozen_array
 from neuroprune.choices import check_choice
 from neuroprune.data.codings import CODINGS, Kind
 from neuroprune.errors import InputError
-from neuroprune.frozen import frozen_array
 
 Images = npt.NDArray[np.uint8]
-Labels = npt.NDArray[np.int64]
-Frames = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True, eq=False)

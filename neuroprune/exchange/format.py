@@ -9,10 +9,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from neuroprune.arrays import Frames
 from neuroprune.errors import InputError
 from neuroprune.exchange.catalog import FormatInfo, exchange_formats
 from neuroprune.fixed_point import IntegerRules
-from neuroprune.graph.float_program import FloatProgram, Frames
+from neuroprune.graph.float_program import FloatProgram
 from neuroprune.program.types import IntProgram
 
 

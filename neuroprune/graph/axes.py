@@ -10,7 +10,7 @@ from torch import nn
 
 from neuroprune.graph.nodes import AvgPool, Shape
 from neuroprune.graph.operation import Followed, Operation, flat, is_whole, renamed
-from neuroprune.graph.signals import Layout, Readout, Recorder, Signal, Symbol
+from neuroprune.graph.signals import Layout, Recorder, Signal, Symbol, TimeSum
 
 
 def _stack(op: Operation) -> Followed:
@@ -44,7 +44,7 @@ def _average(op: Operation) -> Followed:
     if signal.layout == "sequence" and axes == [0] and not keeps:
         steps = signal.value.shape[0]
         scale = 1.0 / steps if op.name == "mean" else 1.0
-        return Readout(op.value, op.recorder, signal.node, frozenset(range(steps)), scale, signal.votes)
+        return TimeSum(op.value, op.recorder, signal.node, frozenset(range(steps)), scale, signal.votes)
     if op.name == "mean" and is_whole(signal) and len(signal.sample) == 3 and axes == [last - 1, last]:
         channels, height, width = signal.sample
         pool = AvgPool((height, width), (height, width))
@@ -58,12 +58,12 @@ def vote(recorder: Recorder, symbol: Symbol, value: torch.Tensor, votes: int | N
     before, after = symbol.value.shape[-1], value.shape[-1]
     if votes is None or after * votes != before or symbol.value.shape[:-1] != value.shape[:-1]:
         return None
-    if not isinstance(symbol, Signal | Readout) or symbol.votes != 1:
+    if not isinstance(symbol, Signal | TimeSum) or symbol.votes != 1:
         return None
     if before != prod(recorder.nodes[symbol.node].shape):
         return None
-    if isinstance(symbol, Readout):
-        return Readout(value, recorder, symbol.node, symbol.steps, symbol.scale, votes)
+    if isinstance(symbol, TimeSum):
+        return TimeSum(value, recorder, symbol.node, symbol.steps, symbol.scale, votes)
     return Signal(value, recorder, symbol.node, symbol.layout, symbol.at, votes)
 
 
@@ -109,10 +109,10 @@ def _reshape(op: Operation) -> Followed:
         return None
     if value.shape == symbol.value.shape:
         return renamed(op, symbol)
-    if isinstance(symbol, Readout):
+    if isinstance(symbol, TimeSum):
         votes = _votes_apart(op, symbol, tuple(value.shape[1:]))
         if value.shape[0] == op.recorder.batch and (votes or value[0].numel() == symbol.value[0].numel()):
-            return Readout(value, op.recorder, symbol.node, symbol.steps, symbol.scale, votes or symbol.votes)
+            return TimeSum(value, op.recorder, symbol.node, symbol.steps, symbol.scale, votes or symbol.votes)
         return None
     assert isinstance(symbol, Signal)
     repeated = _repeat(op, symbol)

@@ -6,8 +6,8 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
-from neuroprune.frozen import frozen_array
-from neuroprune.graph.nodes import AvgPool, Conv, FloatArray, IndexArray, Linear, Pair, Shape, Synapse
+from neuroprune.arrays import FloatArray, frozen_array
+from neuroprune.graph.nodes import AvgPool, Conv, IndexArray, Linear, Pair, Shape, Synapse
 
 
 def identity_kernel(channels: int) -> Conv:

@@ -9,14 +9,9 @@ All shapes leave out batch and time: (channels, height, width) or (features,). T
 
 from dataclasses import dataclass, field
 
-import numpy as np
-import numpy.typing as npt
-
-from neuroprune.graph.nodes import INPUT, FloatArray, Pair, Readout, Shape
+from neuroprune.arrays import FloatArray
+from neuroprune.graph.nodes import INPUT, Pair, Readout, Shape
 from neuroprune.neurons.model import FloatNeuron
-
-Frames = npt.NDArray[np.float32]
-"""[samples, *input shape], or sequences [samples, steps, *input shape]."""
 
 
 @dataclass(frozen=True, eq=False)

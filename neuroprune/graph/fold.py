@@ -13,8 +13,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from neuroprune.arrays import FloatArray, frozen_array
 from neuroprune.errors import UnsupportedNetwork
-from neuroprune.frozen import frozen_array
 from neuroprune.graph.compose import average_kernel, depthwise
 from neuroprune.graph.float_program import (
     FloatConnection,
@@ -33,7 +33,6 @@ from neuroprune.graph.nodes import (
     Concat,
     Conv,
     Flatten,
-    FloatArray,
     Graph,
     Input,
     Linear,

@@ -14,9 +14,9 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
+from neuroprune.arrays import FloatArray
 from neuroprune.neurons.model import FloatNeuron
 
-FloatArray = npt.NDArray[np.float64]
 IndexArray = npt.NDArray[np.int64]
 Pair = tuple[int, int]
 Shape = tuple[int, ...]

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from neuroprune.graph.nodes import Flatten
-from neuroprune.graph.signals import Readout, Recorder, Signal, Symbol
+from neuroprune.graph.signals import Recorder, Signal, Symbol, TimeSum
 
 Followed = Any
 """The symbol for the result, or a tuple of them; a sentence that says why the operation is not supported; None where
@@ -41,8 +41,8 @@ def is_whole(signal: Symbol) -> bool:
 
 def renamed(op: Operation, symbol: Any, factor: float = 1.0) -> Symbol:
     """The same symbol for a new tensor."""
-    if isinstance(symbol, Readout):
-        return Readout(op.value, op.recorder, symbol.node, symbol.steps, symbol.scale * factor, symbol.votes)
+    if isinstance(symbol, TimeSum):
+        return TimeSum(op.value, op.recorder, symbol.node, symbol.steps, symbol.scale * factor, symbol.votes)
     return op.like(symbol, symbol.node)
 
 

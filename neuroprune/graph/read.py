@@ -11,22 +11,10 @@ import numpy as np
 from spikingjelly.activation_based import layer
 from torch import nn
 
+from neuroprune.arrays import FloatArray, frozen_array
 from neuroprune.finite import finite_array
-from neuroprune.frozen import frozen_array
 from neuroprune.graph.catalog import LAYERS, supported_layers
-from neuroprune.graph.nodes import (
-    AvgPool,
-    BatchNorm,
-    Conv,
-    Flatten,
-    FloatArray,
-    Linear,
-    MaxPool,
-    Op,
-    Pair,
-    Select,
-    Shape,
-)
+from neuroprune.graph.nodes import AvgPool, BatchNorm, Conv, Flatten, Linear, MaxPool, Op, Pair, Select, Shape
 from neuroprune.neurons.model import FloatNeuron, NeuronModel
 
 Reading = tuple[Op | None, str | None]

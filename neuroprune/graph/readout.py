@@ -6,10 +6,8 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from neuroprune.arrays import Labels
 from neuroprune.graph.nodes import Readout
-
-Labels = npt.NDArray[np.int64]
-"""The class of each sample."""
 
 Outputs = TypeVar("Outputs", npt.NDArray[Any], torch.Tensor)
 

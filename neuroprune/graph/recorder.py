@@ -14,7 +14,7 @@ from neuroprune.graph.joins import JOINS
 from neuroprune.graph.nodes import INPUT, Concat, Flatten, Input, Node, Op, Shape
 from neuroprune.graph.operation import Operation
 from neuroprune.graph.read import Readers
-from neuroprune.graph.signals import SIZES, Readout, Signal, Symbol, signals_of, values_of
+from neuroprune.graph.signals import SIZES, Signal, Symbol, TimeSum, signals_of, values_of
 from neuroprune.neurons.model import FloatNeuron
 
 OPERATIONS = JOINS | AXES
@@ -69,7 +69,7 @@ class Recorder:
         voted = vote(self, symbol, value, voters(module))
         if voted is not None:
             return voted
-        if isinstance(symbol, Readout):
+        if isinstance(symbol, TimeSum):
             self.problems.append(f"layer {path}: it reads a sum or mean over time; put it before that")
             return self._unknown(path, value, symbols)
         if isinstance(module, nn.Identity | _DropoutNd | layer.Dropout):  # nothing, in evaluation mode

@@ -140,7 +140,7 @@ class Signal(Symbol):
 
 
 @dataclass(frozen=True, eq=False)
-class Readout(Symbol):
+class TimeSum(Symbol):
     """[N, ...]: `scale` times the sum over some steps of the output of `node`; or the last voltage of its neurons."""
 
     steps: frozenset[int] = frozenset()

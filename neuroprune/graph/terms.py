@@ -10,7 +10,7 @@ from math import prod
 
 import numpy as np
 
-from neuroprune.frozen import frozen_array
+from neuroprune.arrays import FloatArray, frozen_array
 from neuroprune.graph.compose import (
     convolve_after,
     dense_after,
@@ -22,7 +22,7 @@ from neuroprune.graph.compose import (
     scale_outputs,
     ungrouped,
 )
-from neuroprune.graph.nodes import Conv, FloatArray, IndexArray, Linear, Shape, Synapse
+from neuroprune.graph.nodes import Conv, IndexArray, Linear, Shape, Synapse
 
 
 @dataclass(frozen=True, eq=False)

@@ -19,7 +19,7 @@ from neuroprune.graph import nodes
 from neuroprune.graph.nodes import INPUT, Flatten, Graph, MaxPool, Node, Select
 from neuroprune.graph.read import Readers
 from neuroprune.graph.recorder import Recorder
-from neuroprune.graph.signals import Readout, Signal, Symbol, signals_of
+from neuroprune.graph.signals import Signal, Symbol, TimeSum, signals_of
 from neuroprune.graph.verify import problems_of_traced
 from neuroprune.neurons.catalog import neuron_models
 from neuroprune.neurons.cuba_lif import CubaLif
@@ -121,7 +121,7 @@ def _output(output: Any, module: nn.Module, recorder: Recorder) -> Any:
         is_neuron = path in recorder.nodes and isinstance(recorder.nodes[path].op, FloatNeuron)
         voltage: torch.Tensor | None = getattr(each, "v", None) if is_neuron else None
         if voltage is output:
-            return Readout(voltage, recorder, path, frozenset(range(recorder.steps or 1)), is_voltage=True)
+            return TimeSum(voltage, recorder, path, frozenset(range(recorder.steps or 1)), is_voltage=True)
     return output
 
 
@@ -134,12 +134,12 @@ def _graph(recorder: Recorder, output: Any) -> Graph:
     last = output.node if isinstance(output, Symbol) else INPUT
     while isinstance(traced[last].op, Flatten):  # scores are flat anyway
         last = traced[last].inputs[0]
-    is_voltage = isinstance(output, Readout) and output.is_voltage
+    is_voltage = isinstance(output, TimeSum) and output.is_voltage
     if not isinstance(traced[last].op, FloatNeuron | MaxPool):
         name = f"{last}.integrator"
         traced[name] = Node(name, CubaLif(0.0, math.inf), (last,), traced[last].shape)
         last, is_voltage = name, True
-    votes = output.votes if isinstance(output, Signal | Readout) else 1
+    votes = output.votes if isinstance(output, Signal | TimeSum) else 1
     readout = nodes.Readout("voltage" if is_voltage else "spikes", over_time, votes)
     graph = Graph(_used(traced, last), steps, readout)
     problems += problems_of_traced(graph, last)
@@ -161,9 +161,9 @@ def _used(traced: dict[str, Node], last: str) -> tuple[Node, ...]:
 
 def _over_time(output: Any, steps: int) -> tuple[Literal["mean", "sum"], str | None]:
     """How the output is read over time, and the problem with it, if any."""
-    if isinstance(output, Signal | Readout) and output.value.shape[-1] == output.votes > 1 and output.value.ndim > 2:
+    if isinstance(output, Signal | TimeSum) and output.value.shape[-1] == output.votes > 1 and output.value.ndim > 2:
         return "mean", f"the outputs of {output.node} that vote for one class are returned apart: return their mean"
-    if isinstance(output, Readout):
+    if isinstance(output, TimeSum):
         if output.steps != frozenset(range(steps)):
             return "mean", (
                 f"the readout adds {len(output.steps)} of the {steps} time steps: return the mean or sum over all of "

@@ -31,13 +31,13 @@ from typing import TYPE_CHECKING, Any, Literal, Self, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from neuroprune.arrays import FloatArray
 from neuroprune.errors import InputError
 from neuroprune.fixed_point import LARGEST_STATE, STATE_SHIFT, IntegerRules, signed_range
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-FloatArray = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
 Reset = Literal["zero", "subtract"]
 

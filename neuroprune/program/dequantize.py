@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from neuroprune.frozen import frozen_array
+from neuroprune.arrays import frozen_array
 from neuroprune.graph.float_program import (
     FloatConnection,
     FloatConv,

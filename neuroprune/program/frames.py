@@ -5,9 +5,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from neuroprune.arrays import Frames
 from neuroprune.errors import InputError
 from neuroprune.fixed_point import signed_range
-from neuroprune.graph.float_program import Frames
 from neuroprune.program.types import IntInput, IntProgram
 
 

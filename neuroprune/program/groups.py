@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from neuroprune.frozen import frozen_array
+from neuroprune.arrays import frozen_array
 from neuroprune.program.types import IntConv
 
 MOST_GROUPS_IN_LAVA = 127

@@ -13,8 +13,8 @@ from math import prod
 
 import numpy as np
 
+from neuroprune.arrays import frozen_array
 from neuroprune.fixed_point import BIAS_EXPONENT, STATE_SHIFT
-from neuroprune.frozen import frozen_array
 from neuroprune.graph.nodes import INPUT, Shape
 from neuroprune.neurons.cuba_lif import IntCubaLif
 from neuroprune.program.types import (

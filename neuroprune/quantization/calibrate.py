@@ -16,9 +16,9 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from neuroprune.arrays import FloatArray
 from neuroprune.fixed_point import IntegerRules, WeightArray, round_into, round_weights
 from neuroprune.graph.float_program import FloatLayer, FloatSynapse
-from neuroprune.graph.nodes import FloatArray
 from neuroprune.neurons.model import FloatNeuron, IntNeuron, fire_float
 from neuroprune.program.types import IntBias
 from neuroprune.quantization.forward import deliver, fire

@@ -4,9 +4,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from neuroprune.arrays import FloatArray
 from neuroprune.fixed_point import weight_range, weight_step
 from neuroprune.graph.float_program import FloatLayer, FloatProgram
-from neuroprune.graph.nodes import FloatArray
 from neuroprune.program.types import IntLayer, IntProgram
 from neuroprune.program.units import weight_unit
 

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
+from neuroprune.arrays import Frames, Labels, frozen_array
 from neuroprune.chips.chip import Chip
 from neuroprune.errors import InputError
 from neuroprune.fixed_point import (
@@ -26,10 +27,9 @@ from neuroprune.fixed_point import (
     weight_range,
     weight_step,
 )
-from neuroprune.frozen import frozen_array
-from neuroprune.graph.float_program import FloatLayer, FloatProgram, Frames
+from neuroprune.graph.float_program import FloatLayer, FloatProgram
 from neuroprune.graph.nodes import INPUT
-from neuroprune.graph.readout import Labels, class_scores
+from neuroprune.graph.readout import class_scores
 from neuroprune.program.frames import quantize_input
 from neuroprune.program.types import IntLayer, IntProgram
 from neuroprune.program.units import weight_unit

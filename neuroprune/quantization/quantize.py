@@ -3,10 +3,11 @@
 import numpy as np
 import torch
 
+from neuroprune.arrays import Frames
 from neuroprune.chips.chip import Chip
 from neuroprune.errors import InputError
 from neuroprune.fixed_point import IntegerRules, WeightArray, signed_range
-from neuroprune.graph.float_program import FloatDense, FloatLayer, FloatProgram, FloatSynapse, Frames
+from neuroprune.graph.float_program import FloatDense, FloatLayer, FloatProgram, FloatSynapse
 from neuroprune.graph.nodes import INPUT
 from neuroprune.program.frames import quantize_input
 from neuroprune.program.types import (

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from neuroprune.arrays import FloatArray
 from neuroprune.fixed_point import BIAS_EXPONENT, STATE_SHIFT, IntegerRules, signed_range, weight_range
-from neuroprune.graph.nodes import FloatArray
 from neuroprune.neurons.model import FloatNeuron, IntNeuron, WorstDrive
 
 

@@ -8,8 +8,9 @@ from spikingjelly.activation_based import functional
 from torch import nn
 from torch.nn import functional as F
 
-from neuroprune.graph.float_program import FloatDense, FloatLayer, FloatProgram, Frames
-from neuroprune.graph.nodes import INPUT, FloatArray
+from neuroprune.arrays import FloatArray, Frames
+from neuroprune.graph.float_program import FloatDense, FloatLayer, FloatProgram
+from neuroprune.graph.nodes import INPUT
 from neuroprune.neurons.model import fire_float
 from neuroprune.progress import Progress, silent
 

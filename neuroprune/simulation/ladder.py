@@ -6,8 +6,9 @@ import numpy as np
 import numpy.typing as npt
 from torch import nn
 
-from neuroprune.graph.float_program import FloatProgram, Frames
-from neuroprune.graph.readout import Labels, accuracy, class_scores
+from neuroprune.arrays import Frames, Labels
+from neuroprune.graph.float_program import FloatProgram
+from neuroprune.graph.readout import accuracy, class_scores
 from neuroprune.program.dequantize import dequantize
 from neuroprune.program.types import IntInput, IntProgram
 from neuroprune.progress import Progress, silent

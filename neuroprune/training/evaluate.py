@@ -6,8 +6,9 @@ import torch
 from spikingjelly.activation_based import functional
 from torch import nn
 
+from neuroprune.arrays import Labels
 from neuroprune.data.coding import encode, time_first
-from neuroprune.data.types import Coding, Images, Labels
+from neuroprune.data.types import Coding, Images
 
 
 def predict(module: nn.Module, images: Images, coding: Coding, batch: int = 256) -> npt.NDArray[np.int64]:

@@ -7,8 +7,8 @@ import pytest
 from float_programs import frames_for, residual_program
 from torch import nn
 
+from neuroprune.arrays import frozen_array
 from neuroprune.chips.load import load_chip
-from neuroprune.frozen import frozen_array
 from neuroprune.graph.nodes import Readout
 from neuroprune.neurons.cuba_lif import CubaLif
 from neuroprune.program.frames import quantize_input

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from hypothesis import strategies as st
 
-from neuroprune.frozen import frozen_array
+from neuroprune.arrays import frozen_array
 from neuroprune.graph.nodes import Pair, Readout, Shape
 from neuroprune.neurons.cuba_lif import IntCubaLif
 from neuroprune.program.types import IntBias, IntConnection, IntConv, IntDense, IntInput, IntLayer, IntProgram

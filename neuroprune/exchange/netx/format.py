@@ -2,12 +2,12 @@
 
 from pathlib import Path
 
+from neuroprune.arrays import Frames
 from neuroprune.exchange.catalog import FORMATS
 from neuroprune.exchange.format import ExchangeFormat, Programs, ReadProgram
 from neuroprune.exchange.netx.read import read_netx, spikes_as_they_are, stated_steps
 from neuroprune.exchange.netx.write import write_netx
 from neuroprune.fixed_point import IntegerRules
-from neuroprune.graph.float_program import Frames
 
 
 class Netx(ExchangeFormat):

@@ -2,10 +2,10 @@
 
 import numpy as np
 
+from neuroprune.arrays import frozen_array
 from neuroprune.exchange.netx.fields import AGAIN
 from neuroprune.exchange.netx.parts import Notes, Part
 from neuroprune.fixed_point import BIAS_EXPONENT, DECAY_UNITY, IntegerRules, signed_range
-from neuroprune.frozen import frozen_array
 from neuroprune.neurons.cuba_lif import IntCubaLif
 from neuroprune.neurons.model import Reset
 from neuroprune.program.types import IntBias

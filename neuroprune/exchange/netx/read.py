@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from neuroprune.arrays import Frames
 from neuroprune.errors import InputError, UnsupportedNetwork
 from neuroprune.exchange.format import ReadProgram
 from neuroprune.exchange.netx.fields import AGAIN, Fields, open_fields
@@ -18,7 +19,6 @@ from neuroprune.exchange.netx.neurons import read_neurons
 from neuroprune.exchange.netx.parts import Notes, Part, note_unsupported, read_parts
 from neuroprune.exchange.netx.synapses import LARGEST_MAP, loader_changes, output_shape, read_connections
 from neuroprune.fixed_point import STATE_SHIFT, IntegerRules
-from neuroprune.graph.float_program import Frames
 from neuroprune.graph.nodes import INPUT, Readout, Shape
 from neuroprune.program.types import IntInput, IntLayer, IntProgram
 from neuroprune.program.verify import verify_program

@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from neuroprune.arrays import frozen_array
 from neuroprune.errors import UnsupportedNetwork
 from neuroprune.exchange.netx.fields import AGAIN, Integers
 from neuroprune.exchange.netx.parts import Notes, Part
 from neuroprune.fixed_point import IntegerRules, weight_range, weight_step
-from neuroprune.frozen import frozen_array
 from neuroprune.graph.nodes import Pair, Shape
 from neuroprune.program.types import IntConnection, IntConv, IntDense, IntSynapse
 

@@ -18,10 +18,11 @@ from typing import NamedTuple
 import h5py
 import numpy as np
 
+from neuroprune.arrays import FloatArray
 from neuroprune.exchange.netx.synapses import MOST_DELAY, loader_changes
 from neuroprune.files import replace_file
 from neuroprune.fixed_point import BIAS_EXPONENT, IntArray, signed_range
-from neuroprune.graph.nodes import INPUT, FloatArray, Shape
+from neuroprune.graph.nodes import INPUT, Shape
 from neuroprune.neurons.cuba_lif import IntCubaLif
 from neuroprune.program.groups import merge_groups
 from neuroprune.program.types import IntBias, IntConv, IntDense, IntLayer, IntProgram, IntSynapse
