@@ -84,9 +84,9 @@ def compress(
 ) -> CompressResult:
     """`module` without its least important channels, fine-tuned on `data`; the module itself stays as it is.
 
-    module: a trained network, best with L1 on its BatchNorm scales. A copy of it is pruned, on the device
-    of fine-tuning or else on the module's own. neurons: models that layers of neurons are read as, by default all that
-    neuroprune has.
+    module: a trained network, best with L1 on its BatchNorm scales. A copy of it is pruned, on the device of
+    fine-tuning or else on the module's own.
+    neurons: models that layers of neurons are read as, by default all that neuroprune has.
     Raises UnsupportedNetwork for a network that cannot be traced, and InputError for one without prunable channels,
     one whose FLOPs cannot be brought near the share asked for, or one that fixes its widths in its code.
 

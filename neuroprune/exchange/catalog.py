@@ -52,7 +52,7 @@ def readable_suffixes() -> tuple[str, ...]:
 
 
 def exchange_formats() -> "tuple[ExchangeFormat, ...]":
-    """The formats that neuroprune writes, each an `ExchangeFormat`.
+    """The formats that neuroprune reads and writes, each an `ExchangeFormat`.
 
     >>> from neuroprune import exchange_formats
     >>> [(each.info.name, each.info.suffix) for each in exchange_formats()]

@@ -13,8 +13,8 @@ def reestimate_batchnorm(module: nn.Module, frames: torch.Tensor) -> None:
 
     Linear layers have no BatchNorm, so their weights and bias are scaled instead, to outputs of mean square 1; all
     other weights stay. frames: [N, C, H, W] or [T, N, C, H, W], as the network sees them. Without this the deeper
-    layers of an untrained network never fire, and its activity says nothing about a trained one. The
-    module is left in evaluation mode.
+    layers of an untrained network never fire, and its activity says nothing about a trained one. The module is
+    left in evaluation mode.
 
     >>> import torch
     >>> from neuroprune import build, frames_of, load_dataset, load_recipe, reestimate_batchnorm, run_module

@@ -187,7 +187,7 @@ class _Building:
         self.modules[name] = module
 
     def _shrink(self, index: int, window: Pair, stride: Pair, padding: Pair) -> None:
-        """The extent of the map after a window moved over it. Raises InputError when the window does not fit."""
+        """Set the extent to that after a window moved over the map. Raises InputError when the window does not fit."""
         sizes = zip(self.extent, window, stride, padding, strict=True)
         after = [(size + 2 * pad - kernel) // step + 1 for size, kernel, step, pad in sizes]
         if min(after) < 1:

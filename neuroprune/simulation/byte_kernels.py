@@ -1,8 +1,7 @@
 """Synapses in bytes that add up in 32 bits, on CPUs by oneDNN and on GPUs by cuBLAS.
 
 Spikes are 0 or 1, graded inputs fit a signed byte, and so do weights divided by their greatest common divisor
-(even ones in [-256, 254] always). The float32 sums that the kernels return are exact where `kernels.exact_dtype` proves
-it.
+(even ones in [-256, 254] always). The float32 sums are exact where `kernels.exact_dtype` proves it.
 
 CPU: convolutions and matrix products of spikes. Without VNNI a CPU first adds two products in 16 bits, which is where
 such kernels are known to saturate; two products of 0 or 1 and a signed byte cannot. Measured on one core with VNNI

@@ -72,10 +72,9 @@ def run_float(
 
     It computes in the precision of the frames: float32, or float64 where a spike must not flip.
 
-    >>> import numpy as np
     >>> import torch
     >>> from neuroprune import (
-    ...     build, fold, frames_of, load_dataset, load_recipe, reestimate_batchnorm, run_float, run_module, trace,
+    ...     build, fold, frames_of, load_dataset, load_recipe, reestimate_batchnorm, run_float, trace,
     ... )
     >>> data = load_dataset("digits")
     >>> network = build(load_recipe("digits-conv"), data.input_shape, len(data.classes))

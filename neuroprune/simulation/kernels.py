@@ -86,8 +86,7 @@ def _float_kernel(synapse: IntSynapse, in_shape: Shape, dtype: torch.dtype, devi
 class _CheckedKernel:
     """A kernel of bytes, checked: at the first batch of each size the two maps with most spikes are computed in floats.
 
-    Libraries choose their code by the shapes; where they are wrong for one, in this or another release, floats are
-    used.
+    Libraries choose their code by the shapes; where one is wrong, in this or another release, floats are used.
     """
 
     def __init__(self, in_bytes: Kernel, in_floats: Kernel) -> None:

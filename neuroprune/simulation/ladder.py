@@ -64,8 +64,7 @@ def accuracy_ladder(
     """Accuracy at each level.
 
     module: the network that `folded` was traced from, `program` what was quantised of it. frames: float32 [samples,
-    ...] with int64 `labels`; spikes: the same as the program's input. trace: of the engine on
-    them.
+    ...] with int64 `labels`; spikes: the same as the program's input. trace: the engine's.
 
     >>> import torch
     >>> from neuroprune import (

@@ -1,8 +1,7 @@
 """Reading networks from netx files, those that lava-dl trained and those that neuroprune wrote.
 
-A file of lava-dl's holds layers only. The steps of a sample and its input must be given; neuroprune's files state
-both in attributes, with names, scales and readout. Layers that the format lists one after the other are read as a
-chain.
+A file of lava-dl's holds layers only. The steps of a sample and its input must be given; neuroprune's files state both
+in attributes, with names, scales and readout. Layers that the format lists one after the other are read as a chain.
 """
 
 import dataclasses
