@@ -63,12 +63,12 @@ from .errors import (
 )
 from .exchange.catalog import (
     FormatInfo as FormatInfo,
-    exchange_formats as exchange_formats,
 )
 from .exchange.format import (
     ExchangeFormat as ExchangeFormat,
     Programs as Programs,
     ReadProgram as ReadProgram,
+    exchange_formats as exchange_formats,
     read_program as read_program,
     write_program as write_program,
 )

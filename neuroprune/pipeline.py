@@ -14,8 +14,7 @@ from neuroprune.arrays import Frames, Labels
 from neuroprune.chips.chip import Chip
 from neuroprune.chips.load import load_chip
 from neuroprune.errors import InputError
-from neuroprune.exchange.catalog import exchange_formats
-from neuroprune.exchange.format import ExchangeFormat, Programs, read_program
+from neuroprune.exchange.format import ExchangeFormat, Programs, exchange_formats, read_program
 from neuroprune.graph.float_program import FloatProgram
 from neuroprune.graph.fold import fold
 from neuroprune.graph.nodes import Graph

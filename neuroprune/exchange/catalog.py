@@ -1,11 +1,7 @@
 """The catalogue of file formats, without their readers: what help, errors and documentation name."""
 
 from dataclasses import dataclass
-from importlib import import_module
-from typing import TYPE_CHECKING, Literal
-
-if TYPE_CHECKING:
-    from neuroprune.exchange.format import ExchangeFormat
+from typing import Literal
 
 
 @dataclass(frozen=True)
@@ -49,13 +45,3 @@ FORMATS = (
 def readable_suffixes() -> tuple[str, ...]:
     """Suffixes of the files that can be deployed."""
     return tuple(info.suffix for info in FORMATS if info.reads)
-
-
-def exchange_formats() -> "tuple[ExchangeFormat, ...]":
-    """The formats that neuroprune reads and writes, each an `ExchangeFormat`.
-
-    >>> from neuroprune import exchange_formats
-    >>> [(each.info.name, each.info.suffix) for each in exchange_formats()]
-    [('netx', '.net'), ('ONNX', '.onnx')]
-    """
-    return tuple(import_module(info.module).FORMAT for info in FORMATS)

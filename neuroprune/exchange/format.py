@@ -7,11 +7,12 @@ passed to `deploy`, `read_program` and `write_program` as an object of one's own
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 
 from neuroprune.arrays import Frames
 from neuroprune.errors import InputError
-from neuroprune.exchange.catalog import FormatInfo, exchange_formats
+from neuroprune.exchange.catalog import FORMATS, FormatInfo
 from neuroprune.fixed_point import IntegerRules
 from neuroprune.graph.float_program import FloatProgram
 from neuroprune.program.types import IntProgram
@@ -62,6 +63,16 @@ class ExchangeFormat(ABC):
         that do not state their input. Raises InputError or UnsupportedNetwork.
         """
         raise InputError(f"{path} cannot be read, since {self.info.name} is only written: name another file")
+
+
+def exchange_formats() -> tuple[ExchangeFormat, ...]:
+    """The formats that neuroprune reads and writes, each an `ExchangeFormat`.
+
+    >>> from neuroprune import exchange_formats
+    >>> [(each.info.name, each.info.suffix) for each in exchange_formats()]
+    [('netx', '.net'), ('ONNX', '.onnx')]
+    """
+    return tuple(import_module(info.module).FORMAT for info in FORMATS)
 
 
 def format_of(path: Path, formats: Sequence[ExchangeFormat] | None = None) -> ExchangeFormat:

@@ -10,8 +10,15 @@ from programs import dense, program_of
 from neuroprune.arrays import Frames
 from neuroprune.chips.load import load_chip
 from neuroprune.errors import InputError
-from neuroprune.exchange.catalog import FORMATS, FormatInfo, exchange_formats, readable_suffixes
-from neuroprune.exchange.format import ExchangeFormat, Programs, format_of, read_program, write_program
+from neuroprune.exchange.catalog import FORMATS, FormatInfo, readable_suffixes
+from neuroprune.exchange.format import (
+    ExchangeFormat,
+    Programs,
+    exchange_formats,
+    format_of,
+    read_program,
+    write_program,
+)
 from neuroprune.graph.nodes import Readout
 from neuroprune.pipeline import LavaSettings, deploy_program
 from neuroprune.program.dequantize import dequantize
