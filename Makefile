@@ -39,7 +39,7 @@ docs: $(READY)
 bench: $(READY)
 	$(BIN)/python benchmarks/engine.py
 
-# Programs made up at random through reference, engine and Lava: make fuzz N=10000 SEED=0
+# Random programs through reference, engine and Lava: make fuzz N=10000 SEED=0
 fuzz: $(READY)
 	$(BIN)/python tests/support/fuzz.py --programs $(or $(N),200) --seed $(or $(SEED),0)
 

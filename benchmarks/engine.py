@@ -1,12 +1,12 @@
-"""How fast the exact engine is: against the float forward pass of the same network, and against Lava.
+"""The speed of the exact engine, compared with the float forward pass of the same network and with Lava.
 
     python benchmarks/engine.py [--model fashion-conv] [--batch 64] [--rounds 5] [--threads 1] [--device cuda]
 
 Networks have random weights, and a BatchNorm fitted to the random frames so that every hidden layer fires. Engine and
-float pass run in turn on the same frames with the same batch; the best round of each counts. Lava's own process models
-run once with one sample and once with three: half the difference is a sample in their pipeline, without start-up.
-Whatever Lava recorded is compared with the engine, so a figure stands for equal results. Memory is by how much a
-process of its own grows when the engine runs in it; on a GPU, the most that torch held there.
+float pass run in turn on the same frames with the same batch; the best round of each is reported. Lava's own process
+models run once with one sample and once with three: half the difference is a sample in their pipeline, without
+start-up. Lava's records are compared with the engine's, so a figure stands for equal results. Memory is how much a
+process of its own grows when the engine runs in it; on a GPU, the most that torch allocated there.
 """
 
 import multiprocessing
@@ -24,10 +24,10 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
+from neuroprune.arrays import Frames
 from neuroprune.chips.load import load_chip
 from neuroprune.data.catalog import list_datasets
 from neuroprune.errors import NeuropruneError
-from neuroprune.graph.float_program import Frames
 from neuroprune.graph.fold import fold
 from neuroprune.graph.trace import trace
 from neuroprune.networks.batchnorm import reestimate_batchnorm
@@ -122,12 +122,12 @@ def measure(model: str, samples: int, batch: int, rounds: int, device: str, with
         engine_times.append(seconds(lambda: simulate(program, spikes, batch, device)))
     float_rate, engine_rate = (samples / min(times) for times in (float_times, engine_times))
     memory = engine_mib(program, spikes, batch, device)
-    judged = ["-", "-"]
+    by_lava = ["-", "-"]
     if with_lava:
         one, three = (lava_seconds(program, some) for some in (spikes[:1], spikes[:3]))
-        judged = [f"{(three - one) / 2:.2f}", f"{(three - one) / 2 * engine_rate:.0f}"]
+        by_lava = [f"{(three - one) / 2:.2f}", f"{(three - one) / 2 * engine_rate:.0f}"]
     rates = [f"{float_rate:.1f}", f"{engine_rate:.1f}", f"{engine_rate / float_rate:.2f}"]
-    return [Path(model).stem, str(program.steps), *rates, *judged, f"{memory:.0f}"]
+    return [Path(model).stem, str(program.steps), *rates, *by_lava, f"{memory:.0f}"]
 
 
 @click.command()

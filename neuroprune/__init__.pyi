@@ -192,6 +192,7 @@ from .report.measure import (
     measure as measure,
 )
 from .report.schema import (
+    LavaCheck as LavaCheck,
     Report as Report,
     load_report as load_report,
     save_report as save_report,
@@ -212,6 +213,7 @@ from .simulation.floats import (
     run_module as run_module,
 )
 from .simulation.ladder import (
+    Accuracies as Accuracies,
     accuracy_ladder as accuracy_ladder,
     changed_spikes as changed_spikes,
 )
@@ -227,6 +229,8 @@ from .simulation.types import (
 )
 from .training.checkpoint import (
     Checkpoint as Checkpoint,
+    DataFacts as DataFacts,
+    facts_of as facts_of,
     load_checkpoint as load_checkpoint,
     restore as restore,
     save_checkpoint as save_checkpoint,

@@ -1,4 +1,4 @@
-"""Catalogues: what there is to choose from, by name. Options, error sentences and documentation are made from them."""
+"""Catalogues of what users can choose by name; options, error sentences and documentation are made from them."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from neuroprune.errors import InputError
 
 @dataclass(frozen=True)
 class Choice:
-    """One of several things that a person names. title: what it is, in a line; source: where it was published."""
+    """An entry of a catalogue. title: what it is, in one line; source: where it was published."""
 
     name: str
     title: str
@@ -17,11 +17,11 @@ class Choice:
 
 
 class Named(Protocol):
-    """What a catalogue may hold."""
+    """Anything that a catalogue may hold."""
 
     @property
     def name(self) -> str:
-        """What a person calls it."""
+        """The name that users choose it by."""
 
 
 def names(catalogue: Iterable[Named]) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""Every error that a person can cause or meet, with its exit code.
+"""Every error that a user can cause or meet, with its exit code.
 
     NeuropruneError
     ├── InputError          2   what the user gave or the machine cannot take: files, options, data, a full disk
@@ -8,8 +8,8 @@
     └── VerificationError   4   a check between two levels failed, or could not be carried out
         └── LavaError           Lava is missing, failed or did not answer in time
 
-A message is one sentence: the object, what it is, the limit, and the remedy. Only the command line renders errors;
-`assert` is for mistakes of our own.
+A message is one sentence: the object, its value, the limit, and the remedy. Only the command line renders errors;
+`assert` is for mistakes of neuroprune itself.
 """
 
 from collections.abc import Sequence

@@ -1,11 +1,11 @@
-"""Numbers of a module's tensors, all of them finite."""
+"""Tensors of a module as arrays, checked to be finite."""
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
+from neuroprune.arrays import frozen_array
 from neuroprune.errors import InputError
-from neuroprune.frozen import frozen_array
 
 
 def finite_array(layer: str, what: str, tensor: torch.Tensor) -> npt.NDArray[np.float64]:

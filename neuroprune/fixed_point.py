@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from neuroprune.frozen import frozen_array
+from neuroprune.arrays import frozen_array
 
 WeightArray = npt.NDArray[np.int16]
 IntArray = npt.NDArray[np.int32]
@@ -17,7 +17,7 @@ STATE_SHIFT = 6
 REGISTER_BITS = 24
 """Of u and v, and of the sums of a convolution, with sign (proc/lif/models.py, max_uv_val; proc/conv/models.py)."""
 LARGEST_STATE = (1 << REGISTER_BITS - 1) - 1
-"""Up to this magnitude u, v and the sums of a convolution are what they should be."""
+"""Up to this magnitude u, v and the sums of a convolution do not overflow."""
 FLOAT32_INTEGERS = 2**24
 """Up to here float32 holds every integer."""
 BIAS_EXPONENT = 6
@@ -28,7 +28,7 @@ BIAS_EXPONENT = 6
 class IntegerRules:
     """The fields of one chip; all widths are in bits and >= 1.
 
-    chip: whose they are, for messages.
+    chip: its name, for messages.
     weight_bits_offered: widths of a stored weight, ascending; weight_bits is the widest.
     decay_bits: of both decays. threshold_bits: unsigned mantissa. bias_bits: mantissa with sign; its exponent is at
     most bias_exponent_max. state_bits: of u and v, with sign. input_bits: of a graded input spike, with sign.

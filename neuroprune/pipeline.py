@@ -10,15 +10,16 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
+from neuroprune.arrays import Frames, Labels
 from neuroprune.chips.chip import Chip
 from neuroprune.chips.load import load_chip
 from neuroprune.errors import InputError
 from neuroprune.exchange.catalog import exchange_formats
 from neuroprune.exchange.format import ExchangeFormat, Programs, read_program
-from neuroprune.graph.float_program import FloatProgram, Frames
+from neuroprune.graph.float_program import FloatProgram
 from neuroprune.graph.fold import fold
 from neuroprune.graph.nodes import Graph
-from neuroprune.graph.readout import Labels, accuracy, class_scores
+from neuroprune.graph.readout import accuracy, class_scores
 from neuroprune.graph.trace import trace
 from neuroprune.mapping.map import map_program
 from neuroprune.mapping.types import ChipMapping
@@ -50,9 +51,9 @@ REPORTED_PACKAGES = ("torch", "spikingjelly", "numpy", "lava-nc")
 class LavaSettings:
     """How the exact engine is verified against Lava.
 
-    samples: cross-checked in Lava, 0 for none. timeout_s: seconds until Lava is given up. python: another interpreter
-    that has Lava, or None for this one. models: Lava's own convolutions ("stock"), or ours of the same integers
-    ("fast").
+    samples: cross-checked in Lava, 0 for none. timeout_s: seconds after which Lava is ended and LavaError raised.
+    python: another interpreter that has Lava, or None for this one. models: Lava's own convolutions ("stock"), or ours
+    of the same integers ("fast").
     """
 
     samples: int = 2
@@ -72,10 +73,11 @@ class Tuning:
 
 @dataclass(frozen=True, eq=False)
 class Deployment:
-    """What each stage of a deployment made.
+    """What each stage of a deployment produced.
 
     graph, floats: the network as traced and folded, None where a finished program was deployed. program: the integers
-    that it was quantised to; balanced: the same with the relays that `mapping` has places for and `trace` tells of.
+    that it was quantised to; balanced: the same program with relays, the one that `mapping` and `trace` are of.
+    report: all measures of it.
     """
 
     graph: Graph | None
@@ -89,7 +91,7 @@ class Deployment:
 
 @dataclass(frozen=True, eq=False)
 class _Job:
-    """Which samples a program is run on, how, and what the report calls it: see `deploy`."""
+    """The samples that a program is run on, how it is run, and its names in the report: see `deploy`."""
 
     frames: Frames
     labels: Labels | None
@@ -105,9 +107,9 @@ class _Job:
 
 @dataclass(frozen=True, eq=False)
 class _FloatReference:
-    """What a program was made of: the network as trained, traced, folded, and the floats whose weights were rounded.
+    """The float reference of an integer program: the network as trained, traced, folded, and as it was rounded.
 
-    The last are others than the folded ones where fine-tuning came between.
+    rounded: differs from `folded` where fine-tuning changed the weights.
     """
 
     module: nn.Module
@@ -142,15 +144,23 @@ def deploy(
     calibration: float32 [samples, channels, height, width], frames as the network sees them, that set the scales; or
     sequences [samples, steps, channels, height, width].
     chip: a chip, or its name, or the path of its YAML.
-    frames, labels: the samples that are run and measured, int64 labels beside them; without frames the calibration
+    frames, labels: the samples that are run and measured, and their int64 labels; without frames the calibration
     frames are run, without labels there is no accuracy.
-    bits: of the weights of each layer. tuning: training in the chip's rounding before the weights are fixed.
+    bits: of the weights of each layer. tuning: fine-tuning with the chip's rounding before the weights are fixed.
     network, data, seed: kept in the report. device: torch device of the exact engine.
     folder: where report.json, cores.csv, layers.csv and a file of each format are written; None writes nothing.
-    neurons: models that layers of neurons are read as; formats: what the program is written in; by default all there
-    are.
+    neurons: models that layers of neurons are read as; formats: file formats that the program is written in; by default
+    all that neuroprune has.
 
     Raises UnsupportedNetwork, InputError, CapacityError, VerificationError (LavaError among them), OutputError.
+
+    >>> from neuroprune import LavaSettings, build, deploy, frames_of, load_dataset, load_recipe
+    >>> data = load_dataset("digits")
+    >>> network = build(load_recipe("digits-conv"), data.input_shape, len(data.classes))
+    >>> frames = frames_of(data.train.images[:16], data.coding)
+    >>> deployment = deploy(network, frames, "loihi-sim", lava=LavaSettings(samples=0))
+    >>> deployment.report.totals.neurons, deployment.report.totals.chips
+    (4618, 1)
     """
     chip = load_chip(chip) if isinstance(chip, str) else chip
     formats = exchange_formats() if formats is None else formats
@@ -183,21 +193,34 @@ def deploy_program(
 ) -> Deployment:
     """Run and measure the integer program of a file as `deploy` does the one that it compiles.
 
-    path: of a format that is read; its suffix tells which. frames: float32 [samples, *shape], or [samples, steps,
-    *shape], as that format wants them.
+    path: a file in a format that neuroprune reads, given by its suffix. frames: float32 [samples, *shape], or [samples,
+    steps, *shape], as the file's program reads them.
     steps: of a sample, needed where the file does not state them.
     Raises what `deploy` raises.
+
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> from neuroprune import LavaSettings, build, deploy, deploy_program, frames_of, load_dataset, load_recipe
+    >>> data = load_dataset("digits")
+    >>> network = build(load_recipe("digits-conv"), data.input_shape, len(data.classes))
+    >>> frames = frames_of(data.train.images[:16], data.coding)
+    >>> lava = LavaSettings(samples=0)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     deployment = deploy(network, frames, lava=lava, folder=Path(folder))
+    ...     again = deploy_program(Path(folder, "program.net"), frames, lava=lava)
+    >>> again.report.totals.synops_per_sample == deployment.report.totals.synops_per_sample
+    True
     """
     chip = load_chip(chip) if isinstance(chip, str) else chip
     formats = exchange_formats() if formats is None else formats
     job = _Job(frames, labels, path.name, data, None, lava or LavaSettings(), folder, formats, device, progress)
     _check_samples(job)
     read = read_program(path, chip.rules, steps, frames, formats)
-    wanted = (read.program.steps,) * read.program.input.sequence + read.program.input.shape
-    if frames.shape[1:] != wanted:
+    shape = (read.program.steps,) * read.program.input.sequence + read.program.input.shape
+    if frames.shape[1:] != shape:
         raise InputError(
-            f"{path} reads samples of shape {wanted}, but those given have {frames.shape[1:]}: name the data that it "
-            "was made for, coded alike"
+            f"{path} reads samples of shape {shape}, but those given have {frames.shape[1:]}: name the data that it "
+            "was made for, in the same coding"
         )
     remarks = tuple(ExchangeRemark(file=path.name, text=text) for text in read.remarks)
     return _run(read.program, chip, job, remarks=remarks)
@@ -223,15 +246,15 @@ def _run(
     balanced = balance(program, chip.synaptic_delay_max)
     mapping = map_program(balanced, chip)
     spikes, saturated = quantize_input(program.input, job.frames)
-    happened = simulate(balanced, spikes, device=job.device, saturated_inputs=saturated, progress=job.progress)
+    activity = simulate(balanced, spikes, device=job.device, saturated_inputs=saturated, progress=job.progress)
     check = _verify_against_lava(balanced, spikes[: job.lava.samples], job)
-    ladder, changed = _ladder(program, spikes, happened, job, reference)
+    ladder, changed = _ladder(program, spikes, activity, job, reference)
     if job.folder is not None:
         remarks += _write(Programs(program, reference.folded if reference else None), job.folder, job.formats)
     report = measure(
         balanced,
         mapping,
-        happened,
+        activity,
         chip,
         network=job.network,
         data=job.data,
@@ -248,11 +271,11 @@ def _run(
         write_tables(report, job.folder)
         save_report(report, job.folder / "report.json")
     graph, floats = (reference.graph, reference.folded) if reference is not None else (None, None)
-    return Deployment(graph, floats, program, balanced, mapping, happened, report)
+    return Deployment(graph, floats, program, balanced, mapping, activity, report)
 
 
 def _write(programs: Programs, folder: Path, formats: Sequence[ExchangeFormat]) -> tuple[ExchangeRemark, ...]:
-    """A file of each format that holds what there is, and what they cannot hold."""
+    """Write a file of each format that can hold one of `programs`; returns what the files cannot hold."""
     return tuple(
         ExchangeRemark(file=each.info.file, text=text)
         for each in formats
@@ -264,32 +287,32 @@ def _write(programs: Programs, folder: Path, formats: Sequence[ExchangeFormat]) 
 def _ladder(
     program: IntProgram,
     spikes: npt.NDArray[np.int8],
-    happened: Trace,
+    activity: Trace,
     job: _Job,
     reference: _FloatReference | None,
 ) -> tuple[Accuracies, dict[str, ChangedSpikes] | None]:
-    """Accuracy as far as there are labels, and the spikes that changed as far as there are floats."""
+    """Accuracy where there are labels, and changed spikes where there is a float reference."""
     if reference is None:
         if job.labels is None:
             return Accuracies(), None
-        scores = class_scores(program.readout, happened.outputs)
+        scores = class_scores(program.readout, activity.outputs)
         return Accuracies(bit_accurate=accuracy(scores, job.labels)), None
     folded = reference.folded
     changed = changed_spikes(folded, program, job.frames, spikes, job.device, job.progress)
     if job.labels is None:
         return Accuracies(), changed
-    ladder = accuracy_ladder(reference.module, folded, program, job.frames, spikes, happened, job.labels, job.progress)
+    ladder = accuracy_ladder(reference.module, folded, program, job.frames, spikes, activity, job.labels, job.progress)
     return ladder, changed
 
 
 def _verify_against_lava(program: IntProgram, spikes: npt.NDArray[np.int8], job: _Job) -> LavaCheck:
-    """Run the same samples through Lava; any difference in a spike or a last voltage raises VerificationError."""
+    """Cross-check samples in Lava; any difference in a spike or a last voltage raises VerificationError."""
     if len(spikes) == 0:
         return LavaCheck(samples=0, not_run="no samples were asked for")
     job.progress("lava", 0, len(spikes))
     expected = record(program, spikes)
-    found = record_with_lava(program, spikes, job.lava.timeout_s, job.lava.python, models=job.lava.models)
-    compare(expected, found)
+    actual = record_with_lava(program, spikes, job.lava.timeout_s, job.lava.python, models=job.lava.models)
+    compare(expected, actual)
     job.progress("lava", len(spikes), len(spikes))
     return LavaCheck(
         samples=len(spikes),
@@ -302,11 +325,11 @@ def _verify_against_lava(program: IntProgram, spikes: npt.NDArray[np.int8], job:
 
 
 def _versions() -> dict[str, str]:
-    """Versions of what the figures depend on, as far as it is installed."""
-    found = {"neuroprune": __version__}
+    """Versions of the packages that the figures depend on, where they are installed."""
+    versions = {"neuroprune": __version__}
     for package in REPORTED_PACKAGES:
         try:
-            found[package] = importlib.metadata.version(package)
+            versions[package] = importlib.metadata.version(package)
         except importlib.metadata.PackageNotFoundError:
             continue
-    return found
+    return versions

@@ -1,4 +1,4 @@
-"""How long work tells how far it is; the command line draws bars from it, scripts may pass their own function."""
+"""How long computations report their progress: to the bars of the command line, or to a function of your own."""
 
 from typing import Protocol
 
@@ -11,4 +11,4 @@ class Progress(Protocol):
 
 
 def silent(task: str, done: int, total: int, **figures: float) -> None:
-    """Says nothing."""
+    """Reports nothing."""

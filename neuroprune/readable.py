@@ -1,4 +1,4 @@
-"""Numbers and tables for people: as many digits as the eye needs, and lines no more than needed."""
+"""Numbers and tables for people: few digits, few lines."""
 
 from typing import TYPE_CHECKING
 
@@ -29,7 +29,7 @@ def quantity(value: float, unit: str = "") -> str:
 
 
 def figure(value: float) -> str:
-    """Whole numbers as they are, others with at most four digits that say something."""
+    """Whole numbers as they are, others with at most four significant digits."""
     return f"{value:,.0f}" if value == int(value) or abs(value) >= 1000 else f"{value:.4g}"
 
 
@@ -38,12 +38,12 @@ def plural(count: int, noun: str) -> str:
 
 
 def percent(share: float) -> str:
-    """One digit after the point; 0% is kept for none at all."""
+    """One digit after the point; 0% is shown only for exactly none."""
     return "0%" if share == 0 else f"{100 * share:.1f}%" if share >= 0.0005 else "<0.1%"
 
 
 def rate(rate: float) -> str:
-    """Three digits after the point; 0 is kept for a silent layer."""
+    """Three digits after the point; 0 is shown only for a silent layer."""
     return "0" if rate == 0 else f"{rate:.3f}" if rate >= 0.0005 else "<0.001"
 
 

@@ -1,4 +1,4 @@
-"""Results as JSON files of a form with a version, which later commands and other programs read."""
+"""Results as JSON files of a versioned schema, which later commands and other programs read."""
 
 from pathlib import Path
 from typing import TypeVar
@@ -10,12 +10,12 @@ from neuroprune.files import write_text
 
 
 class Record(BaseModel):
-    """Base of such a form and of its parts: frozen, complete, finite; unknown keys, NaN and infinities are refused."""
+    """Base of such a schema and of its parts: frozen, complete; unknown keys, NaN and infinities are refused."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
-Form = TypeVar("Form", bound=Record)
+Schema = TypeVar("Schema", bound=Record)
 
 
 class _Version(BaseModel):
@@ -34,8 +34,8 @@ def save_record(record: Record, path: Path) -> None:
     write_text(path, record_json(record) + "\n")
 
 
-def load_record(form: type[Form], file: Path, noun: str, command: str, remedy: str) -> Form:
-    """The record in `file`, whose form has its version as the default of `schema_version`.
+def load_record(schema: type[Schema], file: Path, noun: str, command: str, remedy: str) -> Schema:
+    """The record in `file`, of a schema that has its version as the default of `schema_version`.
 
     noun, command, remedy: what errors call it, which command of ours writes it, and what to do about one that cannot
     be read. Raises InputError for a file that is missing, not whole, or of another version.
@@ -46,10 +46,12 @@ def load_record(form: type[Form], file: Path, noun: str, command: str, remedy: s
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
         raise InputError(f"{file} cannot be read ({reason}); `neuroprune {command}` writes a {noun}") from error
     try:
-        found, read = _Version.model_validate_json(text).schema_version, form.model_fields["schema_version"].default
-        if found != read:
-            raise InputError(f"{file} is a {noun} of schema {found}, but this neuroprune reads schema {read}; {remedy}")
-        return form.model_validate_json(text)
+        stated, read = _Version.model_validate_json(text).schema_version, schema.model_fields["schema_version"].default
+        if stated != read:
+            raise InputError(
+                f"{file} is a {noun} of schema {stated}, but this neuroprune reads schema {read}; {remedy}"
+            )
+        return schema.model_validate_json(text)
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"]) or "file"

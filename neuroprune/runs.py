@@ -5,7 +5,7 @@
     runs/0003-deploy-digits/     report.json, cores.csv, layers.csv, program.net, model.onnx
     runs/latest -> 0003-deploy-digits
 
-A run counts once its result file is there: a folder that an error left behind is passed over.
+A run counts as finished once its result file is there: a folder that an error left behind is ignored.
 """
 
 import contextlib
@@ -25,7 +25,7 @@ _NAME = re.compile(r"(?P<number>\d{4,})-(?P<kind>[a-z]+)(-.+)?")
 def new_run(root: Path, kind: str, label: str = "") -> Path:
     """Make the next run folder under `root` and return it.
 
-    `kind` is a key of RESULT_FILES; `label` (say, the data set's name) is there for people to read. Two commands that
+    `kind` is a key of RESULT_FILES; `label` (say, the data set's name) is for people to read. Two commands that
     start at the same moment get different folders. Raises OutputError when the folder cannot be made.
     """
     assert kind in RESULT_FILES, kind
@@ -52,7 +52,7 @@ def new_run(root: Path, kind: str, label: str = "") -> Path:
 def run_folder(root: Path, kind: str, label: str, out: Path | None = None) -> Iterator[Path]:
     """A folder for the result of the enclosed work: `out` if it is given, else a new run under `root`.
 
-    Afterwards `latest` is brought up to date, and the folder of work that left nothing behind is removed again.
+    Afterwards `latest` is updated, and the new folder is removed again if it is still empty.
     """
     folder = out or new_run(root, kind, label)
     try:
@@ -79,7 +79,7 @@ def latest_run(root: Path, kinds: Sequence[str]) -> Path:
 
 
 def find_run(root: Path, given: str | None, kinds: Sequence[str]) -> Path:
-    """The run that a person named by its path or by its name under `root`; without a name, the latest of `kinds`.
+    """The run that a user named by its path or by its name under `root`; without a name, the latest of `kinds`.
 
     Raises InputError when it is not there or holds no result of such a run.
     """
@@ -88,10 +88,10 @@ def find_run(root: Path, given: str | None, kinds: Sequence[str]) -> Path:
     folder = Path(given) if Path(given).is_dir() else root / given
     if not folder.is_dir():
         raise InputError(f"run {given} is neither a folder nor a run in {root.resolve()}: name one that is there")
-    wanted = sorted({RESULT_FILES[kind] for kind in kinds})
-    if not any((folder / file).is_file() for file in wanted):
+    results = sorted({RESULT_FILES[kind] for kind in kinds})
+    if not any((folder / file).is_file() for file in results):
         raise InputError(
-            f"{folder} holds no {' or '.join(wanted)}, so it is no finished {' or '.join(kinds)} run: name another, "
+            f"{folder} holds no {' or '.join(results)}, so it is no finished {' or '.join(kinds)} run: name another, "
             f"or run `neuroprune {kinds[0]}`"
         )
     return folder

@@ -1,4 +1,4 @@
-"""The one layer that is neither torch's nor SpikingJelly's: networks hold it, tracing reads it, pruning shortens it."""
+"""The one layer that is neither torch's nor SpikingJelly's: recipes use it, tracing reads it, pruning shortens it."""
 
 import torch
 from torch import nn

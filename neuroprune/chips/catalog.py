@@ -1,4 +1,4 @@
-"""The families of chips that there are; imports no torch."""
+"""The catalogue of chip families; imports no torch."""
 
 from neuroprune.chips.family import Family
 from neuroprune.chips.loihi.family import Loihi

@@ -28,8 +28,8 @@ class Chip:
 
     name, title: what it is called, and what it is in one line.
     cores_per_chip: >= 1; a program takes as many chips as it needs. mesh: cores of a chip along x and y.
-    synaptic_delay_max: steps that a synapse can hold a spike back beyond the one that each takes, >= 0; 0 says that
-    synapses cannot delay, and that relay neurons must.
+    synaptic_delay_max: steps by which a synapse can delay a spike beyond the one that each takes, >= 0; with 0
+    synapses cannot delay, and relay neurons do.
     rules: widths of the integer fields.
     core: what one core has, and how tiles are counted: an object of the chip's family.
     facts: the provenance of each number by its key in the YAML; empty for a chip made without a file.

@@ -1,7 +1,7 @@
-"""What a family of chips says of a core, and how to write one of your own.
+"""What a family of chips defines of a core, and how to write one of your own.
 
 A family is a frozen dataclass. An object of it is one core of one chip: the fields hold its numbers, the methods say
-which resources it has and what a tile of neurons takes of them. All else is the mapper's: it cuts layers into the
+which resources it has and what a tile of neurons takes of them. The mapper does the rest: it cuts layers into the
 fewest tiles that fit, packs tiles onto cores, places the cores and verifies the result, for every family alike.
 
 A whole family, whose cores are limited by nothing but neurons:
@@ -34,7 +34,7 @@ A whole family, whose cores are limited by nothing but neurons:
     Messages, tables, CSV and plots are made from this list and need no change.
 3.  **Counting.** `tile_counter` gets a layer, all that its tiles depend on, and returns the function that counts one.
     It is asked for many tiles, so do there once what does not depend on the tile. `neuroprune.chips.synapse_counts`
-    counts synapses and fan-out exactly, `neuroprune.chips.receptive_field` tells which neurons a tile reads. Counts
+    counts synapses and fan-out exactly, `neuroprune.chips.receptive_field` gives the neurons that a tile reads. Counts
     that are a model and no published fact should say so where they are made.
 4.  **Cost**, where two ways to cut a layer take equally many tiles: the family says which is better, or leaves it at
     the sum of all shares.
@@ -56,7 +56,16 @@ from neuroprune.program.types import IntLayer
 
 
 def number(unit: str) -> Any:
-    """A field of a family: a whole number above 0, given in `unit` by the YAML files of its chips."""
+    """A field of a family: a whole number above 0, given in `unit` by the YAML files of its chips.
+
+    >>> from dataclasses import dataclass
+    >>> from neuroprune import Family, number
+    >>> @dataclass(frozen=True)
+    ... class SmallCore(Family):
+    ...     neurons_per_core: int = number("neurons")
+    >>> SmallCore.units()
+    {'neurons_per_core': 'neurons'}
+    """
     return field(metadata={"unit": unit})
 
 
@@ -85,14 +94,14 @@ class Family(ABC):
     ) -> TileCounter:
         """The function that counts what tiles of `layer` take of a core.
 
-        delays: steps that the synapses of each connection of the layer hold spikes back, in their order, >= 0.
-        readers: the connections that read the layer, with the tiles behind them, which are known by now; none for the
-        output layer, whose spikes leave the chip.
+        delays: steps by which the synapses of each connection of the layer delay spikes, in their order, >= 0.
+        readers: the connections that read the layer, with the tiles that they lead to, which are known by now; none for
+        the output layer, whose spikes leave the chip.
         rules: widths of the chip's integer fields.
         """
 
     def cost(self, tiles: Sequence[TileResources]) -> tuple[float, ...]:
-        """Of equally many tiles of one layer those with the lowest are taken: the sum of the shares of all limits."""
+        """The sum of the shares of all limits; of several cuts into equally many tiles, that of least cost is taken."""
         limits = [resource.limit for resource in self.resources]
         return (sum(used / limit for each in tiles for used, limit in zip(each.used, limits, strict=True)),)
 

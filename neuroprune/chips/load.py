@@ -31,7 +31,12 @@ WIDTHS = tuple(field.name for field in dataclasses.fields(IntegerRules) if field
 
 
 def list_chips() -> tuple[str, ...]:
-    """Names of the bundled chips, sorted."""
+    """Names of the bundled chips, sorted.
+
+    >>> from neuroprune import list_chips
+    >>> list_chips()
+    ('loihi-sim', 'loihi-sim-relay')
+    """
     return tuple(sorted(path.stem for path in hw_targets_folder().glob("*.yaml")))
 
 
@@ -44,6 +49,7 @@ def load_chip(name_or_path: str, families: Sequence[type[Family]] = FAMILIES) ->
     Raises InputError, naming file and key, for a file that cannot be read, lacks a number, has one that it should not
     have, or one without its unit, source or grade.
 
+    >>> from neuroprune import load_chip
     >>> chip = load_chip("loihi-sim")
     >>> chip.core.name, chip.cores_per_chip, chip.facts["mesh"].grade
     ('loihi', 128, 'derived')

@@ -6,8 +6,8 @@ from functools import cached_property, lru_cache
 import numpy as np
 import numpy.typing as npt
 
+from neuroprune.arrays import frozen_array
 from neuroprune.chips.types import Tile, volume
-from neuroprune.frozen import frozen_array
 from neuroprune.program.types import IntConnection, IntConv
 
 
@@ -60,7 +60,16 @@ class ReceptiveField:
 
 
 def receptive_field(connection: IntConnection, synapse: IntConv, tile: Tile) -> ReceptiveField:
-    """The field of `tile` in the source of `connection`, whose synapse is the convolution `synapse`."""
+    """The field of `tile` in the source of `connection`, whose synapse is the convolution `synapse`.
+
+    >>> import numpy as np
+    >>> from neuroprune import IntConnection, IntConv, Tile, receptive_field
+    >>> conv = IntConv(np.full((4, 1, 3, 3), 2), stride=(1, 1), padding=(1, 1), dilation=(1, 1), groups=1)
+    >>> connection = IntConnection("input", conv, in_shape=(1, 8, 8))
+    >>> tile = Tile("conv1", start=(0, 0, 0), stop=(4, 4, 8))
+    >>> receptive_field(connection, conv, tile).rows.positions  # for 4 rows, 5 rows of the source
+    array([0, 1, 2, 3, 4])
+    """
     out_channels, channels_in_group = synapse.weight.shape[:2]
     group = out_channels // synapse.groups
     start, stop = tile.start[0], tile.stop[0]

@@ -5,16 +5,25 @@ from functools import lru_cache
 import numpy as np
 import numpy.typing as npt
 
+from neuroprune.arrays import frozen_array
 from neuroprune.chips.receptive_field import receptive_field
 from neuroprune.chips.types import Tile
-from neuroprune.frozen import frozen_array
 from neuroprune.program.types import IntConnection, IntConv, IntDense
 
 Counts = npt.NDArray[np.int64]
 
 
 def count_synapses(connection: IntConnection, tile: Tile) -> int:
-    """Synapses between the tile and its sources: zero weights count, taps in the padding do not."""
+    """Synapses between the tile and its sources: zero weights count, taps in the padding do not.
+
+    >>> import numpy as np
+    >>> from neuroprune import IntConnection, IntConv, Tile, count_synapses
+    >>> conv = IntConv(np.full((4, 1, 3, 3), 2), stride=(1, 1), padding=(1, 1), dilation=(1, 1), groups=1)
+    >>> connection = IntConnection("input", conv, in_shape=(1, 8, 8))
+    >>> tile = Tile("conv1", start=(0, 0, 0), stop=(4, 4, 8))
+    >>> count_synapses(connection, tile)  # 4 channels x 11 taps in height x 22 in width
+    968
+    """
     if isinstance(connection.synapse, IntDense):
         return tile.neurons * int(connection.synapse.weight.shape[1])
     field = receptive_field(connection, connection.synapse, tile)

@@ -1,4 +1,4 @@
-"""What a family of chips and the mapper tell each other: resources, tiles, and what tiles take of a core."""
+"""The types that chip families and the mapper share: resources, tiles, and what tiles take of a core."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass

@@ -1,5 +1,5 @@
-"""The command line: one file a command; each parses, calls the library and prints.
+"""The command line: one file per command; each parses, calls the library and prints.
 
-Results go to standard output, everything said beside them to standard error. Nothing heavy is imported before a command
+Results go to standard output, notes and progress to standard error. Nothing heavy is imported before a command
 runs, so that `neuroprune --help` answers at once.
 """

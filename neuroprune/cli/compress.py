@@ -33,7 +33,9 @@ Examples:
 
 @click.command(epilog=EPILOG, short_help="Prune the latest training to a share of its FLOPs.")
 @click.argument("run", required=False)
-@click.option("--structured", is_flag=True, default=True, help="Remove whole channels: the default, and all there is.")
+@click.option(
+    "--structured", is_flag=True, default=True, help="Remove whole channels: the default, and the only way so far."
+)
 @click.option("--flops", type=float, default=0.5, show_default=True, help="Share of the dense network's FLOPs to keep.")
 @click.option("--method", type=click.Choice(names(METHODS)), help="How channels are chosen.  [default: criticality]")
 @click.option("--regenerate", "regeneration", type=float, help="Share of the channels kept for their criticality.")
@@ -65,8 +67,8 @@ def command(
 ) -> None:
     """Prune the network of RUN, by default the latest training, to a share of its FLOPs and fine-tune it.
 
-    Channels are taken out of the network, not only silenced, so what comes out is smaller and computes the same as the
-    masked network did.
+    Channels are removed from the network, not only masked, so the result is smaller and computes the same as the masked
+    network.
     """
     from neuroprune.compression.compress import compress
     from neuroprune.compression.record import FILE

@@ -1,4 +1,4 @@
-"""What commands say: notes and progress on standard error, tables and JSON on standard output."""
+"""The output of commands: notes and progress on standard error, tables and JSON on standard output."""
 
 import json
 import shutil
@@ -21,12 +21,12 @@ WIDTH_OF_A_FILE = 120
 
 
 def note(text: str) -> None:
-    """Say something beside the result."""
+    """Print a note beside the result."""
     click.echo(text, err=True)
 
 
 def next_step(command: str) -> None:
-    """The last line of a command: what to run now."""
+    """Print the last line of a command: what to run next."""
     note(f"next: {command}")
 
 
@@ -50,12 +50,12 @@ def show(*parts: "RenderableType") -> None:
 
 
 @contextmanager
-def progress_bars(wanted: bool = True) -> Iterator[Progress]:
+def progress_bars(enabled: bool = True) -> Iterator[Progress]:
     """A `Progress` on standard error: a bar for each task, with figures, time taken and time left.
 
-    Where standard error is no terminal it is a line at each tenth of a task; where it is not wanted, nothing.
+    Where standard error is no terminal it is a line at each tenth of a task; where it is not enabled, nothing.
     """
-    if not wanted:
+    if not enabled:
         yield silent
     elif sys.stderr.isatty():
         with _bars() as show_progress:
@@ -98,12 +98,12 @@ def _bars() -> Iterator[Progress]:
 
 
 def _tenths() -> Progress:
-    said: dict[str, int] = {}
+    shown: dict[str, int] = {}
 
     def show_progress(task: str, done: int, total: int, **figures: float) -> None:
         tenth = 10 * done // max(total, 1)
-        if tenth > said.get(task, 0):
-            said[task] = tenth
+        if tenth > shown.get(task, 0):
+            shown[task] = tenth
             note(f"{task} {done}/{total}  {_beside(figures)}".rstrip())
 
     return show_progress

@@ -38,7 +38,7 @@ Examples:
   neuroprune deploy trained_by_lava_dl.net --data n-mnist --steps 10"""
 
 Work = Callable[[Path, "Progress"], "Deployment"]
-"""Deploys into a folder."""
+"""Deploys into a folder, and reports its progress."""
 
 
 @click.command(epilog=EPILOG, short_help="Compile the latest network for a chip, run and measure it.")
@@ -59,13 +59,13 @@ Work = Callable[[Path, "Progress"], "Deployment"]
     type=click.IntRange(min=0),
     default=0,
     show_default=True,
-    help="Epochs of fine-tuning in the chip's exact rounding.",
+    help="Epochs of fine-tuning with the chip's exact rounding.",
 )
 @click.option("--steps", type=click.IntRange(min=1), help="Time steps of a sample, for a .net or a class.")
 @click.option(
     "--coding",
     type=click.Choice(names(CODINGS)),
-    help="How images are shown to a .net or an untrained network.  [default: direct]",
+    help="Coding of images for a .net or an untrained network.  [default: direct]",
 )
 @click.option(
     "--lava-samples", type=click.IntRange(min=0), default=2, show_default=True, help="Samples cross-checked in Lava."
@@ -83,7 +83,7 @@ Work = Callable[[Path, "Progress"], "Deployment"]
     type=click.FloatRange(min=0, min_open=True),
     default=600.0,
     show_default=True,
-    help="Seconds until Lava is given up.",
+    help="Seconds after which Lava is ended.",
 )
 @device_option
 @runs_option
@@ -118,7 +118,7 @@ def command(
     """
     from neuroprune.chips.load import load_chip
 
-    chip = load_chip(target)  # first, so that a wrong name costs nobody the seconds that the rest takes to load
+    chip = load_chip(target)  # first, so that a wrong name is reported before the seconds that the rest takes to load
 
     from neuroprune.pipeline import LavaSettings, deploy, deploy_program
     from neuroprune.quantization.bits import parse_bits
@@ -191,7 +191,7 @@ def _deploy_and_show(work: Work, data: str, runs_folder: Path, out: Path | None,
 
 
 def _refuse(options: dict[str, object], reason: str) -> None:
-    """Options that were given and cannot have an effect are mistakes."""
+    """Raise InputError for options that were given but would have no effect."""
     given = [option for option, value in options.items() if value is not None]
     if given:
         raise InputError(f"{', '.join(given)} cannot apply here, since {reason}: leave it out")

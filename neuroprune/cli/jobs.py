@@ -1,4 +1,4 @@
-"""What `neuroprune deploy` runs: a network of a run, recipe or class, or a finished .net file, and its data."""
+"""The jobs of `neuroprune deploy`: a network of a run, recipe or class, or a finished .net file, and its data."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -10,8 +10,9 @@ from neuroprune.errors import InputError
 if TYPE_CHECKING:
     from torch import nn
 
+    from neuroprune.arrays import Frames, Labels
     from neuroprune.data.codings import Kind
-    from neuroprune.data.types import Coding, Dataset, Frames, Images, Labels
+    from neuroprune.data.types import Coding, Dataset, Images
     from neuroprune.pipeline import Tuning
 
 CALIBRATION_SAMPLES = 256
@@ -19,7 +20,7 @@ CALIBRATION_SAMPLES = 256
 
 
 class DeployJob(NamedTuple):
-    """A network, what it is called, and how its frames are made."""
+    """A network, its name, and how its frames are made."""
 
     network: "nn.Module"
     name: str
@@ -43,7 +44,7 @@ class DeployJob(NamedTuple):
         )
 
     def tuning(self, epochs: int) -> "Tuning | None":
-        """Fine-tuning on the training set in the chip's rounding, with the seed of training; None for 0 epochs."""
+        """Fine-tuning on the training set with the chip's rounding and training's random seed; None for 0 epochs."""
         from neuroprune.pipeline import Tuning
         from neuroprune.quantization.qat import QatSettings
         from neuroprune.training.train import RATE_SCALE

@@ -55,10 +55,10 @@ def cli() -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
-    """Run the command line and exit: with 0, or with the code of the error, told in one sentence.
+    """Run the command line and exit: with 0, or with the code of the error, which is printed as one sentence.
 
     arguments: those after the program's name, by default the process's own. An error outside the tree of
-    `neuroprune.errors` is a mistake of ours and keeps its traceback.
+    `neuroprune.errors` is a mistake of neuroprune and keeps its traceback.
     """
     # Without a GPU torch warns, twice, that Triton is missing; nothing here would use it.
     logging.getLogger("torch._library.triton").setLevel(logging.ERROR)
@@ -74,7 +74,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         click.echo("Interrupted.", err=True)
         sys.exit(INTERRUPTED)
     except BrokenPipeError:
-        # Whoever read our output has read enough; keep Python from flushing into the closed pipe at exit.
+        # The reader of our output has closed the pipe; keep Python from flushing into it at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
     sys.exit(0)

@@ -1,4 +1,4 @@
-"""From what a person names, a recipe, a class or a run, to a network and its data."""
+"""From the name of a recipe, a class or a run to a network and its data."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -63,5 +63,5 @@ def open_run(runs_folder: Path, run: str | None, model: str | None, kinds: Seque
 
 
 def model_argument(model: "Recipe | str") -> str:
-    """What the next command needs to rebuild a user's class; nothing for a recipe."""
+    """The option with which the next command rebuilds a user's class; none for a recipe."""
     return f" --model {model}" if isinstance(model, str) else ""

@@ -22,8 +22,8 @@ Examples:
 @click.argument("run", required=False)
 @runs_option
 @json_option
-@click.option("--csv", "as_csv", is_flag=True, help="Print one row a core as CSV; of a compression, one a layer.")
-@click.option("--layers", is_flag=True, help="With --csv, of a deployment: one row a layer.")
+@click.option("--csv", "as_csv", is_flag=True, help="Print one row per core as CSV; of a compression, one per layer.")
+@click.option("--layers", is_flag=True, help="With --csv, of a deployment: one row per layer.")
 def command(run: str | None, runs_folder: Path, as_json: bool, as_csv: bool, layers: bool) -> None:
     """Show RUN, a deployment or a compression, again; by default the latest deployment.
 
@@ -62,7 +62,7 @@ def _show_compression(folder: Path, as_json: bool, as_csv: bool, layers: bool) -
     from neuroprune.records import record_json
 
     if layers:
-        raise InputError(f"{folder} is a compression, whose CSV has one row a layer already: leave out --layers")
+        raise InputError(f"{folder} is a compression, whose CSV has one row per layer already: leave out --layers")
     record = load_compress_record(folder)
     if as_json:
         click.echo(record_json(record))

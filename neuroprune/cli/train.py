@@ -44,7 +44,7 @@ Examples:
 
 
 class TrainingJob(NamedTuple):
-    """What is trained, on what, and how."""
+    """A network, its training data and its settings."""
 
     network: "nn.Module"
     model: "Model"
@@ -63,10 +63,10 @@ class TrainingJob(NamedTuple):
 @download_option
 @click.option("--model", help="Recipe, its YAML file, or file.py:Class.  [default: the recipe for the data]")
 @click.option("--epochs", type=int, help="Passes over the training set.")
-@click.option("--batch", type=int, help="Samples an optimiser step.")
+@click.option("--batch", type=int, help="Samples per optimiser step.")
 @click.option("--lr", type=float, help="Learning rate at the start.")
-@click.option("--optimizer", type=click.Choice(names(OPTIMIZERS)), help="Which optimiser.")
-@click.option("--schedule", type=click.Choice(names(SCHEDULES)), help="How the learning rate falls.")
+@click.option("--optimizer", type=click.Choice(names(OPTIMIZERS)), help="Optimiser.")
+@click.option("--schedule", type=click.Choice(names(SCHEDULES)), help="Schedule of the learning rate.")
 @click.option(
     "--milestones",
     callback=lambda context, option, value: None if value is None else _epochs(value),
@@ -76,10 +76,10 @@ class TrainingJob(NamedTuple):
 @click.option(
     "--coding",
     type=click.Choice(names(CODINGS)),
-    help="Show images as they are, or rate (poisson) or time-to-first-spike (latency) coded.  [default: direct]",
+    help="Coding of images: as they are, rate (poisson) or time-to-first-spike (latency).  [default: direct]",
 )
-@click.option("--l1", type=float, help="L1 on BatchNorm scales, which readies the network for slimming.")
-@click.option("--label-smoothing", type=float, help="Share of the target that is spread over all classes.")
+@click.option("--l1", type=float, help="L1 penalty on BatchNorm scales, which prepares the network for pruning.")
+@click.option("--label-smoothing", type=float, help="Share of the target that is spread evenly over all classes.")
 @click.option("--seed", type=int, help="Random seed.  [default: 0]")
 @device_option
 @click.option("--amp", is_flag=True, default=None, help="bfloat16 autocast.")
@@ -88,7 +88,7 @@ class TrainingJob(NamedTuple):
     is_flag=False,
     flag_value="",
     metavar="[RUN]",
-    help="Go on with an interrupted run, by default the latest, to the numbers of an unbroken one.",
+    help="Resume an interrupted run, by default the latest; it ends with the numbers of an uninterrupted one.",
 )
 @runs_option
 @out_option
@@ -108,8 +108,8 @@ def command(
 ) -> None:
     """Train a network; without options, a small one on the embedded digits.
 
-    A checkpoint is kept after every epoch, so Ctrl-C loses no more than the epoch under way. What is left out comes
-    from the recipe.
+    A checkpoint is kept after every epoch, so Ctrl-C loses no more than the epoch under way. Options that are left out
+    take the recipe's values.
     """
     from neuroprune.data.load import load_dataset
     from neuroprune.training.train import train

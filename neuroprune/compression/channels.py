@@ -11,8 +11,8 @@ from neuroprune.neurons.model import FloatNeuron
 class Stage:
     """One layer of neurons whose channels belong to a group; all names are module paths.
 
-    producer: the convolution or linear layer that its BatchNorm `norm` stands behind, or the channel selection that
-    stands behind `norm`.
+    producer: the convolution or linear layer that its BatchNorm `norm` follows, or the channel selection that follows
+    `norm`.
     gathers: in the latter case, the channels of `norm` that it selects; that norm keeps its width, as does the residual
     stream that it reads.
     """
@@ -25,11 +25,11 @@ class Stage:
 
 @dataclass(frozen=True)
 class ChannelGroup:
-    """Channels that can only be removed together: of one layer of neurons and of the depthwise layers behind it.
+    """Coupled channels, which can only be removed together: of a layer of neurons and of the depthwise layers after it.
 
     With scale and shift of a channel at 0 in the norms of all stages, the neurons of that channel never receive
     anything, so they never fire: the channel can be cut from the producers and their norms, and from the inputs of all
-    `consumers`. A `Linear` consumer behind a Flatten holds a block of equally many inputs for each channel.
+    `consumers`. A `Linear` consumer after a Flatten has the same number of neighbouring inputs for each channel.
     """
 
     stages: tuple[Stage, ...]
@@ -43,17 +43,17 @@ class ChannelGroup:
 
     @property
     def layers(self) -> tuple[str, ...]:
-        """All that is cut or silenced with a channel."""
+        """All layers that lose a channel when one is removed."""
         return (*self.consumers, *(layer for stage in self.stages for layer in (stage.producer, stage.norm)))
 
 
 def channel_groups(graph: Graph) -> tuple[ChannelGroup, ...]:
     """The prunable channels of a traced (not folded) graph, in the order of its nodes.
 
-    Left out, and so never pruned: channels without a BatchNorm directly behind their convolution or linear layer, those
+    Left out, and so never pruned: channels without a BatchNorm right after their convolution or linear layer, those
     that are added to others or concatenated with them (residual streams), the channels of grouped convolutions other
-    than depthwise ones, and those that feed one, channels that a second BatchNorm would wake up again, those of layers
-    that are used more than once, and the output of the network.
+    than depthwise ones, and those that feed one, channels that a second BatchNorm would make active again, those of
+    layers that are used more than once, and the output of the network.
     """
     groups = (_group(graph, node) for node in graph.nodes if isinstance(node.op, BatchNorm))
     reused = {module_path(node.name) for node in graph.nodes if module_path(node.name) != node.name}
@@ -61,7 +61,7 @@ def channel_groups(graph: Graph) -> tuple[ChannelGroup, ...]:
 
 
 def module_path(name: str) -> str:
-    """Where the layer of the node `name` lies in its network: "conv" for "conv@2", its second use."""
+    """The module path of the layer of the node `name`: "conv" for "conv@2", its second use."""
     return name.partition("@")[0]
 
 
@@ -78,16 +78,16 @@ def _group(graph: Graph, norm: Node) -> ChannelGroup | None:
     if len(readers) == 1 and isinstance(readers[0].op, Select):
         (producer,) = readers
         gathers = tuple(readers[0].op.channels.tolist())
-        behind = producer
+        last = producer
     elif _is_dense(producer) and graph.consumers(producer.name) == (norm,):
-        behind = norm
+        last = norm
     else:
         return None
-    neuron = _neuron_behind(graph, behind)
-    reach = _reach(graph, neuron) if neuron is not None else None
-    if neuron is None or reach is None:
+    neuron = _neuron_after(graph, last)
+    followed = _follow(graph, neuron) if neuron is not None else None
+    if neuron is None or followed is None:
         return None
-    stages, consumers = reach
+    stages, consumers = followed
     first = Stage(producer.name, norm.name, neuron.name, gathers)
     return ChannelGroup((first, *stages), consumers, producer.shape[0])
 
@@ -97,21 +97,21 @@ def _is_dense(node: Node) -> bool:
     return isinstance(node.op, Linear) or (isinstance(node.op, Conv) and node.op.groups == 1)
 
 
-def _neuron_behind(graph: Graph, node: Node) -> Node | None:
+def _neuron_after(graph: Graph, node: Node) -> Node | None:
     """The only neurons that `node` feeds, directly or through pools."""
     readers = graph.consumers(node.name)
     if len(readers) != 1:
         return None
     (reader,) = readers
     if isinstance(reader.op, AvgPool | MaxPool):
-        return _neuron_behind(graph, reader)
+        return _neuron_after(graph, reader)
     return reader if isinstance(reader.op, FloatNeuron) and reader.inputs == (node.name,) else None
 
 
-def _reach(graph: Graph, node: Node) -> tuple[tuple[Stage, ...], tuple[str, ...]] | None:
-    """The depthwise layers that the channels of `node` run through, and the synapses that read them in the end.
+def _follow(graph: Graph, node: Node) -> tuple[tuple[Stage, ...], tuple[str, ...]] | None:
+    """The depthwise layers that the channels of `node` pass through, and the layers that read them in the end.
 
-    None if anything else reads them, or nothing at all.
+    None if anything else reads them, or nothing.
     """
     stages: tuple[Stage, ...] = ()
     consumers: tuple[str, ...] = ()
@@ -120,23 +120,23 @@ def _reach(graph: Graph, node: Node) -> tuple[tuple[Stage, ...], tuple[str, ...]
             consumers += (reader.name,)
             continue
         if isinstance(reader.op, AvgPool | MaxPool | Flatten):
-            behind = _reach(graph, reader)
+            further = _follow(graph, reader)
         elif isinstance(reader.op, Conv) and is_depthwise(reader.op):
-            behind = _reach_through(graph, reader)
+            further = _follow_depthwise(graph, reader)
         else:
             return None
-        if behind is None:
+        if further is None:
             return None
-        stages += behind[0]
-        consumers += behind[1]
+        stages += further[0]
+        consumers += further[1]
     return (stages, consumers) if consumers else None
 
 
-def _reach_through(graph: Graph, depthwise: Node) -> tuple[tuple[Stage, ...], tuple[str, ...]] | None:
-    """As `_reach`, from a depthwise convolution on, which needs a BatchNorm and neurons of its own."""
+def _follow_depthwise(graph: Graph, depthwise: Node) -> tuple[tuple[Stage, ...], tuple[str, ...]] | None:
+    """As `_follow`, from a depthwise convolution on, which needs a BatchNorm and neurons of its own."""
     readers = graph.consumers(depthwise.name)
-    neuron = _neuron_behind(graph, readers[0]) if len(readers) == 1 and isinstance(readers[0].op, BatchNorm) else None
-    behind = _reach(graph, neuron) if neuron is not None else None
-    if neuron is None or behind is None:
+    neuron = _neuron_after(graph, readers[0]) if len(readers) == 1 and isinstance(readers[0].op, BatchNorm) else None
+    further = _follow(graph, neuron) if neuron is not None else None
+    if neuron is None or further is None:
         return None
-    return (Stage(depthwise.name, readers[0].name, neuron.name), *behind[0]), behind[1]
+    return (Stage(depthwise.name, readers[0].name, neuron.name), *further[0]), further[1]

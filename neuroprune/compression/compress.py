@@ -28,18 +28,19 @@ from neuroprune.training.settings import pick_device
 from neuroprune.training.train import train
 
 SCORE_BATCH = 256
-"""Samples at once while criticality is computed; the scores do not depend on it."""
+"""Samples per batch while criticality is computed; the scores do not depend on it."""
 
 
 @dataclass(frozen=True, eq=False)
 class CompressResult:
-    """A slimmed network and what slimming it did.
+    """A slimmed network, and its costs before and after.
 
     module: the slimmed network, in evaluation mode.
     dense, cut, slim: costs before, right after the removal, and at the end (those of `cut` again if nothing was
-    fine-tuned). selection: what stayed. widths: of every layer with prunable channels, in the order of the network.
+    fine-tuned). selection: the channels that were kept. widths: of every layer with prunable channels, in the order of
+    the network.
     prunable, channels: how many channels could be removed at all, of how many that the dense layers have.
-    history: what fine-tuning logged, epoch by epoch.
+    history: the log of fine-tuning, epoch by epoch.
     """
 
     module: nn.Module
@@ -54,7 +55,7 @@ class CompressResult:
     history: tuple[EpochRecord, ...]
 
     def record(self, run: str, source: str) -> CompressRecord:
-        """What is kept of it beside the network, in the folder `run`; `source`: the run that it began with."""
+        """The record of it that is saved beside the network, in the folder `run`; `source`: the run that was pruned."""
         return CompressRecord(
             run=run,
             source=source,
@@ -83,11 +84,18 @@ def compress(
 ) -> CompressResult:
     """`module` without its least important channels, fine-tuned on `data`; the module itself stays as it is.
 
-    module: a trained network, best with L1 on its BatchNorm scales. A copy is worked on, where it will be
-    fine-tuned or else where the module lies. neurons: models that layers of neurons are read as, by default all there
-    are.
+    module: a trained network, best with L1 on its BatchNorm scales. A copy of it is pruned, on the device of
+    fine-tuning or else on the module's own.
+    neurons: models that layers of neurons are read as, by default all that neuroprune has.
     Raises UnsupportedNetwork for a network that cannot be traced, and InputError for one without prunable channels,
-    one whose share of FLOPs cannot come near to what is asked for, or one that fixes its widths in its code.
+    one whose FLOPs cannot be brought near the share asked for, or one that fixes its widths in its code.
+
+    >>> from neuroprune import CompressSettings, build, compress, load_dataset, load_recipe
+    >>> data = load_dataset("digits")
+    >>> network = build(load_recipe("digits-conv"), data.input_shape, len(data.classes))  # or a trained one
+    >>> result = compress(network, data, CompressSettings(flops=0.5, method="slimming"))
+    >>> f"{result.slim.flops / result.dense.flops:.1f}"
+    '0.5'
     """
     dense = duplicate(module).eval()
     if settings.fine_tune is not None:
@@ -119,7 +127,7 @@ def compress(
 
 
 def _prunable(module: nn.Module, graph: Graph) -> tuple[ChannelGroup, ...]:
-    """The channel groups whose BatchNorms have scales to rank them by and to silence them with.
+    """The channel groups whose BatchNorms have scales to rank them by.
 
     A selection must be a layer of its own, since channels that code picks out by number cannot be cut.
     """
@@ -134,7 +142,7 @@ def _prunable(module: nn.Module, graph: Graph) -> tuple[ChannelGroup, ...]:
         raise InputError(
             f"{type(module).__name__} has no channels that can be removed: pruning takes those of a convolution (not "
             "grouped) or linear layer followed by BatchNorm2d, neurons and another such layer, with no addition in "
-            "between; add BatchNorm2d behind its convolutions and train it again"
+            "between; add BatchNorm2d after its convolutions and train it again"
         )
     return groups
 
@@ -147,7 +155,7 @@ def _select(
     settings: CompressSettings,
     progress: Progress,
 ) -> Selection:
-    """The channels that stay; criticality costs a pass over the training set, so only where it decides anything."""
+    """The channels that stay; criticality needs a pass over the training set, and is computed only if it is used."""
     by_magnitude = rank(magnitude(module, groups))
     by_criticality = by_magnitude
     if settings.r > 0.0:

@@ -1,4 +1,4 @@
-"""Multiply-accumulates of a network by the formula, whole or with fewer channels."""
+"""Multiply-accumulates of a network, computed from its shapes; with all channels or with fewer."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ FLOPS_PER_MAC = 2
 class SynapseWork:
     """Multiply-accumulates of the layer `name` for one sample, and the channel groups at its input and output.
 
-    A depthwise layer that belongs to a group has it at its output only, since its work goes with one of the two.
+    A depthwise layer of a group has it at its output only, since its work is proportional to one of the two.
     """
 
     name: str
@@ -28,16 +28,17 @@ class SynapseWork:
 def synapse_work(graph: Graph, groups: tuple[ChannelGroup, ...] = ()) -> tuple[SynapseWork, ...]:
     """Work of every convolution and linear layer of a traced graph, in the order of its nodes.
 
-    Counted once a time step, so T times a sample; a layer that no neuron precedes is fed the same frame at every step
-    and counts once, unless samples are sequences. Products with padding count, additions of bias do not. This is the
-    convention of the tables in "Brain-Inspired Efficient Pruning: Exploiting Criticality in Spiking Neural Networks".
+    Counted once per time step, so T times per sample; a layer that no neuron precedes is fed the same frame at every
+    step and counts once, unless samples are sequences. Products with padding count, additions of bias do not. This is
+    the convention of the tables in "Brain-Inspired Efficient Pruning: Exploiting Criticality in Spiking Neural
+    Networks".
     """
     reads = {consumer: group for group in groups for consumer in group.consumers}
     feeds = {stage.producer: group for group in groups for stage in group.stages}
     return tuple(
         SynapseWork(
             node.name,
-            _macs_per_step(node) * (graph.steps if graph.is_sequence or _is_behind_neurons(graph, node) else 1),
+            _macs_per_step(node) * (graph.steps if graph.is_sequence or _follows_neurons(graph, node) else 1),
             reads.get(node.name),
             feeds.get(node.name),
         )
@@ -63,6 +64,6 @@ def _macs_per_step(node: Node) -> int:
     return op.weight.size * (prod(node.shape[1:]) if isinstance(op, Conv) else 1)
 
 
-def _is_behind_neurons(graph: Graph, node: Node) -> bool:
+def _follows_neurons(graph: Graph, node: Node) -> bool:
     sources = [graph[name] for name in node.inputs]
-    return any(isinstance(source.op, FloatNeuron) or _is_behind_neurons(graph, source) for source in sources)
+    return any(isinstance(source.op, FloatNeuron) or _follows_neurons(graph, source) for source in sources)

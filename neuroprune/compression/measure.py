@@ -1,4 +1,4 @@
-"""What a network takes and gives, measured on the test set."""
+"""Cost and accuracy of a network, measured on the test set."""
 
 from torch import nn
 
@@ -11,7 +11,7 @@ from neuroprune.training.evaluate import measure_accuracy
 
 
 def measure(module: nn.Module, graph: Graph, data: Dataset) -> NetworkCost:
-    """Cost of `module`, of which `graph` was traced, on the test set of `data`."""
+    """Cost and accuracy of `module`, from which `graph` was traced, on the test set of `data`."""
     counter = SynopsCounter(graph)
     with counter.attached(module):
         share = measure_accuracy(module, data.test.images, data.test.labels, data.coding)

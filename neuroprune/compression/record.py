@@ -1,4 +1,4 @@
-"""What pruning did, as plain data that every renderer reads, and the form of compress.json. No torch is needed here."""
+"""The record of a compression: plain data that every renderer reads, and the schema of compress.json; without torch."""
 
 from pathlib import Path
 from typing import Annotated, Literal
@@ -15,10 +15,10 @@ Count = Annotated[int, Field(ge=0)]
 
 
 class NetworkCost(Record):
-    """What a network takes and gives, measured on the test set.
+    """Cost and accuracy of a network, measured on the test set.
 
-    accuracy: share of the samples that are classified rightly, in 0..1.
-    parameters: numbers that training sets. bytes: all tensors as stored, running statistics included.
+    accuracy: share of the samples that are classified correctly, in 0..1.
+    parameters: trained numbers. bytes: all tensors as stored, running statistics included.
     flops: for one sample, two for each multiply-accumulate of `neuroprune.compression.cost`.
     synops: synaptic operations for one sample (`neuroprune.compression.synops`), mean.
     """
@@ -31,9 +31,9 @@ class NetworkCost(Record):
 
 
 class LayerWidth(Record):
-    """Channels of the layer or channel selection `name` before and after, and those of depthwise layers behind it.
+    """Channels of the layer or channel selection `name`, and so of the depthwise layers after it, before and after.
 
-    `regenerated` of those left stay for their criticality.
+    regenerated: how many of those left were kept for their criticality.
     """
 
     name: str
@@ -52,7 +52,7 @@ class CompressRecord(Record):
     have; channels_removed_share: of the prunable ones.
     dense, cut, slim: costs before, right after the removal, and at the end (those of `cut` again if nothing was
     fine-tuned). channels: every layer with prunable channels, in the order of the network.
-    history: what fine-tuning logged, epoch by epoch.
+    history: the log of fine-tuning, epoch by epoch.
     """
 
     model_config = ConfigDict(populate_by_name=True)

@@ -1,4 +1,4 @@
-"""What a channel is worth: the magnitude of its BatchNorm scale, and the criticality of its neurons.
+"""Importance scores of channels: the magnitude of the BatchNorm scale, and the criticality of the neurons.
 
 Equations are those of "Brain-Inspired Efficient Pruning: Exploiting Criticality in Spiking Neural Networks".
 """
@@ -42,9 +42,9 @@ def criticality(
     totals = [torch.zeros(group.channels, dtype=torch.float64) for group in groups]
     samples = 0
     for frames in batches:
-        found = _batch_criticality(module, graph, groups, frames)
-        samples += len(found[0])
-        for total, scores in zip(totals, found, strict=True):
+        batch = _batch_criticality(module, graph, groups, frames)
+        samples += len(batch[0])
+        for total, scores in zip(totals, batch, strict=True):
             total += scores.double().sum(0).cpu()
     return (torch.cat(totals) / samples).numpy()
 
@@ -72,10 +72,10 @@ def surrogate_derivative(u: torch.Tensor) -> torch.Tensor:
 
 
 class _Recorder:
-    """A forward hook on neurons that follows their potential.
+    """A forward hook on neurons that recomputes their potential.
 
-    SpikingJelly shows the potential after reset only, so h is computed again from the input, and reset where the
-    module itself fired. Works for multi-step neurons (one call with [T, N, ...]) and for T calls with [N, ...].
+    SpikingJelly keeps the potential after reset only, so h is computed again from the input, and reset where the module
+    itself fired. Works for multi-step neurons (one call with [T, N, ...]) and for T calls with [N, ...].
     """
 
     def __init__(self, neuron: Op) -> None:
@@ -97,7 +97,7 @@ class _Recorder:
             self._steps += 1
 
     def scores(self) -> torch.Tensor:
-        """[N, channels] of what was followed: mean over time, then maximum over the feature map."""
+        """Scores [N, channels]: mean over time, then maximum over the feature map."""
         mean = self._total / self._steps
         return mean.flatten(2).amax(2) if mean.dim() > 2 else mean
 

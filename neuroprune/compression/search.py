@@ -1,4 +1,4 @@
-"""How many channels must go so that a wanted share of the operations remains."""
+"""The number of channels to remove so that a given share of the operations remains."""
 
 from dataclasses import dataclass
 
@@ -10,12 +10,12 @@ from neuroprune.compression.select import Choice, Mask, Order, select
 from neuroprune.errors import InputError
 
 TOLERANCE = 0.01
-"""How far the share reached may lie from the share wanted, both relative to the dense network."""
+"""Largest difference between the share reached and the one asked for, both relative to the dense network."""
 
 
 @dataclass(frozen=True, eq=False)
 class Selection:
-    """Which channels stay, and what share of the operations they leave, in 0..1.
+    """The channels that stay, and the share of the operations that remains, in 0..1.
 
     kept: by name of the group, a mask over its channels, True for those that stay; regenerated: likewise, True for
     those of them that stay for their criticality.

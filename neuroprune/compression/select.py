@@ -31,7 +31,7 @@ def select(by_magnitude: Order, by_criticality: Order, layer: Order, removed: in
     regeneration: r, the share of the n - k surviving channels that is chosen by criticality, in [0, 1).
 
     The n - k - g channels of largest magnitude stay, g = int((n - k) * r); then the g most critical of the others
-    are added. A layer that would end up empty keeps its channel of largest magnitude, as if that topped all others,
+    are added. A layer that would end up empty keeps its channel of largest magnitude, as if it ranked above all others,
     so the count stays exact; where so few channels are left that these fill the places, g shrinks.
     """
     total = len(layer)

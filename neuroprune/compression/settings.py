@@ -1,4 +1,4 @@
-"""What `compress` is asked to do."""
+"""The settings of `compress`."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""Cutting channels out of a network, which gives a new one and leaves the old one as it was."""
+"""Removing channels from a copy of a network."""
 
 import copy
 from collections.abc import Mapping
@@ -16,15 +16,15 @@ OUTPUT_TENSORS = ("weight", "bias", "running_mean", "running_var", "channels")
 
 
 def duplicate(module: nn.Module) -> nn.Module:
-    """A deep copy; the neurons of both are reset, since a state that still hangs on a gradient cannot be copied."""
+    """A deep copy; the neurons of both are reset, since a state with a gradient cannot be copied."""
     functional.reset_net(module)
     return copy.deepcopy(module)
 
 
 def remove_channels(module: nn.Module, groups: tuple[ChannelGroup, ...], kept: Mapping[str, Mask]) -> nn.Module:
-    """A copy that holds the `kept` channels only (masks by group).
+    """A copy that has only the `kept` channels (masks by group).
 
-    Evaluated, it computes what the network does in which scale and shift of the other channels are 0.
+    In evaluation mode it computes the same as the network with scale and shift of the other channels set to 0.
     """
     tensors = dict(module.state_dict())
     for group in groups:
@@ -43,9 +43,9 @@ def remove_channels(module: nn.Module, groups: tuple[ChannelGroup, ...], kept: M
 
 def _names(module: nn.Module, layer: str, tensors: tuple[str, ...]) -> list[str]:
     """What the state_dict calls those of `tensors` that `layer` has, once for every path the layer is held under."""
-    wanted = module.get_submodule(layer)
-    paths = [path for path, other in module.named_modules(remove_duplicate=False) if other is wanted]
-    return [f"{path}.{name}" for path in paths for name in tensors if getattr(wanted, name, None) is not None]
+    owner = module.get_submodule(layer)
+    paths = [path for path, other in module.named_modules(remove_duplicate=False) if other is owner]
+    return [f"{path}.{name}" for path in paths for name in tensors if getattr(owner, name, None) is not None]
 
 
 def _take(tensor: torch.Tensor, axis: int, index: torch.Tensor) -> torch.Tensor:
@@ -53,5 +53,5 @@ def _take(tensor: torch.Tensor, axis: int, index: torch.Tensor) -> torch.Tensor:
 
 
 def _inputs(channels: torch.Tensor, block: int) -> torch.Tensor:
-    """The inputs of a layer that `channels` feed, `block` neighbours each: more than one behind a Flatten."""
+    """The inputs of a layer that `channels` feed, `block` neighbours each: more than one after a Flatten."""
     return (channels[:, None] * block + torch.arange(block)).flatten()

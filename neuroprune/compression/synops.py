@@ -18,18 +18,17 @@ Use = tuple[str, Shape]
 
 
 class SynopsCounter:
-    """Counts, for each convolution and linear layer, the synapses that its non-zero inputs meet.
+    """Counts the synapses of all non-zero inputs of convolutions and linear layers, as SpikingJelly's SynOpCounter.
 
-    So does SpikingJelly's SynOpCounter; NeuroBench (Yik et al. 2025) leaves zero weights out, of which removing whole
-    channels makes none. Padding holds no synapses. Average pools are left as they are here; a deployment folds them
-    into the next layer and counts the synapses that makes, and it does so with additions: a sum of two spikes is one
-    input here. The frame counts at every time step, as it is presented to a chip, even where the network computes its
-    first layer once.
+    NeuroBench (Yik et al. 2025) leaves out zero weights, of which removing whole channels makes none. Padding has no
+    synapses. Pools and additions are not folded here: a deployment folds them into the next layer and counts the
+    synapses that result, while a sum of two spikes is one input here. The frame counts at every time step, as it is
+    presented to a chip, even where the network computes its first layer once.
     """
 
     def __init__(self, graph: Graph) -> None:
         synapses = [node for node in graph.nodes if isinstance(node.op, Conv | Linear)]
-        # Two uses of one layer on inputs of one shape have one fan-out, and are told apart by nothing.
+        # Two uses of one layer on inputs of one shape have the same fan-out and are counted together.
         uses = [(module_path(node.name), graph[node.inputs[0]].shape) for node in synapses]
         self._steps = graph.steps
         self._uses = Counter(uses)
@@ -39,7 +38,7 @@ class SynopsCounter:
 
     @contextmanager
     def attached(self, module: nn.Module) -> Iterator[None]:
-        """Counts whatever the network that the graph was traced from runs meanwhile."""
+        """Within it, all runs of `module`, from which the graph was traced, are counted."""
         hooks = [
             module.get_submodule(path).register_forward_pre_hook(self._hook((path, shape)))
             for path, shape in self._uses
@@ -71,7 +70,7 @@ class SynopsCounter:
 
 
 def fan_out(node: Node, source: Shape) -> npt.NDArray[np.int64]:
-    """How many synapses of the layer `node` leave each of its inputs; of the shape `source` of the inputs."""
+    """Synapses from each input of the layer `node`, int64 of the shape `source` of its inputs."""
     op = node.op
     if isinstance(op, Linear):
         return np.full(source, op.weight.shape[0], dtype=np.int64)
@@ -81,8 +80,8 @@ def fan_out(node: Node, source: Shape) -> npt.NDArray[np.int64]:
                  op.stride[axis], op.padding[axis], op.dilation[axis])
         for axis in (0, 1)
     )  # fmt: skip
-    each = np.outer(rows, columns) * (op.weight.shape[0] // op.groups)
-    return np.broadcast_to(each, source).copy()
+    by_pixel = np.outer(rows, columns) * (op.weight.shape[0] // op.groups)
+    return np.broadcast_to(by_pixel, source).copy()
 
 
 def _windows(size: int, outputs: int, kernel: int, stride: int, padding: int, dilation: int) -> npt.NDArray[np.intp]:

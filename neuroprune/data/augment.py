@@ -7,12 +7,12 @@ from neuroprune.data.types import Augmentation
 
 
 def augment(images: torch.Tensor, augmentation: Augmentation, generator: torch.Generator) -> torch.Tensor:
-    """Each image moved and perhaps mirrored on its own; same shape and type as `images`, any number type.
+    """Each image shifted and perhaps mirrored on its own; same shape and type as `images`, of any number type.
 
     images: [N, C, H, W], or sequences [N, T, C, H, W], whose frames move together.
-    Moves are uniform over -shift..shift pixels in both directions, over a border of zeros (raw black; so augment before
-    normalising); one in two images is mirrored where `augmentation.flip` says so. Every draw is made from `generator`
-    (on the CPU), the same number of them for every batch of N images.
+    Shifts are uniform over -shift..shift pixels in both directions, over a border of zeros (raw black; so augment
+    before normalising); one in two images is mirrored where `augmentation.flip` says so. Every draw is made from
+    `generator` (on the CPU), the same number of them for every batch of N images.
     """
     count, height, width = len(images), *images.shape[-2:]
     shift = augmentation.shift

@@ -1,4 +1,4 @@
-"""The data sets that are known by name: what is known of each before its files are read, and how they are found."""
+"""The catalogue of data sets: their properties, known before any file is read, and how their files are found."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from neuroprune.data.types import Augmentation, Split
 
 @dataclass(frozen=True)
 class DatasetInfo:
-    """A data set before its files are read; `load_dataset` takes one of your own as well as a name.
+    """The properties of a data set, known before its files are read; `load_dataset` takes one of your own or a name.
 
     shape: (channels, height, width) of a frame; recordings: whether samples are events, of which each is binned to T
     frames. find: from the data folder and T (None for images that are shown as they are) to the training and the test
@@ -125,11 +125,16 @@ DATASETS = (
 
 
 def list_datasets() -> tuple[DatasetInfo, ...]:
-    """All data sets that `load_dataset` knows by name, the default first."""
+    """All data sets that `load_dataset` knows by name, the default first.
+
+    >>> from neuroprune import list_datasets
+    >>> [info.name for info in list_datasets() if info.recordings]
+    ['n-mnist', 'poker-dvs']
+    """
     return DATASETS
 
 
 def find_dataset(name: str) -> DatasetInfo:
-    """What is known of the data set `name`. Raises InputError when there is none."""
+    """The entry of the data set `name`. Raises InputError when there is none."""
     check_choice("data set", name, DATASETS)
     return next(info for info in DATASETS if info.name == name)

@@ -10,8 +10,9 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from neuroprune.arrays import Labels
 from neuroprune.data.plainpickle import Call, read_plain_pickle
-from neuroprune.data.types import Images, Labels, Split
+from neuroprune.data.types import Images, Split
 from neuroprune.errors import InputError
 
 SHAPE = (3, 32, 32)

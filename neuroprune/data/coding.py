@@ -5,7 +5,8 @@ import zlib
 import numpy as np
 import torch
 
-from neuroprune.data.types import Coding, Frames, Images
+from neuroprune.arrays import Frames
+from neuroprune.data.types import Coding, Images
 
 
 def encode(images: torch.Tensor, coding: Coding, generator: torch.Generator | None = None) -> torch.Tensor:
@@ -15,14 +16,14 @@ def encode(images: torch.Tensor, coding: Coding, generator: torch.Generator | No
     0..1, they are coded direct: x; poisson: at each step a spike with probability x; latency: one spike at step
     round((1 - x) * (T - 1)), as SpikingJelly's linear LatencyEncoder does, but none for x = 0.
 
-    generator: where Poisson spikes are drawn from, on the CPU. Without it they depend on the image's bytes alone, so an
-    image has the same spikes in whatever batch, in training's evaluation, in compression and on the chip.
+    generator: of Poisson spikes, on the CPU. Without it they depend on the image's bytes alone, so an image has the
+    same spikes in any batch, in evaluation, in compression and on the chip.
     """
     x = (images.float() - _channels(coding.mean, images)) / _channels(coding.std, images)
     if coding.kind == "direct":
         return x
     x = x.clamp(0.0, 1.0).unsqueeze(1)
-    assert coding.steps is not None  # Coding refuses these kinds without it
+    assert coding.steps is not None  # Coding requires it for these kinds
     if coding.kind == "poisson":
         shape = (len(images), coding.steps, *images.shape[1:])
         draws = _fixed_draws(images, shape) if generator is None else torch.rand(shape, generator=generator)
@@ -33,7 +34,16 @@ def encode(images: torch.Tensor, coding: Coding, generator: torch.Generator | No
 
 
 def frames_of(images: Images, coding: Coding) -> Frames:
-    """As `encode`, from array to array, with spikes that depend on the images alone."""
+    """The float32 frames that a network sees, [N, C, H, W] or sequences [N, T, C, H, W].
+
+    images: uint8 [N, C, H, W], raw pixels, or event counts [N, T, C, H, W]. coding: that of their data set. Spikes of
+    rate coding depend on the image alone, so an image always has the same ones.
+
+    >>> from neuroprune import frames_of, load_dataset
+    >>> data = load_dataset("digits", coding="poisson", steps=4)
+    >>> frames_of(data.test.images[:2], data.coding).shape
+    (2, 4, 1, 8, 8)
+    """
     return encode(torch.tensor(images), coding).numpy()
 
 
@@ -43,7 +53,7 @@ def time_first(frames: torch.Tensor) -> torch.Tensor:
 
 
 def _channels(values: tuple[float, ...], images: torch.Tensor) -> torch.Tensor:
-    """One value a channel as float32 [C, 1, 1]."""
+    """One value per channel as float32 [C, 1, 1]."""
     return torch.tensor(values, dtype=torch.float32, device=images.device)[:, None, None]
 
 

@@ -1,4 +1,4 @@
-"""How images can be shown to a network; `neuroprune.data.coding` does it."""
+"""The catalogue of codings of images, which `neuroprune.data.coding` computes."""
 
 from typing import Literal
 

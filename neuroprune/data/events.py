@@ -1,11 +1,11 @@
 """Event recordings, binned to frames: N-MNIST and POKER-DVS.
 
 N-MNIST (Orchard et al. 2015): records of 5 bytes, x, y, then a bit of polarity and 23 bits of microseconds, big-endian.
-POKER-DVS (Serrano-Gotarredona and Linares-Barranco 2015) as tonic publishes it: a .npy file a card, uint64 [events, 4]
-of time, x, y, polarity, in tar archives.
+POKER-DVS (Serrano-Gotarredona and Linares-Barranco 2015) as tonic publishes it: a .npy file per card, uint64 [events,
+4] of time, x, y, polarity, in tar archives.
 
-Both are read here and not by tonic: two short formats do not warrant numba and librosa, which tonic installs, and its
-readers neither notice a truncated file nor take a part of N-MNIST. Nothing is unpacked to the disk or executed.
+Both are read here and not by tonic: two short formats do not justify numba and librosa, which tonic installs, and its
+readers neither detect a truncated file nor read a part of N-MNIST. Nothing is unpacked to the disk or executed.
 """
 
 import re

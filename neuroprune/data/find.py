@@ -1,4 +1,4 @@
-"""Where the files of each data set lie below the data folder, in the layouts that are found in the wild.
+"""Finds the files of each data set below the data folder, in the layouts in which they are distributed.
 
 Each function takes the data folder and T, which only recordings need, and returns the training and the test split, or
 None where the files are not there. Raises InputError for files that are cut short or not of this data set.
@@ -71,8 +71,8 @@ def find_poker(folder: Path, steps: int | None) -> Splits | None:
 
 def _find_idx(places: tuple[Path, ...]) -> Splits | None:
     for place in places:
-        found = [_idx_file(place, part, kind) for part in ("train", "t10k") for kind in ("images-idx3", "labels-idx1")]
-        train_images, train_labels, test_images, test_labels = found
+        files = [_idx_file(place, part, kind) for part in ("train", "t10k") for kind in ("images-idx3", "labels-idx1")]
+        train_images, train_labels, test_images, test_labels = files
         if train_images and train_labels and test_images and test_labels:
             return read_idx_split(train_images, train_labels, (28, 28)), read_idx_split(
                 test_images, test_labels, (28, 28)
@@ -81,7 +81,7 @@ def _find_idx(places: tuple[Path, ...]) -> Splits | None:
 
 
 def _idx_file(folder: Path, part: str, kind: str) -> Path | None:
-    """An idx file, plain or gzipped, under either spelling found in the wild ("images-idx3", "images.idx3")."""
+    """An idx file, plain or gzipped, under either spelling in use ("images-idx3", "images.idx3")."""
     stems = (f"{part}-{kind}-ubyte", f"{part}-{kind.replace('-', '.')}-ubyte")
     candidates = (folder / f"{stem}{suffix}" for stem in stems for suffix in ("", ".gz"))
     return next((path for path in candidates if path.is_file()), None)

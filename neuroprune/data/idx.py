@@ -27,10 +27,10 @@ def read_idx(path: Path, dimensions: int) -> npt.NDArray[np.uint8]:
             f"{dimensions} dimensions begins with 00 00 08 {dimensions:02x}: fetch it again"
         )
     shape = struct.unpack(f">{dimensions}I", data[4:head])
-    wanted = int(np.prod(shape, dtype=object))
-    if len(data) - head != wanted:
+    promised = int(np.prod(shape, dtype=object))
+    if len(data) - head != promised:
         raise InputError(
-            f"{path} holds {len(data) - head} bytes of values, but its header promises {wanted} "
+            f"{path} holds {len(data) - head} bytes of values, but its header promises {promised} "
             f"({' x '.join(map(str, shape))}): fetch it again"
         )
     return np.frombuffer(data, np.uint8, offset=head).reshape(shape)

@@ -1,4 +1,4 @@
-"""Data sets by name: where their files are looked for, and what is said when they are not there."""
+"""Data sets by name: where their files are looked for, and the errors when they are missing."""
 
 import os
 from pathlib import Path
@@ -26,10 +26,15 @@ def load_dataset(
     """The data set of that name, or one of your own, read from `data_folder(folder)`.
 
     download: fetch files that are not there, with torchvision's downloader if torchvision is installed and knows them.
-    coding: how images are shown (see `Coding`); steps: T, of coded images and of event recordings, which need it;
-    images that are shown as they are have none.
+    coding: of images (see `Coding`): "direct", "poisson" (rate) or "latency" (time-to-first-spike); steps: T, needed
+    for coded images and for event recordings.
     Raises InputError when the name is unknown, files are missing, cut short or of the wrong size, T is missing, or
     event recordings should be coded.
+
+    >>> from neuroprune import load_dataset
+    >>> data = load_dataset("digits")
+    >>> data.input_shape, len(data.train), len(data.test)
+    ((1, 8, 8), 1437, 360)
     """
     info = find_dataset(data) if isinstance(data, str) else data
     place = data_folder(folder)
@@ -38,11 +43,11 @@ def load_dataset(
         _download(info, place)
         splits = _find(info, place, steps)
     if splits is None:
-        wanted = f"; wanted are {info.files}" if info.files else ""
+        files = f"; it consists of {info.files}" if info.files else ""
         get = f"get them from {info.source} and " if info.source else ""
         fetch = ", or fetch them with --download if torchvision is installed" if info.torchvision else ""
         raise InputError(
-            f"data set {info.name} was not found in {place.resolve()}{wanted}: {get}name the folder of "
+            f"data set {info.name} was not found in {place.resolve()}{files}: {get}name the folder of "
             f"its files with --data-dir or {FOLDER_VARIABLE}{fetch}"
         )
     train, test = splits

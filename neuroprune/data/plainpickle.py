@@ -1,7 +1,7 @@
-"""A reader for the pickles of CIFAR's python batches, of protocol 2, that cannot run anything.
+"""A reader for the pickles of CIFAR's python batches, of protocol 2, that never executes anything.
 
-A pickle is a program; `pickle.load` executes it. Here its opcodes are listed by `pickletools` and only those that put
-plain values together are followed: numbers, text, lists, tuples, dictionaries. What would call a function (numpy's
+A pickle is a program; `pickle.load` executes it. Here its opcodes are listed by `pickletools` and only those that build
+plain values are followed: numbers, text, lists, tuples, dictionaries. What would call a function (numpy's
 array constructor, in these files) becomes a `Call` that holds the function's name and arguments, and is never called.
 """
 

@@ -1,18 +1,16 @@
-"""Data sets of labelled images and event recordings, as bytes, with what makes frames of them."""
+"""Data sets of labelled images and event recordings, as bytes, with their coding to frames."""
 
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
+from neuroprune.arrays import Labels, frozen_array
 from neuroprune.choices import check_choice
 from neuroprune.data.codings import CODINGS, Kind
 from neuroprune.errors import InputError
-from neuroprune.frozen import frozen_array
 
 Images = npt.NDArray[np.uint8]
-Labels = npt.NDArray[np.int64]
-Frames = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,9 +45,10 @@ class Augmentation:
 class Coding:
     """How raw pixels become the frames that a network sees (`neuroprune.data.coding.encode` says how exactly).
 
-    mean, std: one value a channel in raw pixel units, which take a pixel to (pixel - mean) / std.
-    kind: "direct" shows that value; "poisson" and "latency" turn it, in 0..1, into spikes over time.
-    steps: T of the sequences that each sample is; None where it is one frame, which is shown at every step.
+    mean, std: one value per channel in raw pixel units; a pixel becomes (pixel - mean) / std.
+    kind: "direct" presents that value at every step; "poisson" (rate coding) and "latency" (time-to-first-spike coding)
+    turn it, clipped to 0..1, into spikes over time.
+    steps: T of the sequences; None where a sample is one frame, which is presented at every step.
     Raises InputError for an unknown kind, or spikes without steps.
     """
 
@@ -96,10 +95,18 @@ def make_dataset(
 ) -> Dataset:
     """A `Dataset` whose coding is measured on its training split.
 
-    Images shown as they are have mean 0 and standard deviation 1 over the split; coded to spikes over `steps`, its
-    brightest pixel is 1 and black 0. Event counts stay the small integers that they are, which a chip takes exactly.
+    Images in direct coding are normalised to mean 0 and standard deviation 1 over the split; coded to spikes over
+    `steps`, its brightest pixel is 1 and black 0. Event counts stay small integers, which a chip represents exactly.
     Raises InputError when a split is empty, the splits have different shapes, a label names no class, event counts
-    should be coded, or spikes lack steps.
+    should be coded, or a spike coding has no steps.
+
+    >>> import numpy as np
+    >>> from neuroprune import Split, make_dataset
+    >>> images, labels = np.random.default_rng(0).integers(0, 256, (20, 3, 16, 16)), np.arange(20) % 2
+    >>> train, test = Split(images[:15], labels[:15]), Split(images[15:], labels[15:])
+    >>> data = make_dataset("noise", train, test, classes=("even", "odd"))
+    >>> data.input_shape, data.coding.kind
+    ((3, 16, 16), 'direct')
     """
     if train.images.shape[1:] != test.images.shape[1:]:
         raise InputError(
@@ -137,7 +144,7 @@ def _measure(images: Images, kind: Kind, steps: int | None) -> Coding:
 def pixel_statistics(images: Images) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Mean and standard deviation of each channel of uint8 [N, C, H, W], exact up to the last division.
 
-    A channel that never changes gets the deviation 1, so that it normalises to zeros.
+    A channel that never changes gets the deviation 1, so it is normalised to zeros.
     """
     values = np.arange(256, dtype=np.float64)
     means, deviations = [], []

@@ -1,4 +1,4 @@
-"""The file formats that there are, without what reads them: what help, errors and documentation name."""
+"""The catalogue of file formats, without their readers: what help, errors and documentation name."""
 
 from dataclasses import dataclass
 from importlib import import_module
@@ -10,9 +10,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class FormatInfo:
-    """suffix: of its files, with the dot. file: what a deployment calls its own. holds: which program.
+    """A file format. suffix: of its files, with the dot. file: the name of a deployment's own. holds: which program.
 
-    reads: whether its files can be deployed. module: where its `FORMAT` is; empty for one that is passed as an object.
+    reads: whether its files can be deployed. module: that of its `FORMAT`; empty for one that is passed as an object.
     """
 
     name: str
@@ -52,5 +52,10 @@ def readable_suffixes() -> tuple[str, ...]:
 
 
 def exchange_formats() -> "tuple[ExchangeFormat, ...]":
-    """The formats themselves."""
+    """The formats that neuroprune reads and writes, each an `ExchangeFormat`.
+
+    >>> from neuroprune import exchange_formats
+    >>> [(each.info.name, each.info.suffix) for each in exchange_formats()]
+    [('netx', '.net'), ('ONNX', '.onnx')]
+    """
     return tuple(import_module(info.module).FORMAT for info in FORMATS)

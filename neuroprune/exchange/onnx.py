@@ -27,9 +27,9 @@ def write_onnx(program: FloatProgram, path: Path) -> tuple[str, ...]:
 
     Input "frames": float32 [samples, *input shape], presented at every step, or [samples, steps, *input shape] where
     samples bring a frame for each step. Output "scores": float32 [samples, classes], what the network returns. Output
-    "counts": float32 [samples, outputs], the spikes of each output over `program.steps` steps; or "voltages", what each
-    is left with, for a network that is read by its voltage. Only ops of ONNX's default domain are used. What reads
-    frames that stay the same is computed once, outside the loop over steps.
+    "counts": float32 [samples, outputs], the spikes of each output over `program.steps` steps; or "voltages", the
+    last one of each, for a network that is read by its voltage. Only ops of ONNX's default domain are used. Synapses
+    that read frames that stay the same are computed once, outside the loop over steps.
     """
     others = tuple(
         f"layer {layer.name!r} has {type(layer.neuron).__name__} neurons, which have no step in ONNX: no file was "
@@ -129,7 +129,7 @@ def _step(nodes: list[Any], states: list[tuple[str, Shape]]) -> Any:
 
 
 def _scores(program: FloatProgram, outputs: int) -> tuple[list[Any], list[Any]]:
-    """The nodes behind the loop that give "scores", and their constants."""
+    """The nodes after the loop that give "scores", and their constants."""
     readout, nodes, source = program.readout, [], "counts"
     if readout.of == "voltage":
         nodes.append(helper.make_node("Flatten", [f"{program.layers[-1].name}/v/end"], ["voltages"], axis=1))

@@ -10,7 +10,7 @@ from torch import nn
 
 from neuroprune.graph.nodes import AvgPool, Shape
 from neuroprune.graph.operation import Followed, Operation, flat, is_whole, renamed
-from neuroprune.graph.signals import Layout, Readout, Recorder, Signal, Symbol
+from neuroprune.graph.signals import Layout, Recorder, Signal, Symbol, TimeSum
 
 
 def _stack(op: Operation) -> Followed:
@@ -44,7 +44,7 @@ def _average(op: Operation) -> Followed:
     if signal.layout == "sequence" and axes == [0] and not keeps:
         steps = signal.value.shape[0]
         scale = 1.0 / steps if op.name == "mean" else 1.0
-        return Readout(op.value, op.recorder, signal.node, frozenset(range(steps)), scale, signal.votes)
+        return TimeSum(op.value, op.recorder, signal.node, frozenset(range(steps)), scale, signal.votes)
     if op.name == "mean" and is_whole(signal) and len(signal.sample) == 3 and axes == [last - 1, last]:
         channels, height, width = signal.sample
         pool = AvgPool((height, width), (height, width))
@@ -58,12 +58,12 @@ def vote(recorder: Recorder, symbol: Symbol, value: torch.Tensor, votes: int | N
     before, after = symbol.value.shape[-1], value.shape[-1]
     if votes is None or after * votes != before or symbol.value.shape[:-1] != value.shape[:-1]:
         return None
-    if not isinstance(symbol, Signal | Readout) or symbol.votes != 1:
+    if not isinstance(symbol, Signal | TimeSum) or symbol.votes != 1:
         return None
     if before != prod(recorder.nodes[symbol.node].shape):
         return None
-    if isinstance(symbol, Readout):
-        return Readout(value, recorder, symbol.node, symbol.steps, symbol.scale, votes)
+    if isinstance(symbol, TimeSum):
+        return TimeSum(value, recorder, symbol.node, symbol.steps, symbol.scale, votes)
     return Signal(value, recorder, symbol.node, symbol.layout, symbol.at, votes)
 
 
@@ -103,16 +103,16 @@ def _zeros(op: Operation) -> Followed:
 
 
 def _reshape(op: Operation) -> Followed:
-    """Where time and sample axes lie after a change of shape, told from the sizes."""
+    """Where time and sample axes lie after a change of shape, inferred from the sizes."""
     symbol, value = op.args[0], op.value
     if len(op.symbols) != 1 or not isinstance(symbol, Symbol):
         return None
     if value.shape == symbol.value.shape:
         return renamed(op, symbol)
-    if isinstance(symbol, Readout):
+    if isinstance(symbol, TimeSum):
         votes = _votes_apart(op, symbol, tuple(value.shape[1:]))
         if value.shape[0] == op.recorder.batch and (votes or value[0].numel() == symbol.value[0].numel()):
-            return Readout(value, op.recorder, symbol.node, symbol.steps, symbol.scale, votes or symbol.votes)
+            return TimeSum(value, op.recorder, symbol.node, symbol.steps, symbol.scale, votes or symbol.votes)
         return None
     assert isinstance(symbol, Signal)
     repeated = _repeat(op, symbol)
@@ -126,9 +126,9 @@ def _reshape(op: Operation) -> Followed:
     for lead, layout in leads.items():
         sample = tuple(value.shape[len(lead) :])
         if tuple(value.shape[: len(lead)]) == lead and prod(sample) == prod(symbol.sample):
-            found = _resample(op, symbol, sample)
-            if found is not None:
-                return Signal(value, op.recorder, found[0], layout, symbol.at, found[1])
+            resampled = _resample(op, symbol, sample)
+            if resampled is not None:
+                return Signal(value, op.recorder, resampled[0], layout, symbol.at, resampled[1])
     return None
 
 

@@ -1,4 +1,4 @@
-"""The layers and operations that a network may be made of, without torch: what errors and documentation name."""
+"""The catalogue of layers and operations of networks, without torch: what errors and documentation name."""
 
 from dataclasses import dataclass
 
@@ -9,9 +9,9 @@ _SPIKINGJELLY = "spikingjelly.activation_based.layer"
 
 @dataclass(frozen=True)
 class LayerInfo:
-    """name: of its reader in graph/read.py. classes: full names of the classes that it reads.
+    """A kind of layer. name: of its reader in graph/read.py. classes: full names of the classes that are read so.
 
-    part: the row of the table of supported parts that it stands in; note: what is read of it, in Markdown.
+    part: its row in the table of supported parts; note: what is supported of it, in Markdown.
     """
 
     name: str
@@ -70,7 +70,7 @@ OPERATIONS = (
     ("readout", "spikes or the last linear layer's output, mean or sum over time"),
     ("readout", "votes (`VotingLayer`)"),
 )
-"""What the code of a network may do between its layers, by the row that it stands in."""
+"""What the code of a network may do between its layers, by their row in the table."""
 
 
 def supported_layers() -> tuple[str, ...]:

@@ -6,8 +6,8 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
-from neuroprune.frozen import frozen_array
-from neuroprune.graph.nodes import AvgPool, Conv, FloatArray, IndexArray, Linear, Pair, Shape, Synapse
+from neuroprune.arrays import FloatArray, frozen_array
+from neuroprune.graph.nodes import AvgPool, Conv, IndexArray, Linear, Pair, Shape, Synapse
 
 
 def identity_kernel(channels: int) -> Conv:
@@ -23,7 +23,7 @@ def average_kernel(pool: AvgPool, channels: int) -> Conv:
 
 
 def depthwise(weight: FloatArray, stride: Pair = (1, 1), padding: Pair = (0, 0), dilation: Pair = (1, 1)) -> Conv:
-    """One kernel a channel, without bias; weight [channels, 1, height, width]."""
+    """One kernel per channel, without bias; weight [channels, 1, height, width]."""
     channels = weight.shape[0]
     return Conv(
         frozen_array(weight, np.float64),
@@ -92,7 +92,7 @@ def pads_differ(first: Conv, before: Shape, between: Shape) -> bool:
 
 
 def convolve_after(first: Synapse, second: Conv) -> Conv:
-    """The convolution that equals `first` followed by `second`, in one group unless one of the two is depthwise.
+    """The convolution that equals `first` followed by `second`; in one group unless one of the two is depthwise.
 
     With zero padding in `second` this holds only where `pads_differ` is False. Output m of the pair reads input
     m s1 s2 - (p2 s1 + p1) + b d2 s1 + a d1 with weight w2[b] w1[a], so the kernels multiply like polynomials.
@@ -158,7 +158,7 @@ def _spread(kernel: FloatArray, dilation: tuple[int, int]) -> FloatArray:
 
 
 def _chained(second: FloatArray, first: FloatArray) -> FloatArray:
-    """Kernels [O, M, h2, w2] behind kernels [M, I, h1, w1], summed over M: [O, I, h1+h2-1, w1+w2-1]."""
+    """Kernels [O, M, h2, w2] after kernels [M, I, h1, w1], summed over M: [O, I, h1+h2-1, w1+w2-1]."""
     height, width = first.shape[2:]
     total = np.zeros((len(second), first.shape[1], second.shape[2] + height - 1, second.shape[3] + width - 1))
     for y, x in np.ndindex(*second.shape[2:]):

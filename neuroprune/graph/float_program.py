@@ -1,7 +1,7 @@
 """The float program: populations of neurons, each with a bias and the synapses that feed it.
 
-It has the form of the integer program (neuroprune/program/types.py): everything linear between spikes is folded into
-the synapses, maximum pooling of spikes has become a synapse and memoryless neurons.
+It is built like the integer program (neuroprune/program/types.py): everything linear between spikes is folded into the
+synapses, maximum pooling of spikes has become a synapse and memoryless neurons.
 
 All shapes leave out batch and time: (channels, height, width) or (features,). Two-dimensional parameters are
 (vertical, horizontal), as in torch.
@@ -9,14 +9,9 @@ All shapes leave out batch and time: (channels, height, width) or (features,). T
 
 from dataclasses import dataclass, field
 
-import numpy as np
-import numpy.typing as npt
-
-from neuroprune.graph.nodes import INPUT, FloatArray, Pair, Readout, Shape
+from neuroprune.arrays import FloatArray
+from neuroprune.graph.nodes import INPUT, Pair, Readout, Shape
 from neuroprune.neurons.model import FloatNeuron
-
-Frames = npt.NDArray[np.float32]
-"""[samples, *input shape], or sequences [samples, steps, *input shape]."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,7 +69,7 @@ class FloatLayer:
 
 @dataclass(frozen=True, eq=False)
 class FloatInput:
-    """What is presented: one frame of `shape` at every time step or, as a `sequence`, a frame for each step."""
+    """The input: one frame of `shape` presented at every time step or, as a `sequence`, a frame for each step."""
 
     shape: Shape
     sequence: bool = False

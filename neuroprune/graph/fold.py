@@ -13,8 +13,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from neuroprune.arrays import FloatArray, frozen_array
 from neuroprune.errors import UnsupportedNetwork
-from neuroprune.frozen import frozen_array
 from neuroprune.graph.compose import average_kernel, depthwise
 from neuroprune.graph.float_program import (
     FloatConnection,
@@ -33,7 +33,6 @@ from neuroprune.graph.nodes import (
     Concat,
     Conv,
     Flatten,
-    FloatArray,
     Graph,
     Input,
     Linear,
@@ -59,12 +58,12 @@ from neuroprune.neurons.cuba_lif import CubaLif
 from neuroprune.neurons.model import FloatNeuron
 
 Parts = tuple[Value, ...]
-"""A value; or the maps and features that stand one behind the other in a flattened vector."""
+"""A value; or the maps and features that follow each other in a flattened vector."""
 
 
 @dataclass(frozen=True, eq=False)
 class _Population:
-    """A layer of neurons, and (source, layers, synapse) of all that it adds up; bias: float64 [channels]."""
+    """A layer of neurons, and (source, layers, synapse) of each of its inputs; bias: float64 [channels]."""
 
     name: str
     shape: Shape
@@ -76,10 +75,19 @@ class _Population:
 def fold(graph: Graph) -> FloatProgram:
     """The float program of a traced graph: each layer of neurons with its bias and its synapses.
 
-    Neurons keep their name. A connection is named after the layer that holds its weights, with "@<source>" behind it
-    where that layer gives several; one without weights of its own is "<neuron>.sum", as of a maximum pool. Raises
-    UnsupportedNetwork, listing all problems, where a zero padding is not that of spikes, where a bias would enter a
-    current that decays, and where flattened maps are joined in a way that no synapse has.
+    Neurons keep their name. A connection is named after the layer that holds its weights, followed by
+    "@<source>" where that layer gives several; one without weights of its own is "<neuron>.sum", as of a maximum pool.
+    Raises UnsupportedNetwork, listing all problems, where zero padding is not padding of spikes, where a bias would
+    enter a current that decays, and where flattened maps are joined in a way that no synapse can express.
+
+    >>> import torch
+    >>> from neuroprune import build, fold, frames_of, load_dataset, load_recipe, trace
+    >>> data = load_dataset("digits")
+    >>> network = build(load_recipe("digits-conv"), data.input_shape, len(data.classes))
+    >>> frames = frames_of(data.train.images[:16], data.coding)
+    >>> floats = fold(trace(network, torch.from_numpy(frames)))  # BatchNorm and pools are in the weights
+    >>> [(layer.name, layer.connections[0].synapse.weight.shape) for layer in floats.layers][:2]
+    [('body.neuron1', (32, 1, 3, 3)), ('body.neuron2', (80, 32, 6, 6))]
     """
     folding = _Folding(graph)
     for node in graph.nodes:
@@ -95,7 +103,7 @@ def fold(graph: Graph) -> FloatProgram:
 
 
 class _Folding:
-    """The values that are still to be read, the layers of neurons so far, and the problems met."""
+    """The state of folding: values that are still read, layers of neurons so far, and problems found."""
 
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
@@ -111,7 +119,7 @@ class _Folding:
         for name in node.inputs:
             self.readers[name] -= 1
             if not self.readers[name]:
-                self.values.pop(name, None)  # weights of large networks are not kept twice
+                self.values.pop(name, None)  # so that weights of large networks are not held twice
 
     def _value(self, node: Node, inputs: list[Parts]) -> Parts:
         match node.op:
@@ -182,7 +190,7 @@ class _Folding:
             pool = node.op
             ones = depthwise(np.ones((value.shape[0], 1, *pool.kernel)), pool.stride, pool.padding, pool.dilation)
             value = convolved(value, ones, node.shape, None)
-            # One spike in the window is enough to fire, and firing resets, so nothing is ever remembered.
+            # One spike in the window is enough to fire, and firing resets, so no state is kept.
             neuron: FloatNeuron = CubaLif(0.0, 0.5)
         else:
             assert isinstance(node.op, FloatNeuron)
@@ -209,11 +217,11 @@ def _is_scale(norm: BatchNorm) -> bool:
 
 
 def _layers(first: Node, populations: list[_Population]) -> tuple[FloatLayer, ...]:
-    """The layers of the program; names of connections are as short as they can be and still tell them apart."""
-    wanted = [
+    """The layers of the program; names of connections are as short as they can be while distinct."""
+    keys_of = [
         [(layers, source, population.name) for source, layers, _ in population.inputs] for population in populations
     ]
-    candidates = [[_candidates(*key) for key in keys] for keys in wanted]
+    candidates = [[_candidates(*key) for key in keys] for keys in keys_of]
     taken = [Counter(names[level] for keys in candidates for names in keys) for level in range(3)]
     used = {first.name} | {population.name for population in populations}
     shapes = {first.name: first.shape} | {population.name: population.shape for population in populations}

@@ -1,4 +1,4 @@
-"""Operations that join, scale, pick and pool."""
+"""Operations that join, scale, select and pool."""
 
 from collections.abc import Callable
 from math import prod
@@ -8,15 +8,15 @@ import numpy as np
 import torch
 from torch import nn
 
-from neuroprune.frozen import frozen_array
+from neuroprune.arrays import frozen_array
 from neuroprune.graph.nodes import Add, BatchNorm, Concat, Select
 from neuroprune.graph.operation import Followed, Operation, is_whole, renamed
 from neuroprune.graph.read import read_layer
-from neuroprune.graph.signals import Layout, Readout, Signal, Symbol, values_of
+from neuroprune.graph.signals import Layout, Signal, Symbol, TimeSum, values_of
 
 
 def _layout(signals: list[Signal]) -> tuple[Layout, int] | str | None:
-    """The layout that signals of one shape have together."""
+    """The common layout of signals of one shape, and their step; or why they have none."""
     varying = [signal for signal in signals if signal.layout != "constant"]
     if not varying:
         return "constant", 0
@@ -39,7 +39,7 @@ def _add(op: Operation) -> Followed:
     one, two = terms
     steps = _steps(one), _steps(two)
     if (one.node, one.votes) == (two.node, two.votes) and steps[0] and steps[1] and not steps[0] & steps[1]:
-        return Readout(op.value, op.recorder, one.node, steps[0] | steps[1], 1.0, one.votes)
+        return TimeSum(op.value, op.recorder, one.node, steps[0] | steps[1], 1.0, one.votes)
     if not (is_whole(one) and is_whole(two) and one.sample == two.sample):
         return None
     found = _layout(terms)
@@ -57,8 +57,8 @@ def _is_zero(value: Any) -> bool:
 
 
 def _steps(symbol: Any) -> frozenset[int]:
-    """The steps of a loop that it is the sum of, if it is one."""
-    if isinstance(symbol, Readout):
+    """The steps of a loop whose sum the symbol is, none if it is no such sum."""
+    if isinstance(symbol, TimeSum):
         return symbol.steps if symbol.scale == 1.0 else frozenset()
     return frozenset([symbol.at] if symbol.layout == "step" else [])
 
@@ -76,7 +76,7 @@ def _scale(op: Operation) -> Followed:
     if not isinstance(factor, int | float) or factor == 0 or not np.isfinite(factor):
         return None
     factor = 1.0 / factor if divides else float(factor)
-    if isinstance(symbol, Readout) or factor == 1.0:
+    if isinstance(symbol, TimeSum) or factor == 1.0:
         return renamed(op, symbol, factor)
     if not is_whole(symbol):
         return None

@@ -1,7 +1,7 @@
 """The traced network: operations by name, edges by name, shapes per sample and time step.
 
-A `Graph` holds the network layer by layer as tracing met it, BatchNorm, pools, additions and concatenations included:
-what pruning reads. graph/float_program.py has the form that folding makes of it.
+A `Graph` holds the network layer by layer as traced, BatchNorm, pools, additions and concatenations included; pruning
+reads it, and folding makes the program of graph/float_program.py from it.
 
 All shapes leave out batch and time: (channels, height, width) or (features,). Two-dimensional parameters are
 (vertical, horizontal), as in torch.
@@ -14,15 +14,15 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
+from neuroprune.arrays import FloatArray
 from neuroprune.neurons.model import FloatNeuron
 
-FloatArray = npt.NDArray[np.float64]
 IndexArray = npt.NDArray[np.int64]
 Pair = tuple[int, int]
 Shape = tuple[int, ...]
 
 INPUT = "input"
-"""The name of what is presented to a network, among the names of its layers."""
+"""The name of a network's input among the names of its layers."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -123,9 +123,9 @@ class Node:
 
 @dataclass(frozen=True)
 class Readout:
-    """How the last neurons become scores, one a class.
+    """How the output of the last neurons becomes scores, one for each class.
 
-    of: their spikes over the steps, or the voltage that an integrator is left with: the sum of what it received.
+    of: their spikes over the steps, or the last voltage of an integrator: the sum of what it received.
     over_time: whether that is divided by the steps. votes: neighbouring outputs whose mean is the score of a class.
     """
 
@@ -165,8 +165,8 @@ class Graph:
 
     @cached_property
     def _consumers(self) -> dict[str, tuple[Node, ...]]:
-        found: dict[str, list[Node]] = {}
+        readers: dict[str, list[Node]] = {}
         for node in self.nodes:
             for name in dict.fromkeys(node.inputs):
-                found.setdefault(name, []).append(node)
-        return {name: tuple(readers) for name, readers in found.items()}
+                readers.setdefault(name, []).append(node)
+        return {name: tuple(nodes) for name, nodes in readers.items()}

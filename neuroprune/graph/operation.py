@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from neuroprune.graph.nodes import Flatten
-from neuroprune.graph.signals import Readout, Recorder, Signal, Symbol
+from neuroprune.graph.signals import Recorder, Signal, Symbol, TimeSum
 
 Followed = Any
-"""The symbol for the result, or a tuple of them; a sentence that says what stands against it; None where the operation
-is not understood in this form."""
+"""The symbol for the result, or a tuple of them; a sentence that says why the operation is not supported; None where
+it is not understood with these arguments."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,15 +34,15 @@ class Operation:
 
 
 def is_whole(signal: Symbol) -> bool:
-    """Whether it is the output of its node as it is, so that layers may read it."""
+    """Whether it is the whole output of its node, so that layers may read it."""
     node = signal.recorder.nodes[signal.node]
     return isinstance(signal, Signal) and signal.votes == 1 and signal.sample == node.shape
 
 
 def renamed(op: Operation, symbol: Any, factor: float = 1.0) -> Symbol:
     """The same symbol for a new tensor."""
-    if isinstance(symbol, Readout):
-        return Readout(op.value, op.recorder, symbol.node, symbol.steps, symbol.scale * factor, symbol.votes)
+    if isinstance(symbol, TimeSum):
+        return TimeSum(op.value, op.recorder, symbol.node, symbol.steps, symbol.scale * factor, symbol.votes)
     return op.like(symbol, symbol.node)
 
 

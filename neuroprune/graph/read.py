@@ -1,6 +1,6 @@
-"""What each supported layer means as an operation of the float program.
+"""Reads layers as operations of the traced graph.
 
-One reader a layer class; the reason why a layer cannot be mapped stands beside the rule that it breaks.
+There is one reader for each kind of layer; it also gives the reason why a layer cannot be mapped.
 """
 
 import pkgutil
@@ -11,22 +11,10 @@ import numpy as np
 from spikingjelly.activation_based import layer
 from torch import nn
 
+from neuroprune.arrays import FloatArray, frozen_array
 from neuroprune.finite import finite_array
-from neuroprune.frozen import frozen_array
 from neuroprune.graph.catalog import LAYERS, supported_layers
-from neuroprune.graph.nodes import (
-    AvgPool,
-    BatchNorm,
-    Conv,
-    Flatten,
-    FloatArray,
-    Linear,
-    MaxPool,
-    Op,
-    Pair,
-    Select,
-    Shape,
-)
+from neuroprune.graph.nodes import AvgPool, BatchNorm, Conv, Flatten, Linear, MaxPool, Op, Pair, Select, Shape
 from neuroprune.neurons.model import FloatNeuron, NeuronModel
 
 Reading = tuple[Op | None, str | None]
@@ -34,13 +22,13 @@ Reading = tuple[Op | None, str | None]
 
 
 class Readers:
-    """What reads the layers of a network: those of this file, and the neuron models that are given."""
+    """The readers of a network's layers: those of this file, and those of the given neuron models."""
 
     def __init__(self, neurons: Sequence[NeuronModel]) -> None:
         self._neurons = tuple(neurons)
 
     def know(self, module: nn.Module) -> bool:
-        """Whether `module` is a layer that `read` knows, of whatever class."""
+        """Whether `read` knows a layer of the class of `module`."""
         return _reader_of(module) is not None or self._neuron_reader(module) is not None
 
     def read(self, name: str, module: nn.Module, shape: Shape) -> Reading:
@@ -123,9 +111,9 @@ def _read_max_pool(name: str, module: Any, shape: Shape) -> Reading:
 
 
 def _read_global_pool(name: str, module: Any, shape: Shape) -> Reading:
-    wanted = module.output_size if isinstance(module.output_size, tuple | list) else (module.output_size,) * 2
+    sizes = module.output_size if isinstance(module.output_size, tuple | list) else (module.output_size,) * 2
     extents = shape[1:]
-    size = tuple(extent if want is None else int(want) for want, extent in zip(wanted, extents, strict=True))
+    size = tuple(extent if want is None else int(want) for want, extent in zip(sizes, extents, strict=True))
     if any(extent % want for want, extent in zip(size, extents, strict=True)):
         return None, (
             f"layer {name}: adaptive pooling of {extents[0]}x{extents[1]} to {size[0]}x{size[1]} takes windows of "

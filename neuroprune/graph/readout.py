@@ -1,4 +1,4 @@
-"""From what the last neurons did to one score a class."""
+"""From the output of the last neurons to scores, and from scores to accuracy."""
 
 from typing import Any, TypeVar
 
@@ -6,10 +6,8 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from neuroprune.arrays import Labels
 from neuroprune.graph.nodes import Readout
-
-Labels = npt.NDArray[np.int64]
-"""The class of each sample."""
 
 Outputs = TypeVar("Outputs", npt.NDArray[Any], torch.Tensor)
 
@@ -17,13 +15,26 @@ Outputs = TypeVar("Outputs", npt.NDArray[Any], torch.Tensor)
 def class_scores(readout: Readout, outputs: Outputs) -> Outputs:
     """Scores [samples, classes] of outputs [samples, outputs], spikes or voltages: the mean of each class's votes.
 
-    They come in the unit of the outputs: the steps and the scale of voltages, the same for all classes, change no
-    ranking.
+    They are in the unit of the outputs: dividing by the steps or by the scale of voltages, equal for all classes, would
+    not change their ranking.
+
+    >>> import numpy as np
+    >>> from neuroprune import Readout, class_scores
+    >>> spikes = np.array([[4, 2, 0, 1]])  # of 4 outputs, of which 2 vote for each of 2 classes
+    >>> class_scores(Readout(votes=2), spikes)
+    array([[3. , 0.5]])
     """
     scores: Outputs = outputs.reshape(len(outputs), -1, readout.votes).mean(-1)
     return scores
 
 
 def accuracy(scores: npt.NDArray[np.floating[Any]], labels: Labels) -> float:
-    """Share of samples whose largest score is their label; the first of equal scores counts as the largest."""
+    """Share of samples whose largest score is their label; the first of equal scores counts as the largest.
+
+    >>> import numpy as np
+    >>> from neuroprune import accuracy
+    >>> scores = np.array([[0.1, 0.7], [0.6, 0.2], [0.3, 0.4]])
+    >>> round(accuracy(scores, np.array([1, 0, 0])), 2)
+    0.67
+    """
     return float(np.mean(scores.argmax(axis=1) == labels))

@@ -14,17 +14,17 @@ from neuroprune.graph.joins import JOINS
 from neuroprune.graph.nodes import INPUT, Concat, Flatten, Input, Node, Op, Shape
 from neuroprune.graph.operation import Operation
 from neuroprune.graph.read import Readers
-from neuroprune.graph.signals import SIZES, Readout, Signal, Symbol, signals_of, values_of
+from neuroprune.graph.signals import SIZES, Signal, Symbol, TimeSum, signals_of, values_of
 from neuroprune.neurons.model import FloatNeuron
 
 OPERATIONS = JOINS | AXES
 
 
 class Recorder:
-    """Collects nodes by name, in the order of the code, and every problem met.
+    """Collects nodes by name, in the order of the code, and every problem found.
 
-    A node is found again where the same layer or operation meets the same sources: at the next step of a loop over
-    time. A layer without state that meets other sources gives one more node, "conv@2".
+    A node is reused where the same layer or operation reads the same sources: at the next step of a loop over time. A
+    layer without state that reads other sources gives one more node, "conv@2".
     """
 
     def __init__(self, frames: torch.Tensor, sequence: bool, readers: Readers) -> None:
@@ -57,7 +57,7 @@ class Recorder:
         return f"{self.scope[-1]}.{kind}" if self.scope and self.scope[-1] else kind
 
     def call(self, path: str, module: nn.Module, args: Any, kwargs: Any) -> Any:
-        """The symbol behind the layer at `path`."""
+        """The symbol for the output of the layer at `path`."""
         symbols = signals_of((args, kwargs))
         if len(args) != 1 or kwargs or not isinstance(args[0], Symbol):
             self.problems.append(f"layer {path}: it takes more than one input; give each layer exactly one")
@@ -69,7 +69,7 @@ class Recorder:
         voted = vote(self, symbol, value, voters(module))
         if voted is not None:
             return voted
-        if isinstance(symbol, Readout):
+        if isinstance(symbol, TimeSum):
             self.problems.append(f"layer {path}: it reads a sum or mean over time; put it before that")
             return self._unknown(path, value, symbols)
         if isinstance(module, nn.Identity | _DropoutNd | layer.Dropout):  # nothing, in evaluation mode
@@ -78,7 +78,7 @@ class Recorder:
         return self._layer(path, module, symbol, value)
 
     def operation(self, name: str, function: Callable[..., Any], args: Any, kwargs: Any) -> Any:
-        """What an operation between layers does to the symbols; plain sizes are just computed."""
+        """The symbols for the result of an operation between layers; plain sizes are just computed."""
         symbols = signals_of((args, kwargs))
         stale = [symbol for symbol in symbols if symbol.is_stale]
         value = function(*values_of(args), **values_of(kwargs))
@@ -86,11 +86,13 @@ class Recorder:
             return value
         self.problems += [_stale(f"operation {name}", symbol) for symbol in stale]
         follow = OPERATIONS.get(name)
-        found = follow(Operation(self, name, function, args, kwargs, symbols, value)) if follow else None
-        if found is not None and not isinstance(found, str):
-            return found
+        result = follow(Operation(self, name, function, args, kwargs, symbols, value)) if follow else None
+        if result is not None and not isinstance(result, str):
+            return result
         reads = " and ".join(dict.fromkeys(symbol.node for symbol in symbols))
-        reason = found or "it has no counterpart on the chip; use layers, additions, concatenations, channel selections"
+        reason = (
+            result or "it has no counterpart on the chip; use layers, additions, concatenations, channel selections"
+        )
         self.problems.append(f"operation {name} on the output of {reads}: {reason}")
         return self._unknown(self.scoped(name), value, symbols)
 
@@ -122,12 +124,12 @@ class Recorder:
         shape = tuple(value.shape[signal.lead :])
         if isinstance(op, Flatten) and shape != (prod(source.shape),):
             self.problems.append(f"layer {path}: it flattens {source.shape} to {shape}; flatten all of it")
-        # A layer that is not understood is followed as one that only passes on what it reads.
+        # After a layer that is not understood tracing goes on as if it passed its input on, to find all problems.
         name = self.node(path, path, op or Concat(), (signal.node,), shape)
         return Signal(value, self, name, layout, at)
 
     def _advance(self, path: str, module: nn.Module, signal: Signal) -> int | str | None:
-        """The step that a layer with state has come to, None for all of them, or what is wrong with its call."""
+        """The step that a layer with state is called for, None for all steps at once, or the problem with the call."""
         first = self._reads.setdefault(path, signal.node)
         call = self._calls.get(path, 0)
         self._calls[path] = call + 1
@@ -149,7 +151,7 @@ class Recorder:
         return call
 
     def _unknown(self, name: str, value: Any, symbols: list[Any]) -> Any:
-        """Goes on behind something that is not understood, so that all problems are found at once."""
+        """A symbol for the result of something that is not understood, so that all problems are found at once."""
         if isinstance(value, tuple | list):
             return type(value)(self._unknown(name, each, symbols) for each in value)
         if not isinstance(value, torch.Tensor):
@@ -161,7 +163,7 @@ class Recorder:
         return Signal(value, self, made, signal.layout, signal.at)
 
     def follows_time(self, name: str) -> bool:
-        """Whether the output of `name` may differ from step to step: behind neurons, or a sequence of frames."""
+        """Whether the output of `name` may differ from step to step: after neurons, or for a sequence of frames."""
         seen, open_ends = {name}, [name]
         while open_ends:
             node = self.nodes[open_ends.pop()]

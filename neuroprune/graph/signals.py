@@ -1,7 +1,7 @@
-"""What a tensor of the running code is in the program: who made it, and where its time axis lies.
+"""Symbols for the tensors of a module's running code: the node that made each, and where its time axis lies.
 
-Symbols stand in for tensors while a module's own code runs. They answer sizes as tensors do, and hand every operation
-to the recorder that made them; what depends on values (a branch, a number taken out) is an error.
+Symbols stand in for tensors while the code runs. They have sizes as tensors do, and pass every operation to the
+recorder that made them; code that depends on values (a branch, a number taken out) is an error.
 """
 
 from collections.abc import Callable, Hashable, Iterator
@@ -19,7 +19,7 @@ SIZES = frozenset(
     """shape size dim ndim ndimension numel nelement dtype device requires_grad is_cuda is_floating_point
     get_device""".split()  # noqa: SIM905
 )
-"""What may be asked of a tensor without looking at its values."""
+"""Attributes of a tensor that do not depend on its values."""
 
 _OPERATORS = """
     add radd iadd sub rsub isub mul rmul imul truediv rtruediv itruediv floordiv rfloordiv mod pow rpow matmul rmatmul
@@ -28,9 +28,9 @@ _OPERATORS = """
 
 
 class Recorder(Protocol):
-    """Who is told of each operation on symbols, and keeps the nodes by name.
+    """Receives each operation on symbols, and keeps the nodes by name.
 
-    steps: T as far as it is known. batch: samples of the frames that run.
+    steps: T, None as long as it is not known. batch: samples of the frames that run.
     """
 
     nodes: dict[str, Node]
@@ -64,7 +64,7 @@ class Symbol:
 
     @property
     def is_stale(self) -> bool:
-        """Whether the tensor was changed in place since it was made, so that this says no longer what it is."""
+        """Whether the tensor was changed in place since it was made, so that the symbol no longer describes it."""
         return self.value._version != self.version
 
     @classmethod
@@ -140,8 +140,8 @@ class Signal(Symbol):
 
 
 @dataclass(frozen=True, eq=False)
-class Readout(Symbol):
-    """[N, ...]: `scale` times the sum over some steps of the output of `node`; or the voltage its neurons end with."""
+class TimeSum(Symbol):
+    """[N, ...]: `scale` times the sum over some steps of the output of `node`; or the last voltage of its neurons."""
 
     steps: frozenset[int] = frozenset()
     scale: float = 1.0
@@ -156,6 +156,6 @@ def values_of(tree: Any) -> Any:
 
 def signals_of(tree: Any) -> list[Any]:
     """The symbols among the arguments of a call, in their order."""
-    found: list[Any] = []
-    fx.node.map_aggregate(tree, lambda leaf: found.append(leaf) if isinstance(leaf, Symbol) else None)
-    return found
+    symbols: list[Any] = []
+    fx.node.map_aggregate(tree, lambda leaf: symbols.append(leaf) if isinstance(leaf, Symbol) else None)
+    return symbols

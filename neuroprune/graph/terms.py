@@ -1,4 +1,4 @@
-"""What a value between two layers of neurons is: a sum of linear maps of spikes or of the input, plus a bias.
+"""Values between two layers of neurons: each is a sum of linear maps of spikes or of the input, plus a bias.
 
 A `Term` is one such map, of some channels of one source onto some channels of the value. Convolution, dense layers,
 BatchNorm, average pooling, addition, concatenation and selection turn values into values, all of them exactly (in
@@ -10,7 +10,7 @@ from math import prod
 
 import numpy as np
 
-from neuroprune.frozen import frozen_array
+from neuroprune.arrays import FloatArray, frozen_array
 from neuroprune.graph.compose import (
     convolve_after,
     dense_after,
@@ -22,15 +22,15 @@ from neuroprune.graph.compose import (
     scale_outputs,
     ungrouped,
 )
-from neuroprune.graph.nodes import Conv, FloatArray, IndexArray, Linear, Shape, Synapse
+from neuroprune.graph.nodes import Conv, IndexArray, Linear, Shape, Synapse
 
 
 @dataclass(frozen=True, eq=False)
 class Term:
-    """value[rows[j]] += op(source[reads])[j].
+    """value[writes[j]] += op(source[reads])[j].
 
     source_shape: (channels, height, width) of the whole source. op: a Conv without bias; or a Linear on the whole of a
-    source, in C order. reads: int64 channels of the source. rows: int64 channels of the value, each at most once.
+    source, in C order. reads: int64 channels of the source. writes: int64 channels of the value, each at most once.
     layer: the last layer whose weights are in op, or None.
     """
 
@@ -38,7 +38,7 @@ class Term:
     source_shape: Shape
     reads: IndexArray
     op: Synapse
-    rows: IndexArray
+    writes: IndexArray
     layer: str | None = None
 
     @property
@@ -70,19 +70,21 @@ def source_value(name: str, shape: Shape) -> Value:
 
 
 def convolved(value: Value, conv: Conv, shape: Shape, layer: str | None) -> Value:
-    """Behind a convolution; `layer` is its name if it has weights of its own, not those of a pooling."""
+    """The value after a convolution; `layer` is its name, None for the fixed weights of a pooling."""
     terms = []
     for term in value.terms:
         if is_depthwise(conv):
-            second = replace(conv, weight=conv.weight[term.rows], bias=_zeros(len(term.rows)), groups=len(term.rows))
-            rows = term.rows
-        elif _is_all(term.rows, value.shape[0]):
-            second, rows = replace(conv, bias=_zeros(shape[0])), _all(shape[0])
+            second = replace(
+                conv, weight=conv.weight[term.writes], bias=_zeros(len(term.writes)), groups=len(term.writes)
+            )
+            writes = term.writes
+        elif _is_all(term.writes, value.shape[0]):
+            second, writes = replace(conv, bias=_zeros(shape[0])), _all(shape[0])
         else:
-            weight = np.ascontiguousarray(ungrouped(conv).weight[:, term.rows])
-            second, rows = replace(conv, weight=weight, bias=_zeros(shape[0]), groups=1), _all(shape[0])
+            weight = np.ascontiguousarray(ungrouped(conv).weight[:, term.writes])
+            second, writes = replace(conv, weight=weight, bias=_zeros(shape[0]), groups=1), _all(shape[0])
         op = second if is_identity(term.op) else convolve_after(term.op, second)
-        terms.append(replace(term, op=op, rows=rows, layer=layer or term.layer))
+        terms.append(replace(term, op=op, writes=writes, layer=layer or term.layer))
     carried = ungrouped(conv).weight.sum(axis=(2, 3)) @ value.bias if np.any(value.bias) else 0.0
     return Value(shape, tuple(terms), frozen_array(carried + conv.bias, np.float64))
 
@@ -95,7 +97,7 @@ def padding_differs(value: Value, conv: Conv) -> bool:
 
 
 def dense(parts: tuple[Value, ...], linear: Linear, layer: str) -> Value:
-    """Behind a dense layer that reads the values one after the other, each flattened in C order."""
+    """The value after a dense layer that reads `parts` one after the other, each flattened in C order."""
     outputs, start = len(linear.bias), 0
     terms, bias = [], linear.bias
     for part in parts:
@@ -103,16 +105,16 @@ def dense(parts: tuple[Value, ...], linear: Linear, layer: str) -> Value:
         weight = linear.weight[:, start : start + size].reshape(outputs, *part.extents)
         start += size
         bias = bias + weight.sum(axis=(2, 3)) @ part.bias
-        terms += [_dense_term(term, weight[:, term.rows], layer) for term in part.terms]
+        terms += [_dense_term(term, weight[:, term.writes], layer) for term in part.terms]
     return Value((outputs,), tuple(terms), frozen_array(bias, np.float64))
 
 
 def _dense_term(term: Term, weight: FloatArray, layer: str | None) -> Term:
-    """`term` behind dense weights [outputs, *extents of what it gives]."""
+    """`term` followed by dense weights [outputs, *extents of what it gives]."""
     outputs, between = len(weight), weight.shape[1:]
-    rows = Linear(weight.reshape(outputs, -1), _zeros(outputs))
-    assert isinstance(term.op, Conv), "a dense layer behind a dense layer is refused"
-    one = rows if is_identity(term.op) else dense_after(term.op, rows, term.before, between)
+    linear = Linear(weight.reshape(outputs, -1), _zeros(outputs))
+    assert isinstance(term.op, Conv), "a dense layer right after a dense layer is refused"
+    one = linear if is_identity(term.op) else dense_after(term.op, linear, term.before, between)
     channels = term.source_shape[0]
     if _is_all(term.reads, channels):
         whole = one.weight
@@ -122,14 +124,14 @@ def _dense_term(term: Term, weight: FloatArray, layer: str | None) -> Term:
         np.add.at(spread, (each, term.reads[None, :]), one.weight.reshape(outputs, len(term.reads), -1))
         whole = spread.reshape(outputs, -1)
     return replace(
-        term, reads=_all(channels), op=Linear(whole, _zeros(outputs)), rows=_all(outputs), layer=layer or term.layer
+        term, reads=_all(channels), op=Linear(whole, _zeros(outputs)), writes=_all(outputs), layer=layer or term.layer
     )
 
 
 def scaled(value: Value, gain: FloatArray, offset: FloatArray) -> Value:
     """value * gain + offset, both float64 [channels]."""
     terms = tuple(
-        replace(term, op=scale_outputs(term.op, gain[term.rows], _zeros(len(term.rows)))) for term in value.terms
+        replace(term, op=scale_outputs(term.op, gain[term.writes], _zeros(len(term.writes)))) for term in value.terms
     )
     return Value(value.shape, terms, frozen_array(value.bias * gain + offset, np.float64))
 
@@ -141,11 +143,11 @@ def added(values: list[Value]) -> Value:
 
 
 def concatenated(values: list[Value]) -> Value:
-    """One behind the other along the channels."""
+    """One after the other along the channels."""
     terms: list[Term] = []
     start = 0
     for value in values:
-        terms += [replace(term, rows=term.rows + start) for term in value.terms]
+        terms += [replace(term, writes=term.writes + start) for term in value.terms]
         start += value.shape[0]
     bias = np.concatenate([value.bias for value in values])
     return Value((start, *values[0].shape[1:]), tuple(terms), frozen_array(bias, np.float64))
@@ -156,11 +158,11 @@ def selected(value: Value, channels: IndexArray) -> Value:
     terms = []
     for term in value.terms:
         place = np.full(value.shape[0], -1)
-        place[term.rows] = np.arange(len(term.rows))
+        place[term.writes] = np.arange(len(term.writes))
         taken = place[channels]
         kept = np.flatnonzero(taken >= 0)
         if len(kept):
-            terms.append(replace(_outputs(term, taken[kept]), rows=kept))
+            terms.append(replace(_outputs(term, taken[kept]), writes=kept))
     return Value((len(channels), *value.shape[1:]), tuple(terms), frozen_array(value.bias[channels], np.float64))
 
 
@@ -189,32 +191,32 @@ def _whole_conv(term: Term, channels: int) -> Conv:
     op = term.op
     assert isinstance(op, Conv), "dense layers give features"
     inputs = term.source_shape[0]
-    if _is_all(term.reads, inputs) and _is_all(term.rows, channels):
+    if _is_all(term.reads, inputs) and _is_all(term.writes, channels):
         return op
     narrow = ungrouped(op).weight
     weight = np.zeros((channels, inputs, *narrow.shape[2:]))
-    np.add.at(weight, (term.rows[:, None], term.reads[None, :]), narrow)
+    np.add.at(weight, (term.writes[:, None], term.reads[None, :]), narrow)
     return replace(op, weight=weight, bias=_zeros(channels), groups=1)
 
 
 def _whole_linear(term: Term, features: int) -> Linear:
     """The term's dense map from the whole source to all features of the value."""
     if isinstance(term.op, Conv):
-        outputs = len(term.rows)
-        rows, term = term.rows, _dense_term(term, np.eye(outputs).reshape(outputs, outputs, 1, 1), None)
-        term = replace(term, rows=rows)
+        outputs = len(term.writes)
+        writes, term = term.writes, _dense_term(term, np.eye(outputs).reshape(outputs, outputs, 1, 1), None)
+        term = replace(term, writes=writes)
     assert isinstance(term.op, Linear)
-    if _is_all(term.rows, features):
+    if _is_all(term.writes, features):
         return term.op
     weight = np.zeros((features, term.op.weight.shape[1]))
-    weight[term.rows] = term.op.weight
+    weight[term.writes] = term.op.weight
     return Linear(weight, _zeros(features))
 
 
 def _outputs(term: Term, outputs: IndexArray) -> Term:
-    """The term with some of its outputs only; its rows are still to be said."""
+    """The term with some of its outputs only; the caller replaces its `writes`."""
     op = term.op
-    if _is_all(outputs, len(term.rows)):
+    if _is_all(outputs, len(term.writes)):
         return term
     if isinstance(op, Linear):
         return replace(term, op=Linear(op.weight[outputs], op.bias[outputs]))

@@ -1,8 +1,8 @@
-"""Reads the float program from a module itself: its own code is run once, with symbols in place of tensors.
+"""Traces the graph of a module: its own code is run once, with symbols in place of tensors.
 
-The layers of torch and SpikingJelly are the leaves. The symbols say what each tensor is in the program: which node made
-it, and where its time axis lies. So a network may repeat its frames over T and use multi-step layers, or loop over T
-and call single-step layers; both give the same graph. A real value goes beside each symbol, so sizes are known.
+The layers of torch and SpikingJelly are the leaves. A symbol knows which node made its tensor, and where the time axis
+of that lies. So a network may repeat its frames over T and use multi-step layers, or loop over T
+and call single-step layers; both give the same graph. Each symbol carries a real tensor, so sizes are known.
 """
 
 import math
@@ -19,27 +19,36 @@ from neuroprune.graph import nodes
 from neuroprune.graph.nodes import INPUT, Flatten, Graph, MaxPool, Node, Select
 from neuroprune.graph.read import Readers
 from neuroprune.graph.recorder import Recorder
-from neuroprune.graph.signals import Readout, Signal, Symbol, signals_of
+from neuroprune.graph.signals import Signal, Symbol, TimeSum, signals_of
 from neuroprune.graph.verify import problems_of_traced
 from neuroprune.neurons.catalog import neuron_models
 from neuroprune.neurons.cuba_lif import CubaLif
 from neuroprune.neurons.model import FloatNeuron, NeuronModel
 
-BATCH = 2  # more than one, so that time taken for the batch shows in the shapes
+BATCH = 2  # more than one, so that shapes show where a network mistakes the time axis for the batch
 
 
 def trace(module: nn.Module, frames: torch.Tensor, neurons: Sequence[NeuronModel] | None = None) -> Graph:
-    """The program of `module`, layer by layer, as it computes in evaluation mode.
+    """The graph of `module`, layer by layer, as it computes in evaluation mode.
 
     module: takes frames [N, C, H, W], or sequences [T, N, C, H, W], and returns, over time, the mean or sum of the
     output of its last layer, [N, outputs], or that output itself, [T, N, outputs]. A layer without neurons at the end
-    is read by an integrator, "<layer>.integrator". The module is left as it was found, its neurons reset.
+    is read by an integrator, "<layer>.integrator". The module stays as it is, but its neurons are reset.
     frames: float [N, channels, height, width] of the size the network is made for, or sequences [N, T, channels,
     height, width]; N of 1 is enough.
-    neurons: the models that layers of neurons are read as; by default all of neurons/catalog.py.
+    neurons: the models that layers of neurons are read as; by default all that neuroprune has.
 
     Node names are module paths. Raises UnsupportedNetwork listing everything that cannot be mapped, InputError for
     weights that are not finite.
+
+    >>> import torch
+    >>> from neuroprune import build, frames_of, load_dataset, load_recipe, trace
+    >>> data = load_dataset("digits")
+    >>> network = build(load_recipe("digits-conv"), data.input_shape, len(data.classes))
+    >>> frames = frames_of(data.train.images[:16], data.coding)
+    >>> graph = trace(network, torch.from_numpy(frames))
+    >>> graph.steps, [node.name for node in graph.nodes][:4]
+    (4, ['input', 'stem.conv1', 'stem.norm1', 'body.neuron1'])
     """
     was_training = module.training
     module.eval()
@@ -69,7 +78,7 @@ def trace(module: nn.Module, frames: torch.Tensor, neurons: Sequence[NeuronModel
 
 @contextmanager
 def _leaves_recorded(root: nn.Module, recorder: Recorder) -> Iterator[None]:
-    """While it lasts, calls of the layers of `root` with symbols go to the recorder."""
+    """Within it, calls of the layers of `root` with symbols go to the recorder."""
     paths = {module: path for path, module in root.named_modules()}
     call = nn.Module.__call__
 
@@ -93,7 +102,7 @@ def _leaves_recorded(root: nn.Module, recorder: Recorder) -> Iterator[None]:
 
 
 def _is_leaf(module: nn.Module, readers: Readers) -> bool:
-    """Layers, and all that keeps a memory; the code of containers and of the user's own modules is followed."""
+    """Whether it is a layer or keeps state; the code of containers and of the user's own modules is followed."""
     if isinstance(module, nn.Sequential):
         return False
     if isinstance(module, base.MemoryModule) or readers.know(module):
@@ -112,38 +121,38 @@ def _output(output: Any, module: nn.Module, recorder: Recorder) -> Any:
         is_neuron = path in recorder.nodes and isinstance(recorder.nodes[path].op, FloatNeuron)
         voltage: torch.Tensor | None = getattr(each, "v", None) if is_neuron else None
         if voltage is output:
-            return Readout(voltage, recorder, path, frozenset(range(recorder.steps or 1)), is_voltage=True)
+            return TimeSum(voltage, recorder, path, frozenset(range(recorder.steps or 1)), is_voltage=True)
     return output
 
 
 def _graph(recorder: Recorder, output: Any) -> Graph:
-    """The finished graph, once nothing stands against it."""
+    """The finished graph. Raises UnsupportedNetwork where there are problems."""
     steps = recorder.steps or 1
     over_time, problem = _over_time(output, steps)
     problems = [*recorder.problems, *([problem] if problem else [])]
-    found = dict(recorder.nodes)
+    traced = dict(recorder.nodes)
     last = output.node if isinstance(output, Symbol) else INPUT
-    while isinstance(found[last].op, Flatten):  # scores are flat anyway
-        last = found[last].inputs[0]
-    is_voltage = isinstance(output, Readout) and output.is_voltage
-    if not isinstance(found[last].op, FloatNeuron | MaxPool):
+    while isinstance(traced[last].op, Flatten):  # scores are flat anyway
+        last = traced[last].inputs[0]
+    is_voltage = isinstance(output, TimeSum) and output.is_voltage
+    if not isinstance(traced[last].op, FloatNeuron | MaxPool):
         name = f"{last}.integrator"
-        found[name] = Node(name, CubaLif(0.0, math.inf), (last,), found[last].shape)
+        traced[name] = Node(name, CubaLif(0.0, math.inf), (last,), traced[last].shape)
         last, is_voltage = name, True
-    votes = output.votes if isinstance(output, Signal | Readout) else 1
+    votes = output.votes if isinstance(output, Signal | TimeSum) else 1
     readout = nodes.Readout("voltage" if is_voltage else "spikes", over_time, votes)
-    graph = Graph(_used(found, last), steps, readout)
+    graph = Graph(_used(traced, last), steps, readout)
     problems += problems_of_traced(graph, last)
     if problems:
         raise UnsupportedNetwork(list(dict.fromkeys(problems)))
     return graph
 
 
-def _used(found: dict[str, Node], last: str) -> tuple[Node, ...]:
+def _used(traced: dict[str, Node], last: str) -> tuple[Node, ...]:
     """The nodes without views that nothing reads, such as the other parts of a split."""
     read = {last}
     kept = []
-    for node in reversed(found.values()):
+    for node in reversed(traced.values()):
         if node.name in read or not isinstance(node.op, Select | Flatten):
             kept.append(node)
             read.update(node.inputs)
@@ -151,10 +160,10 @@ def _used(found: dict[str, Node], last: str) -> tuple[Node, ...]:
 
 
 def _over_time(output: Any, steps: int) -> tuple[Literal["mean", "sum"], str | None]:
-    """How the output is read over time, and what stands against that."""
-    if isinstance(output, Signal | Readout) and output.value.shape[-1] == output.votes > 1 and output.value.ndim > 2:
+    """How the output is read over time, and the problem with it, if any."""
+    if isinstance(output, Signal | TimeSum) and output.value.shape[-1] == output.votes > 1 and output.value.ndim > 2:
         return "mean", f"the outputs of {output.node} that vote for one class are returned apart: return their mean"
-    if isinstance(output, Readout):
+    if isinstance(output, TimeSum):
         if output.steps != frozenset(range(steps)):
             return "mean", (
                 f"the readout adds {len(output.steps)} of the {steps} time steps: return the mean or sum over all of "

@@ -1,4 +1,4 @@
-"""The rules of a traced graph, checked when it has been made."""
+"""The rules of a traced graph."""
 
 from neuroprune.graph.nodes import (
     Add,
@@ -16,12 +16,12 @@ from neuroprune.graph.nodes import (
 )
 from neuroprune.neurons.model import FloatNeuron
 
-# What flows along an edge: the graded frame, spikes, a weightless map of either, or the input of neurons.
+# What an edge carries: the graded frame, spikes, a pool or sum of either without weights, or the input of neurons.
 FRAME, SPIKES, POOLED, CURRENT = "frame", "spikes", "pooled", "current"
 
 
 def problems_of_traced(graph: Graph, last: str) -> list[str]:
-    """Sentences for all that keeps a traced graph from being folded; `last` is the node whose output is returned."""
+    """Sentences for everything that prevents folding; `last` is the node whose output the network returns."""
     problems: list[str] = []
     flows: dict[str, str] = {}
     spiking = False
@@ -47,12 +47,12 @@ def problems_of_traced(graph: Graph, last: str) -> list[str]:
         if node.name != last and not graph.consumers(node.name):
             problems.append(f"layer {node.name}: its output is not used; remove it")
     if not spiking:
-        problems.append("the network has no spiking neurons: put an IFNode or LIFNode behind its layers")
+        problems.append("the network has no spiking neurons: put an IFNode or LIFNode after its layers")
     return problems
 
 
 def _flow(node: Node, sources: list[str]) -> tuple[str, str | None]:
-    """What flows out of `node` when `sources` flow in, and what stands against that."""
+    """What the output of `node` carries when its inputs carry `sources`, and the problem with that, if any."""
     match node.op:
         case Input():
             return FRAME, None
@@ -71,7 +71,7 @@ def _flow(node: Node, sources: list[str]) -> tuple[str, str | None]:
             if sources[0] != SPIKES:
                 return SPIKES, (
                     f"layer {node.name}: maximum pooling of values that are not spikes cannot be mapped; put it "
-                    "right behind an IFNode or LIFNode, or use AvgPool2d"
+                    "right after an IFNode or LIFNode, or use AvgPool2d"
                 )
             return SPIKES, None
         case Add():

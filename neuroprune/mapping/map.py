@@ -1,4 +1,4 @@
-"""Where an integer program runs: split, pack, place, verify."""
+"""Mapping an integer program onto cores: split, pack, place, verify."""
 
 from neuroprune.chips.chip import Chip
 from neuroprune.chips.types import Reader, TileResources
@@ -12,12 +12,26 @@ from neuroprune.program.types import IntProgram
 
 
 def map_program(program: IntProgram, chip: Chip) -> ChipMapping:
-    """Every neuron of `program` on a core of `chip`, as many chips as it takes.
+    """Put every neuron of `program` on a core of `chip`, on as many chips as that takes.
 
     Layers are split from the last to the first, because what a layer takes may depend on how its readers are split.
     The frames are injected from off-chip into each layer that reads them. Deterministic.
-    program: balanced, so that no synapse delays longer than those of `chip` can.
+    program: balanced (see `balance`), so that no synapse delays longer than those of `chip` can.
     Raises CapacityError when a single neuron of a layer does not fit a core.
+
+    >>> import torch
+    >>> from neuroprune import (
+    ...     balance, build, fold, frames_of, load_chip, load_dataset, load_recipe, map_program, quantize, trace,
+    ... )
+    >>> data = load_dataset("digits")
+    >>> network = build(load_recipe("digits-conv"), data.input_shape, len(data.classes))
+    >>> frames = frames_of(data.train.images[:16], data.coding)
+    >>> floats = fold(trace(network, torch.from_numpy(frames)))
+    >>> program = quantize(floats, frames, load_chip("loihi-sim"))
+    >>> chip = load_chip("loihi-sim")
+    >>> mapping = map_program(balance(program, chip.synaptic_delay_max), chip)
+    >>> mapping.chips, sum(core.neurons for core in mapping.cores)
+    (1, 4618)
     """
     split: dict[str, tuple[TileResources, ...]] = {}
     depth = depths(program)

@@ -16,7 +16,7 @@ class Core:
 
     @property
     def neurons(self) -> int:
-        """Neurons of all tiles; each belongs to the network."""
+        """Neurons of the network in all tiles."""
         return sum(each.tile.neurons for each in self.tiles)
 
     @property

@@ -19,7 +19,7 @@ def verify_mapping(mapping: ChipMapping, program: IntProgram, chip: Chip) -> Non
     - every neuron of every layer is on exactly one core;
     - no core exceeds a limit of the chip;
     - every core has a place of its own, inside the mesh and on one of the mapping's chips;
-    - no synapse holds spikes back longer than one of the chip can.
+    - no synapse delays spikes longer than one of the chip can.
     """
     _verify_neurons(mapping, program)
     for number, core in enumerate(mapping.cores):

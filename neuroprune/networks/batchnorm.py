@@ -13,14 +13,23 @@ def reestimate_batchnorm(module: nn.Module, frames: torch.Tensor) -> None:
 
     Linear layers have no BatchNorm, so their weights and bias are scaled instead, to outputs of mean square 1; all
     other weights stay. frames: [N, C, H, W] or [T, N, C, H, W], as the network sees them. Without this the deeper
-    layers of an untrained network never fire, and running it says nothing of the activity that a chip would have. The
-    module is left in evaluation mode.
+    layers of an untrained network never fire, and its activity says nothing about a trained one. The module is
+    left in evaluation mode.
+
+    >>> import torch
+    >>> from neuroprune import build, frames_of, load_dataset, load_recipe, reestimate_batchnorm, run_module
+    >>> data = load_dataset("digits")
+    >>> network = build(load_recipe("digits-conv"), data.input_shape, len(data.classes))
+    >>> frames = frames_of(data.train.images[:16], data.coding)
+    >>> reestimate_batchnorm(network, torch.from_numpy(frames))
+    >>> bool(run_module(network, frames).any())  # the output layer fires, as in a trained network
+    True
     """
     norms = [each for each in module.modules() if isinstance(each, _BatchNorm)]
     momenta = [norm.momentum for norm in norms]
     for norm in norms:
         norm.reset_running_stats()
-        norm.momentum = None  # torch's way to say: the plain mean over the batches seen, here one
+        norm.momentum = None  # in torch this means the plain mean over the batches seen, here one
     hooks = [each.register_forward_hook(_scale) for each in module.modules() if isinstance(each, nn.Linear)]
     module.train()
     with torch.no_grad():
@@ -35,7 +44,7 @@ def reestimate_batchnorm(module: nn.Module, frames: torch.Tensor) -> None:
 
 
 def _scale(linear: nn.Linear, args: Any, output: torch.Tensor) -> torch.Tensor:
-    """A forward hook: outputs of mean square 1, now and from now on."""
+    """A forward hook that scales a layer to outputs of mean square 1."""
     size = output.square().mean().sqrt()
     if size == 0.0:
         return output

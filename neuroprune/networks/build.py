@@ -1,4 +1,4 @@
-"""Recipes to plain SpikingJelly modules."""
+"""Builds the networks of recipes from plain SpikingJelly modules."""
 
 from collections import OrderedDict
 from collections.abc import Callable
@@ -38,10 +38,10 @@ SURROGATES: dict[SurrogateKind, Callable[..., nn.Module]] = {
 class SpikingNetwork(nn.Module):
     """A spiking network: convolution and BatchNorm of the stem, then the body over all time steps.
 
-    Frames [N, C, H, W] are presented at every step (direct coding), so the stem sees them once a sample; a sequence
-    [T, N, C, H, W] brings a frame for each of the `steps`. Both become scores [N, classes], the mean over time of what
-    the body gives: firing rates in 0..1, or voltages where it ends without neurons.
-    body: over [T, N, ...] (SpikingJelly's multi-step mode), ending in one output a class.
+    Frames [N, C, H, W] are presented at every step (direct coding), so the stem computes them once per sample; a
+    sequence [T, N, C, H, W] has a frame for each of the `steps`. The network returns scores [N, classes], the mean over
+    time of the body's output: firing rates in 0..1, or voltages where it ends without neurons.
+    body: over [T, N, ...] (SpikingJelly's multi-step mode), ending in one output per class.
     """
 
     def __init__(self, stem: nn.Sequential, body: nn.Sequential, steps: int) -> None:
@@ -60,7 +60,12 @@ class SpikingNetwork(nn.Module):
 def build(recipe: Recipe, input_shape: tuple[int, int, int], classes: int, seed: int = 0) -> SpikingNetwork:
     """The network of `recipe` for frames of `input_shape` (channels, height, width), with initial weights from `seed`.
 
-    Raises InputError when a layer of the recipe leaves nothing of frames of this size.
+    Raises InputError when frames of this size are too small for a layer of the recipe.
+
+    >>> from neuroprune import build, load_recipe
+    >>> network = build(load_recipe("digits-conv"), input_shape=(1, 8, 8), classes=10)
+    >>> sum(parameter.numel() for parameter in network.parameters())
+    84522
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
@@ -85,7 +90,7 @@ def _build(recipe: Recipe, input_shape: tuple[int, int, int], classes: int) -> S
 
 
 class _Building:
-    """A network on its way up: its modules so far, and the shape of what the last of them gives."""
+    """A network under construction: its modules so far, and the shape of the last one's output."""
 
     def __init__(self, recipe: Recipe, input_shape: tuple[int, int, int]) -> None:
         self.recipe = recipe
@@ -94,7 +99,7 @@ class _Building:
         self.channels, *self.extent = input_shape
         self.features: int | None = None
         self.number = 0
-        """Of the last layer with weights, which the names of modules end in."""
+        """The number of the last layer with weights, with which the names of modules end."""
 
     def add(self, index: int, part: Part) -> None:
         """The modules of `part`, the layer at `index` of the recipe."""
@@ -124,7 +129,7 @@ class _Building:
         return _neuron(self.recipe.neuron)
 
     def flatten(self) -> int:
-        """The number of features, behind a Flatten if maps came so far."""
+        """The number of features; adds a Flatten where the output so far are maps."""
         if self.features is None:
             self.features = self.channels * self.extent[0] * self.extent[1]
             self.modules["flatten"] = layer.Flatten()
@@ -163,17 +168,17 @@ class _Building:
             self._append("neuron", self.fire())
 
     def _reader_of_current(self, index: int) -> str | None:
-        """The kind of the block behind the layer at `index`, if that begins with neurons of its own."""
-        behind = self.recipe.layers[index + 1] if index + 1 < len(self.recipe.layers) else None
-        return behind.block if isinstance(behind, BlockLayer) and behind.takes_current else None
+        """The kind of the block after the layer at `index`, if that begins with neurons of its own."""
+        after = self.recipe.layers[index + 1] if index + 1 < len(self.recipe.layers) else None
+        return after.block if isinstance(after, BlockLayer) and after.takes_current else None
 
     def _name(self, kind: str, module: nn.Module) -> None:
-        """Append a layer with weights, which counts on."""
+        """Append a layer with weights under the next number."""
         self.number += 1
         self._append(kind, module)
 
     def _append(self, kind: str, module: nn.Module) -> None:
-        """Each under a name of its own: two pools behind the first layer are pool1 and pool1_2."""
+        """Append under a unique name: two pools after the first layer are pool1 and pool1_2."""
         name = first = f"{kind}{self.number}"
         count = 1
         while name in self.modules:
@@ -182,9 +187,9 @@ class _Building:
         self.modules[name] = module
 
     def _shrink(self, index: int, window: Pair, stride: Pair, padding: Pair) -> None:
-        """Move a window over the map. Raises InputError when it does not fit in."""
+        """Set the extent to that after a window moved over the map. Raises InputError when the window does not fit."""
         sizes = zip(self.extent, window, stride, padding, strict=True)
-        after = [(size + 2 * rim - reach) // step + 1 for size, reach, step, rim in sizes]
+        after = [(size + 2 * pad - kernel) // step + 1 for size, kernel, step, pad in sizes]
         if min(after) < 1:
             raise InputError(
                 f"layers.{index} of {self.recipe.name} has a window of {window[0]}x{window[1]}, but only "

@@ -1,4 +1,4 @@
-"""What recipes choose from; each type lists the names in the catalogue below it."""
+"""The catalogues of layers, neurons and optimisers for recipes; each type lists the names in the one below it."""
 
 from typing import Literal
 
@@ -23,7 +23,9 @@ POOLS = (
 BlockKind = Literal["td", "sew", "ms", "preact"]
 BLOCKS = (
     Choice("td", "spikes in and out, the shortcut added to the current of the last neurons", "Zheng et al., AAAI 2021"),
-    Choice("sew", "spikes in, sums of spikes out, the shortcut behind the last neurons", "Fang et al., NeurIPS 2021"),
+    Choice(
+        "sew", "spikes in, sums of spikes out, the shortcut added after the last neurons", "Fang et al., NeurIPS 2021"
+    ),
     Choice("ms", "currents in and out, the shortcut joins membrane to membrane", "Hu et al. 2021"),
     Choice(
         "preact",
@@ -60,8 +62,8 @@ SURROGATES = (
 
 ReadoutKind = Literal["spikes", "voltage"]
 READOUTS = (
-    Choice("spikes", "the score of a class is the firing rate of neurons behind the classifier"),
-    Choice("voltage", "the score of a class is the mean over time of what the classifier gives"),
+    Choice("spikes", "the score of a class is the firing rate of neurons after the classifier"),
+    Choice("voltage", "the score of a class is the mean over time of the classifier's output"),
 )
 
 OptimizerKind = Literal["adamw", "sgd"]

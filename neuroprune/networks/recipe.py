@@ -59,7 +59,7 @@ class BlockLayer(Part):
 
     @property
     def takes_current(self) -> bool:
-        """Whether the block begins with neurons of its own, and so reads the current that others would get."""
+        """Whether the block begins with neurons, and so reads the current of the layer before it."""
         return self.block in ("ms", "preact")
 
 
@@ -133,7 +133,7 @@ class NeuronModel(Part):
 
 
 class Training(Part):
-    """Defaults of training; `neuroprune.training.settings.TrainSettings` says what each means."""
+    """Defaults of training; see `neuroprune.training.settings.TrainSettings`."""
 
     epochs: Size = 20
     batch: Size = 128
@@ -158,9 +158,9 @@ class FineTuning(Part):
 class Recipe(Part):
     """A spiking network: `layers`, then one linear classifier.
 
-    data: the data set it is meant for; default: whether it is taken where only that data set is named. steps: T, the
-    number of time steps. readout: the score of a class is the firing rate of a neuron behind the classifier, or the
-    voltage there, the mean over time of what the classifier gives. votes: neighbouring outputs whose mean is the score
+    data: the data set that it is meant for; default: whether it is used where only that data set is named. steps: T,
+    the number of time steps. readout: the score of a class is the firing rate of a neuron after the classifier, or the
+    voltage there, the mean over time of the classifier's output. votes: neighbouring outputs whose mean is the score
     of one class.
     """
 
@@ -206,7 +206,12 @@ def _gives_current(before: Part, block: BlockLayer) -> bool:
 
 
 def list_recipes() -> tuple[str, ...]:
-    """Names of the recipes that come with neuroprune, in alphabetical order."""
+    """Names of the recipes that come with neuroprune, in alphabetical order.
+
+    >>> from neuroprune import list_recipes
+    >>> "digits-conv" in list_recipes()
+    True
+    """
     return tuple(sorted(path.stem for path in models_folder().glob("*.yaml")))
 
 
@@ -214,6 +219,11 @@ def load_recipe(name_or_path: str) -> Recipe:
     """The recipe of that name in models/, or the one in that YAML file.
 
     Raises InputError when there is none, or when it has unknown keys or values out of range.
+
+    >>> from neuroprune import load_recipe
+    >>> recipe = load_recipe("digits-conv")
+    >>> recipe.data, recipe.steps, recipe.depth
+    ('digits', 4, 4)
     """
     given = name_or_path.endswith((".yaml", ".yml"))
     path = Path(name_or_path) if given else models_folder() / f"{name_or_path}.yaml"
@@ -241,7 +251,7 @@ def parse_recipe(values: dict[str, Any], source: str) -> Recipe:
 
 
 def _fault(error: Any, values: dict[str, Any]) -> str:
-    """What is wrong and what is allowed, to follow the name of the recipe in a sentence."""
+    """What is wrong and what is allowed, as the rest of a sentence that begins with the recipe's name."""
     location = error["loc"]
     steps = (*location[:2], *location[3:4]) if location[:1] == ("layers",) else location[:2]  # without pydantic's tags
     place = ".".join(str(step) for step in steps)

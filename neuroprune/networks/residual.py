@@ -1,6 +1,6 @@
 """Residual blocks of the kinds that the literature trains, from plain SpikingJelly layers.
 
-Every block takes and gives maps [T, N, channels, height, width] (multi-step) or [N, ...] (single-step), with two 3x3
+Every block takes and returns maps [T, N, channels, height, width] (multi-step) or [N, ...] (single-step), with two 3x3
 convolutions inside; `stride` is that of the first. Where channels or size change, a 1x1 convolution is the shortcut.
 """
 
@@ -47,7 +47,7 @@ class TdBlock(nn.Module):
 
 
 class SewBlock(nn.Module):
-    """Spikes in, sums of spikes out: the shortcut is added behind the last neurons.
+    """Spikes in, sums of spikes out: the shortcut is added after the last neurons.
 
     Fang et al., "Deep Residual Learning in Spiking Neural Networks" (NeurIPS 2021), with g = ADD.
     """
@@ -73,8 +73,8 @@ class MsBlock(nn.Module):
     """Currents in, currents out: neurons before each convolution, the shortcut joins membrane to membrane.
 
     Hu et al., "Advancing Spiking Neural Networks Toward Deep Residual Learning" (2021). Where channels or size change,
-    the shortcut reads the spikes of the first neurons, as in He et al. 2016, so that only spikes meet weights; Hu et
-    al. put the current itself through it.
+    the shortcut reads the spikes of the first neurons, as in He et al. 2016, so that only spikes are multiplied with
+    weights; Hu et al. put the current itself through it.
     """
 
     def __init__(self, inputs: int, channels: int, stride: Pair, fire: Fire) -> None:

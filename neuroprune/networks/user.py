@@ -1,4 +1,4 @@
-"""Networks of the user's own: a class in a Python file that they name themselves."""
+"""A user's own network: a class in a Python file."""
 
 import importlib.util
 import inspect
@@ -12,10 +12,19 @@ from neuroprune.errors import InputError
 
 
 def load_class(reference: str) -> nn.Module:
-    """An object of the class that `reference`, "file.py:Class", names, made without arguments.
+    """A network of the class that `reference`, "file.py:Class", names, made without arguments.
 
-    The file is executed, as python would, so name only one that you trust; modules beside it can be imported from it.
+    The file is executed, as by `python file.py`, so name only one that you trust; it can import modules beside it.
     Raises InputError when the file or the class is missing, fails, or needs arguments.
+
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> from neuroprune import load_class
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     file = Path(folder, "my_network.py")
+    ...     characters = file.write_text("from torch import nn\\nclass Net(nn.Flatten): pass\\n")
+    ...     load_class(f"{file}:Net")
+    Net(start_dim=1, end_dim=-1)
     """
     file, colon, name = reference.rpartition(":")
     if not colon or not file or not name:

@@ -1,1 +1,1 @@
-"""Neuron models: one folder or file each, behind one protocol; see neuroprune/neurons/model.py."""
+"""Neuron models: one folder or file each, of one protocol; see neuroprune/neurons/model.py."""

@@ -1,4 +1,4 @@
-"""The neuron models that there are, without torch: what help, errors and documentation name."""
+"""The catalogue of neuron models, without torch: what help, errors and documentation name."""
 
 from dataclasses import dataclass
 from importlib import import_module
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class NeuronInfo:
-    """classes: full names of the modules' classes that are read as such neurons. module: where its `MODEL` is."""
+    """A neuron model. classes: full names of the classes that are read as such neurons. module: that of its `MODEL`."""
 
     name: str
     title: str
@@ -19,7 +19,7 @@ class NeuronInfo:
 
     @property
     def class_names(self) -> tuple[str, ...]:
-        """As users write them."""
+        """The classes without the names of their modules."""
         return tuple(path.rpartition(".")[2] for path in self.classes)
 
 
@@ -43,5 +43,10 @@ NEURON_MODELS = (CUBA_LIF,)
 
 
 def neuron_models() -> "tuple[NeuronModel, ...]":
-    """The models themselves, which need torch."""
+    """The neuron models that layers are read as, each a `NeuronModel`.
+
+    >>> from neuroprune import neuron_models
+    >>> [model.name for model in neuron_models()]
+    ['cuba-lif']
+    """
     return tuple(import_module(info.module).MODEL for info in NEURON_MODELS)

@@ -1,11 +1,11 @@
-"""What a neuron model is. Everything else in neuroprune speaks to neurons through the classes of this file.
+"""The protocol of neuron models. Everything else in neuroprune uses neurons through the classes of this file.
 
-A model is a folder (or a file) of this room that holds
+A model is a folder (or a file) beside this one that holds
 
     a `FloatNeuron`   the parameters as training has them, and one step in floats: what tracing reads from a module,
                       what folding keeps, what calibration and ONNX run;
     an `IntNeuron`    the chip's registers, and one step in integers: what the engine runs, what bounds prove, what
-                      fine-tuning trains through, what Lava is told;
+                      fine-tuning trains through, what describes them to Lava;
     a `NeuronModel`   its name, and the module classes that it is read from.
 
 It enters `NEURON_MODELS` in neurons/catalog.py, or is passed to `trace`, `compress` and `deploy` as an object of one's
@@ -14,9 +14,9 @@ copy there is not covered by `make fuzz`.
 
 Neurons that keep a potential alone, fire at a threshold and are reset to 0 bring six methods: `integrate` and
 `to_integers` in floats, `to_floats` and `start` in integers, `integrate` and `registers` of an `IntegerRun`. All others
-have a default that says what it takes for granted.
+have a default that states its assumptions.
 
-Shapes: a population's tensors are [samples, *shape of the layer]; one value a channel broadcasts to them.
+Shapes: a population's tensors are [samples, *shape of the layer]; one value per channel broadcasts to them.
 """
 
 from __future__ import annotations
@@ -31,33 +31,33 @@ from typing import TYPE_CHECKING, Any, Literal, Self, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from neuroprune.arrays import FloatArray
 from neuroprune.errors import InputError
 from neuroprune.fixed_point import LARGEST_STATE, STATE_SHIFT, IntegerRules, signed_range
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-FloatArray = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
 Reset = Literal["zero", "subtract"]
 
 State: TypeAlias = "tuple[Tensor, ...]"
-"""What neurons keep from step to step: first what has arrived, where the model keeps that, last the potential."""
+"""What neurons keep from step to step: first the current, where the model keeps one, last the potential."""
 
 Interval = tuple[Integers, Integers]
 """Least and largest value of each channel."""
 
 Registers = tuple[Interval, Interval]
-"""Of u and v."""
+"""The intervals of u and v."""
 
 
 @dataclass(frozen=True, eq=False)
 class WorstDrive:
-    """The most that neurons can receive, in units of potential.
+    """The largest input that neurons can receive, in units of potential.
 
     current: float64 [channels], the largest magnitude that one step can deliver. bias: float64 [channels].
     peak_current, peak_voltage: largest magnitudes of the current and the potential on calibration data; infinite where
-    nobody looked. steps: of a sample.
+    they were not measured. steps: of a sample.
     """
 
     current: FloatArray
@@ -82,14 +82,14 @@ class OnnxStep:
 
 
 HEADROOM = 2.0
-"""Allowance for currents on unseen data above the calibration's; a choice, so the engine counts each overflow."""
+"""Allowed ratio of currents on unseen data to those of calibration; a choice, so the engine counts each overflow."""
 
 
 class FloatNeuron(ABC):
     """The neurons of one layer in floats; subclasses are frozen dataclasses that hold at least the threshold.
 
     threshold: > 0, in the units of the potential; infinite for an integrator, which never fires and is read by its
-    voltage. gain: what arrives is multiplied by it; folded into the synapses, so 1 in a float program. A field of the
+    voltage. gain: factor of the input; folded into the synapses, so 1 in a float program. A field of the
     subclass where its neurons have one.
     """
 
@@ -103,11 +103,11 @@ class FloatNeuron(ABC):
 
     @property
     def filters_input(self) -> bool:
-        """Whether they keep what has arrived in a current of its own, which biases on the chip do not enter."""
+        """Whether they keep a synaptic current from step to step, which biases on the chip do not enter."""
         return False
 
     def without_gain(self) -> Self:
-        """The same neurons for inputs that were multiplied already."""
+        """The same neurons with gain 1, for inputs that are multiplied by the gain already."""
         if self.gain == 1.0:
             return self
         return dataclasses.replace(self, gain=1.0)  # type: ignore[type-var]  # subclasses are dataclasses
@@ -132,10 +132,10 @@ class FloatNeuron(ABC):
         return None
 
     def register_limits(self, drive: WorstDrive, rules: IntegerRules) -> dict[str, float]:
-        """Largest scale (units of the weights for one of potential) at which each register holds what it must.
+        """Largest scale (units of the weights for one of potential) at which each register holds its values.
 
         By name: "current" and "voltage" for the registers u and v, "threshold" for that of neurons that fire. By
-        default what arrives in one step is within u, by the worst input or by `HEADROOM` times what calibration saw.
+        default what arrives in one step is within u, by the worst input or by `HEADROOM` times calibration's peak.
         """
         register = signed_range(rules.state_bits)[1] / (1 << STATE_SHIFT)
         worst = limit_ratio(register, float(drive.current.max()))
@@ -184,7 +184,7 @@ class RegisterBound:
 
 
 UNKNOWN = RegisterBound(LARGEST_STATE + 1, LARGEST_STATE + 1)
-"""Nothing is proved."""
+"""The bound where nothing is proved."""
 
 
 @dataclass(frozen=True)
@@ -211,12 +211,12 @@ class IntegerRun(ABC):
         """One step up to the spike, in place; arrived: 64 * synaptic current + bias, which is not changed."""
 
     def reset(self, fired: Tensor) -> None:
-        """What a spike leaves of v, in place, by default 0; fired: 0 or 1 in the type of v."""
+        """The effect of spikes on v, in place, by default 0; fired: 0 or 1 in the type of v."""
         self.v.addcmul_(self.v, fired, value=-1)
 
     @abstractmethod
     def registers(self, arrived: Tensor) -> tuple[Tensor, Tensor]:
-        """Copies of u and v at the end of the step in which `arrived` did."""
+        """Copies of u and v at the end of the step that received `arrived`."""
 
 
 class IntNeuron(ABC):
@@ -238,7 +238,7 @@ class IntNeuron(ABC):
         """The float neurons that the registers stand for; scale: units of v for one of potential."""
 
     def rounding(self, exact: FloatNeuron, scale: float) -> NeuronRounding:
-        """How far they are from `exact`, of which they were made; by default by the threshold alone."""
+        """How far they are from `exact`, which they were rounded from; by default of the threshold alone."""
         units = self.vth << STATE_SHIFT
         expressed = (units + 1,) if self.reset == "zero" else (units + 1, units)
         return NeuronRounding(
@@ -256,15 +256,15 @@ class IntNeuron(ABC):
         return (anything, anything), (anything, anything)
 
     def measured_bound(self, peak: int, largest_bias: int, steps: int) -> RegisterBound:
-        """How far u and v can go when what arrives in a step, bias included, is at most `peak` in magnitude."""
+        """Bounds of u and v when the input of each step, bias included, is at most `peak` in magnitude."""
         return UNKNOWN
 
     @abstractmethod
     def start(self, drive: Tensor, bias: Tensor, bound: RegisterBound) -> IntegerRun:
         """A run from u = v = 0 for drives like `drive`, [steps or 1, samples, *shape].
 
-        bias: what of the drive is bias, broadcastable to it. bound: what is proved; checks that it makes needless are
-        left out.
+        bias: the part of the drive that is bias, broadcastable to it. bound: what is proved; overflow checks that it
+        makes unnecessary are left out.
         """
 
     def gradient(
@@ -273,22 +273,22 @@ class IntNeuron(ABC):
         """Gradients of the synaptic current, [steps or 1, ...], and of the bias, for fine-tuning in integers.
 
         of_spikes: [steps, ...]; of_v: of the last voltages; potentials: v before the reset, in all steps; shared:
-        whether every step received the same current. Raises InputError where a model has none.
+        whether every step received the same current. Raises InputError where the model has no gradient.
         """
         raise InputError(f"{type(self).__name__} neurons have no gradient for fine-tuning in integers: leave it out")
 
     def lava(self) -> dict[str, Any] | None:
-        """What simulate/lava_worker/network.py makes its process of, as JSON holds it; None where Lava has none."""
+        """Parameters, as JSON values, of the process in simulation/lava_worker/network.py; None where Lava has none."""
         return None
 
     def lava_remark(self) -> str | None:
-        """What of that process is ours and not Lava's, in a sentence."""
+        """A sentence on what of that process is neuroprune's and not Lava's, None for a process of Lava's."""
         return None
 
 
 @dataclass(frozen=True)
 class NeuronModel:
-    """A model by its name, and what reads it: by a module's class, of which subclasses are not meant.
+    """A model's name and its readers, by the class of a module; subclasses of that are not read.
 
     readers: by the class, or by its full name where importing it should wait. A reader gets the layer's name and the
     module, and returns its neurons or the sentence that says why not.
@@ -298,7 +298,7 @@ class NeuronModel:
     readers: Mapping[type[nn.Module] | str, Callable[[str, Any], FloatNeuron | str]]
 
     def reader_of(self, module: nn.Module) -> Callable[[str, Any], FloatNeuron | str] | None:
-        """The reader of a module of just this class."""
+        """The reader of the exact class of `module`, if there is one."""
         kind = type(module)
         return self.readers.get(kind) or self.readers.get(f"{kind.__module__}.{kind.__qualname__}")
 
@@ -321,5 +321,5 @@ def largest_vth(rules: IntegerRules) -> int:
 
 
 def limit_ratio(limit: float, value: float) -> float:
-    """How many times `value` the limit is; infinite where there is nothing to hold."""
+    """`limit` over `value`; infinite where the value is 0."""
     return limit / value if value > 0.0 else math.inf

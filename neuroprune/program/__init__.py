@@ -1,1 +1,1 @@
-"""The integer program: what a chip of the family computes, and what is proved of it."""
+"""The integer program: its types, its timing on a chip, and the bounds that are proved of it."""

@@ -1,6 +1,6 @@
-"""How far the registers of each layer can go on any input: a static proof from the integer weights.
+"""Bounds of the registers of each layer for any input: a static proof from the integer weights.
 
-Interval arithmetic, for every output channel apart: positive and negative weights are added up by themselves, then the
+Interval arithmetic, for every output channel apart: positive and negative weights are added up separately, then the
 neurons' rules for intervals are followed for as many steps as a sample has.
 """
 
@@ -33,7 +33,7 @@ class LayerBound:
 
     @property
     def registers(self) -> RegisterBound:
-        """Of u and v alone."""
+        """The bounds of u and v alone."""
         return RegisterBound(self.current, self.voltage)
 
     @property
@@ -60,8 +60,21 @@ class LayerBound:
 def layer_bounds(program: IntProgram) -> dict[str, LayerBound]:
     """The bound of every layer by its name.
 
-    It holds for all frames within the input's bits. Sources are taken to spike in any pattern, so a layer may be safe
-    that is not proved so.
+    It holds for all frames within the input's bits. Sources are assumed to spike in any pattern, so a layer that is not
+    proved safe may still be.
+
+    >>> import torch
+    >>> from neuroprune import (
+    ...     build, fold, frames_of, layer_bounds, load_chip, load_dataset, load_recipe, quantize, trace,
+    ... )
+    >>> data = load_dataset("digits")
+    >>> network = build(load_recipe("digits-conv"), data.input_shape, len(data.classes))
+    >>> frames = frames_of(data.train.images[:16], data.coding)
+    >>> floats = fold(trace(network, torch.from_numpy(frames)))
+    >>> program = quantize(floats, frames, load_chip("loihi-sim"))
+    >>> bounds = layer_bounds(program)
+    >>> bounds["body.neuron2"].sums_safe  # no sum of this convolution can overflow
+    True
     """
     return {layer.name: _layer_bound(layer, program.input, program.steps) for layer in program.layers}
 
@@ -89,7 +102,7 @@ def _layer_bound(layer: IntLayer, spec: IntInput, steps: int) -> LayerBound:
         before, after = layer.neuron.interval_step(registers, drive, bias)
         current, voltage = max(current, _magnitude(before[0])), max(voltage, _magnitude(before[1]))
         if step > 0 and np.array_equal(registers, after):
-            break  # as in every step from here on
+            break  # no later step changes anything
         registers = after
     return LayerBound(sums, current, voltage)
 

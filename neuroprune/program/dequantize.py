@@ -1,8 +1,8 @@
-"""Back from integers to floats, to see what rounding alone costs."""
+"""From the integer program back to a float program, to measure the effect of rounding alone."""
 
 import numpy as np
 
-from neuroprune.frozen import frozen_array
+from neuroprune.arrays import frozen_array
 from neuroprune.graph.float_program import (
     FloatConnection,
     FloatConv,
@@ -20,6 +20,18 @@ def dequantize(program: IntProgram) -> FloatProgram:
     """The float program that the rounded registers stand for; it reads quantised frames times `program.input.unit`.
 
     Only for programs without delays, as `quantize` makes them.
+
+    >>> import torch
+    >>> from neuroprune import (
+    ...     build, dequantize, fold, frames_of, load_chip, load_dataset, load_recipe, quantize, trace,
+    ... )
+    >>> data = load_dataset("digits")
+    >>> network = build(load_recipe("digits-conv"), data.input_shape, len(data.classes))
+    >>> frames = frames_of(data.train.images[:16], data.coding)
+    >>> floats = fold(trace(network, torch.from_numpy(frames)))
+    >>> program = quantize(floats, frames, load_chip("loihi-sim"))
+    >>> round(dequantize(program)["body.neuron1"].neuron.threshold, 2)  # 1.0 before it was rounded
+    1.0
     """
     integrators = program.layers[-1:] if program.readout.of == "voltage" else ()
     layers = tuple(_layer(layer, layer in integrators, program.input.unit) for layer in program.layers)

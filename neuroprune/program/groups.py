@@ -2,11 +2,11 @@
 
 import numpy as np
 
-from neuroprune.frozen import frozen_array
+from neuroprune.arrays import frozen_array
 from neuroprune.program.types import IntConv
 
 MOST_GROUPS_IN_LAVA = 127
-"""lava/proc/conv/models.py keeps the number of groups in an int8, and more of them silently become fewer."""
+"""lava/proc/conv/models.py keeps the number of groups in an int8, in which more of them overflow silently."""
 
 
 def merge_groups(conv: IntConv, most: int = MOST_GROUPS_IN_LAVA) -> IntConv:

@@ -1,9 +1,9 @@
 """When each layer computes on a chip, where every synapse takes one step and layers work as a pipeline.
 
-Layer l of a chain computes step t of a sample l steps after the input brought it. Where paths of different length meet,
-spikes of the shorter one must wait, so that all that belongs to one step of the sample arrives together. Synapses hold
-them back where the chip's can, else relay neurons do, which hand on each spike one step later. Neither changes what
-a layer computes: programs count the steps of the sample, not those of the chip.
+Layer l of a chain computes step t of a sample l chip steps after the input presented it. Where paths of different
+length meet, spikes of the shorter one must wait, so that all that belongs to one step of the sample arrives together.
+Synapses delay them where those of the chip can, else relay neurons do, which pass each spike on one step later. Neither
+changes what a layer computes: programs count the steps of the sample, not those of the chip.
 
 The input needs neither: the host injects the frames into the axons of each layer that reads them, when they are due.
 """
@@ -13,8 +13,8 @@ from math import prod
 
 import numpy as np
 
+from neuroprune.arrays import frozen_array
 from neuroprune.fixed_point import BIAS_EXPONENT, STATE_SHIFT
-from neuroprune.frozen import frozen_array
 from neuroprune.graph.nodes import INPUT, Shape
 from neuroprune.neurons.cuba_lif import IntCubaLif
 from neuroprune.program.types import (
@@ -32,7 +32,7 @@ RELAY_WEIGHT, RELAY_WEIGHT_BITS = 128, 2
 
 
 def depths(program: IntProgram) -> dict[str, int]:
-    """Chip steps by which each layer computes behind the input, by name: as early as its sources allow; 0 for "input".
+    """Chip steps that each layer computes after the input, by name: as early as its sources allow; 0 for "input".
 
     A connection whose spikes belong to a later step of the sample lets its layer compute so much earlier.
     """
@@ -48,16 +48,28 @@ def wait(connection: IntConnection, layer: IntLayer, depth: dict[str, int]) -> i
 
 
 def synaptic_delay(connection: IntConnection, layer: IntLayer, depth: dict[str, int]) -> int:
-    """What of the wait the synapses of `connection` hold spikes back: all of it, save for the input's."""
+    """Steps by which the synapses of `connection` delay spikes: the whole wait, but none of the input's."""
     return 0 if connection.source == INPUT else wait(connection, layer, depth)
 
 
 def balance(program: IntProgram, delay_max: int) -> IntProgram:
-    """The same program with relays wherever a wait exceeds the `delay_max` steps that a synapse can hold spikes back.
+    """The same program with relay layers wherever a wait exceeds the `delay_max` steps that a synapse can delay spikes.
 
-    A source has one chain of relays, as long as its longest wait asks for; each layer that waits reads the relay that
-    is early enough. So there are as few relay neurons as relays allow that fire as soon as their spikes arrive.
-    All other layers compute what they did. Relays of a layer follow it, and the output layer stays the last.
+    A source has one chain of relays, as long as its longest wait needs; each layer that waits reads the relay that is
+    early enough, so no shorter chain of relays would do. All other layers compute the same as before. Relays of a layer
+    follow it, and the output layer stays the last.
+
+    >>> import numpy as np
+    >>> from neuroprune import IntBias, IntConnection, IntCubaLif, IntDense, IntInput, IntLayer, IntProgram, balance
+    >>> def layer(name, *sources):
+    ...     one = IntDense(np.array([[64]]))
+    ...     connections = tuple(IntConnection(source, one, in_shape=(1,)) for source in sources)
+    ...     neuron, bias = IntCubaLif(decay_u=4095, decay_v=0, vth=32), IntBias(np.array([0]), exponent=6)
+    ...     return IntLayer(name, connections, neuron, bias, shape=(1,), scale=4096.0, limited_by="weight")
+    >>> layers = (layer("a", "input"), layer("b", "a"), layer("c", "a", "b"))
+    >>> program = IntProgram(IntInput((1,), unit=1.0, bits=8), layers, steps=4)
+    >>> [layer.name for layer in balance(program, delay_max=0).layers]  # "c" reads "a" late
+    ['a', 'a relay 1', 'b', 'c']
     """
     depth = depths(program)
     length = dict.fromkeys(depth, 0)
@@ -79,7 +91,7 @@ def _name(source: str, number: int) -> str:
 
 
 def _relays(layer: IntLayer, count: int) -> list[IntLayer]:
-    """Memoryless neurons that fire exactly when theirs of `layer` did, each behind the one before."""
+    """A chain of layers of memoryless neurons; each fires one step after the neuron that it reads did."""
     synapse = _one_to_one(layer.shape)
     drive = RELAY_WEIGHT << STATE_SHIFT
     neuron = IntCubaLif(decay_u=4095, decay_v=0, vth=RELAY_WEIGHT // 2)
@@ -101,7 +113,7 @@ def _relays(layer: IntLayer, count: int) -> list[IntLayer]:
 
 
 def _one_to_one(shape: Shape) -> IntSynapse:
-    """Each neuron to the one in its place."""
+    """A synapse of weight RELAY_WEIGHT from each neuron to the one at the same place."""
     if len(shape) == 3:
         weight = frozen_array(np.full((shape[0], 1, 1, 1), RELAY_WEIGHT), np.int16)
         return IntConv(weight, (1, 1), (0, 0), (1, 1), shape[0])

@@ -1,4 +1,4 @@
-"""The integer program: what the chip's registers hold, and the scales that lead back to floats."""
+"""The integer program: the contents of the chip's registers, and the scales from them back to float values."""
 
 from dataclasses import dataclass, field
 from typing import Literal
@@ -72,9 +72,9 @@ class IntLayer:
 
     shape: of these neurons, without batch and time; every connection delivers a map of it.
     scale: units of v for one unit of the float potential.
-    limited_by: which limit of the chip set the scale: "weight", "threshold", "bias", "current" or "voltage".
+    limited_by: the field of the chip that limited the scale: "weight", "threshold", "bias", "current" or "voltage".
     weight_bits: of a stored weight of its connections, 2 to 8.
-    role: "relay" for neurons that only hand spikes on, so that they arrive later; their weights stand for no floats.
+    role: "relay" for neurons that only pass spikes on, so that they arrive later; they have no float counterpart.
     """
 
     name: str
@@ -90,7 +90,7 @@ class IntLayer:
 
 @dataclass(frozen=True, eq=False)
 class IntInput:
-    """Graded input spikes: integer = round(value / unit), saturating at +-(2**(bits-1) - 1).
+    """Graded input spikes: integer = round(value / unit), saturating at -2**(bits-1) and 2**(bits-1) - 1.
 
     bits: 0 where all values are 0 or 1: spikes without a value.
     sequence: whether samples bring a frame for each step; else one frame is presented at every step.
@@ -106,8 +106,9 @@ class IntInput:
 class IntProgram:
     """The whole integer program; layers in topological order, the output layer last.
 
-    A sample runs for `steps` time steps from u = v = 0. In every step each layer reads what its sources sent in the
-    same step (or `delay` steps before); the result is the spike count of the last layer or, by `readout`, its voltage.
+    A sample runs for `steps` time steps from u = v = 0. In every step each layer reads the spikes of its sources in the
+    same step (or `delay` steps before); the result is the spike count of the last layer or, by `readout`, its last
+    voltage.
     """
 
     input: IntInput

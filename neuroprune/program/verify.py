@@ -8,7 +8,7 @@ from neuroprune.program.types import IntConnection, IntDense, IntLayer, IntProgr
 
 
 def verify_program(program: IntProgram, rules: IntegerRules) -> None:
-    """Check all layers against the fields of `rules`; a violation is a mistake of the compiler."""
+    """Check all layers against the fields of `rules`; a violation is a mistake of neuroprune."""
     assert program.steps >= 1 and program.layers
     shapes = {INPUT: program.input.shape}
     for layer in program.layers:

@@ -1,4 +1,4 @@
-"""How many bits the weights of each layer get."""
+"""The number of bits of each layer's weights."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -9,14 +9,14 @@ from neuroprune.fixed_point import IntegerRules
 from neuroprune.graph.float_program import FloatProgram
 
 FEWEST = 2
-"""One bit would leave a mixed-sign weight no positive value."""
+"""Fewest bits of a weight: with one, a mixed-sign weight would have no positive value."""
 
 EXAMPLE = "write for example conv1=8,default=4"
 
 
 @dataclass(frozen=True)
 class Bits:
-    """default: bits of a weight where nothing else is said, None for the widest of the rules.
+    """default: bits of a weight in layers that are not named, None for the widest that the chip has.
 
     layers: those of single layers, named by their neurons or by the module that holds their weights; `conv1` will do
     for `stem.conv1` where no other name ends so.
@@ -27,18 +27,24 @@ class Bits:
 
 
 def parse_bits(text: str) -> Bits:
-    """What a user wrote: `conv1=8,default=4`, or `4` for all layers. Raises InputError."""
-    found: dict[str, int] = {}
+    """The bits that a text gives: `conv1=8,default=4`, or `4` for all layers. Raises InputError.
+
+    >>> from neuroprune import parse_bits
+    >>> bits = parse_bits("conv1=8,default=4")
+    >>> bits.default, dict(bits.layers)
+    (4, {'conv1': 8})
+    """
+    widths: dict[str, int] = {}
     for entry in text.split(","):
         name, separator, width = (part.strip() for part in entry.rpartition("="))
         name = name if separator else "default"
         if not name or not width.isascii() or not width.isdecimal():
             raise InputError(f"the bits {entry.strip()!r} are not a layer and a number: {EXAMPLE}")
-        if name in found:
+        if name in widths:
             raise InputError(f"the bits of {name!r} are given twice: name each layer once")
-        found[name] = int(width)
-    default = found.pop("default", None)
-    return Bits(default, MappingProxyType(found))
+        widths[name] = int(width)
+    default = widths.pop("default", None)
+    return Bits(default, MappingProxyType(widths))
 
 
 def bits_of_layers(bits: Bits, program: FloatProgram, rules: IntegerRules) -> dict[str, int]:
@@ -47,9 +53,9 @@ def bits_of_layers(bits: Bits, program: FloatProgram, rules: IntegerRules) -> di
     Raises InputError for names that the program does not have or has more than once, widths that the target does not
     have, and names of the same layer that contradict each other.
     """
-    wanted = {"default": bits.default or rules.weight_bits, **bits.layers}
+    requested = {"default": bits.default or rules.weight_bits, **bits.layers}
     offered = [width for width in rules.weight_bits_offered if FEWEST <= width <= rules.weight_bits]
-    for name, width in wanted.items():
+    for name, width in requested.items():
         if width not in offered:
             raise InputError(
                 f"{name}={width} is not a width that {rules.chip} stores weights in: choose one of "
@@ -60,24 +66,24 @@ def bits_of_layers(bits: Bits, program: FloatProgram, rules: IntegerRules) -> di
         for layer in program.layers
         for name in (*(each.name for each in layer.connections), layer.name)
     }
-    named = {name: _meant(name, list(neuron_of)) for name in bits.layers}
-    unknown = sorted(name for name, meant in named.items() if not meant)
+    matches = {name: _matching(name, list(neuron_of)) for name in bits.layers}
+    unknown = sorted(name for name, matching in matches.items() if not matching)
     if unknown:
         known = ", ".join(dict.fromkeys(map(_module, neuron_of)))
         raise InputError(f"bits are given for {', '.join(unknown)}, but the layers are {known}: name one of these")
-    found: dict[str, tuple[str, int]] = {}
-    for name, meant in named.items():
-        for neuron in {neuron_of[each] for each in meant}:
-            other, width = found.setdefault(neuron, (name, bits.layers[name]))
+    named: dict[str, tuple[str, int]] = {}
+    for name, matching in matches.items():
+        for neuron in {neuron_of[each] for each in matching}:
+            other, width = named.setdefault(neuron, (name, bits.layers[name]))
             if width != bits.layers[name]:
                 raise InputError(
                     f"{other}={width} and {name}={bits.layers[name]} name weights of the same neurons, {neuron}: give "
                     "them one width"
                 )
-    return {neuron: found.get(neuron, ("", wanted["default"]))[1] for neuron in neuron_of.values()}
+    return {neuron: named.get(neuron, ("", requested["default"]))[1] for neuron in neuron_of.values()}
 
 
-def _meant(name: str, known: Sequence[str]) -> list[str]:
+def _matching(name: str, known: Sequence[str]) -> list[str]:
     """The synapses or neurons of that name; else all of the module of that name, or of the one whose name ends so."""
     if name in known:
         return [name]

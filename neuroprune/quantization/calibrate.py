@@ -1,8 +1,8 @@
-"""A layer on calibration data: what it delivers, and the scale at which its integers fire most as its floats do.
+"""A layer on calibration data: its currents and spikes, and the scale at which its integer spikes differ least.
 
-The largest weight alone is a poor guide to a scale: at few bits it wastes the grid on outliers, and where another
-field is the limit it says nothing. So scales are tried from a little below the one at which no weight is clipped to far
-above it, and the layer is run in the chip's integers on calibration samples with each. The best is the one at which
+The largest weight alone is a poor guide to a scale: at few bits it wastes the grid on outliers, and it
+ignores the limits of the other fields. So scales are tried from a little below the one at which no weight is clipped to
+far above it, and the layer is run in the chip's integers on calibration samples with each. The best is the one at which
 the fewest spikes differ from those of the float layer on the same input. Its input is what the layers before it send
 after they have been quantised.
 """
@@ -16,16 +16,16 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from neuroprune.arrays import FloatArray
 from neuroprune.fixed_point import IntegerRules, WeightArray, round_into, round_weights
 from neuroprune.graph.float_program import FloatLayer, FloatSynapse
-from neuroprune.graph.nodes import FloatArray
 from neuroprune.neurons.model import FloatNeuron, IntNeuron, fire_float
 from neuroprune.program.types import IntBias
 from neuroprune.quantization.forward import deliver, fire
 from neuroprune.quantization.scale import Incoming, Peaks, Scale, bias_exponent, fit_scale, scale_limits
 
 CHUNK = 32
-"""Samples run at once; memory grows with it, not with the calibration batch."""
+"""Samples that run at once; memory grows with it, not with the calibration batch."""
 NEURON_STEPS = 2**19
 """Spikes to compare: narrow layers are searched on more samples than wide ones."""
 FEWEST_SAMPLES = 16
@@ -36,7 +36,7 @@ BELOW = 0.8
 """Smallest scale of the search, as a share of the one at which everything fits."""
 
 
-def _most(weight_bits: int) -> float:
+def _clipping_ratio(weight_bits: int) -> float:
     """Largest scale of the search over the one that clips no weight: the fewer bits, the more clipping may pay."""
     return float(2.0 ** ((10 - weight_bits) / 2))
 
@@ -45,7 +45,7 @@ def _most(weight_bits: int) -> float:
 class Source:
     """What a layer reads on the calibration samples, [steps or 1, samples, *shape].
 
-    floats: values as the float network sees them; integers: int8, as the chip does. The same tensor for spikes.
+    floats: values as the float network reads them; integers: int8, as the chip does. Spikes are the same tensor.
     unit: the float value of one integer step. range: least and largest integer, at most 0 and at least 0.
     """
 
@@ -72,7 +72,7 @@ class Population:
 
     @property
     def synapses(self) -> tuple[FloatSynapse, ...]:
-        """Of the connections."""
+        """The synapses of the connections."""
         return tuple(connection.synapse for connection in self.layer.connections)
 
     @property
@@ -82,12 +82,12 @@ class Population:
 
     @property
     def bias(self) -> FloatArray:
-        """In units of potential."""
+        """The layer's biases, in units of potential."""
         return self.layer.bias
 
     @property
     def incoming(self) -> list[Incoming]:
-        """The weights for one unit of integer input, and the range of that."""
+        """Each connection's weights for one unit of its integer input, and the range of that input."""
         return [
             (synapse.weight * source.unit, source.range)
             for synapse, source in zip(self.synapses, self.sources, strict=True)
@@ -141,9 +141,9 @@ def choose_scale(population: Population) -> tuple[Scale, float]:
     """The best scale within the limits of all fields, and its error on calibration data.
 
     The error is the share of neuron-steps whose spike differs from the float layer's on the same input. Of the scales
-    that are no more than chance (the square root of their number) away from the fewest such spikes, the one that rounds
-    the weights best is taken: what never spikes on calibration data may do so later. Integrators have no spikes: their
-    error is the mean squared error of the current over its mean square.
+    whose number of such spikes exceeds the fewest by no more than chance (its square root), the one that rounds the
+    weights best is taken, since neurons that are silent on calibration data may fire later. Integrators have no spikes:
+    their error is the mean squared error of the current over its mean square.
     """
     limits = _limits(population)
     scales = [
@@ -151,8 +151,8 @@ def choose_scale(population: Population) -> tuple[Scale, float]:
         for scale, limited_by in _candidates(limits, population.weight_bits)
     ]
     neurons = math.prod(population.float_currents(slice(0, 1)).shape[2:])
-    wanted = max(NEURON_STEPS // (neurons * population.steps), FEWEST_SAMPLES)
-    searched = list(chunks(min(population.samples, wanted)))
+    samples_searched = max(NEURON_STEPS // (neurons * population.steps), FEWEST_SAMPLES)
+    searched = list(chunks(min(population.samples, samples_searched)))
     currents = [population.float_currents(samples) for samples in searched]
     expected = [population.fire_float(each) for each in currents]
     integrates = population.neuron.integrates
@@ -181,20 +181,22 @@ def chunks(samples: int) -> Iterator[slice]:
 
 
 def _limits(population: Population) -> dict[str, float]:
-    """The limits of the layer's fields; what calibration saw is only asked where the worst input stands in the way."""
+    """The limits of the layer's fields, proved for any input or, where too strict, measured on calibration data."""
     proved = population.limits(Peaks(math.inf, math.inf))
     of_registers = proved.keys() - {"weight", "bias", "threshold"}
     registers = min((proved[name] for name in of_registers), default=math.inf)
-    wanted = min(proved["weight"] * _most(population.weight_bits), proved["bias"], proved.get("threshold", math.inf))
-    return proved if registers >= wanted else population.limits(_peaks(population))
+    needed = min(
+        proved["weight"] * _clipping_ratio(population.weight_bits), proved["bias"], proved.get("threshold", math.inf)
+    )
+    return proved if registers >= needed else population.limits(_peaks(population))
 
 
 def _candidates(limits: dict[str, float], weight_bits: int) -> list[tuple[float, str]]:
     """Scales to try, the largest first, each with the field that limits it."""
     fits = limits["weight"]
     hard = min((name for name in limits if name != "weight"), key=lambda name: limits[name])
-    top, bottom = min(limits[hard], fits * _most(weight_bits)), BELOW * min(limits[hard], fits)
-    if math.isinf(top):  # nothing but zeros
+    top, bottom = min(limits[hard], fits * _clipping_ratio(weight_bits)), BELOW * min(limits[hard], fits)
+    if math.isinf(top):  # all weights and biases are 0
         return [(1.0, "weight")]
     number = math.ceil(math.log(bottom / top, STEP)) + 1
     tried = [(float(scale), "weight") for scale in np.geomspace(top, bottom, number)]
@@ -202,7 +204,7 @@ def _candidates(limits: dict[str, float], weight_bits: int) -> list[tuple[float,
 
 
 def _peaks(population: Population) -> Peaks:
-    """Of the float layer, over all calibration samples; neurons that fire need no bound of their voltage."""
+    """Peaks of the float layer over all calibration samples; neurons that fire need no bound of their voltage."""
     neuron = population.neuron
     highest_current = highest_voltage = 0.0
     for samples in chunks(population.samples):
@@ -220,5 +222,5 @@ def _peaks(population: Population) -> Peaks:
 
 
 def _spread(channels: FloatArray, currents: Tensor) -> Tensor:
-    """One value a channel, in a shape that broadcasts to [steps, samples, *shape]."""
+    """One value per channel, in a shape that broadcasts to [steps, samples, *shape]."""
     return torch.from_numpy(channels.astype(np.float32)).reshape(-1, *(1 for _ in currents.shape[3:]))

@@ -1,7 +1,7 @@
-"""The chip's integers in float32 torch, with gradients: what calibration looks at and fine-tuning trains through.
+"""The chip's integers in float32 torch, with gradients: what calibration runs and fine-tuning trains through.
 
 Exact as long as sums, u and v stay within 24 bits, where float32 holds every integer: what leaves a register does not
-wrap or saturate here, unlike in the engine (neuroprune/simulate), which decides.
+wrap or saturate here, unlike in the exact engine (neuroprune/simulation/engine.py).
 """
 
 from typing import Any
@@ -16,7 +16,7 @@ from neuroprune.neurons.model import IntNeuron, RegisterBound
 from neuroprune.program.types import IntDense, IntSynapse
 
 WITHIN_REGISTERS = RegisterBound(LARGEST_STATE, LARGEST_STATE)
-"""What is taken for granted here."""
+"""Assumed here: neither u nor v overflows."""
 
 
 def deliver(synapse: FloatSynapse | IntSynapse, weight: Tensor, spikes: Tensor) -> Tensor:

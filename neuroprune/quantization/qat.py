@@ -1,7 +1,7 @@
 """Fine-tuning with the chip's exact rounding in the forward pass (quantisation-aware training).
 
 Float weights and biases are kept beside the integers that they round to. The forward pass computes what the chip does
-(neuroprune/quantization/forward.py), the backward pass takes every rounding for the identity (the straight-through
+(neuroprune/quantization/forward.py), the backward pass treats every rounding as the identity (the straight-through
 estimator: Bengio et al. 2013, arXiv 1308.3432). Scales, thresholds and decays stay as they were quantised.
 """
 
@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
+from neuroprune.arrays import Frames, Labels, frozen_array
 from neuroprune.chips.chip import Chip
 from neuroprune.errors import InputError
 from neuroprune.fixed_point import (
@@ -26,10 +27,9 @@ from neuroprune.fixed_point import (
     weight_range,
     weight_step,
 )
-from neuroprune.frozen import frozen_array
-from neuroprune.graph.float_program import FloatLayer, FloatProgram, Frames
+from neuroprune.graph.float_program import FloatLayer, FloatProgram
 from neuroprune.graph.nodes import INPUT
-from neuroprune.graph.readout import Labels, class_scores
+from neuroprune.graph.readout import class_scores
 from neuroprune.program.frames import quantize_input
 from neuroprune.program.types import IntLayer, IntProgram
 from neuroprune.program.units import weight_unit
@@ -38,15 +38,15 @@ from neuroprune.quantization.forward import deliver, fire
 from neuroprune.quantization.quantize import int_synapse
 
 FramesOf = Callable[[npt.NDArray[np.int64]], Frames]
-"""The float32 frames of the samples of these numbers, as the network sees them."""
+"""From sample numbers, int64 [samples], to the float32 frames of these samples, as the network sees them."""
 
 
 @dataclass(frozen=True)
 class QatSettings:
-    """epochs: passes over the samples. logit_scale: makes the scores logits of the cross-entropy, as in training.
+    """epochs: passes over the samples. logit_scale: factor from scores to logits of the cross-entropy, as in training.
 
-    batch: samples a step. seed: of their order. lr: first learning rate of Adam, which falls to 0 as a cosine, for
-    weights in units of their layer's root mean square.
+    batch: samples per optimiser step. seed: random seed of their order. lr: first learning rate of Adam, which falls to
+    0 as a cosine, for weights in units of their layer's root mean square.
     """
 
     epochs: int
@@ -73,10 +73,27 @@ def finetune_quantised(
     settings: QatSettings,
     progress: Progress = silent,
 ) -> Finetuned:
-    """Train the weights and biases of `floats` for the integers of `program`, made of it by `quantize`.
+    """Fine-tune the weights and biases of `floats` with the rounding of `program`, which `quantize` made of it.
 
     frames_of: gives the frames of the samples that `labels`, int64 [samples], belong to.
     The same seed gives the same integers on the same machine. Raises InputError where training diverges.
+
+    >>> import torch
+    >>> from neuroprune import (
+    ...     QatSettings, build, finetune_quantised, fold, frames_of, load_chip, load_dataset, load_recipe, quantize,
+    ...     trace,
+    ... )
+    >>> data = load_dataset("digits")
+    >>> network = build(load_recipe("digits-conv"), data.input_shape, len(data.classes))
+    >>> frames = frames_of(data.train.images[:16], data.coding)
+    >>> floats = fold(trace(network, torch.from_numpy(frames)))
+    >>> program = quantize(floats, frames, load_chip("loihi-sim"))
+    >>> tuned = finetune_quantised(
+    ...     floats, program, lambda chosen: frames[chosen], data.train.labels[:16], load_chip("loihi-sim"),
+    ...     QatSettings(epochs=1, logit_scale=5.0),
+    ... )
+    >>> tuned.program.layers[0].neuron.vth == program.layers[0].neuron.vth  # only weights and biases change
+    True
     """
     layers = [
         _TrainedLayer(layer, exact, program.input.unit, chip.rules)
@@ -89,7 +106,7 @@ def finetune_quantised(
     order = np.random.default_rng(settings.seed)
     done = 0
     for epoch in range(settings.epochs):
-        start, loss_sum, right, seen = time.perf_counter(), 0.0, 0, 0
+        start, loss_sum, correct, seen = time.perf_counter(), 0.0, 0, 0
         for chosen in _batches(order.permutation(len(labels)), size):
             expected = torch.from_numpy(labels[chosen])
             scores = _scores(program, layers, quantize_input(program.input, frames_of(chosen))[0])
@@ -102,14 +119,14 @@ def finetune_quantised(
                 layer.keep_in_range()
             done, seen = done + 1, seen + size
             loss_sum += loss.item() * size
-            right += int((scores.argmax(1) == expected).sum())
+            correct += int((scores.argmax(1) == expected).sum())
             progress(
                 "fine-tuning",
                 done,
                 steps,
                 epoch=epoch + 1,
                 loss=loss_sum / seen,
-                accuracy=right / seen,
+                accuracy=correct / seen,
                 images_per_s=seen / (time.perf_counter() - start),
             )
         _check_finite(layers, epoch)
@@ -122,9 +139,9 @@ def round_like(floats: FloatProgram, program: IntProgram, rules: IntegerRules) -
     layers = []
     for layer, exact in zip(program.layers, floats.layers, strict=True):
         connections = []
-        for connection, wanted in zip(layer.connections, exact.connections, strict=True):
-            weight = wanted.synapse.weight * weight_unit(connection, layer, program.input.unit)
-            rounded = int_synapse(wanted.synapse, round_weights(weight, layer.weight_bits))
+        for connection, trained in zip(layer.connections, exact.connections, strict=True):
+            weight = trained.synapse.weight * weight_unit(connection, layer, program.input.unit)
+            rounded = int_synapse(trained.synapse, round_weights(weight, layer.weight_bits))
             connections.append(replace(connection, synapse=rounded))
         mantissa = round_into(exact.bias * layer.scale / 2**layer.bias.exponent, rules.bias_bits)
         bias = replace(layer.bias, mantissa=mantissa)
@@ -157,11 +174,11 @@ class _TrainedLayer:
             parameter.requires_grad_()
 
     def fire(self, sources: list[Tensor], steps: int) -> tuple[Tensor, Tensor]:
-        """Spikes and last voltages for what the sources of the connections sent."""
+        """Spikes and last voltages for the spikes that the connections read."""
         current: Tensor | None = None
         for op, weight, unit, source in zip(self.ops, self.weights, self.weight_units, sources, strict=True):
-            each = deliver(op, self._rounded(weight * unit, self.step, self.range), source)
-            current = each if current is None else current + each
+            delivered = deliver(op, self._rounded(weight * unit, self.step, self.range), source)
+            current = delivered if current is None else current + delivered
         assert current is not None
         mantissa_unit = 2.0**self.layer.bias.exponent
         low, high = self.bias_range
@@ -176,19 +193,21 @@ class _TrainedLayer:
 
     @torch.no_grad()
     def keep_in_range(self) -> None:
-        """Bring weights back that have left their field, so that their gradient keeps its meaning."""
+        """Clip weights to their field, beyond which their gradient would have no effect."""
         for weight, unit in zip(self.weights, self.weight_units, strict=True):
             weight.clamp_(*(end / unit for end in self.range))
 
 
 def _scores(program: IntProgram, layers: Sequence[_TrainedLayer], frames: npt.NDArray[np.int8]) -> Tensor:
-    """One score a class for each sample, as the trained network itself would return them."""
+    """Scores [samples, classes], as the trained network itself would return them."""
     values = torch.from_numpy(frames).float()
-    sent = {INPUT: values.transpose(0, 1) if program.input.sequence else values.unsqueeze(0)}
+    outputs_of = {INPUT: values.transpose(0, 1) if program.input.sequence else values.unsqueeze(0)}
     for trained in layers:
         layer = trained.layer
-        spikes, voltages = trained.fire([sent[connection.source] for connection in layer.connections], program.steps)
-        sent[layer.name] = spikes
+        spikes, voltages = trained.fire(
+            [outputs_of[connection.source] for connection in layer.connections], program.steps
+        )
+        outputs_of[layer.name] = spikes
     outputs = voltages / layer.scale if program.readout.of == "voltage" else spikes.sum(0)
     if program.readout.over_time == "mean":
         outputs = outputs / program.steps
@@ -201,10 +220,10 @@ def _with_weights(floats: FloatProgram, program: IntProgram, layers: Sequence[_T
     for trained, exact in zip(layers, floats.layers, strict=True):
         layer = trained.layer
         connections = []
-        for number, (wanted, connection) in enumerate(zip(exact.connections, layer.connections, strict=True)):
+        for number, (original, connection) in enumerate(zip(exact.connections, layer.connections, strict=True)):
             weight = trained.weights[number].detach().double().numpy() * trained.weight_units[number]
             weight = frozen_array(weight / weight_unit(connection, layer, program.input.unit), np.float64)
-            connections.append(replace(wanted, synapse=replace(wanted.synapse, weight=weight)))
+            connections.append(replace(original, synapse=replace(original.synapse, weight=weight)))
         bias = frozen_array(trained.bias.detach().double().numpy() * trained.bias_unit / layer.scale, np.float64)
         changed.append(replace(exact, connections=tuple(connections), bias=bias))
     return replace(floats, layers=tuple(changed))

@@ -3,10 +3,11 @@
 import numpy as np
 import torch
 
+from neuroprune.arrays import Frames
 from neuroprune.chips.chip import Chip
 from neuroprune.errors import InputError
 from neuroprune.fixed_point import IntegerRules, WeightArray, signed_range
-from neuroprune.graph.float_program import FloatDense, FloatLayer, FloatProgram, FloatSynapse, Frames
+from neuroprune.graph.float_program import FloatDense, FloatLayer, FloatProgram, FloatSynapse
 from neuroprune.graph.nodes import INPUT
 from neuroprune.program.frames import quantize_input
 from neuroprune.program.types import (
@@ -24,33 +25,47 @@ from neuroprune.quantization.calibrate import Population, Source, choose_scale, 
 from neuroprune.quantization.scale import Scale
 
 WIDEST = Bits()
-"""All layers as the chip has them."""
+"""All layers with the widest weights that the chip has."""
 FEWEST_LEVELS = 7
-"""Least positive levels of a graded input that the search tries."""
+"""The fewest positive levels of a graded input that the search tries."""
 
 
 def quantize(program: FloatProgram, calibration: Frames, chip: Chip, bits: Bits = WIDEST) -> IntProgram:
     """The integer program of a float program, every register within the fields of `chip`.
 
     calibration: float32 frames [samples, *input shape] (or [samples, steps, *input shape] where the program reads
-    sequences) as the network sees them; a few hundred of the training data. Layer by layer, what those send through
-    the layers before it, already quantised, chooses its scale. Each layer takes the name of its neurons.
+    sequences) as the network sees them; a few hundred of the training data. The scale of each layer is chosen on
+    the spikes that they cause in the layers before it, which are quantised by then. Layers are named after their
+    neurons.
     bits: of the weights of each layer; by default as many as the chip has.
-    Raises InputError for frames of another shape or without numbers, and for bits that `bits_of_layers` refuses.
+    Raises InputError for frames of another shape or with values that are not finite, and for bits that the chip or the
+    program does not have.
+
+    >>> import torch
+    >>> from neuroprune import (
+    ...     build, fold, frames_of, load_chip, load_dataset, load_recipe, parse_bits, quantize, trace,
+    ... )
+    >>> data = load_dataset("digits")
+    >>> network = build(load_recipe("digits-conv"), data.input_shape, len(data.classes))
+    >>> frames = frames_of(data.train.images[:16], data.coding)
+    >>> floats = fold(trace(network, torch.from_numpy(frames)))
+    >>> program = quantize(floats, frames, load_chip("loihi-sim"), parse_bits("body.neuron2=4,default=8"))
+    >>> [layer.weight_bits for layer in program.layers]
+    [8, 4, 8, 8]
     """
     _check(calibration, program)
     rules = chip.rules
     widths = bits_of_layers(bits, program, rules)
     spec = _choose_input(program, calibration, rules, widths)
-    sent = {INPUT: _source(spec, calibration)}
+    sources = {INPUT: _source(spec, calibration)}
     layers = []
-    for number, floats in enumerate(program.layers):
-        population = _population(floats, sent, program.steps, widths, rules)
+    for number, layer in enumerate(program.layers):
+        population = _population(layer, sources, program.steps, widths, rules)
         scale, _ = choose_scale(population)
         layers.append(_layer(population, scale))
-        sent[floats.name] = _run(population, layers[-1])
+        sources[layer.name] = _run(population, layers[-1])
         awaited = {each.source for later in program.layers[number + 1 :] for each in later.connections}
-        sent = {name: source for name, source in sent.items() if name in awaited}
+        sources = {name: source for name, source in sources.items() if name in awaited}
     quantized = IntProgram(spec, tuple(layers), program.steps, program.readout)
     verify_program(quantized, rules)
     return quantized
@@ -59,8 +74,8 @@ def quantize(program: FloatProgram, calibration: Frames, chip: Chip, bits: Bits 
 def _choose_input(program: FloatProgram, calibration: Frames, rules: IntegerRules, widths: dict[str, int]) -> IntInput:
     """Spikes without a value where the calibration frames hold 0 and 1 only, else graded ones of the best unit.
 
-    Large graded values leave less of u's register to the weights: a coarser unit may pay. So the layers that read the
-    input are tried with units for half as many levels, and again half; the fewest spikes that differ decide.
+    Large graded values leave less of u's register to the weights, so a coarser unit may be better. Units for half as
+    many levels, and half again, are tried on the layers that read the input; the fewest spikes that differ decide.
     """
     shape, sequence = program.input.shape, program.input.sequence
     if sequence and np.isin(calibration, (0.0, 1.0)).all():
@@ -71,8 +86,8 @@ def _choose_input(program: FloatProgram, calibration: Frames, rules: IntegerRule
     halvings = range((peak // FEWEST_LEVELS).bit_length())
     for unit in dict.fromkeys(_input_unit(calibration, peak >> halving) for halving in halvings):
         spec = IntInput(shape, unit, rules.input_bits, sequence)
-        sent = {INPUT: _source(spec, calibration)}
-        error = sum(choose_scale(_population(layer, sent, program.steps, widths, rules))[1] for layer in readers)
+        sources = {INPUT: _source(spec, calibration)}
+        error = sum(choose_scale(_population(layer, sources, program.steps, widths, rules))[1] for layer in readers)
         if error < least:
             best, least = spec, error
     assert best is not None
@@ -89,24 +104,24 @@ def _source(spec: IntInput, frames: Frames) -> Source:
 
 
 def _population(
-    layer: FloatLayer, sent: dict[str, Source], steps: int, widths: dict[str, int], rules: IntegerRules
+    layer: FloatLayer, known: dict[str, Source], steps: int, widths: dict[str, int], rules: IntegerRules
 ) -> Population:
-    sources = tuple(sent[connection.source] for connection in layer.connections)
+    sources = tuple(known[connection.source] for connection in layer.connections)
     return Population(layer, sources, steps, widths[layer.name], rules)
 
 
 def _layer(population: Population, scale: Scale) -> IntLayer:
-    floats = population.layer
+    layer = population.layer
     connections = tuple(
         IntConnection(connection.source, int_synapse(connection.synapse, weight), connection.in_shape)
-        for connection, weight in zip(floats.connections, population.weights(scale), strict=True)
+        for connection, weight in zip(layer.connections, population.weights(scale), strict=True)
     )
     return IntLayer(
-        name=floats.name,
+        name=layer.name,
         connections=connections,
         neuron=scale.neuron,
         bias=population.int_bias(scale),
-        shape=floats.shape,
+        shape=layer.shape,
         scale=scale.voltage,
         limited_by=scale.limited_by,
         weight_bits=population.weight_bits,
@@ -137,12 +152,13 @@ def _run(population: Population, layer: IntLayer) -> Source:
 def _input_unit(calibration: Frames, peak_input: int) -> float:
     """The float value of one integer step: all of the frames fit, and the sum of squared rounding errors is least.
 
-    Images have few levels, and a unit that meets them loses nothing; so every peak from half the range is tried.
+    Images have few levels, and a unit that represents them exactly loses nothing; so every peak from half the range on
+    is tried.
     """
     levels, share = np.unique(calibration.astype(np.float64), return_counts=True)
     peak = float(np.abs(levels).max())
     if peak <= peak_input and np.array_equal(levels, np.rint(levels)):
-        return 1.0  # whole numbers, such as events that were counted, as they are
+        return 1.0  # whole numbers, such as event counts, as they are
     units = peak / np.arange(peak_input, peak_input // 2, -1)
     errors = [float((share * (levels - np.rint(levels / unit) * unit) ** 2).sum()) for unit in units]
     return float(units[int(np.argmin(errors))])

@@ -1,6 +1,6 @@
-"""The limits of a layer's scale: as fine as the weights allow, as coarse as the other fields demand.
+"""The limits of a layer's scale: the largest at which each field still holds its values.
 
-A layer's scale is the number of weight units for one unit of its float potential. The voltage register counts 64
+A layer's scale is the number of weight units for one unit of its float potential. The voltage register is 64
 times finer.
 """
 
@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from neuroprune.arrays import FloatArray
 from neuroprune.fixed_point import BIAS_EXPONENT, STATE_SHIFT, IntegerRules, signed_range, weight_range
-from neuroprune.graph.nodes import FloatArray
 from neuroprune.neurons.model import FloatNeuron, IntNeuron, WorstDrive
 
 
@@ -49,9 +49,9 @@ def scale_limits(
     weight_bits: int,
     rules: IntegerRules,
 ) -> dict[str, float]:
-    """The largest scale at which each field of a layer holds what it must.
+    """The largest scale at which each field of a layer holds its values.
 
-    "weight": no weight is clipped. "bias": it fits. The others are those of the neurons: see
+    "weight": no weight is clipped. "bias": the biases fit. The others are those of the neurons: see
     `FloatNeuron.register_limits`.
     """
     worst = np.sum([_worst_current(*each) for each in incoming], axis=0).max(axis=0)
@@ -70,7 +70,7 @@ def fit_scale(scale: float, limited_by: str, neuron: FloatNeuron, rules: Integer
 
 
 def bias_exponent(bias: FloatArray, scale: Scale, rules: IntegerRules) -> int:
-    """The exponent that lava-dl has wherever the biases fit it, else the least that they fit."""
+    """lava-dl's exponent of biases where they fit with it, else the smallest with which they do."""
     exponent = BIAS_EXPONENT
     while exponent < rules.bias_exponent_max and _bias_limit(bias, exponent, rules) < scale.weight:
         exponent += 1

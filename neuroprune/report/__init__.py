@@ -1,1 +1,1 @@
-"""What a deployment costs: measures as plain data, and renderers that read only them."""
+"""What a deployment costs: measures as plain data, and renderers that read nothing else."""

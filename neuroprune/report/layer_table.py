@@ -10,13 +10,13 @@ from neuroprune.readable import amount, percent, plain_table, rate, three_digits
 from neuroprune.report.schema import BoundReport, LayerReport, Report
 
 WIDE, FULL = 100, 120
-"""Columns of a terminal that shows kinds, shapes and bars, and of one that shows everything there is a column for."""
+"""Widths of a terminal, in characters, from which kinds, shapes and bars are shown, and from which all columns are."""
 
 
 def layer_table(report: Report, width: int) -> RenderableType:
     """A row for each layer, as many columns as `width` allows.
 
-    Relays are left out: what they do is a line of the summary.
+    Relays are left out: the summary has a line on them.
     """
     layers = [layer for layer in report.layers if not layer.relay]
     columns = [column for column in COLUMNS if width >= column.width and any(map(column.text, layers))]
@@ -38,12 +38,12 @@ def _name(layer: LayerReport) -> Text:
 
 
 def overflows(layer: LayerReport) -> int:
-    """Those that happened, of both registers."""
+    """Overflows of both registers on these samples: current wraps and voltage saturations."""
     return layer.current_wraps + layer.voltage_saturations
 
 
 def times(bound: BoundReport) -> str:
-    """The most that any input can ask of a register, in registers."""
+    """The largest value that any input can cause, as a multiple of what its register holds."""
     return f"{three_digits(bound.times_register)}x"
 
 

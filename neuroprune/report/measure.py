@@ -1,4 +1,4 @@
-"""From the integer program, where it runs and what happened to what it costs."""
+"""From an integer program, its mapping and its activity to the report on what it costs."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -60,9 +60,28 @@ def measure(
 ) -> Report:
     """Measure one deployment.
 
-    `mapping` and `trace` are those of `program`, relays and all, and `trace` holds at least one sample.
+    `mapping` and `trace` are those of `program`, relays included, and `trace` holds at least one sample.
     bounds, rounding, changed: of layers by their name; those without an entry have None in the report.
-    The other arguments are taken over into the report as they are: see `Report`.
+    The other arguments are copied into the report as they are: see `Report`.
+
+    >>> import torch
+    >>> from neuroprune import (
+    ...     Accuracies, LavaCheck, build, fold, frames_of, load_chip, load_dataset, load_recipe, map_program,
+    ...     measure, quantize, quantize_input, simulate, trace,
+    ... )
+    >>> data = load_dataset("digits")
+    >>> network = build(load_recipe("digits-conv"), data.input_shape, len(data.classes))
+    >>> frames = frames_of(data.train.images[:16], data.coding)
+    >>> floats = fold(trace(network, torch.from_numpy(frames)))
+    >>> program = quantize(floats, frames, load_chip("loihi-sim"))
+    >>> chip, spikes = load_chip("loihi-sim"), quantize_input(program.input, frames)[0]
+    >>> lava = LavaCheck(samples=0, not_run="left out")
+    >>> report = measure(
+    ...     program, map_program(program, chip), simulate(program, spikes), chip,
+    ...     network="digits-conv", data="digits", accuracy=Accuracies(), lava=lava,
+    ... )
+    >>> report.totals.neurons, len(report.layers)
+    (4618, 4)
     """
     assert trace.samples > 0, "nothing was run"
     activity = {layer.name: layer for layer in trace.layers}
@@ -78,10 +97,10 @@ def measure(
             cores_of[layer.name],
             depth,
             trace,
-            Findings(
+            Analyses(
                 bound=_bound((bounds or {}).get(layer.name)),
-                rounding=_taken_over(RoundingReport, (rounding or {}).get(layer.name)),
-                changed=_taken_over(ChangedReport, (changed or {}).get(layer.name)),
+                rounding=_converted(RoundingReport, (rounding or {}).get(layer.name)),
+                changed=_converted(ChangedReport, (changed or {}).get(layer.name)),
             ),
         )
         for layer in program.layers
@@ -112,7 +131,7 @@ def measure(
 
 
 def _values_of_a_sample(program: IntProgram) -> int:
-    """One frame's, or those of a frame for each step."""
+    """The values of one frame, or of a frame for each step."""
     return prod(program.input.shape) * (program.steps if program.input.sequence else 1)
 
 
@@ -128,28 +147,28 @@ def _limits(chip: Chip) -> ChipLimits:
     )
 
 
-class Findings(NamedTuple):
-    """What others found out about one layer."""
+class Analyses(NamedTuple):
+    """Results of other analyses of one layer."""
 
     bound: BoundReport | None
     rounding: RoundingReport | None
     changed: ChangedReport | None
 
 
-def _bound(found: LayerBound | None) -> BoundReport | None:
-    if found is None:
+def _bound(bound: LayerBound | None) -> BoundReport | None:
+    if bound is None:
         return None
     return BoundReport(
-        sums=found.sums,
-        current=found.current,
-        voltage=found.voltage,
-        times_register=max(found.sums_ratio, found.current_ratio, found.voltage_ratio),
-        safe=found.safe,
+        sums=bound.sums,
+        current=bound.current,
+        voltage=bound.voltage,
+        times_register=max(bound.sums_ratio, bound.current_ratio, bound.voltage_ratio),
+        safe=bound.safe,
     )
 
 
-def _taken_over(kind: type[Kind], found: object | None) -> Kind | None:
-    return None if found is None else kind.model_validate(found, from_attributes=True)
+def _converted(kind: type[Kind], value: object | None) -> Kind | None:
+    return None if value is None else kind.model_validate(value, from_attributes=True)
 
 
 def _layer(
@@ -159,7 +178,7 @@ def _layer(
     cores: int,
     depth: dict[str, int],
     trace: Trace,
-    findings: Findings,
+    analyses: Analyses,
 ) -> LayerReport:
     present = synapses(layer)
     neurons = prod(layer.shape)
@@ -185,9 +204,9 @@ def _layer(
         limited_by=layer.limited_by,
         current_wraps=activity.current_wraps,
         voltage_saturations=activity.voltage_saturations,
-        bound=findings.bound,
-        rounding=findings.rounding,
-        changed=findings.changed,
+        bound=analyses.bound,
+        rounding=analyses.rounding,
+        changed=analyses.changed,
         cores=cores,
     )
 
@@ -198,7 +217,7 @@ def _kind(layer: IntLayer) -> Literal["conv", "dense", "mixed"]:
 
 
 def _saturated_share(layer: IntLayer) -> float:
-    """Share of the weights that stand at an end of the range; all of them where all weights are equal, as in a pool."""
+    """Share of the weights at an end of the range; all of them where all weights are equal, as in a pool."""
     low, high = weight_range(layer.weight_bits)
     weight = np.concatenate([connection.synapse.weight.reshape(-1) for connection in layer.connections])
     return float(np.mean((weight <= low) | (weight >= high)))
@@ -244,14 +263,14 @@ def _totals(layers: Sequence[LayerReport], cores: Sequence[CoreReport], mapping:
         spikes_per_sample=sum(int(layer.spikes.sum()) for layer in trace.layers) / trace.samples,
         synops_per_sample=sum(layer.synops_per_sample for layer in layers),
         nonzero_synops_per_sample=sum(layer.nonzero_synops_per_sample for layer in layers),
-        resources=tuple(map(_together, zip(*(core.resources for core in cores), strict=True))),
+        resources=tuple(map(_summed, zip(*(core.resources for core in cores), strict=True))),
         cores=len(cores),
         chips=mapping.chips,
         busiest_core=max(cores, key=lambda core: core.synops_per_step).index,
     )
 
 
-def _together(uses: Sequence[ResourceUse]) -> ResourceUse:
-    """One resource of several cores."""
+def _summed(uses: Sequence[ResourceUse]) -> ResourceUse:
+    """One resource, summed over several cores."""
     used, limit = sum(each.used for each in uses), sum(each.limit for each in uses)
     return uses[0].model_copy(update={"used": used, "limit": limit})

@@ -1,4 +1,4 @@
-"""How resources of a core are called in tables and plots, whatever they are: all of it from their names and units."""
+"""Headings, units and amounts of a core's resources in tables and plots, made from their names and units alone."""
 
 from typing import Protocol
 

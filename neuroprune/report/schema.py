@@ -1,11 +1,11 @@
-"""What a deployment costs: plain data that every renderer reads, and the form of report.json.
+"""What a deployment costs: plain data that every renderer reads, and the schema of report.json.
 
-Nothing is rounded here. Units stand in the names, or beside them: a share lies in 0..1, memory is in bits.
+Nothing is rounded here. Units are in the names, or in a field of their own: a share is in 0..1, memory is in bits.
 What is not known is None, never NaN.
 
-Synaptic operations (SynOps) are counted twice. `synops` counts each delivery of an event over a synapse, be its weight
-zero or not, as SpikingJelly's SynOpCounter does; `nonzero_synops` leaves zero weights out, as NeuroBench's effective
-SynOps do. Both count the synapses that exist: the padding of a convolution holds none.
+Synaptic operations (SynOps) are counted twice. `synops` counts each delivery of an event over a synapse, whether its
+weight is zero or not, as SpikingJelly's SynOpCounter does; `nonzero_synops` leaves zero weights out, as NeuroBench's
+effective SynOps do. Both count existing synapses only: the padding of a convolution has none.
 """
 
 from pathlib import Path
@@ -49,7 +49,7 @@ class ResourceUse(Record):
 
 
 class ChipLimits(Record):
-    """The chip that was compiled for, and the resources of one of its cores."""
+    """The chip that the program was compiled for, and the resources of one of its cores."""
 
     name: str
     title: str
@@ -73,13 +73,14 @@ class AccuracyLadder(Record):
 
 
 class LavaCheck(Record):
-    """How much of the run was compared with Lava. A difference ends a deployment, so a report never holds one.
+    """How much of the run was cross-checked in Lava. A difference ends a deployment, so a report never holds one.
 
     samples: samples run in both; 0 if Lava was not run, and `not_run` then says why.
     neuron_steps: neurons x steps x samples whose spike or silence was compared. spikes: the spikes among these.
-    voltages: final voltages that were compared. differences: always 0.
+    voltages: last voltages that were compared. differences: always 0.
     models: whether Lava's own convolutions ran ("stock") or ours of the same integers ("fast"); None if nothing ran.
-    own_models: a sentence for each process model of ours that stood in for one of Lava's, or that Lava has none of.
+    own_models: a sentence for each process model of neuroprune's that replaced one of Lava's, or that Lava does not
+    have.
     """
 
     samples: Count
@@ -121,7 +122,7 @@ class BoundReport(Record):
 
 
 class RoundingReport(Record):
-    """How far a layer's registers are from the floats that they stand for; 0 is exact.
+    """How far a layer's registers are from the float values that they stand for; 0 is exact.
 
     weight: root mean square of the difference, over that of the weights. clipped: share of weights beyond their field.
     threshold: relative. bias: the largest, in units of the threshold. decay_v, decay_u: of the decays as fractions.
@@ -150,14 +151,14 @@ class LayerReport(Record):
 
     kind: of its connections; "mixed" where they are of both. sources: what each of them reads, in their order.
     waits: chip steps that the spikes of each wait beyond the one that a synapse takes, for a longer path or by their
-    own delay; those from the input wait on the host. delayed_synapses: synapses that hold spikes back.
-    relay: whether it only hands on the spikes of its source, so that they wait.
-    spikes_per_neuron_step: mean spike rate, spikes a neuron and time step.
+    own delay; those from the input wait on the host. delayed_synapses: synapses that delay spikes.
+    relay: whether it only passes on the spikes of its source, one step later.
+    spikes_per_neuron_step: mean spike rate, spikes per neuron and time step.
     weight_bits: bits of a weight. saturated_weights_share: share of the stored weights at an end of their range.
     vth: threshold mantissa. reset: what a spike does to v. scale: units of v for one unit of the float potential.
-    limited_by: which limit set it.
+    limited_by: the field of the chip that limited it.
     current_wraps, voltage_saturations: register overflows over all samples and steps.
-    bound, rounding, changed: None where they were not asked for, or, for relays, where there is nothing to tell.
+    bound, rounding, changed: None where they were not analysed, as rounding and changed of relays.
     """
 
     name: str
@@ -190,7 +191,7 @@ class LayerReport(Record):
 class TileReport(Record):
     """A box of one layer's neurons, channels x height x width, `start` inclusive, `stop` exclusive.
 
-    encodings: how the synapses of each connection of the layer are stored, in the words of the chip's family.
+    encodings: how the synapses of each connection of the layer are stored, as the chip's family calls it.
     """
 
     layer: str
@@ -202,8 +203,8 @@ class TileReport(Record):
 class CoreReport(Record):
     """One core: where it lies, what is on it, and how much of each resource that takes.
 
-    neurons: of the network. idle_neurons: others that these take up beside them, as where shared weights run over into
-    them; they send nothing, and what they receive is not among the SynOps.
+    neurons: of the network. idle_neurons: further neurons that the tiles occupy, for example where shared weights
+    extend beyond a tile; they send no spikes, and what they receive is not counted in the SynOps.
     resources: those of the chip's core, in its order.
     """
 
@@ -230,10 +231,10 @@ class CoreReport(Record):
 
 
 class Totals(Record):
-    """Sums over the layers and cores, relays among them.
+    """Sums over the layers and cores, relays included.
 
     resources: what all cores together use, of what these cores have.
-    busiest_core: index of the core with the most SynOps a step, which a step waits for.
+    busiest_core: index of the core with the most SynOps per step, which decides how long a step takes.
     """
 
     neurons: Count
@@ -251,7 +252,7 @@ class Totals(Record):
 
 
 class ExchangeRemark(Record):
-    """A sentence about a file in a format of other tools."""
+    """A remark on a file in an exchange format: what it cannot hold, or what was assumed of it."""
 
     file: str
     text: str
@@ -260,8 +261,8 @@ class ExchangeRemark(Record):
 class Report(Record):
     """One deployment. `samples` ran for `steps` time steps each; layers and cores in the order of the pipeline.
 
-    network, data: what was deployed, and the samples it was measured on, in the user's words.
-    exchange_remarks: what files of other tools could not hold, or what was assumed of one that was read.
+    network, data: what was deployed, and the samples it was measured on, as the user names them.
+    exchange_remarks: what exchange files could not hold, or what was assumed of one that was read.
     versions: package -> version. seed: of the run, if one was set.
     """
 
@@ -286,11 +287,35 @@ def load_report(path: Path) -> Report:
     """The report in the file `path`, or in `path`/report.json if that is a folder.
 
     Raises InputError for a file that is missing, not whole, or of another schema.
+
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> from neuroprune import LavaSettings, build, deploy, frames_of, load_dataset, load_recipe, load_report
+    >>> data = load_dataset("digits")
+    >>> network = build(load_recipe("digits-conv"), data.input_shape, len(data.classes))
+    >>> frames = frames_of(data.train.images[:16], data.coding)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     deployment = deploy(network, frames, lava=LavaSettings(samples=0), folder=Path(folder))
+    ...     load_report(Path(folder)) == deployment.report
+    True
     """
     file = path / "report.json" if path.is_dir() else path
     return load_record(Report, file, "report", "deploy", "deploy the network again")
 
 
 def save_report(report: Report, path: Path) -> None:
-    """Write `report` as JSON to the file `path`, atomically. Raises OutputError."""
+    """Write `report` as JSON to the file `path`, atomically. Raises OutputError.
+
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> from neuroprune import LavaSettings, build, deploy, frames_of, load_dataset, load_recipe, save_report
+    >>> data = load_dataset("digits")
+    >>> network = build(load_recipe("digits-conv"), data.input_shape, len(data.classes))
+    >>> frames = frames_of(data.train.images[:16], data.coding)
+    >>> report = deploy(network, frames, lava=LavaSettings(samples=0)).report
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     save_report(report, Path(folder, "report.json"))
+    ...     [path.name for path in Path(folder).iterdir()]
+    ['report.json']
+    """
     save_record(report, path)

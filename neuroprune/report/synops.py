@@ -27,7 +27,7 @@ def synapses(layer: IntLayer) -> Arriving:
 
 
 def delayed_synapses(layer: IntLayer, delays: Iterable[int]) -> int:
-    """Synapses of `layer` that hold spikes back; delays: steps that those of each connection do."""
+    """Synapses of `layer` that delay spikes; delays: steps by which those of each connection do."""
     late = tuple(each for each, delay in zip(layer.connections, delays, strict=True) if delay > 0)
     return int(synapses(replace(layer, connections=late)).all.sum())
 
@@ -35,9 +35,9 @@ def delayed_synapses(layer: IntLayer, delays: Iterable[int]) -> int:
 def synops(layer: IntLayer, events: Mapping[str, CountArray]) -> Arriving:
     """Synaptic operations at each neuron of `layer`: deliveries of an event over a synapse.
 
-    events: by the name of a source, int64 [its shape], events of each of its neurons. Summed over a layer this is each
-    event times its source's fan-out; summed over the neurons of a core, the operations of that core. NeuroBench's
-    effective SynOps leave out zero weights, SpikingJelly's SynOpCounter counts them.
+    events: by the name of each source, the events of its neurons, int64 [shape of the source]. Summed over a layer this
+    is each event times its source's fan-out; summed over the neurons of a core, the operations of that core.
+    NeuroBench's effective SynOps leave out zero weights, SpikingJelly's SynOpCounter counts them.
     """
     everything, nonzero = np.zeros((2, *layer.shape), dtype=np.int64)
     for each in layer.connections:

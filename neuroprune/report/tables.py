@@ -18,7 +18,7 @@ PARTS: dict[str, type[BaseModel]] = {"bound": BoundReport, "rounding": RoundingR
 def layers_csv(report: Report) -> str:
     """A row for each layer: the fields of `LayerReport`; those of its parts one by one, blank where they are None.
 
-    Shapes are written 64x32x32, sources and waits with blanks between.
+    Shapes are written 64x32x32, sources and waits separated by blanks.
     """
     fields = [
         column
@@ -45,7 +45,7 @@ def cores_csv(report: Report) -> str:
     """A row for each core: the fields of `CoreReport`, the tiles as the names of layers and encodings on it.
 
     Each resource has a column for what is used, with the unit where its name does not say it, and one in per cent of
-    the limit. One that is called like a field, such as "neurons", gets `_used` behind its name.
+    the limit. One that is called like a field, such as "neurons", gets `_used` after its name.
     """
     fields = [
         name

@@ -16,16 +16,29 @@ from neuroprune.report.resources import heading, is_counted, shown, shown_unit
 from neuroprune.report.schema import CoreReport, LavaCheck, LayerReport, Report, ResourceUse
 
 MOST_CORES = 40
-"""Beyond as many cores, those with the same layers on them are shown together."""
+"""Beyond this number of cores, those that hold the same layers share a row."""
 MOST_REMARKS = 3
-"""Of a network with branches each joint has one; the others are in report.json."""
+"""Remarks on exchange files that are shown; networks with branches have many, all of which are in report.json."""
 
 RESOURCES, RESOURCE_WIDTH = 4, 10
 """Resources that a terminal of up to WIDE columns has room for, and the columns that each one more takes."""
 
 
 def render(report: Report, width: int = WIDE) -> RenderableType:
-    """The whole report for a terminal of `width` columns (80 or more), to be printed on a rich console."""
+    """The whole report for a terminal of `width` columns (80 or more), to be printed on a rich console.
+
+    >>> from rich.console import Console
+    >>> from neuroprune import LavaSettings, build, deploy, frames_of, load_dataset, load_recipe, render
+    >>> data = load_dataset("digits")
+    >>> network = build(load_recipe("digits-conv"), data.input_shape, len(data.classes))
+    >>> frames = frames_of(data.train.images[:16], data.coding)
+    >>> report = deploy(network, frames, lava=LavaSettings(samples=0), network="digits-conv").report
+    >>> console = Console(width=100)
+    >>> with console.capture() as shown:
+    ...     console.print(render(report, width=100))
+    >>> "digits-conv on loihi-sim" in shown.get()
+    True
+    """
     return Group(_summary(report), layer_table(report, width), _cores(report, width))
 
 
@@ -105,20 +118,20 @@ def _lava(lava: LavaCheck) -> Text:
 
 
 def _overflow(layers: Sequence[LayerReport]) -> Text:
-    """How many layers but relays are proved free of it, the one farthest from that, and what really happened."""
+    """In how many layers, relays left out, overflows are ruled out, the worst of the others, and how many occurred."""
     bounds = {layer.name: layer.bound for layer in layers if layer.bound and not layer.relay}
     unproved = [name for name, bound in bounds.items() if not bound.safe]
     line = Text.assemble((f"ruled out in {len(bounds) - len(unproved)} of {plural(len(bounds), 'layer')}", "bold"))
     if unproved:
         worst = max(unproved, key=lambda name: bounds[name].times_register)
         line.append(f", at worst {times(bounds[worst])} the register in {worst}")
-    happened = sum(map(overflows, layers))
-    line.append(f"; {amount(happened) if happened else 'none'} on these samples", "yellow" if happened else "")
+    occurred = sum(map(overflows, layers))
+    line.append(f"; {amount(occurred) if occurred else 'none'} on these samples", "yellow" if occurred else "")
     return line
 
 
 def _paths(report: Report) -> str:
-    """How spikes wait for those that take a longer path."""
+    """How spikes are delayed for those that take a longer path."""
     totals, relays = report.totals, sum(layer.relay for layer in report.layers)
     ways = []
     if totals.relay_neurons:
@@ -138,7 +151,7 @@ def _paths(report: Report) -> str:
 
 
 def _cores(report: Report, width: int) -> RenderableType:
-    """One row for each core, or, beyond MOST_CORES, one for those that hold the same layers."""
+    """A row for each core or, beyond MOST_CORES, for all cores that hold the same layers."""
     fullest = [
         max(uses, key=lambda use: use.percent) for uses in zip(*(core.resources for core in report.cores), strict=True)
     ]
@@ -151,16 +164,16 @@ def _cores(report: Report, width: int) -> RenderableType:
         for core in report.cores:
             table.add_row(str(core.index), *_core_row([core], f"{core.chip} {core.x},{core.y}", kept, width))
     else:
-        together: dict[tuple[str, ...], list[CoreReport]] = {}
+        groups: dict[tuple[str, ...], list[CoreReport]] = {}
         for core in report.cores:
-            together.setdefault(core.layers, []).append(core)
+            groups.setdefault(core.layers, []).append(core)
         table = _core_table("Cores, together where they hold the same layers", "cores", resources, width)
-        for group in together.values():
+        for group in groups.values():
             chips = sorted({core.chip for core in group})
             place = str(chips[0]) if len(chips) == 1 else f"{chips[0]}-{chips[-1]}"
             table.add_row(str(len(group)), *_core_row(group, place, kept, width))
         notes.append(
-            f"{len(report.cores)} cores in {len(together)} rows: means of use and percentage, the most SynOps of any "
+            f"{len(report.cores)} cores in {len(groups)} rows: means of use and percentage, the most SynOps of any "
             "core; `neuroprune report --csv` lists every core"
         )
     return Group(table, Text("; ".join(notes), "dim")) if notes else table

@@ -1,1 +1,1 @@
-"""Running the integer program: the exact engine, and Lava as its judge."""
+"""Running the integer program: the exact engine, and Lava to verify it against."""

@@ -1,7 +1,7 @@
 """Synapses in bytes that add up in 32 bits, on CPUs by oneDNN and on GPUs by cuBLAS.
 
-Spikes are 0 or 1, graded inputs fit a signed byte, and weights divided by what they have in common do so, too (even
-ones in [-256, 254] always). The float32 that the kernels return is exact where `kernels.exact_dtype` proves it.
+Spikes are 0 or 1, graded inputs fit a signed byte, and so do weights divided by their greatest common divisor
+(even ones in [-256, 254] always). The float32 sums are exact where `kernels.exact_dtype` proves it.
 
 CPU: convolutions and matrix products of spikes. Without VNNI a CPU first adds two products in 16 bits, which is where
 such kernels are known to saturate; two products of 0 or 1 and a signed byte cannot. Measured on one core with VNNI
@@ -19,17 +19,17 @@ from torch import Tensor
 from neuroprune.fixed_point import STATE_SHIFT, signed_range
 from neuroprune.program.bounds import value_range
 from neuroprune.program.types import IntConnection, IntConv, IntInput, IntSynapse
-from neuroprune.simulation.rows import Bias, Kernel, columns, padded, windows
+from neuroprune.simulation.map_layout import Bias, Kernel, channels_last_weight, padded, windows
 
 ABSENT = (AttributeError, NotImplementedError, RuntimeError, TypeError)
-"""What torch raises for operations that it lacks, or has with other arguments: they are no promised interface."""
+"""What torch raises for operations that it lacks, or has with other arguments: they are not a stable interface."""
 
 LEAST_ROWS, MULTIPLE = 17, 8
-"""Of torch's product of bytes on GPUs: fewer rows, or other numbers of columns, it refuses."""
+"""Of the matrices of torch's product of bytes on GPUs, which refuses fewer rows and other numbers of columns."""
 
 
 def byte_kernel(connection: IntConnection, spec: IntInput, device: torch.device, bias: Bias) -> Kernel | None:
-    """To float32; None where inputs or weights do not fit bytes, or no kernel of this device is to be relied on."""
+    """A kernel to float32; None where inputs or weights do not fit bytes, or this device has no reliable kernel."""
     synapse, in_shape, values = connection.synapse, connection.in_shape, value_range(connection, spec)
     if not _are_bytes(*values) or (device.type == "cpu" and values != (0, 1)):
         return None
@@ -41,7 +41,7 @@ def byte_kernel(connection: IntConnection, spec: IntInput, device: torch.device,
     scale = torch.full((len(weight),), float(common << STATE_SHIFT), device=device)
     offset = None if bias is None else torch.tensor(bias, dtype=torch.float32, device=device)
     if not isinstance(synapse, IntConv):
-        weight = columns(weight, in_shape)
+        weight = channels_last_weight(weight, in_shape)
     if device.type == "cuda":
         return product_of_windows(synapse, weight, scale, offset)
     try:
@@ -58,9 +58,9 @@ def _are_bytes(least: int, most: int) -> bool:
 
 
 def _convolution(synapse: IntConv, weight: Tensor, scale: Tensor, offset: Tensor | None) -> Kernel | None:
-    """None where each group has one channel, and more outputs of it, or it is just one group.
+    """None where each group has one channel but several outputs, or where there is just one group.
 
-    oneDNN's sums are wrong then for some shapes (its issue 5080).
+    oneDNN's sums are wrong then for some shapes (oneDNN issue 5080).
     """
     if weight.shape[1] == 1 and not 1 < synapse.groups == len(weight):
         return None
@@ -68,10 +68,10 @@ def _convolution(synapse: IntConv, weight: Tensor, scale: Tensor, offset: Tensor
     packed = torch.ops.onednn.qconv_prepack(weight, scale, 1.0, 0, *geometry, None)
     zero = torch.zeros(len(scale), dtype=torch.int64)
 
-    def convolve(rows: Tensor) -> Tensor:
-        maps = padded(rows, synapse).permute(0, 3, 1, 2)
+    def convolve(maps: Tensor) -> Tensor:
+        channels_first = padded(maps, synapse).permute(0, 3, 1, 2)
         sums: Tensor = torch.ops.onednn.qconv2d_pointwise(
-            maps, 1.0, 0, packed, scale, zero, offset, *geometry, 1.0, 0, torch.float32, "none", [], ""
+            channels_first, 1.0, 0, packed, scale, zero, offset, *geometry, 1.0, 0, torch.float32, "none", [], ""
         )
         return sums.permute(0, 2, 3, 1).contiguous()
 
@@ -82,9 +82,9 @@ def _product(weight: Tensor, scale: Tensor, offset: Tensor | None) -> Kernel:
     packed = torch.ops.onednn.qlinear_prepack(weight, None)
     zero = torch.zeros(len(scale), dtype=torch.int64)
 
-    def multiply(rows: Tensor) -> Tensor:
+    def multiply(batch: Tensor) -> Tensor:
         sums: Tensor = torch.ops.onednn.qlinear_pointwise(
-            rows.flatten(1), 1.0, 0, packed, scale, zero, offset, 1.0, 0, torch.float32, "none", [], ""
+            batch.flatten(1), 1.0, 0, packed, scale, zero, offset, 1.0, 0, torch.float32, "none", [], ""
         )
         return sums
 
@@ -92,7 +92,7 @@ def _product(weight: Tensor, scale: Tensor, offset: Tensor | None) -> Kernel:
 
 
 def product_of_windows(synapse: IntSynapse, weight: Tensor, scale: Tensor, offset: Tensor | None) -> Kernel | None:
-    """Of int8 rows, with torch's product of bytes; None for convolutions in groups, which would be many small ones.
+    """A kernel for int8 by torch's product of bytes; None for convolutions in groups, which would be many small ones.
 
     weight: int8. scale and offset: for each output, float32.
     """
@@ -104,8 +104,8 @@ def product_of_windows(synapse: IntSynapse, weight: Tensor, scale: Tensor, offse
     more_inputs = -inputs % MULTIPLE
     weight = F.pad(weight, (0, more_inputs, 0, -outputs % MULTIPLE)).t()
 
-    def multiply(rows: Tensor) -> Tensor:
-        read = windows(rows, synapse) if isinstance(synapse, IntConv) else rows.flatten(1)
+    def multiply(batch: Tensor) -> Tensor:
+        read = windows(batch, synapse) if isinstance(synapse, IntConv) else batch.flatten(1)
         values = read.reshape(-1, inputs).view(torch.int8)
         more_rows = max(LEAST_ROWS - len(values), 0)
         sums = torch._int_mm(F.pad(values, (0, more_inputs, 0, more_rows)), weight)[: len(values), :outputs] * scale

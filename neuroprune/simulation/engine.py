@@ -1,8 +1,8 @@
 """The exact engine: the chip's integers for whole data sets, in batches, on a CPU or a GPU.
 
 The network is feed-forward, so it is run layer by layer over all time steps at once: synapses as one operation on
-[steps * samples] rows, then the neurons step by step. A layer that reads frames does its synapses once a sample, since
-the frame is the same at every step. Maps lie channels last, spikes are bytes.
+a batch of [steps * samples] maps, then the neurons step by step. A layer that reads frames computes its synapses once
+per sample, since the frame is the same at every step. Maps lie channels last, spikes are bytes.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -27,7 +27,7 @@ from neuroprune.simulation.types import LayerRecord, LayerTrace, Record, Trace
 Frames = npt.NDArray[np.int8]
 
 CPU_BYTES, DEVICE_BYTES = 16 * 2**20, 2**28
-"""Memory of a thread for the largest layer's currents in all steps: as many samples run at once as fit.
+"""Memory of a thread for the largest layer's currents in all steps; the samples that fit into it run at once.
 
 On a CPU more of them fall out of the caches, and above 32 MiB the C library asks the system for new pages each time:
 the layers of benchmarks/vgg6.yaml then take 10 to 30 % longer.
@@ -42,13 +42,29 @@ def simulate(
     saturated_inputs: int = 0,
     progress: Progress = silent,
 ) -> Trace:
-    """Run a whole data set and sum up its activity.
+    """Run samples through `program` in the chip's integers, and sum up the activity of each layer.
 
     frames: int8 [samples, *input shape], or [samples, steps, *input shape] of sequences.
     batch: samples that a thread runs at once, at most; fewer where layers are large, so that memory is bounded for any
     batch.
-    device: torch device. saturated_inputs: input values that the quantisation of `frames` cut, kept in the trace.
-    Raises InputError for frames of another kind.
+    device: torch device. saturated_inputs: input values that `quantize_input` clipped, kept in the trace.
+    Raises InputError for frames of another type, shape or range.
+
+    >>> import torch
+    >>> from neuroprune import (
+    ...     build, fold, frames_of, load_chip, load_dataset, load_recipe, quantize, quantize_input,
+    ...     reestimate_batchnorm, simulate, trace,
+    ... )
+    >>> data = load_dataset("digits")
+    >>> network = build(load_recipe("digits-conv"), data.input_shape, len(data.classes))
+    >>> frames = frames_of(data.train.images[:16], data.coding)
+    >>> reestimate_batchnorm(network, torch.from_numpy(frames))
+    >>> floats = fold(trace(network, torch.from_numpy(frames)))
+    >>> program = quantize(floats, frames, load_chip("loihi-sim"))
+    >>> spikes, clipped = quantize_input(program.input, frames)
+    >>> activity = simulate(program, spikes, saturated_inputs=clipped)
+    >>> activity.outputs.shape, [bool(layer.spikes.any()) for layer in activity.layers]
+    ((16, 10), [True, True, True, True])
     """
     check_frames(program, frames)
     layers = compile_layers(program, torch.device(device))
@@ -83,11 +99,27 @@ def simulate(
 
 
 def record(program: IntProgram, frames: Frames, device: str = "cpu", every_step: bool = False) -> Record:
-    """Every spike and the last voltages of a few samples, all at once.
+    """Every spike and the last voltages of a few samples, which run in one batch.
 
     frames: int8 [samples, *input shape], or [samples, steps, *input shape] of sequences.
-    every_step: keep u and v of each step, too.
-    Raises InputError for frames of another kind.
+    every_step: record u and v of each step, too.
+    Raises InputError for frames of another type, shape or range.
+
+    >>> import torch
+    >>> from neuroprune import (
+    ...     build, fold, frames_of, load_chip, load_dataset, load_recipe, quantize, quantize_input, record,
+    ...     reestimate_batchnorm, trace,
+    ... )
+    >>> data = load_dataset("digits")
+    >>> network = build(load_recipe("digits-conv"), data.input_shape, len(data.classes))
+    >>> frames = frames_of(data.train.images[:16], data.coding)
+    >>> reestimate_batchnorm(network, torch.from_numpy(frames))
+    >>> floats = fold(trace(network, torch.from_numpy(frames)))
+    >>> program = quantize(floats, frames, load_chip("loihi-sim"))
+    >>> spikes, clipped = quantize_input(program.input, frames[:2])
+    >>> output = record(program, spikes, every_step=True).layers[-1]
+    >>> output.name, output.spikes.shape, output.v.shape
+    ('body.output', (2, 4, 10), (2, 4, 10))
     """
     check_frames(program, frames)
     layers = compile_layers(program, torch.device(device))
@@ -137,9 +169,9 @@ class _Threads:
 
 @contextmanager
 def _threads(device: str) -> Iterator[_Threads]:
-    """As many threads as torch has, each of which computes alone: they meet once a chunk, not at every operation.
+    """As many threads as torch has, each computing on its own: they synchronise once per chunk, not at every operation.
 
-    The caller computes alone meanwhile, too, for torch's threads spin where they wait for it.
+    Meanwhile the caller uses one thread, too, since torch's own threads would spin while they wait for it.
     """
     count = torch.get_num_threads()
     if count == 1 or device != "cpu":
@@ -161,8 +193,8 @@ def _samples_at_once(program: IntProgram, device: str) -> int:
 
 def _count(spikes: Tensor) -> Tensor:
     """Spikes of each neuron, int64; bytes are added as bytes as long as they hold the sum, 10 times as fast."""
-    rows = torch.split(spikes.view(torch.uint8).flatten(0, 1), 255)
-    return torch.stack([part.sum(0, dtype=torch.uint8) for part in rows]).sum(0, dtype=torch.int64)
+    parts = torch.split(spikes.view(torch.uint8).flatten(0, 1), 255)
+    return torch.stack([part.sum(0, dtype=torch.uint8) for part in parts]).sum(0, dtype=torch.int64)
 
 
 def _on_device(program: IntProgram, frames: Frames, device: str) -> Tensor:

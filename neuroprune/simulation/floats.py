@@ -8,8 +8,9 @@ from spikingjelly.activation_based import functional
 from torch import nn
 from torch.nn import functional as F
 
-from neuroprune.graph.float_program import FloatDense, FloatLayer, FloatProgram, Frames
-from neuroprune.graph.nodes import INPUT, FloatArray
+from neuroprune.arrays import FloatArray, Frames
+from neuroprune.graph.float_program import FloatDense, FloatLayer, FloatProgram
+from neuroprune.graph.nodes import INPUT
 from neuroprune.neurons.model import fire_float
 from neuroprune.progress import Progress, silent
 
@@ -28,7 +29,7 @@ class FloatRun:
 
 @dataclass(frozen=True, eq=False)
 class FloatFiring:
-    """A layer: spikes 0.0 or 1.0 [steps, samples, *shape]. voltages: [samples, *shape], after the last step."""
+    """A layer's spikes, 0.0 or 1.0 [steps, samples, *shape], and voltages [samples, *shape] after the last step."""
 
     name: str
     spikes: torch.Tensor
@@ -39,7 +40,14 @@ def run_module(module: nn.Module, frames: Frames, batch: int = 64, progress: Pro
     """Outputs of `module` in evaluation mode, [samples, outputs]; sequences [T, N, outputs] are averaged over T.
 
     frames: [samples, channels, height, width], or sequences [samples, steps, channels, height, width], of which the
-    module gets the steps first. It is left as it was found.
+    module gets the steps first. Its training mode is left as it was.
+
+    >>> from neuroprune import build, frames_of, load_dataset, load_recipe, run_module
+    >>> data = load_dataset("digits")
+    >>> network = build(load_recipe("digits-conv"), data.input_shape, len(data.classes))
+    >>> frames = frames_of(data.train.images[:16], data.coding)
+    >>> run_module(network, frames).shape
+    (16, 10)
     """
     was_training = module.training
     module.eval()
@@ -63,6 +71,18 @@ def run_float(
     """Run a float program on frames [samples, *input shape], or sequences [samples, steps, *input shape].
 
     It computes in the precision of the frames: float32, or float64 where a spike must not flip.
+
+    >>> import torch
+    >>> from neuroprune import (
+    ...     build, fold, frames_of, load_dataset, load_recipe, reestimate_batchnorm, run_float, trace,
+    ... )
+    >>> data = load_dataset("digits")
+    >>> network = build(load_recipe("digits-conv"), data.input_shape, len(data.classes))
+    >>> frames = frames_of(data.train.images[:16], data.coding)
+    >>> reestimate_batchnorm(network, torch.from_numpy(frames))
+    >>> floats = fold(trace(network, torch.from_numpy(frames)))
+    >>> run_float(floats, frames).outputs.shape  # spikes of each output
+    (16, 10)
     """
     layers = _with_tensors(program, frames)
     spikes = {layer.name: 0 for layer in program.layers}
@@ -77,7 +97,17 @@ def run_float(
 
 
 def run_layers(program: FloatProgram, frames: Frames) -> Iterator[FloatFiring]:
-    """The layers of a float program on one batch of frames, each as soon as it has run."""
+    """The layers of a float program on one batch of frames, each as soon as it has run.
+
+    >>> import torch
+    >>> from neuroprune import build, fold, frames_of, load_dataset, load_recipe, run_layers, trace
+    >>> data = load_dataset("digits")
+    >>> network = build(load_recipe("digits-conv"), data.input_shape, len(data.classes))
+    >>> frames = frames_of(data.train.images[:16], data.coding)
+    >>> floats = fold(trace(network, torch.from_numpy(frames)))
+    >>> [tuple(firing.spikes.shape) for firing in run_layers(floats, frames)][:2]
+    [(4, 16, 32, 8, 8), (4, 16, 80, 4, 4)]
+    """
     return _run(program, _with_tensors(program, frames), frames)
 
 

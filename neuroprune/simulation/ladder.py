@@ -1,4 +1,4 @@
-"""Where accuracy goes on the way down to the chip: at each level the same samples, at each layer the same spikes."""
+"""Where accuracy is lost between the float network and the chip: the same samples at each level and in each layer."""
 
 from dataclasses import dataclass
 
@@ -6,8 +6,9 @@ import numpy as np
 import numpy.typing as npt
 from torch import nn
 
-from neuroprune.graph.float_program import FloatProgram, Frames
-from neuroprune.graph.readout import Labels, accuracy, class_scores
+from neuroprune.arrays import Frames, Labels
+from neuroprune.graph.float_program import FloatProgram
+from neuroprune.graph.readout import accuracy, class_scores
 from neuroprune.program.dequantize import dequantize
 from neuroprune.program.types import IntInput, IntProgram
 from neuroprune.progress import Progress, silent
@@ -19,9 +20,9 @@ Spikes = npt.NDArray[np.int8]
 Share = float | None
 
 COMPARED_SAMPLES = 64
-"""Enough to tell layers apart: each has hundreds of neuron-steps a sample or more."""
+"""Enough for a share of each layer: each has hundreds of neuron-steps per sample or more."""
 CHUNK = 8
-"""Samples held at once, in every spike and three times."""
+"""Samples held in memory at once: every spike of three runs."""
 
 
 @dataclass(frozen=True)
@@ -56,21 +57,38 @@ def accuracy_ladder(
     program: IntProgram,
     frames: Frames,
     spikes: Spikes,
-    happened: Trace,
+    trace: Trace,
     labels: Labels,
     progress: Progress = silent,
 ) -> Accuracies:
     """Accuracy at each level.
 
     module: the network that `folded` was traced from, `program` what was quantised of it. frames: float32 [samples,
-    ...] with int64 `labels`; spikes: the same as the program's input. happened: how the engine ran them.
+    ...] with int64 `labels`; spikes: the same as the program's input. trace: the engine's.
+
+    >>> import torch
+    >>> from neuroprune import (
+    ...     accuracy_ladder, build, fold, frames_of, load_chip, load_dataset, load_recipe, quantize, quantize_input,
+    ...     reestimate_batchnorm, simulate, trace,
+    ... )
+    >>> data = load_dataset("digits")
+    >>> network = build(load_recipe("digits-conv"), data.input_shape, len(data.classes))
+    >>> frames = frames_of(data.train.images[:16], data.coding)
+    >>> reestimate_batchnorm(network, torch.from_numpy(frames))
+    >>> floats = fold(trace(network, torch.from_numpy(frames)))
+    >>> program = quantize(floats, frames, load_chip("loihi-sim"))
+    >>> spikes, clipped = quantize_input(program.input, frames)
+    >>> labels, activity = data.train.labels[:16], simulate(program, spikes)
+    >>> ladder = accuracy_ladder(network, floats, program, frames, spikes, activity, labels)
+    >>> ladder.float == ladder.folded
+    True
     """
     rounded = run_float(dequantize(program), _values(spikes, program.input), progress=progress, task="quantised")
     return Accuracies(
         float=accuracy(run_module(module, frames, progress=progress), labels),
         folded=accuracy(class_scores(folded.readout, run_float(folded, frames, progress=progress).outputs), labels),
         quantised=accuracy(class_scores(program.readout, rounded.outputs), labels),
-        bit_accurate=accuracy(class_scores(program.readout, happened.outputs), labels),
+        bit_accurate=accuracy(class_scores(program.readout, trace.outputs), labels),
     )
 
 
@@ -82,9 +100,24 @@ def changed_spikes(
     device: str = "cpu",
     progress: Progress = silent,
 ) -> dict[str, ChangedSpikes]:
-    """What the first `COMPARED_SAMPLES` samples change in each layer of `folded`, by its name.
+    """Shares of changed spikes in each layer of `folded`, by its name, over the first `COMPARED_SAMPLES` samples.
 
     frames, spikes: the samples as floats and as the program's input. device: of the exact engine.
+
+    >>> import torch
+    >>> from neuroprune import (
+    ...     build, changed_spikes, fold, frames_of, load_chip, load_dataset, load_recipe, quantize, quantize_input,
+    ...     reestimate_batchnorm, trace,
+    ... )
+    >>> data = load_dataset("digits")
+    >>> network = build(load_recipe("digits-conv"), data.input_shape, len(data.classes))
+    >>> frames = frames_of(data.train.images[:16], data.coding)
+    >>> reestimate_batchnorm(network, torch.from_numpy(frames))
+    >>> floats = fold(trace(network, torch.from_numpy(frames)))
+    >>> program = quantize(floats, frames, load_chip("loihi-sim"))
+    >>> changed = changed_spikes(floats, program, frames, quantize_input(program.input, frames)[0])
+    >>> all(share.bit_accurate < 0.1 for share in changed.values())
+    True
     """
     frames, spikes = frames[:COMPARED_SAMPLES], spikes[:COMPARED_SAMPLES]
     dequantised = dequantize(program)

@@ -1,7 +1,7 @@
-"""Lava at arm's length: the program is written to files, a worker process runs it, what it recorded is read back.
+"""Lava in a process of its own: the program is written to files, a worker runs it, and its record is read back.
 
-Lava can hang, starts processes of its own and wants an older Python; so it never enters this process, has a time
-limit, and ends with all its processes when the limit is over. See neuroprune/simulation/lava_worker.
+Lava can hang, starts processes of its own and declares an older Python; so it is never imported here, has a time
+limit, and is ended with all its processes when the limit is over. See neuroprune/simulation/lava_worker.
 """
 
 import contextlib
@@ -34,16 +34,16 @@ INSTALL = "pip install --no-deps --ignore-requires-python lava-nc==0.10.0 lava-d
 EXCEPTION = re.compile(r"[\w.]*(Error|Exception)\b")
 
 ENVIRONMENT = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "PYTHONSAFEPATH": ""}
-"""Lava makes a process of each layer, so that none needs threads; the worker is found in its own folder."""
+"""Lava makes a process of each layer, so none needs threads; PYTHONSAFEPATH would hide the worker's own folder."""
 
 MOST_LAYERS = 400
-"""As many were run in Lava's runtime: two processes of the operating system each, 8 minutes for one sample.
+"""The most layers that were run in Lava's runtime: two operating system processes each, 8 minutes for one sample.
 
-With 3000, Lava's compiler, which follows the connections by recursion, fails.
+With 3000 layers Lava's compiler, which follows the connections by recursion, fails.
 """
 
 GRACE_S = 0.5
-"""How long killed processes have for handing back their shared memory."""
+"""Time that terminated processes have to release their shared memory."""
 
 
 def record_with_lava(
@@ -55,15 +55,27 @@ def record_with_lava(
     models: Models = "fast",
     every_step: bool = False,
 ) -> Record:
-    """What Lava's fixed-point process models make of a few samples, streamed back to back.
+    """A few samples, streamed back to back, through Lava's fixed-point process models.
 
     frames: int8 [samples, *input shape], or [samples, steps, *input shape] of sequences.
     timeout_s: seconds after which the worker is ended.
     python: interpreter that has lava-nc 0.10.0; this one if None. It does not need neuroprune.
     models: "stock" for Lava's own convolution, "fast" for ours of the same integers; see `own_models`.
-    every_step: keep u and v of every step, which takes long.
-    Raises LavaError if Lava is missing, fails, does not end in time, or is not for networks as deep, InputError for
-    frames of another kind.
+    every_step: record u and v of every step, which takes long.
+    Raises LavaError if Lava is missing, fails, does not end in time, or the network is too deep for it; InputError for
+    frames of another type, shape or range.
+
+    >>> import numpy as np
+    >>> from neuroprune import (
+    ...     IntBias, IntConnection, IntCubaLif, IntDense, IntInput, IntLayer, IntProgram, compare, record,
+    ...     record_with_lava,
+    ... )
+    >>> connection = IntConnection("input", IntDense(np.array([[64, -32]])), in_shape=(2,))
+    >>> neuron, bias = IntCubaLif(decay_u=4095, decay_v=0, vth=100), IntBias(np.array([0]), exponent=6)
+    >>> layer = IntLayer("output", (connection,), neuron, bias, (1,), scale=4096.0, limited_by="weight")
+    >>> program = IntProgram(IntInput((2,), unit=1.0, bits=8), (layer,), steps=4)
+    >>> frames = np.array([[2, 3]], np.int8)
+    >>> compare(record_with_lava(program, frames), record(program, frames))  # no difference, no error
     """
     return record_all_with_lava([(program, frames)], timeout_s, python, models=models, every_step=every_step)[0]
 
@@ -80,7 +92,7 @@ def record_all_with_lava(
     """`record_with_lava` of many small programs in one worker, which takes as long to start as it does for one.
 
     runtime: whether Lava's runtime runs the process models, each in an operating system's process; else a loop in one
-    process does, far more quickly. See neuroprune/simulation/lava_worker/run.py for what of Lava that leaves in use.
+    process does, far more quickly. See neuroprune/simulation/lava_worker/run.py for the parts of Lava that still run.
     """
     for program, frames in cases:
         check_frames(program, frames)
@@ -101,19 +113,21 @@ def own_models(program: IntProgram, models: Models = "fast") -> tuple[str, ...]:
     """A sentence for each process model of ours that takes part in running `program`; none where all are Lava's own."""
     depth = depths(program)
     connections = [(each, layer) for layer in program.layers for each in layer.connections]
-    told = []
+    sentences = []
     if models == "fast" and any(isinstance(each.synapse, IntConv) for each, _ in connections):
-        told.append("Convolutions are matrix products of the same integers, tested against Lava's own model.")
-    told += dict.fromkeys(remark for layer in program.layers if (remark := layer.neuron.lava_remark()))
+        sentences.append("Convolutions are matrix products of the same integers, tested against Lava's own model.")
+    sentences += dict.fromkeys(remark for layer in program.layers if (remark := layer.neuron.lava_remark()))
     if any(each.delay or wait(each, layer, depth) for each, layer in connections):
-        told.append("Spikes that wait for a longer path, or are delayed, go through delay lines, which Lava has not.")
-    return tuple(told)
+        sentences.append(
+            "Spikes that wait for a longer path, or are delayed, go through delay lines, which Lava does not have."
+        )
+    return tuple(sentences)
 
 
 def _run_worker(folder: Path, timeout_s: float, python: str) -> None:
     """Run the worker in a session of its own, so that all its processes can be ended together.
 
-    Where this process is killed, the end of its pipe tells the worker.
+    If this process is killed, its pipe to the worker closes, and the worker ends.
     """
     output = folder / "output.txt"
     with output.open("wb") as stream:
@@ -151,7 +165,7 @@ def _run_worker(folder: Path, timeout_s: float, python: str) -> None:
 
 
 def _end(worker: subprocess.Popen[bytes]) -> None:
-    """End whatever the worker left running; first gently, for shared memory would outlive processes that are killed."""
+    """End all that the worker left running; first by SIGTERM, since killed processes leave shared memory."""
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(worker.pid, signal.SIGTERM)
         if worker.poll() != 0:
@@ -165,24 +179,24 @@ def _end(worker: subprocess.Popen[bytes]) -> None:
 def _reason(output: str) -> str:
     """The last exception in the worker's output that says something, or else its last line."""
     lines = [line.strip() for line in output.split("\n") if line.strip()]
-    told = [line for line in lines if EXCEPTION.match(line) and "See output above" not in line]
-    return (told or lines or ["it said nothing"])[-1]
+    exceptions = [line for line in lines if EXCEPTION.match(line) and "See output above" not in line]
+    return (exceptions or lines or ["it printed nothing"])[-1]
 
 
 def _read_record(program: IntProgram, recorded: Mapping[str, npt.NDArray[Any]], number: int) -> Record:
     """Lava's arrays are [samples * steps, x, y, channel]; v is [samples, ...] where only the last of each is kept."""
     records = []
     for index, layer in enumerate(program.layers):
-        turned = (0, *range(len(layer.shape), 0, -1))
-        found = {
-            what: recorded[f"{number}-{index}-{what}"].transpose(turned)
+        axes = (0, *range(len(layer.shape), 0, -1))
+        arrays = {
+            what: recorded[f"{number}-{index}-{what}"].transpose(axes)
             for what in ("spikes", "u", "v")
             if f"{number}-{index}-{what}" in recorded
         }
-        if "u" in found:
-            spikes, u, v = (found[what].reshape(-1, program.steps, *layer.shape) for what in ("spikes", "u", "v"))
+        if "u" in arrays:
+            spikes, u, v = (arrays[what].reshape(-1, program.steps, *layer.shape) for what in ("spikes", "u", "v"))
             records.append(LayerRecord(layer.name, spikes, v[:, -1], u, v))
         else:
-            spikes = found["spikes"].reshape(-1, program.steps, *layer.shape)
-            records.append(LayerRecord(layer.name, spikes, found["v"]))
+            spikes = arrays["spikes"].reshape(-1, program.steps, *layer.shape)
+            records.append(LayerRecord(layer.name, spikes, arrays["v"]))
     return Record(tuple(records))

@@ -47,7 +47,7 @@ def _program_arrays(program: IntProgram, frames: npt.NDArray[np.int8]) -> dict[s
 
 
 def _for_lava(synapse: IntSynapse) -> IntSynapse:
-    """The synapse in no more groups than Lava can count."""
+    """The synapse in no more groups than Lava supports."""
     return merge_groups(synapse) if isinstance(synapse, IntConv) else synapse
 
 
@@ -64,7 +64,7 @@ def _describe_program(program: IntProgram, samples: int) -> dict[str, Any]:
 
 
 def _describe_neurons(layer: IntLayer, depth: int) -> dict[str, Any]:
-    """depth: chip steps that the layer computes behind the input. Raises LavaError where Lava has no such neurons."""
+    """depth: chip steps that the layer computes after the input. Raises LavaError where Lava has no such neurons."""
     process = layer.neuron.lava()
     if process is None:
         raise LavaError(
@@ -76,7 +76,8 @@ def _describe_neurons(layer: IntLayer, depth: int) -> dict[str, Any]:
 
 
 def _describe_connection(connection: IntConnection, input_bits: int, waits: int) -> dict[str, Any]:
-    """input_bits: of the graded spikes that arrive, 0 for spikes without a value. waits: chip steps more than one."""
+    """input_bits: of the graded spikes that arrive, 0 for spikes without a value. waits: chip steps beyond the one
+    that every synapse takes."""
     synapse = _for_lava(connection.synapse)
     described: dict[str, Any] = {
         "source": connection.source,

@@ -11,8 +11,8 @@ from neuroprune.graph.nodes import INPUT
 from neuroprune.program.bounds import LayerBound, layer_bounds, sum_range, value_range
 from neuroprune.program.types import IntConnection, IntConv, IntInput, IntLayer, IntProgram
 from neuroprune.simulation.kernels import exact_dtype, make_kernel
+from neuroprune.simulation.map_layout import Kernel
 from neuroprune.simulation.neuron import Firing, fire
-from neuroprune.simulation.rows import Kernel
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,7 +1,7 @@
 """The neurons of one layer, all samples at once, over all steps.
 
-What is proved of a layer says what need not be looked at. Where no bound proves u and v free of overflows, the drive
-that really arrived gives a closer one; what may overflow even so is run by the rules in full and counted.
+Bounds that are proved of a layer decide which overflow checks are left out. Where they do not prove u and v free of
+overflows, a tighter bound is taken from the actual drive; if that leaves overflows possible, they are counted.
 """
 
 from dataclasses import dataclass
@@ -36,7 +36,7 @@ def fire(
     drive: [steps, samples, *shape], or [1, samples, *shape] where every step receives the same: 64 * synaptic current
     + bias in units of v, exact.
     bias: what of the drive is bias, broadcastable to it. bound: what is proved of the layer; where it is safe, nothing
-    is counted. every_step: keep u and v of each step.
+    is counted. every_step: record u and v of each step.
     """
     registers = bound.registers
     if not bound.safe:

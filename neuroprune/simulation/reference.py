@@ -84,7 +84,7 @@ def convolve(synapse: IntConv, spikes: npt.NDArray[np.int64]) -> npt.NDArray[np.
 
 
 def synaptic_current(synapse: IntSynapse, spikes: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.int64], int]:
-    """What the synapses send on, and how many sums wrapped: a convolution's do at 24 bits (proc/conv/models.py)."""
+    """What the synapses deliver, and how many sums wrapped: a convolution's do at 24 bits (proc/conv/models.py)."""
     if isinstance(synapse, IntDense):
         return synapse.weight.astype(np.int64) @ spikes.reshape(-1), 0
     sums = convolve(synapse, spikes)
@@ -136,9 +136,26 @@ def run_layer(
 
 
 def run_reference(program: IntProgram, frames: npt.NDArray[np.int8]) -> tuple[Record, Trace]:
-    """Every u, v, spike and overflow of `frames` int8 as `check_frames` wants them, of CUBA neurons.
+    """Every u, v, spike and overflow of a few samples, by Lava's rules in plain Python integers; slow.
 
-    Raises InputError otherwise.
+    frames: int8 [samples, *input shape], or [samples, steps, *input shape] of sequences.
+    Raises InputError for frames of another type, shape or range, and for neurons other than CUBA ones.
+
+    >>> import torch
+    >>> from neuroprune import (
+    ...     build, fold, frames_of, load_chip, load_dataset, load_recipe, quantize, quantize_input,
+    ...     reestimate_batchnorm, run_reference, trace,
+    ... )
+    >>> data = load_dataset("digits")
+    >>> network = build(load_recipe("digits-conv"), data.input_shape, len(data.classes))
+    >>> frames = frames_of(data.train.images[:16], data.coding)
+    >>> reestimate_batchnorm(network, torch.from_numpy(frames))
+    >>> floats = fold(trace(network, torch.from_numpy(frames)))
+    >>> program = quantize(floats, frames, load_chip("loihi-sim"))
+    >>> spikes, clipped = quantize_input(program.input, frames[:1])
+    >>> expected, activity = run_reference(program, spikes)
+    >>> expected.layers[-1].u.shape, activity.outputs.shape
+    ((1, 4, 10), (1, 10))
     """
     check_frames(program, frames)
     samples: list[dict[str, list[list[NeuronState]]]] = []
@@ -154,7 +171,6 @@ def run_reference(program: IntProgram, frames: npt.NDArray[np.int8]) -> tuple[Re
     records, traces = [], []
     for layer in program.layers:
         runs = [sample[layer.name] for sample in samples]
-
         shape = (len(frames), program.steps, *layer.shape)
         u, v, spikes, wrapped, saturated = (
             np.array(
@@ -177,5 +193,5 @@ def run_reference(program: IntProgram, frames: npt.NDArray[np.int8]) -> tuple[Re
 
 
 def reference_record(program: IntProgram, frames: npt.NDArray[np.int8]) -> Record:
-    """Every u, v and spike of `frames`, int8 as `check_frames` wants them. Raises InputError otherwise."""
+    """The record of `run_reference` alone."""
     return run_reference(program, frames)[0]

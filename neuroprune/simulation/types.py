@@ -1,4 +1,4 @@
-"""What happened when an integer program ran."""
+"""The results of running an integer program: activity summed over all samples, or every spike of a few."""
 
 from dataclasses import dataclass
 
@@ -12,7 +12,7 @@ class LayerTrace:
 
     spikes: int64 [layer shape], spikes of each neuron.
     current_wraps: times that u, or the sum of a convolution, left its 24 bits and wrapped.
-    voltage_saturations: times that v was cut at +-(2**23 - 1).
+    voltage_saturations: times that v saturated at +-(2**23 - 1).
     """
 
     name: str
@@ -23,7 +23,7 @@ class LayerTrace:
 
 @dataclass(frozen=True, eq=False)
 class Trace:
-    """A whole data set through the exact engine.
+    """The activity of all samples that ran, layer by layer.
 
     outputs: int64 [samples, outputs], spikes of the last layer in each sample or, by the readout, its voltages.
     input_events: int64 [input shape], non-zero spikes of each input, over all samples and steps.
@@ -55,6 +55,6 @@ class LayerRecord:
 
 @dataclass(frozen=True, eq=False)
 class Record:
-    """A few samples in every spike: what the exact engine and Lava are compared by."""
+    """Every spike of a few samples, layer by layer: what exact engine, reference and Lava are compared by."""
 
     layers: tuple[LayerRecord, ...]

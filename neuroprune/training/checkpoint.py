@@ -1,7 +1,7 @@
 """Checkpoints: a trained network as data, in a folder of its own.
 
 checkpoint.safetensors holds the module's tensors, checkpoint.json everything else (see `Checkpoint`), metrics.jsonl one
-line an epoch. While training is under way training.safetensors also holds what resuming needs. Each file is replaced in
+line per epoch. During training, training.safetensors also holds what resuming needs. Each file is replaced in
 one step. Nothing in a checkpoint is ever executed.
 """
 
@@ -39,7 +39,7 @@ Model = Recipe | str
 
 @dataclass(frozen=True)
 class DataFacts:
-    """What a network must know of the data it was trained on, and how it was shown it."""
+    """The properties of a network's training data that using it needs: their name, coding, shape and classes."""
 
     name: str
     coding: Coding
@@ -49,7 +49,7 @@ class DataFacts:
 
 @dataclass(frozen=True, eq=False)
 class Checkpoint:
-    """A network at rest.
+    """A trained network as data.
 
     model: how to build it before its tensors are loaded; widths: output channels or features by layer; history: the
     epochs that led to these tensors; settings: of that training; versions: of the software that wrote it.
@@ -85,7 +85,13 @@ class _Document(BaseModel):
 
 
 def facts_of(data: Dataset) -> DataFacts:
-    """What a checkpoint keeps of a data set."""
+    """The facts of a data set that a checkpoint keeps.
+
+    >>> from neuroprune import facts_of, load_dataset
+    >>> facts = facts_of(load_dataset("digits"))
+    >>> facts.name, facts.input_shape, len(facts.classes)
+    ('digits', (1, 8, 8), 10)
+    """
     return DataFacts(data.name, data.coding, data.input_shape, data.classes)
 
 
@@ -97,7 +103,18 @@ def save_checkpoint(
     settings: TrainSettings,
     history: tuple[EpochRecord, ...],
 ) -> None:
-    """Write the checkpoint of `module` into `folder`, made if need be. Raises OutputError."""
+    """Write the checkpoint of `module` into `folder`, made if need be. Raises OutputError.
+
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> from neuroprune import TrainSettings, build, facts_of, load_dataset, load_recipe, save_checkpoint
+    >>> data, recipe = load_dataset("digits"), load_recipe("digits-conv")
+    >>> network = build(recipe, data.input_shape, len(data.classes))
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     save_checkpoint(Path(folder), network, recipe, facts_of(data), TrainSettings(), history=())
+    ...     sorted(path.name for path in Path(folder).iterdir())
+    ['checkpoint.json', 'checkpoint.safetensors', 'metrics.jsonl']
+    """
     document = {
         "schema_version": SCHEMA,
         "model": {"class": model} if isinstance(model, str) else {"recipe": model.model_dump(mode="json")},
@@ -119,7 +136,21 @@ def save_checkpoint(
 
 
 def load_checkpoint(path: Path) -> Checkpoint:
-    """The checkpoint in the folder `path`, or in that of the file `path`. Raises InputError when it is not whole."""
+    """The checkpoint in the folder `path`, or in that of the file `path`. Raises InputError when it is not whole.
+
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> from neuroprune import (
+    ...     TrainSettings, build, facts_of, load_checkpoint, load_dataset, load_recipe, save_checkpoint,
+    ... )
+    >>> data, recipe = load_dataset("digits"), load_recipe("digits-conv")
+    >>> network = build(recipe, data.input_shape, len(data.classes))
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     save_checkpoint(Path(folder), network, recipe, facts_of(data), TrainSettings(), history=())
+    ...     checkpoint = load_checkpoint(Path(folder))
+    >>> checkpoint.model.name, checkpoint.data.name, checkpoint.seed
+    ('digits-conv', 'digits', 0)
+    """
     folder = path.parent if path.is_file() else path
     description = folder / DESCRIPTION
     if not description.is_file():
@@ -143,6 +174,20 @@ def restore(checkpoint: Checkpoint, model: str | None = None) -> nn.Module:
 
     model: "file.py:Class", which is executed. A checkpoint of a user's class needs it, since what a checkpoint says is
     never executed. Raises InputError without it, or when the tensors do not belong to the network.
+
+    >>> import tempfile
+    >>> import torch
+    >>> from pathlib import Path
+    >>> from neuroprune import (
+    ...     TrainSettings, build, facts_of, load_checkpoint, load_dataset, load_recipe, restore, save_checkpoint,
+    ... )
+    >>> data, recipe = load_dataset("digits"), load_recipe("digits-conv")
+    >>> network = build(recipe, data.input_shape, len(data.classes))
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     save_checkpoint(Path(folder), network, recipe, facts_of(data), TrainSettings(), history=())
+    ...     again = restore(load_checkpoint(Path(folder)))
+    >>> torch.equal(again.stem.conv1.weight, network.stem.conv1.weight)
+    True
     """
     if model is not None:
         module = load_class(model)

@@ -1,4 +1,4 @@
-"""What a network answers to images or recordings, in evaluation mode."""
+"""Predictions and accuracy of a network, in evaluation mode."""
 
 import numpy as np
 import numpy.typing as npt
@@ -6,30 +6,31 @@ import torch
 from spikingjelly.activation_based import functional
 from torch import nn
 
+from neuroprune.arrays import Labels
 from neuroprune.data.coding import encode, time_first
-from neuroprune.data.types import Coding, Images, Labels
+from neuroprune.data.types import Coding, Images
 
 
 def predict(module: nn.Module, images: Images, coding: Coding, batch: int = 256) -> npt.NDArray[np.int64]:
     """The class with the highest output, the first of equals: uint8 [N, C, H, W] or [N, T, C, H, W] -> int64 [N].
 
-    coding: what the network was trained with. The module is evaluated where its parameters lie; its training mode comes
-    back as it was.
+    coding: what the network was trained with. The module runs on the device of its parameters; its training mode is
+    left as it was.
     """
     device = next(module.parameters()).device
     was_training = module.training
     module.eval()
-    answers = []
+    predictions = []
     try:
         with torch.inference_mode():
             for start in range(0, len(images), batch):
                 frames = encode(torch.tensor(images[start : start + batch], device=device), coding)
                 functional.reset_net(module)
-                answers.append(module(time_first(frames)).argmax(1).cpu())
+                predictions.append(module(time_first(frames)).argmax(1).cpu())
     finally:
         functional.reset_net(module)
         module.train(was_training)
-    return torch.cat(answers).numpy()
+    return torch.cat(predictions).numpy()
 
 
 def measure_accuracy(module: nn.Module, images: Images, labels: Labels, coding: Coding, batch: int = 256) -> float:

@@ -1,4 +1,4 @@
-"""What training logs of each epoch."""
+"""The log of a training: one record per epoch."""
 
 import json
 from collections.abc import Sequence
@@ -31,5 +31,5 @@ class EpochRecord:
 
 
 def write_metrics(folder: Path, history: Sequence[EpochRecord]) -> None:
-    """`history` as metrics.jsonl in `folder`, one JSON object an epoch; the whole file anew. Raises OutputError."""
+    """`history` as metrics.jsonl in `folder`, one JSON object per epoch. Raises OutputError."""
     write_text(folder / METRICS, "".join(json.dumps(asdict(record)) + "\n" for record in history))

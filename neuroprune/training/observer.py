@@ -1,4 +1,4 @@
-"""What takes part in a training: pruning methods and analyses, which see every step and keep state for resuming.
+"""Observers of a training: pruning methods and analyses, which see every step and keep state for resuming.
 
     begin                                   once, before the first step; then, where a training is resumed, restore
       for each iteration of each epoch
@@ -7,8 +7,8 @@
     finish                                  once, however the training ends
 
 Several observers are called in their order, `finish` in the reverse. What one does to weights in `after_step` is in the
-checkpoint of the epoch, so the network must compute the same without its observers: `begin` may put hooks on modules,
-to record potentials or to send gradients through a gate, but not a mask that only a hook applies.
+checkpoint of the epoch, so the network must compute the same without its observers: `begin` may register hooks on
+modules, to record potentials or to send gradients through a gate, but a mask must not be applied by a hook alone.
 """
 
 from collections.abc import Mapping, Sequence
@@ -24,7 +24,7 @@ from neuroprune.training.settings import TrainSettings
 
 @dataclass(frozen=True, eq=False)
 class TrainingRun:
-    """What stays the same through one training.
+    """What stays the same during one training.
 
     module, optimizer: on the device of training; parameters may be changed in place, but not replaced.
     iterations_per_epoch: optimiser steps in each of the `settings.epochs` epochs.
@@ -64,7 +64,7 @@ class Step:
 
 @dataclass(frozen=True, eq=False)
 class ObserverState:
-    """What an observer needs to go on: tensors by name, and whatever JSON can hold (tuples come back as lists)."""
+    """The state that an observer resumes from: tensors by name, and JSON values (tuples come back as lists)."""
 
     tensors: Mapping[str, torch.Tensor] = field(default_factory=dict)
     values: Mapping[str, Any] = field(default_factory=dict)
@@ -80,20 +80,20 @@ class Observer:
 
     @property
     def name(self) -> str:
-        """Under which its state is kept, by default that of its class; no two observers of one training share it."""
+        """The name of its saved state, by default that of its class; unique among the observers of one training."""
         return type(self).__name__
 
     def begin(self, run: TrainingRun) -> None:
         """Before the first step, or, of a resumed training, before `restore` and the module's tensors come back."""
 
     def restore(self, state: ObserverState) -> None:
-        """Take up what `state` gave at the end of an epoch; the tensors lie on the CPU.
+        """Go on from what `state` returned at the end of an epoch; the tensors are on the CPU.
 
         A KeyError, TypeError, ValueError or RuntimeError means that the state is not one of this observer's.
         """
 
     def after_backward(self, step: Step) -> None:
-        """When the gradients of this batch are there, those of L1 included."""
+        """When the gradients of this batch are computed, those of L1 included."""
 
     def after_step(self, step: Step) -> None:
         """When the optimiser has changed the parameters."""
@@ -103,11 +103,11 @@ class Observer:
         return ObserverState()
 
     def finish(self) -> None:
-        """When training has ended or failed: take off the hooks that `begin` put on; the parameters stay."""
+        """When training has ended or failed: remove the hooks that `begin` registered; the parameters stay."""
 
 
 def check_names(observers: Sequence[Observer]) -> None:
-    """Raise InputError when two of them share a name, under which their states could not be told apart."""
+    """Raise InputError when two of them share a name, under which their states would be confused."""
     names = [observer.name for observer in observers]
     for name in names:
         if names.count(name) > 1:

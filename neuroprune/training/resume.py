@@ -1,4 +1,4 @@
-"""What an interrupted training needs to go on to the same numbers, in one file that is replaced in one step."""
+"""The state of an interrupted training, from which it resumes to the same numbers, in one file."""
 
 import json
 from collections.abc import Sequence
@@ -71,9 +71,9 @@ def load_state(
                 f"the training in {folder} was started with {name} = {started.get(name)}, but resuming asks for "
                 f"{now[name]}: give the same settings, or train without --resume"
             )
-    if (there := [name for name, _ in kept]) != (given := [observer.name for observer in observers]):
+    if (before := [name for name, _ in kept]) != (given := [observer.name for observer in observers]):
         raise InputError(
-            f"the training in {folder} was started with {_listed(there)}, but resuming has {_listed(given)}: give the "
+            f"the training in {folder} was started with {_listed(before)}, but resuming has {_listed(given)}: give the "
             "same observers in the same order, or train without --resume"
         )
     load_tensors(module, _under("module.", tensors))

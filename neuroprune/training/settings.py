@@ -1,4 +1,4 @@
-"""How a network is trained."""
+"""The settings of a training."""
 
 import math
 from dataclasses import dataclass, replace
@@ -19,14 +19,14 @@ STEP_FACTOR = 0.1
 class TrainSettings:
     """Settings of one training run.
 
-    epochs, batch: passes over the training split and samples an optimiser step (an incomplete last batch is left out).
+    epochs, batch: passes over the training split and samples per optimiser step (an incomplete last batch is left out).
     lr: the learning rate at the start; schedule "cosine" takes it to 0 over all epochs, step by step; "step" multiplies
     it by 0.1 at the start of each epoch (counted from 0) in `milestones`.
     optimizer: "sgd" (with `momentum`) or "adamw"; weight_decay applies to every parameter.
     label_smoothing: share of the target spread evenly over all classes, in [0, 1).
     l1: lambda of the L1 penalty on BatchNorm scales, added as gamma.grad += lambda * sign(gamma) (network slimming, Liu
     et al. 2017; Eq 10 of "Brain-Inspired Efficient Pruning: Exploiting Criticality in Spiking Neural Networks").
-    augment: whether training frames are varied as the data set usually is.
+    augment: whether training frames are varied by the data set's `Augmentation`.
     seed: random seed; with the number of the epoch it decides every random number.
     device: "cpu", "cuda", "cuda:1", or "auto" for a GPU where there is one; amp: bfloat16 autocast.
 
@@ -78,12 +78,25 @@ class TrainSettings:
 
 
 def settings_of(recipe: Recipe, **changes: Any) -> TrainSettings:
-    """The training defaults of `recipe`, with `changes` to fields of TrainSettings. Raises InputError."""
+    """The training defaults of `recipe`, with `changes` to fields of TrainSettings. Raises InputError.
+
+    >>> from neuroprune import load_recipe, settings_of
+    >>> settings = settings_of(load_recipe("digits-conv"), epochs=5)
+    >>> settings.epochs, settings.lr
+    (5, 0.003)
+    """
     return TrainSettings(**{**recipe.training.model_dump(), **changes})
 
 
 def fine_tuning_of(training: TrainSettings, usual: FineTuning, **changes: Any) -> TrainSettings:
-    """Settings of the training that follows pruning: as before it, but with epochs and rate of `usual` and no L1."""
+    """Settings of the training that follows pruning: `training`'s, but with epochs and rate of `usual` and no L1.
+
+    >>> from neuroprune import fine_tuning_of, load_recipe, settings_of
+    >>> recipe = load_recipe("digits-conv")
+    >>> settings = fine_tuning_of(settings_of(recipe), recipe.fine_tuning)
+    >>> settings.epochs, settings.l1
+    (30, 0.0)
+    """
     return replace(training, **{**usual.model_dump(), "l1": 0.0, **changes})
 
 

@@ -1,4 +1,4 @@
-"""Tensors in and out of safetensors files and modules, with every doubt said in a sentence."""
+"""Reads and writes safetensors files, and loads their tensors into modules, with checks."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -45,7 +45,7 @@ def load_tensors(module: nn.Module, tensors: Tensors) -> None:
     """Put `tensors`, named as in the module's state_dict, into `module`.
 
     Convolutions, linear layers, BatchNorms and channel selections whose tensors have another number of channels or
-    features are resized to them, widths included: so a slimmed network comes back from the code that built the dense
+    features are resized to them, widths included: so a slimmed network is restored by the code that built the dense
     one.
     Raises InputError, before anything is changed, for missing or foreign names, for values that are not finite, and for
     shapes that no change of width explains.

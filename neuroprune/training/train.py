@@ -29,13 +29,13 @@ from neuroprune.training.settings import TrainSettings, pick_device
 RATE_SCALE = 5.0
 """What firing rates (0..1) are multiplied by to serve as logits of the cross-entropy: an empirical constant.
 
-Without it the softmax of ten rates never exceeds 0.23, and the loss keeps pushing on samples that are long right.
+Without it the softmax of ten rates never exceeds 0.23, and the loss stays high for samples that are classified well.
 """
 
 
 @dataclass(frozen=True, eq=False)
 class TrainResult:
-    """The module that was given, trained, in evaluation mode, with what was logged of each epoch."""
+    """The trained module, which is the one that was given, in evaluation mode, and the log of each epoch."""
 
     module: nn.Module
     history: tuple[EpochRecord, ...]
@@ -51,19 +51,25 @@ def train(
     progress: Progress = silent,
     observers: Sequence[Observer] = (),
 ) -> TrainResult:
-    """Train `module`, in place, to answer `data` with firing rates [N, classes].
+    """Train `module`, in place, to classify `data` by its firing rates [N, classes].
 
     It is called with frames [N, C, H, W], or [T, N, C, H, W] where the coding of `data` makes sequences; Poisson spikes
     are drawn anew in every epoch.
 
     folder: where a checkpoint is kept after every epoch, which needs `model` to say how the module is built (a
     recipe, or "file.py:Class"); resume: go on from the last finished epoch kept there, to the numbers of an unbroken
-    run (on a CPU to the bit). observers: what takes part in it, pruning methods for example; a resumed training needs
-    the same ones.
+    run (on a CPU to the bit). observers: see every step, as pruning methods do; a resumed training needs the same ones.
 
     Raises InputError when the module does not take this data, when training diverges, when two observers share a name,
     or when `folder` cannot be begun or resumed in; OutputError when it cannot be written. After KeyboardInterrupt the
     last finished epoch is whole in `folder`.
+
+    >>> from neuroprune import TrainSettings, build, load_dataset, load_recipe, train
+    >>> data = load_dataset("digits")
+    >>> network = build(load_recipe("digits-conv"), data.input_shape, len(data.classes))
+    >>> result = train(network, data, TrainSettings(epochs=1, batch=16, lr=0.003, device="cpu"))
+    >>> result.history[-1].test_accuracy > 0.2  # chance is 0.1
+    True
     """
     check_names(observers)
     device = pick_device(settings.device)
@@ -100,7 +106,7 @@ def train(
 
 @dataclass(frozen=True, eq=False)
 class _Samples:
-    """The training split on the device: bytes, labels, and what makes frames of them."""
+    """The training split on the device: bytes, labels, and how they become frames."""
 
     images: torch.Tensor
     labels: torch.Tensor
@@ -139,7 +145,7 @@ def _train_epoch(
     module, optimizer, settings, steps = run.module, run.optimizer, run.settings, run.iterations_per_epoch
     seed = int(np.random.SeedSequence((settings.seed, epoch)).generate_state(1)[0])
     device = samples.labels.device
-    loss_sum, right, seen = 0.0, 0, 0
+    loss_sum, correct, seen = 0.0, 0, 0
     module.train()
     start = time.perf_counter()
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
@@ -162,7 +168,7 @@ def _train_epoch(
                 observer.after_step(step)
 
             loss_sum += loss.item()
-            right += int((rates.argmax(1) == labels).sum())
+            correct += int((rates.argmax(1) == labels).sum())
             seen += len(labels)
             progress(
                 "training",
@@ -170,12 +176,12 @@ def _train_epoch(
                 run.iterations,
                 epoch=epoch + 1,
                 loss=loss_sum / (index + 1),
-                accuracy=right / seen,
+                accuracy=correct / seen,
                 images_per_s=seen / (time.perf_counter() - start),
             )
     functional.reset_net(module)
     _check_finite(module, epoch)
-    return loss_sum / steps, right / seen
+    return loss_sum / steps, correct / seen
 
 
 def _check_finite(module: nn.Module, epoch: int) -> None:
@@ -205,7 +211,7 @@ def _make_optimizer(module: nn.Module, settings: TrainSettings) -> torch.optim.O
 
 
 def _check_fits(module: nn.Module, data: Dataset, device: torch.device) -> None:
-    """Raise InputError unless `module` answers two samples of `data` with one rate for each class."""
+    """Raise InputError unless `module` returns one rate per class for two samples of `data`."""
     steps = data.coding.steps
     frames = torch.zeros(2, *data.input_shape, device=device)
     if steps is not None:
@@ -226,8 +232,8 @@ def _check_fits(module: nn.Module, data: Dataset, device: torch.device) -> None:
         module.train(was_training)
     if shape != (2, len(data.classes)):
         raise InputError(
-            f"network {name} answers 2 samples with the shape {shape}, but data set {data.name} needs "
-            f"{(2, len(data.classes))} (samples, classes): give it one output neuron a class and the mean over time"
+            f"network {name} returns the shape {shape} for 2 samples, but data set {data.name} needs "
+            f"{(2, len(data.classes))} (samples, classes): give it one output neuron per class and the mean over time"
         )
 
 
@@ -244,7 +250,7 @@ def _save(
 
 
 def _keep(save: Callable[[], None]) -> None:
-    """Save; when Ctrl-C comes in between, save all of it before that goes on."""
+    """Save; when Ctrl-C interrupts it, save everything before the interrupt is passed on."""
     try:
         save()
     except KeyboardInterrupt:

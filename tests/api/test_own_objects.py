@@ -130,7 +130,7 @@ def test_a_neuron_of_ones_own_is_read_and_folded(floats: neuroprune.FloatProgram
 
 def test_what_was_not_passed_or_cannot_be_mapped_is_said() -> None:
     frames = torch.from_numpy(FRAMES[:1])
-    with pytest.raises(neuroprune.UnsupportedNetwork, match="layer body.2: FloorIF has no counterpart on the chip"):
+    with pytest.raises(neuroprune.UnsupportedNetwork, match=r"layer body.2: FloorIF has no counterpart on the chip"):
         neuroprune.trace(network(), frames)
     with pytest.raises(neuroprune.UnsupportedNetwork, match=r"layer body.2: floor 0.5 cannot be mapped; it must be"):
         neuroprune.trace(network(0.5), frames, NEURONS)
@@ -138,7 +138,7 @@ def test_what_was_not_passed_or_cannot_be_mapped_is_said() -> None:
     class Other(FloorIF):
         """A subclass may compute something else, so the reader of its base is not asked."""
 
-    with pytest.raises(neuroprune.UnsupportedNetwork, match="layer body.2: Other has no counterpart on the chip"):
+    with pytest.raises(neuroprune.UnsupportedNetwork, match=r"layer body.2: Other has no counterpart on the chip"):
         neuroprune.trace(Network(first=Other()), frames, NEURONS)
 
 

@@ -221,7 +221,7 @@ def test_an_unknown_grade(tmp_path: Path) -> None:
         load_chip(path)
 
 
-def test_a_file_from_before_grades_is_told_what_changed(tmp_path: Path) -> None:
+def test_for_a_file_from_before_grades_the_error_says_what_changed(tmp_path: Path) -> None:
     old = {"value": 5, "source": "a test", "certainty": "assumed"}
     expected = (
         r"a\.yaml: neurons_per_core has a certainty, which is called grade now: rename it, and give every number its "

@@ -40,9 +40,9 @@ def test_a_log_gets_a_line_at_each_tenth(capsys: pytest.CaptureFixture[str]) -> 
     assert lines[-1] == "train 40/40  loss 0.025"
 
 
-def test_where_progress_is_not_wanted_there_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_where_progress_is_not_enabled_there_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.stderr", Terminal())
-    with progress_bars(wanted=False) as progress:
+    with progress_bars(enabled=False) as progress:
         assert progress is silent
 
 

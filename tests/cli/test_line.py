@@ -152,7 +152,7 @@ def test_train_and_compress_print_json_and_nothing_else_on_standard_output(line:
     assert [row["name"] for row in rows] == [width["name"] for width in figures["channels"]] != []
     refused = line("report", "0002-compress-digits", "--csv", "--layers")
     assert refused.code == 2
-    assert "is a compression, whose CSV has one row a layer already: leave out --layers" in refused.err
+    assert "is a compression, whose CSV has one row per layer already: leave out --layers" in refused.err
 
 
 def test_a_training_is_no_run_to_report(line: Line, trained: Path) -> None:

@@ -115,7 +115,7 @@ def test_without_fine_tuning_the_network_is_as_it_was_cut(data: Dataset) -> None
     assert torch.equal(result.module.conv1.weight, given.conv1.weight[columns])
 
 
-def test_the_loss_through_the_cut_is_told_apart_from_the_end(result: CompressResult, data: Dataset) -> None:
+def test_the_cost_after_the_cut_is_separate_from_the_one_at_the_end(result: CompressResult, data: Dataset) -> None:
     untuned = compress(network(), data, replace(result.settings, fine_tune=None))
     assert result.cut == untuned.slim
     assert result.cut.flops == result.slim.flops
@@ -235,7 +235,7 @@ def test_a_regeneration_rate_out_of_range_is_refused(r: float) -> None:
 def test_a_network_without_scales_is_refused(data: Dataset) -> None:
     sentence = (
         "Wide has no channels that can be removed: pruning takes those of a convolution (not grouped) or linear layer "
-        "followed by BatchNorm2d, neurons and another such layer, with no addition in between; add BatchNorm2d behind "
+        "followed by BatchNorm2d, neurons and another such layer, with no addition in between; add BatchNorm2d after "
         "its convolutions and train it again"
     )
     with pytest.raises(InputError) as caught:

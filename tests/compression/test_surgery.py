@@ -130,12 +130,12 @@ def test_a_slimmed_network_can_be_slimmed_again(network: nn.Module, frames: torc
     torch.testing.assert_close(masked_output, slim_output, rtol=1e-12, atol=1e-12)
 
 
-def test_macs_foretold_for_a_selection_are_those_of_the_slimmed_network(
+def test_macs_predicted_for_a_selection_are_those_of_the_slimmed_network(
     network: nn.Module, frames: torch.Tensor
 ) -> None:
     graph = trace(network, frames)
     groups = channel_groups(graph)
     kept = some_kept(groups)
-    foretold = count_macs(synapse_work(graph, groups), {name: int(mask.sum()) for name, mask in kept.items()})
-    assert foretold == count_macs(synapse_work(trace(remove_channels(network, groups, kept), frames)))
-    assert foretold < count_macs(synapse_work(graph, groups))
+    predicted = count_macs(synapse_work(graph, groups), {name: int(mask.sum()) for name, mask in kept.items()})
+    assert predicted == count_macs(synapse_work(trace(remove_channels(network, groups, kept), frames)))
+    assert predicted < count_macs(synapse_work(graph, groups))

@@ -144,7 +144,7 @@ def test_a_missing_set_names_folder_files_and_remedy(tmp_path, info):
         load_dataset(info.name, tmp_path, download=info.recordings, steps=4)
     said = str(caught.value)
     assert said.startswith(
-        f"data set {info.name} was not found in {tmp_path}; wanted are {info.files}: get them from http"
+        f"data set {info.name} was not found in {tmp_path}; it consists of {info.files}: get them from http"
     )
     assert "--data-dir or NEUROPRUNE_DATA" in said and ("--download" in said) == (not info.recordings)
 

@@ -29,7 +29,7 @@ def find_stripes(folder: Path, steps: int | None) -> tuple[Split, Split] | None:
 
 
 def find_moving(folder: Path, steps: int | None) -> tuple[Split, Split] | None:
-    """Recordings that are made up as they are asked for."""
+    """Random recordings, made when they are asked for."""
     assert steps is not None
     counts = np.ones((6, steps, 2, 4, 4), np.uint8)
     return Split(counts, np.arange(6) % 2), Split(counts[:2], np.arange(2))
@@ -86,7 +86,9 @@ def test_files_of_ones_own_that_are_not_there_are_said(tmp_path: Path) -> None:
         f"data set stripes was not found in {tmp_path}: name the folder of its files with --data-dir or NEUROPRUNE_DATA"
     )
     assert str(caught.value) == said
-    with pytest.raises(InputError, match=r"in .*; wanted are stripes\.npz: get them from a friend and name the fold"):
+    with pytest.raises(
+        InputError, match=r"in .*; it consists of stripes\.npz: get them from a friend and name the fold"
+    ):
         load_dataset(replace(STRIPES, files="stripes.npz", source="a friend"), tmp_path)
 
 

@@ -89,7 +89,7 @@ def test_the_order_of_samples_does_not_matter(network: nn.Module, labels: np.nda
     assert forward.lava.not_run == "no samples were asked for"
 
 
-def test_without_frames_the_calibration_frames_are_weighed() -> None:
+def test_without_frames_the_calibration_frames_are_measured() -> None:
     report = deploy(stir(StepLoop()).float(), FRAMES[:3], lava=NO_LAVA).report
     assert report.samples == 3
     assert report.accuracy.float is None

@@ -1,4 +1,4 @@
-"""Networks of every kind down the whole compile path, judged by Lava: no spike and no voltage may differ."""
+"""Networks of every kind down the whole compile path, verified against Lava: no spike and no voltage may differ."""
 
 import numpy as np
 import pytest
@@ -59,8 +59,8 @@ def test_relays_change_no_spike_and_are_counted(name: str) -> None:
 
 
 def test_what_lava_has_no_model_of_is_said() -> None:
-    told = deployed("SoftReset", lava_samples=1).lava.own_models
-    assert any(sentence.startswith("Soft reset subtracts the threshold") for sentence in told)
+    sentences = deployed("SoftReset", lava_samples=1).lava.own_models
+    assert any(sentence.startswith("Soft reset subtracts the threshold") for sentence in sentences)
 
 
 def test_sequences_of_events_go_all_the_way() -> None:

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 from programs import dense, program_of
 
+from neuroprune.arrays import Frames
 from neuroprune.chips.load import load_chip
 from neuroprune.errors import InputError
 from neuroprune.exchange.catalog import FORMATS, FormatInfo, exchange_formats, readable_suffixes
 from neuroprune.exchange.format import ExchangeFormat, Programs, format_of, read_program, write_program
-from neuroprune.graph.float_program import Frames
 from neuroprune.graph.nodes import Readout
 from neuroprune.pipeline import LavaSettings, deploy_program
 from neuroprune.program.dequantize import dequantize

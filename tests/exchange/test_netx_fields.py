@@ -1,4 +1,4 @@
-"""Files that nobody vouches for: damaged, made up, or meant to do harm. Each is one sentence."""
+"""Untrusted files: damaged, invented, or meant to do harm. Each is refused in one sentence."""
 
 import random
 from collections.abc import Callable
@@ -46,7 +46,7 @@ def replaced(folder: Path, change: Callable[[h5py.Group], object], field: str = 
     return path
 
 
-def test_files_that_are_not_there_or_not_hdf5_are_told(tmp_path: Path) -> None:
+def test_files_that_are_not_there_or_not_hdf5_are_refused(tmp_path: Path) -> None:
     refused(tmp_path / "none.net", r"could not be read as a netx file \(No such file or directory\): name an HDF5 file")
     refused(tmp_path, r"could not be read as a netx file \(it is a folder\): name an HDF5 file that lava-dl or neuropr")
     (tmp_path / "text.net").write_text("a text")
@@ -54,17 +54,17 @@ def test_files_that_are_not_there_or_not_hdf5_are_told(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("share", [0.0, 0.1, 0.5, 0.9])
-def test_truncated_files_are_told(tmp_path: Path, share: float) -> None:
+def test_truncated_files_are_refused(tmp_path: Path, share: float) -> None:
     path = sample_net(tmp_path / "some.net")
     whole = path.read_bytes()
     path.write_bytes(whole[: int(len(whole) * share)])
     refused(path, r"could not be read as a netx file \(")
 
 
-def test_damaged_files_are_told_or_read_but_nothing_else(tmp_path: Path) -> None:
+def test_damaged_files_are_refused_or_read_but_nothing_else(tmp_path: Path) -> None:
     """Bytes changed at random, in the structure as well as in the numbers."""
     whole = sample_net(tmp_path / "some.net").read_bytes()
-    told = 0
+    refused = 0
     for seed in range(100):
         chance = random.Random(seed)
         damaged = bytearray(whole)
@@ -73,11 +73,11 @@ def test_damaged_files_are_told_or_read_but_nothing_else(tmp_path: Path) -> None
         (tmp_path / "damaged.net").write_bytes(damaged)
         sentence = refusal(tmp_path / "damaged.net")
         assert sentence is None or "\n" not in sentence
-        told += sentence is not None
-    assert 20 < told < 100
+        refused += sentence is not None
+    assert 20 < refused < 100
 
 
-def test_a_damaged_heap_of_strings_is_told(tmp_path: Path) -> None:
+def test_a_damaged_heap_of_strings_is_refused(tmp_path: Path) -> None:
     """The kind of the neurons lies there; HDF5 itself would look for it without end."""
     path = sample_net(tmp_path / "some.net")
     whole = path.read_bytes()
@@ -102,7 +102,7 @@ def test_a_damaged_heap_of_strings_is_told(tmp_path: Path) -> None:
         (WEIGHT[:0], r"has weights of shape \[0, 2\] for 2 outputs and 2 inputs"),
     ],
 )
-def test_values_that_are_no_integers_are_told(tmp_path: Path, weight: Any, reason: str) -> None:
+def test_values_that_are_no_integers_are_refused(tmp_path: Path, weight: Any, reason: str) -> None:
     refused(replaced(tmp_path, lambda group: group.create_dataset("weight", data=weight)), reason)
 
 
@@ -146,7 +146,7 @@ def test_other_files_are_not_opened(tmp_path: Path) -> None:
         refused(replaced(tmp_path, change), r"has a field 'weight' that is compressed or lies elsewhere: copy the file")
 
 
-def test_fields_of_the_wrong_kind_are_told(tmp_path: Path) -> None:
+def test_fields_of_the_wrong_kind_are_refused(tmp_path: Path) -> None:
     refused(
         replaced(tmp_path, lambda group: group.create_group("shape"), "shape"),
         r"layer 0 \(dense\) has a field 'shape' that is no array of numbers",
@@ -162,7 +162,7 @@ def test_fields_of_the_wrong_kind_are_told(tmp_path: Path) -> None:
     refused(path, r"the neuron of layer 0 \(dense\) has 0 different values in 'vDecay', and one is needed")
 
 
-def test_layers_that_are_missing_or_too_many_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_layers_that_are_missing_or_too_many_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = write_lava_dl(tmp_path / "some.net", [dense_fields(WEIGHT), dense_fields(WEIGHT)])
     with h5py.File(path, "r+") as file:
         file.move("layer/0", "layer/7")
@@ -181,7 +181,7 @@ def test_layers_that_are_missing_or_too_many_are_told(tmp_path: Path, monkeypatc
     refused(path, r"layer 0 has no field 'type'")
 
 
-def test_other_layouts_of_hdf5_are_told(tmp_path: Path) -> None:
+def test_other_layouts_of_hdf5_are_refused(tmp_path: Path) -> None:
     with h5py.File(tmp_path / "some.net", "w", userblock_size=512) as file:
         file.create_group("layer")
     refused(tmp_path / "some.net", r"is laid out in a way that lava-dl does not write: copy it with h5repack")
@@ -215,9 +215,9 @@ def test_attributes_of_ours_are_checked(tmp_path: Path, place: str, name: str, v
     refused(path, reason)
 
 
-def test_groups_that_are_not_apart_are_told(tmp_path: Path) -> None:
+def test_groups_that_are_not_apart_are_refused(tmp_path: Path) -> None:
     for groups, reason in (
-        (3, r"states 3 groups that its 1 cannot be parted into"),
+        (3, r"states 3 groups that its 1 cannot be split into"),
         (2, r"that its weights do not keep"),
     ):
         path = sample_net(tmp_path / "some.net", in_shape=(2, 6, 5))

@@ -1,4 +1,4 @@
-"""lava-dl as the judge: files of ours in its loader, and networks that it made itself, in every spike."""
+"""Verified against lava-dl: files of ours in its loader, and networks that it made itself, in every spike."""
 
 import dataclasses
 from collections.abc import Callable, Mapping
@@ -91,9 +91,9 @@ def made(folder: Path, name: str) -> Case:
 
 
 @pytest.fixture(scope="module")
-def judged(slayer: Path, tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, tuple[Case, Record]]:
+def by_lava_dl(slayer: Path, tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, tuple[Case, Record]]:
     """All files through lava-dl's loader, in one process."""
-    folder = tmp_path_factory.mktemp("judged")
+    folder = tmp_path_factory.mktemp("by_lava_dl")
     cases, files = {}, []
     for make in WRITTEN:
         program, frames = cases[make.__name__] = make()
@@ -111,8 +111,8 @@ def judged(slayer: Path, tmp_path_factory: pytest.TempPathFactory) -> Mapping[st
 @pytest.mark.parametrize(
     "name", [*(make.__name__ for make in WRITTEN), *(f"slayer {name}" for name in MADE_BY_LAVA_DL)]
 )
-def test_lava_dl_loads_the_same_spikes_and_voltages(judged: Mapping[str, tuple[Case, Record]], name: str) -> None:
-    (program, frames), found = judged[name]
+def test_lava_dl_loads_the_same_spikes_and_voltages(by_lava_dl: Mapping[str, tuple[Case, Record]], name: str) -> None:
+    (program, frames), found = by_lava_dl[name]
     expected = reference_record(program, frames)
     assert any(layer.spikes.any() for layer in expected.layers)
     compare(expected, found)

@@ -124,7 +124,7 @@ def test_a_network_of_lava_dls_is_read_as_it_trained_it(tmp_path: Path) -> None:
     assert third.bias.mantissa.any()
     assert (found.program.steps, found.program.input.sequence, found.program.input.bits) == (8, True, 0)
     assert found.remarks == (
-        "the file does not say what its input is: taken are spikes without a value, a frame for each step",
+        "the file does not say what its input is: spikes without a value, a frame for each step, are assumed",
         "layer 3 (dense) delays its input by up to 2 steps: spikes that would arrive after the last step of a sample "
         "are lost here, and reach the next sample in lava-dl",
     )
@@ -158,7 +158,7 @@ def test_delays_are_of_outputs_or_inputs_or_synapses(
     assert delays_of(found).tolist() == expected
 
 
-def test_delays_of_convolutions_are_kept_and_told(tmp_path: Path) -> None:
+def test_delays_of_convolutions_are_kept_and_reported(tmp_path: Path) -> None:
     found = read(tmp_path, MAPS, {**PLANE, "delay": [0, 3, 1], "bias": [2, 0, 0]})
     assert delays_of(found)[:, 0, 0, 0].tolist() == [0, 3, 1]
     assert found.remarks[-2:] == (
@@ -177,13 +177,13 @@ def test_a_last_layer_that_cannot_fire_is_read_by_its_voltage(tmp_path: Path) ->
     assert (neuron.decay_u, neuron.decay_v, neuron.vth) == (4095, 0, 131071)
 
 
-def test_weights_that_lava_dl_would_change_are_told(tmp_path: Path) -> None:
+def test_weights_that_lava_dl_would_change_are_reported(tmp_path: Path) -> None:
     remark = read(tmp_path, INPUT, dense_fields([[-64, -2, -2, -2]])).remarks[-1]
     assert remark.startswith("layer 1 (dense) has no positive weight and -64 as its least: lava-dl 0.6 stores")
     assert remark.endswith("; here they are as the file has them")
 
 
-def test_fields_that_are_not_read_are_told(tmp_path: Path) -> None:
+def test_fields_that_are_not_read_are_reported(tmp_path: Path) -> None:
     assert "layer 0 (dense) has fields that are not read: 'sparsity'" in read(tmp_path, {**ONE, "sparsity": 1}).remarks
 
 
@@ -227,7 +227,7 @@ def test_all_that_is_not_supported_is_refused_at_once(tmp_path: Path) -> None:
     assert caught.value.problems == (
         "layer 0 (input) has neurons, which lava-dl's loader leaves unconnected: export the blocks after it, and feed "
         "them with the spikes that it makes",
-        "layer 1 (resonate) is of an unknown kind, which lava-dl would skip without a word: the kinds that are read "
+        "layer 1 (resonate) is of an unknown kind, which lava-dl would skip silently: the kinds that are read "
         "are input, flatten, dense, conv, pool",
         "layer 2 (dense) has SDNN neurons: train it with CUBA neurons",
         "layer 3 (dense) has a refractory delay of 3, which lava-dl's loader ignores: train it so that refDelay is 1",
@@ -313,7 +313,7 @@ def test_pooling_that_leaves_pixels_over_is_refused(tmp_path: Path) -> None:
         ([MAPS, {**PLANE, "shape": [3, 4, 4]}], r"states a shape of \[3, 4, 4\], but its weights make \[3, 3, 3\]"),
     ],
 )
-def test_files_that_contradict_themselves_are_told(
+def test_files_that_contradict_themselves_are_refused(
     tmp_path: Path, layers: list[Mapping[str, Any]], reason: str
 ) -> None:
     with pytest.raises(InputError, match=reason) as caught:
@@ -322,7 +322,7 @@ def test_files_that_contradict_themselves_are_told(
     assert "\n" not in str(caught.value)
 
 
-def test_steps_that_nobody_states_or_that_differ_are_told(tmp_path: Path) -> None:
+def test_steps_that_nobody_states_or_that_differ_are_refused(tmp_path: Path) -> None:
     path = write_lava_dl(tmp_path / "some.net", [ONE])
     with pytest.raises(InputError, match=r"does not say how many steps a sample runs, as no file of lava-dl's does: g"):
         read_netx(path, RULES)
@@ -334,7 +334,7 @@ def test_steps_that_nobody_states_or_that_differ_are_told(tmp_path: Path) -> Non
         read_netx(path, RULES, steps=5)
 
 
-def test_frames_of_another_size_are_told(tmp_path: Path) -> None:
+def test_frames_of_another_size_are_refused(tmp_path: Path) -> None:
     reason = r"the file reads frames of \(4, 1, 1\) \(channels, height, width\), but those given are \(1, 3, 3\): name"
     with pytest.raises(InputError, match=reason):
         read(tmp_path, INPUT, ONE, frames=IntInput((1, 3, 3), 1.0, 0))

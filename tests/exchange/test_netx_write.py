@@ -1,4 +1,4 @@
-"""What is written to the exchange file, and what is told of it; that lava-dl reads it so is tested beside."""
+"""What is written to the exchange file, and what is reported of it; that lava-dl reads it so is tested beside."""
 
 import dataclasses
 from pathlib import Path
@@ -22,7 +22,7 @@ def test_what_the_format_has_no_place_for_is_kept_beside_it(tmp_path: Path) -> N
         assert file["layer/2"].attrs["name"] == b"out"
 
 
-def test_biases_finer_than_the_formats_are_told(tmp_path: Path) -> None:
+def test_biases_finer_than_the_formats_are_reported(tmp_path: Path) -> None:
     neuron = with_bias(NEURON, [8, 9], 3)
     program = program_of(dense("out", "input", (1, 1, 1), np.array([[2], [4]]), neuron))
     (remark,) = write_netx(program, tmp_path / "program.net")
@@ -39,7 +39,7 @@ def test_other_exponents_are_rewritten_where_they_fit(tmp_path: Path) -> None:
         assert file["layer/2/bias"][()].tolist() == [-6, 8]
 
 
-def test_biases_that_need_another_exponent_on_a_chip_are_told(tmp_path: Path) -> None:
+def test_biases_that_need_another_exponent_on_a_chip_are_reported(tmp_path: Path) -> None:
     neuron = with_bias(NEURON, [-3000, 4], 7)
     program = program_of(dense("out", "input", (1, 1, 1), np.array([[2], [4]]), neuron))
     (remark,) = write_netx(program, tmp_path / "program.net")
@@ -49,13 +49,13 @@ def test_biases_that_need_another_exponent_on_a_chip_are_told(tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("least", [-256, -64, -2])
-def test_dense_weights_that_lava_dl_changes_are_told(tmp_path: Path, least: int) -> None:
+def test_dense_weights_that_lava_dl_changes_are_reported(tmp_path: Path, least: int) -> None:
     program = program_of(dense("out", "input", (1, 1, 2), np.array([[least, 0]])))
     (remark,) = write_netx(program, tmp_path / "program.net")
     assert remark.startswith(f"dense layer 'out' has no positive weight and {least} as its least: lava-dl 0.6 stores")
 
 
-def test_a_dense_layer_of_zeros_is_told(tmp_path: Path) -> None:
+def test_a_dense_layer_of_zeros_is_reported(tmp_path: Path) -> None:
     program = program_of(dense("out", "input", (1, 1, 2), np.zeros((3, 2))))
     (remark,) = write_netx(program, tmp_path / "program.net")
     assert remark.startswith("dense layer 'out' has no weight but 0, on which lava-dl 0.6 fails to load")
@@ -80,7 +80,7 @@ def test_synapses_that_share_weights_are_no_chain(tmp_path: Path) -> None:
     assert not (tmp_path / "program.net").exists()
 
 
-def test_the_nearest_that_the_format_has_is_told_layer_by_layer(tmp_path: Path) -> None:
+def test_the_nearest_that_the_format_has_is_reported_layer_by_layer(tmp_path: Path) -> None:
     plane = later(conv("plane", "input", (1, 2, 2), np.full((1, 1, 1, 1), 2)), 3)
     soft = dense("soft", "plane", (1, 2, 2), np.full((2, 4), 2), dataclasses.replace(NEURON, reset="subtract"))
     late = later(dense("late", "soft", (2,), np.full((1, 2), 2)), 70)
@@ -94,7 +94,7 @@ def test_the_nearest_that_the_format_has_is_told_layer_by_layer(tmp_path: Path) 
     )
 
 
-def test_a_file_that_cannot_be_written_is_told(tmp_path: Path) -> None:
+def test_a_file_that_cannot_be_written_is_reported(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("not a folder")
     program = program_of(dense("out", "input", (1, 1, 2), np.array([[2, 4]])))
     with pytest.raises(OutputError, match=r"program.net could not be written"):

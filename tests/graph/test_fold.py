@@ -11,8 +11,8 @@ from spikingjelly.activation_based import neuron
 from torch import nn
 from torch.nn import functional as F
 
+from neuroprune.arrays import frozen_array
 from neuroprune.errors import UnsupportedNetwork
-from neuroprune.frozen import frozen_array
 from neuroprune.graph.compose import average_kernel, convolve_after, dense_after, pads_differ
 from neuroprune.graph.float_program import FloatConv
 from neuroprune.graph.fold import fold

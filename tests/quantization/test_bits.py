@@ -1,4 +1,4 @@
-"""`--bits`: what users write, and what they are told when it does not fit."""
+"""`--bits`: what users write, and what the error says when it does not fit."""
 
 from dataclasses import replace
 

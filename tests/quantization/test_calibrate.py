@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 from float_programs import frames_for, residual_program
 
+from neuroprune.arrays import FloatArray
 from neuroprune.chips.load import load_chip
 from neuroprune.graph.float_program import FloatConnection, FloatProgram
-from neuroprune.graph.nodes import FloatArray, Readout
+from neuroprune.graph.nodes import Readout
 from neuroprune.neurons.cuba_lif import CubaLif
 from neuroprune.program.dequantize import dequantize
 from neuroprune.program.frames import quantize_input

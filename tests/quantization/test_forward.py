@@ -45,8 +45,8 @@ def test_gradients_are_those_of_the_float_equations_with_a_surrogate(registers: 
     current = (torch.randn(presented, 3, 7) * 200).round().requires_grad_()
     bias = (torch.randn(7) * 64 * 50).round().requires_grad_()
     spikes, voltages = fire(current, bias, registers, STEPS)
-    weighing, last = torch.randn_like(spikes), torch.randn_like(voltages) / 1e4
-    got = torch.autograd.grad((spikes * weighing).sum() + (voltages * last).sum(), [current, bias])
+    upstream, last = torch.randn_like(spikes), torch.randn_like(voltages) / 1e4
+    got = torch.autograd.grad((spikes * upstream).sum() + (voltages * last).sum(), [current, bias])
 
     threshold = registers.vth * 64
     u = v = torch.zeros(3, 7)
@@ -56,7 +56,7 @@ def test_gradients_are_those_of_the_float_equations_with_a_surrogate(registers: 
         v = v * (4096 - registers.decay_v) / 4096 + u + bias
         surrogate = torch.atan(torch.pi * (v / (threshold + 1) - 1)) / torch.pi
         spike = spikes[now].detach()
-        total = total + ((surrogate - surrogate.detach() + spike) * weighing[now]).sum()
+        total = total + ((surrogate - surrogate.detach() + spike) * upstream[now]).sum()
         v = v * (1 - spike) if registers.reset == "zero" else v - spike * threshold
     expected = torch.autograd.grad(total + (v * last).sum(), [current, bias])
     for one, other in zip(got, expected, strict=True):

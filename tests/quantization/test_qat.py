@@ -99,6 +99,6 @@ def test_the_same_seed_gives_the_same_integers_and_another_one_others() -> None:
         assert_same_integers(one, other)
 
 
-def test_training_that_diverges_is_told() -> None:
+def test_training_that_diverges_is_reported() -> None:
     with pytest.raises(InputError, match=r"fine-tuning diverged in epoch 1: layer a holds weights that are not finite"):
         finetuned(PROGRAMS["lif"], 4, lr=np.inf)

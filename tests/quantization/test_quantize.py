@@ -7,11 +7,11 @@ from hypothesis import given, settings, strategies as st
 from sample_networks import StepLoop, Unusual, stir
 from torch import nn
 
+from neuroprune.arrays import FloatArray
 from neuroprune.chips.load import load_chip
 from neuroprune.errors import InputError
 from neuroprune.fixed_point import round_into, round_weights, weight_range, weight_step
 from neuroprune.graph.fold import fold
-from neuroprune.graph.nodes import FloatArray
 from neuroprune.graph.trace import trace
 from neuroprune.neurons.cuba_lif import CubaLif
 from neuroprune.program.dequantize import dequantize

@@ -1,4 +1,4 @@
-"""Reports of made-up deployments for the renderers."""
+"""Sample reports for the renderers."""
 
 from collections.abc import Callable
 
@@ -34,7 +34,7 @@ RESOURCES = tuple(
 )
 
 
-def made_up_report(cores: int, **changes: object) -> Report:
+def sample_report(cores: int, **changes: object) -> Report:
     """Two layers on `cores` cores, the last of which holds the second layer alone."""
     layers = tuple(
         LayerReport(
@@ -142,10 +142,10 @@ def made_up_report(cores: int, **changes: object) -> Report:
 
 @pytest.fixture
 def report() -> Report:
-    return made_up_report(3)
+    return sample_report(3)
 
 
 @pytest.fixture
 def report_of() -> Callable[..., Report]:
     """Makes a report of so many cores, with other fields changed."""
-    return made_up_report
+    return sample_report

@@ -155,13 +155,13 @@ def test_what_no_layer_has_takes_no_column(report: Report) -> None:
 
 
 @pytest.mark.parametrize(("rate", "text"), [(0.0, "0"), (0.0004, "<0.001"), (0.0005, "0.001"), (1.0, "1.000")])
-def test_a_rare_spike_is_told_from_none(report: Report, rate: float, text: str) -> None:
+def test_a_rare_spike_is_not_shown_as_none(report: Report, rate: float, text: str) -> None:
     found = with_layers(report, {"name": "rare", "spikes_per_neuron_step": rate})
     assert line_with(found, "rare ").split()[5] == text
 
 
 @pytest.mark.parametrize(("share", "text"), [(0.0, "0%"), (0.0004, "<0.1%"), (0.0005, "0.1%"), (1.0, "100.0%")])
-def test_a_few_saturated_weights_are_told_from_none(report: Report, share: float, text: str) -> None:
+def test_a_few_saturated_weights_are_not_shown_as_none(report: Report, share: float, text: str) -> None:
     found = with_layers(report, {"name": "few", "saturated_weights_share": share})
     assert line_with(found, "few ", 120).split()[10] == text
 

@@ -48,15 +48,16 @@ def test_in_the_checkout_the_folders_are_those_at_its_top() -> None:
     assert (hw_targets_folder(), models_folder()) == (CHECKOUT / "hw_targets", CHECKOUT / "models")
 
 
-def test_the_wheel_carries_every_chip_and_recipe_and_no_tests(wheel: Path) -> None:
+def test_the_wheel_carries_every_chip_and_recipe_and_the_types_but_no_tests(wheel: Path) -> None:
     names = set(zipfile.ZipFile(wheel).namelist())
-    wanted = {
+    bundled = {
         f"neuroprune/_bundled/{folder}/{path.name}"
         for folder in ("hw_targets", "models")
         for path in (CHECKOUT / folder).glob("*.yaml")
     }
-    assert wanted
-    assert wanted <= names
+    assert bundled
+    assert bundled <= names
+    assert {"neuroprune/py.typed", "neuroprune/__init__.pyi"} <= names
     assert not any(name.startswith(("tests/", "hw_targets/", "models/")) for name in names)
 
 

@@ -15,16 +15,16 @@ from neuroprune.program.types import IntConnection, IntInput
 from neuroprune.simulation import kernels
 from neuroprune.simulation.byte_kernels import byte_kernel, product_of_windows
 from neuroprune.simulation.kernels import make_kernel
+from neuroprune.simulation.map_layout import Kernel
 from neuroprune.simulation.reference import synaptic_current
-from neuroprune.simulation.rows import Kernel
 
 SPIKES = IntInput((1, 1, 1), 1.0, 0)
 CPU = torch.device("cpu")
 
 
-def expect(connection: IntConnection, rows: torch.Tensor, found: torch.Tensor, bias: np.ndarray | None = None) -> None:
-    """rows and found channels last; sums of the reference, channels first, times 64."""
-    first = rows.numpy() if rows.ndim == 2 else np.moveaxis(rows.numpy(), -1, 1)
+def expect(connection: IntConnection, batch: torch.Tensor, found: torch.Tensor, bias: np.ndarray | None = None) -> None:
+    """batch and found lie channels last; sums of the reference, channels first, times 64."""
+    first = batch.numpy() if batch.ndim == 2 else np.moveaxis(batch.numpy(), -1, 1)
     sums = np.stack([synaptic_current(connection.synapse, row.astype(np.int64))[0] for row in first]) * 64
     sums = np.moveaxis(sums, 1, -1) + (0 if bias is None else bias)
     np.testing.assert_array_equal(found.numpy(), sums)
@@ -52,9 +52,9 @@ def convolutions(draw: st.DrawFn) -> IntConnection:
 def test_convolutions_of_spikes_add_up(connection: IntConnection, count: int) -> None:
     rng = np.random.default_rng(count)
     channels, height, width = connection.in_shape
-    rows = torch.tensor(rng.integers(0, 2, (count, height, width, channels)), dtype=torch.uint8)
+    batch = torch.tensor(rng.integers(0, 2, (count, height, width, channels)), dtype=torch.uint8)
     bias = rng.integers(-4096, 4096, len(connection.synapse.weight)) * 64
-    expect(connection, rows, make_kernel(connection, SPIKES, torch.float32, CPU, bias)(rows), bias)
+    expect(connection, batch, make_kernel(connection, SPIKES, torch.float32, CPU, bias)(batch), bias)
 
 
 @pytest.mark.parametrize("in_shape", [(300,), (5, 4, 3)])
@@ -62,15 +62,15 @@ def test_dense_layers_of_spikes_add_up(in_shape: tuple[int, ...]) -> None:
     rng = np.random.default_rng(0)
     size = int(np.prod(in_shape))
     (connection,) = dense("a", "input", in_shape, random_weights(rng, (7, size), 256), NEURON).connections
-    rows = torch.tensor(rng.integers(0, 2, (6, *in_shape[1:], in_shape[0])), dtype=torch.uint8)
-    expect(connection, rows, make_kernel(connection, SPIKES, torch.float32, CPU)(rows))
+    batch = torch.tensor(rng.integers(0, 2, (6, *in_shape[1:], in_shape[0])), dtype=torch.uint8)
+    expect(connection, batch, make_kernel(connection, SPIKES, torch.float32, CPU)(batch))
 
 
 @pytest.mark.parametrize("weight", [-256, 254])
 def test_the_largest_sums_of_bytes_do_not_saturate(weight: int) -> None:
     (connection,) = dense("a", "input", (4096,), np.full((3, 4096), weight)).connections
-    rows = torch.ones(5, 4096, dtype=torch.uint8)
-    expect(connection, rows, make_kernel(connection, SPIKES, torch.float32, CPU)(rows))
+    batch = torch.ones(5, 4096, dtype=torch.uint8)
+    expect(connection, batch, make_kernel(connection, SPIKES, torch.float32, CPU)(batch))
 
 
 @settings(max_examples=100, deadline=None)
@@ -80,7 +80,7 @@ def test_the_product_of_bytes_for_gpus_adds_up(connection: IntConnection, bits: 
     rng = np.random.default_rng(bits)
     synapse, (channels, height, width) = connection.synapse, connection.in_shape
     least, most = (0, 2) if bits == 0 else (-128, 128)
-    rows = torch.tensor(rng.integers(least, most, (2, height, width, channels)), dtype=torch.int8)
+    batch = torch.tensor(rng.integers(least, most, (2, height, width, channels)), dtype=torch.int8)
     halves = torch.tensor(synapse.weight // 2, dtype=torch.int8)
     synapse = dataclasses.replace(synapse, weight=(synapse.weight // 2 * 2).astype(np.int16))
     bias = rng.integers(-4096, 4096, len(halves)) * 64
@@ -90,27 +90,27 @@ def test_the_product_of_bytes_for_gpus_adds_up(connection: IntConnection, bits: 
         assert multiply is None
         return
     assert multiply is not None
-    expect(dataclasses.replace(connection, synapse=synapse), rows, multiply(rows), bias)
+    expect(dataclasses.replace(connection, synapse=synapse), batch, multiply(batch), bias)
 
 
 def test_odd_weights_that_do_not_fit_bytes_are_computed_in_floats() -> None:
     (connection,) = dense("a", "input", (2,), np.array([[255, 254]])).connections
     assert byte_kernel(connection, SPIKES, CPU, None) is None
-    rows = torch.ones(1, 2, dtype=torch.uint8)
-    expect(connection, rows, make_kernel(connection, SPIKES, torch.float32, CPU)(rows))
+    batch = torch.ones(1, 2, dtype=torch.uint8)
+    expect(connection, batch, make_kernel(connection, SPIKES, torch.float32, CPU)(batch))
 
 
 def failing(_: torch.Tensor) -> torch.Tensor:
     raise RuntimeError("no such kernel")
 
 
-@pytest.mark.parametrize("wrong", [lambda rows: rows.sum(1, keepdim=True) + (rows.shape[0] == 3), failing])
-def test_a_kernel_of_bytes_that_fails_its_trial_is_not_used(wrong: Kernel) -> None:
-    """The first one is right but for three rows."""
-    tried = kernels._Tried(wrong, lambda rows: rows.sum(1, keepdim=True))
+@pytest.mark.parametrize("wrong", [lambda batch: batch.sum(1, keepdim=True) + (batch.shape[0] == 3), failing])
+def test_a_kernel_of_bytes_that_fails_its_check_is_not_used(wrong: Kernel) -> None:
+    """The first one is right except for batches of three."""
+    checked = kernels._CheckedKernel(wrong, lambda batch: batch.sum(1, keepdim=True))
     for count in (2, 3, 4):
-        rows = torch.ones(count, 4, dtype=torch.uint8)
-        assert torch.equal(tried(rows), torch.full((count, 1), 4))
+        batch = torch.ones(count, 4, dtype=torch.uint8)
+        assert torch.equal(checked(batch), torch.full((count, 1), 4))
 
 
 def test_a_torch_without_kernels_of_bytes_computes_in_floats(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -134,9 +134,9 @@ def conv(*shape, groups=1):
 for synapse, in_shape in (conv(8, 34, 3, 3), conv(8, 1, 3, 3, groups=8), (IntDense(np.full((4, 999), -256)), (999,))):
     # without it all weights had 256 in common
     synapse.weight[0].flat[0] = 254
-    rows = torch.ones(3, *in_shape[1:], in_shape[0], dtype=torch.uint8)
-    kernel = byte_kernel(IntConnection("input", synapse, in_shape), spikes, rows.device, None)
-    sums = kernel(rows)[0].reshape(-1, len(synapse.weight))
+    batch = torch.ones(3, *in_shape[1:], in_shape[0], dtype=torch.uint8)
+    kernel = byte_kernel(IntConnection("input", synapse, in_shape), spikes, batch.device, None)
+    sums = kernel(batch)[0].reshape(-1, len(synapse.weight))
     expected = 64.0 * synapse.weight.reshape(len(synapse.weight), -1).sum(1)
     assert (sums.numpy() == expected).all(), (synapse, sums, expected)
 """

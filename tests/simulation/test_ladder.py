@@ -7,8 +7,8 @@ import pytest
 from float_programs import frames_for, residual_program
 from torch import nn
 
+from neuroprune.arrays import frozen_array
 from neuroprune.chips.load import load_chip
-from neuroprune.frozen import frozen_array
 from neuroprune.graph.nodes import Readout
 from neuroprune.neurons.cuba_lif import CubaLif
 from neuroprune.program.frames import quantize_input
@@ -72,12 +72,12 @@ def test_a_mistake_in_the_chips_registers_alone_shows_on_the_chip_alone(few_samp
     [(LIF, Readout(votes=2)), (CubaLif(0.0, np.inf), Readout("voltage"))],
     ids=["votes", "voltage"],
 )
-def test_every_level_is_weighed_by_the_same_scores(output: CubaLif, readout: Readout) -> None:
+def test_every_level_is_measured_by_the_same_scores(output: CubaLif, readout: Readout) -> None:
     floats = residual_program(LIF, output, readout)
     frames = frames_for(floats, 24)
     program = quantize(floats, frames, CHIP, Bits(3))
     spikes, _ = quantize_input(program.input, frames)
-    happened = simulate(program, spikes)
+    trace = simulate(program, spikes)
     classes = 6 // readout.votes
 
     def answers(outputs: np.ndarray) -> np.ndarray:
@@ -89,8 +89,8 @@ def test_every_level_is_weighed_by_the_same_scores(output: CubaLif, readout: Rea
     constant = nn.Sequential(nn.Flatten(), nn.Linear(72, classes)).requires_grad_(False)
     nn.init.zeros_(constant[1].weight)
     constant[1].bias.copy_(constant[1].bias.new_tensor([1.0] + [0.0] * (classes - 1)))
-    result = accuracy_ladder(constant, floats, program, frames, spikes, happened, labels)
+    result = accuracy_ladder(constant, floats, program, frames, spikes, trace, labels)
     assert result.float == np.mean(labels == 0)
     assert result.folded == 0.75
-    assert result.bit_accurate == np.mean(answers(happened.outputs) == labels)
+    assert result.bit_accurate == np.mean(answers(trace.outputs) == labels)
     assert result.quantised == pytest.approx(result.bit_accurate, abs=0.1)

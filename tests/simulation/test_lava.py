@@ -17,9 +17,9 @@ from programs import (
     dense,
     joined,
     later,
-    made_up,
     program_of,
     random_frames,
+    random_program,
     random_weights,
     with_bias,
 )
@@ -127,9 +127,9 @@ def test_lava_agrees(make: Callable[[], Case], records: list[Record]) -> None:
     compare(record(*make(), every_step=True), found)
 
 
-def test_lavas_runtime_agrees_on_programs_made_up_at_random() -> None:
+def test_lavas_runtime_agrees_on_random_programs() -> None:
     """Many more of them in test_fuzz.py, where Lava's process models run without its runtime."""
-    cases = [made_up(seed) for seed in range(12)]
+    cases = [random_program(seed) for seed in range(12)]
     for case, found in zip(cases, record_all_with_lava(cases, 300, models="stock", every_step=True), strict=True):
         compare(reference_record(*case), found)
 
@@ -155,10 +155,10 @@ def test_results_do_not_depend_on_the_order_of_samples() -> None:
         (beyond, "stock", ()),
     ],
 )
-def test_process_models_of_ours_are_told(make: Callable[[], Case], models: Models, sentences: tuple[str, ...]) -> None:
-    told = own_models(make()[0], models)
-    assert len(told) == len(sentences)
-    assert all(one.startswith(sentence) for one, sentence in zip(told, sentences, strict=True))
+def test_own_process_models_are_reported(make: Callable[[], Case], models: Models, sentences: tuple[str, ...]) -> None:
+    reported = own_models(make()[0], models)
+    assert len(reported) == len(sentences)
+    assert all(one.startswith(sentence) for one, sentence in zip(reported, sentences, strict=True))
 
 
 def test_the_worker_needs_nothing_of_neuroprune() -> None:
@@ -182,7 +182,7 @@ def interpreter(folder: Path, script: str) -> str:
     return str(path)
 
 
-def test_a_python_without_lava_is_told_how_to_get_it(tmp_path: Path) -> None:
+def test_for_a_python_without_lava_the_sentence_says_how_to_get_it(tmp_path: Path) -> None:
     bare = interpreter(tmp_path, f'exec "{sys.executable}" -S -E "$@"')  # no site-packages
     with pytest.raises(
         LavaError,
@@ -271,9 +271,9 @@ def test_a_worker_that_fails_is_quoted(tmp_path: Path) -> None:
         record_with_lava(*small(), python=failing)
 
 
-def test_a_worker_that_dies_silently_is_told_from_one_that_fails(tmp_path: Path) -> None:
+def test_a_worker_that_dies_silently_has_a_sentence_of_its_own(tmp_path: Path) -> None:
     with pytest.raises(
-        LavaError, match=r"Lava failed with exit code 7 \(it said nothing\): check that lava-nc is 0.10"
+        LavaError, match=r"Lava failed with exit code 7 \(it printed nothing\): check that lava-nc is 0.10"
     ):
         record_with_lava(*small(), python=interpreter(tmp_path, "exit 7"))
 

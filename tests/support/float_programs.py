@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from neuroprune.arrays import FloatArray
 from neuroprune.graph.float_program import (
     FloatConnection,
     FloatConv,
@@ -12,7 +13,7 @@ from neuroprune.graph.float_program import (
     FloatSynapse,
     verify_float_program,
 )
-from neuroprune.graph.nodes import FloatArray, Readout
+from neuroprune.graph.nodes import Readout
 from neuroprune.neurons.cuba_lif import CubaLif
 
 

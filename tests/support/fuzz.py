@@ -1,9 +1,9 @@
-"""Programs made up at random, in every u, v and spike: reference, engine, and Lava with its own and with our models.
+"""Random programs, compared in every u, v and spike: reference, engine, and Lava with its own and with our models.
 
     python tests/support/fuzz.py --programs 10000 --seed 0
 
-Program k is `made_up(seed + k)`. Lava's process models run in one process; lava_worker/run.py says what of Lava that
-leaves in use. A difference is told with the seed that makes its program again, and ends in exit code 1.
+Program k is `random_program(seed + k)`. Lava's process models run in one process; lava_worker/run.py says which parts
+of Lava that leaves in use. A difference is reported with the seed of its program, and leads to exit code 1.
 """
 
 import argparse
@@ -16,7 +16,7 @@ from dataclasses import dataclass, fields
 import numpy as np
 import torch
 from devices import DEVICES
-from programs import made_up
+from programs import random_program
 from rich.console import Console
 from rich.progress import Progress
 
@@ -34,7 +34,7 @@ CHUNK = 100
 
 @dataclass(frozen=True)
 class Tally:
-    """What some programs amounted to; differences: (seed, who differs from the reference, where)."""
+    """Sums over the programs that were verified; differences: (seed, who differs from the reference, where)."""
 
     programs: int = 0
     layers: int = 0
@@ -56,9 +56,9 @@ class Tally:
         )
 
 
-def judge(seeds: Sequence[int]) -> Tally:
-    """Run the programs of these seeds everywhere."""
-    cases = [made_up(seed) for seed in seeds]
+def verify(seeds: Sequence[int]) -> Tally:
+    """Compare engine and Lava with the reference on the random programs of these seeds."""
+    cases = [random_program(seed) for seed in seeds]
     by_lava = {
         f"Lava with {models} models": record_all_with_lava(
             cases, timeout_s=60 + 2 * len(cases), models=models, every_step=True, runtime=False
@@ -67,11 +67,11 @@ def judge(seeds: Sequence[int]) -> Tally:
     }
     total = Tally()
     for index, (seed, case) in enumerate(zip(seeds, cases, strict=True)):
-        total += _judge_one(seed, case, {who: records[index] for who, records in by_lava.items()})
+        total += _verify_one(seed, case, {who: records[index] for who, records in by_lava.items()})
     return total
 
 
-def _judge_one(seed: int, case: Case, by_lava: dict[str, Record]) -> Tally:
+def _verify_one(seed: int, case: Case, by_lava: dict[str, Record]) -> Tally:
     expected, trace = run_reference(*case)
     differences = list(_engine_differences(case, expected, trace))
     for who, found in by_lava.items():
@@ -119,9 +119,9 @@ def _chunks(first: int, programs: int) -> list[range]:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description="Hold reference, engine and Lava against each other.")
-    parser.add_argument("--programs", type=int, default=200, help="How many.  [default: 200]")
-    parser.add_argument("--seed", type=int, default=0, help="Of the first program.  [default: 0]")
+    parser = argparse.ArgumentParser(description="Compare reference, engine and Lava on random programs.")
+    parser.add_argument("--programs", type=int, default=200, help="Number of random programs.  [default: 200]")
+    parser.add_argument("--seed", type=int, default=0, help="Random seed of the first program.  [default: 0]")
     options = parser.parse_args()
     chunks = _chunks(options.seed, options.programs)
     console, total = Console(soft_wrap=True, highlight=False), Tally()
@@ -131,7 +131,7 @@ def main() -> int:
         ProcessPoolExecutor(mp_context=context, initializer=torch.set_num_threads, initargs=(1,)) as pool,
     ):
         task = progress.add_task("fuzz", total=options.programs)
-        for seeds, running in [(seeds, pool.submit(judge, seeds)) for seeds in chunks]:
+        for seeds, running in [(seeds, pool.submit(verify, seeds)) for seeds in chunks]:
             try:
                 tally = running.result()
             except Exception:

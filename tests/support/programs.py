@@ -1,4 +1,4 @@
-"""Integer programs made up at random, with weights, states and registers at the ends of their ranges."""
+"""Random integer programs, with weights, states and registers at the ends of their ranges."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from hypothesis import strategies as st
 
-from neuroprune.frozen import frozen_array
+from neuroprune.arrays import frozen_array
 from neuroprune.graph.nodes import Pair, Readout, Shape
 from neuroprune.neurons.cuba_lif import IntCubaLif
 from neuroprune.program.types import IntBias, IntConnection, IntConv, IntDense, IntInput, IntLayer, IntProgram
@@ -101,11 +101,11 @@ the current leaves an int32."""
 
 
 def programs(memoryless: bool = False) -> st.SearchStrategy[Case]:
-    """`made_up` of every seed."""
-    return st.integers(0, 2**32 - 1).map(lambda seed: made_up(seed, memoryless))
+    """`random_program` of every seed."""
+    return st.integers(0, 2**32 - 1).map(lambda seed: random_program(seed, memoryless))
 
 
-def made_up(seed: int, memoryless: bool = False) -> Case:
+def random_program(seed: int, memoryless: bool = False) -> Case:
     """A program of one to four layers and one to three samples for it, the same for the same seed.
 
     memoryless: u keeps nothing, as in all that we compile.
@@ -123,7 +123,7 @@ def made_up(seed: int, memoryless: bool = False) -> Case:
     shapes = {"input": shape}
     for index in range(int(rng.integers(1, 5))):
         name = f"layer{index}"
-        layer = _made_up_layer(rng, name, shapes, _neuron(rng, memoryless), steps, edges and index < 2)
+        layer = _random_layer(rng, name, shapes, _neuron(rng, memoryless), steps, edges and index < 2)
         layers.append(layer)
         shapes[name] = layer.shape
     program = IntProgram(
@@ -153,7 +153,7 @@ def _neuron(rng: np.random.Generator, memoryless: bool) -> tuple[IntCubaLif, Int
     return with_bias(IntCubaLif(decay_u, decay_v, vth, "subtract" if rng.random() < 0.4 else "zero"), [0], exponent)
 
 
-def _made_up_layer(
+def _random_layer(
     rng: np.random.Generator,
     name: str,
     shapes: dict[str, Shape],
@@ -165,10 +165,10 @@ def _made_up_layer(
     sources = list(shapes)
     source = "input" if edges else sources[-1] if rng.random() < 0.7 else str(rng.choice(sources))
     if len(shapes[source]) == 3 and rng.random() < 0.6:
-        layer = _made_up_conv(rng, name, source, shapes[source], None, edges)
+        layer = _random_conv(rng, name, source, shapes[source], None, edges)
         assert layer is not None
     else:
-        layer = _made_up_dense(rng, name, source, shapes[source], int(rng.integers(1, 6)), edges)
+        layer = _random_dense(rng, name, source, shapes[source], int(rng.integers(1, 6)), edges)
     biases = rng.choice([-4096, -1, 0, 3, 4095, int(rng.integers(-4096, 4096))], layer.shape[0])
     registers, bias = neuron
     registers, bias = with_bias(registers, biases * (rng.random() < 0.8), bias.exponent)
@@ -177,15 +177,15 @@ def _made_up_layer(
     for _ in range(int(rng.choice([0, 0, 1, 2]))):
         source = str(rng.choice(sources))
         if len(layer.shape) == 1:
-            others.append(_made_up_dense(rng, name, source, shapes[source], layer.shape[0], False))
+            others.append(_random_dense(rng, name, source, shapes[source], layer.shape[0], False))
         elif len(shapes[source]) == 3:
-            other = _made_up_conv(rng, name, source, shapes[source], layer.shape, False)
+            other = _random_conv(rng, name, source, shapes[source], layer.shape, False)
             others += [other] if other is not None else []
     delays = [int(rng.integers(0, steps + 2)) if rng.random() < 0.25 else 0 for _ in (layer, *others)]
     return joined(*(later(part, delay) for part, delay in zip((layer, *others), delays, strict=True)))
 
 
-def _made_up_conv(
+def _random_conv(
     rng: np.random.Generator, name: str, source: str, in_shape: Shape, shape: Shape | None, edges: bool
 ) -> IntLayer | None:
     """A convolution, to `shape` if it is given; None if there is none."""
@@ -197,7 +197,7 @@ def _made_up_conv(
     common = [g for g in range(1, in_shape[0] + 1) if in_shape[0] % g == 0 and (shape is None or shape[0] % g == 0)]
     groups = 1 if edges else int(rng.choice(common))
     outputs = shape[0] if shape is not None else groups * int(rng.integers(1, 4 if groups < 5 else 2))
-    weight = _made_up_weights(rng, (outputs, in_shape[0] // groups, *kernel), edges)
+    weight = _layer_weights(rng, (outputs, in_shape[0] // groups, *kernel), edges)
     return conv(name, source, in_shape, weight, stride, padding, dilation, groups)
 
 
@@ -212,13 +212,13 @@ def _axis_ways(size: int, wanted: int | None) -> list[tuple[int, int, int, int]]
     return ways
 
 
-def _made_up_dense(
+def _random_dense(
     rng: np.random.Generator, name: str, source: str, in_shape: Shape, outputs: int, edges: bool
 ) -> IntLayer:
-    return dense(name, source, in_shape, _made_up_weights(rng, (outputs, int(np.prod(in_shape))), edges))
+    return dense(name, source, in_shape, _layer_weights(rng, (outputs, int(np.prod(in_shape))), edges))
 
 
-def _made_up_weights(rng: np.random.Generator, shape: Shape, edges: bool) -> npt.NDArray[np.int16]:
+def _layer_weights(rng: np.random.Generator, shape: Shape, edges: bool) -> npt.NDArray[np.int16]:
     """edges: the weights of each output add up to one of EDGES, or to a neighbour of it, if it has so many."""
     if not edges:
         return random_weights(rng, shape, int(rng.choice([4, 60, 256])))

@@ -132,7 +132,7 @@ def test_a_description_of_something_else_is_refused(folder, changes, sentence):
         load_checkpoint(folder)
 
 
-def test_files_of_two_checkpoints_are_told_apart(folder):
+def test_files_of_two_checkpoints_are_not_mixed(folder):
     edit(folder, widths={"stem.conv1": 4, "body.conv2": 5, "body.classifier": 3})
     with pytest.raises(
         InputError, match=r"gives layer body\.conv2 the width 5, but checkpoint\.safetensors has 6 there: "

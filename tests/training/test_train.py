@@ -183,7 +183,7 @@ def test_coded_images_are_spikes_that_only_poisson_draws_anew(data, kind):
     assert (by_sample(first) == by_sample(second)) == (kind == "latency")
 
 
-def test_a_network_that_takes_no_sequences_is_told_what_came(moving):
+def test_for_a_network_that_takes_no_sequences_the_error_names_their_shape(moving):
     class Frames(nn.Conv2d):
         pass
 
@@ -320,10 +320,10 @@ def test_frames_the_network_cannot_take_are_refused(network, data):
         train(network, colour, SETTINGS)
 
 
-def test_a_network_without_one_output_a_class_is_refused(recipe, data):
+def test_a_network_without_one_output_per_class_is_refused(recipe, data):
     module = build(recipe, data.input_shape, 4)
     sentence = (
-        r"answers 2 samples with the shape \(2, 4\), but data set bars needs \(2, 3\) \(samples, classes\): give it one"
+        r"returns the shape \(2, 4\) for 2 samples, but data set bars needs \(2, 3\) \(samples, classes\): give it one"
     )
     with pytest.raises(InputError, match=sentence):
         train(module, data, SETTINGS)

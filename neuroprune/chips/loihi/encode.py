@@ -83,7 +83,7 @@ class _Choice:
 
 
 def share_synapses(layer: IntLayer, delays: Sequence[int]) -> tuple[SharedSynapses, ...]:
-    """The connections of `layer` by equal synapses; delays: steps that the synapses of each hold spikes back."""
+    """The connections of `layer` by equal synapses; delays: steps by which the synapses of each delay spikes."""
     alike: dict[object, list[int]] = {}
     for number, (connection, delay) in enumerate(zip(layer.connections, delays, strict=True)):
         synapse = connection.synapse
@@ -144,7 +144,7 @@ def _cost(layout: Layout, choice: _Choice, tile: Tile, core: LoihiCore) -> _Cost
 
 @dataclass(frozen=True, eq=False)
 class Counted:
-    """What of shared synapses and a tile depends neither on layout nor on encoding.
+    """The counts of shared synapses and a tile that depend neither on layout nor on encoding.
 
     fan_out: int64 [synapses + 1], how many source neurons have so many non-zero weights into the tile; [0] is 0.
     field: of a convolution.

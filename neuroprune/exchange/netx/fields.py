@@ -1,7 +1,7 @@
-"""Typed fields of a netx file that nobody vouches for.
+"""Typed fields of an untrusted netx file.
 
-HDF5 can declare more than it holds, name other files, and keep data behind filters. Here a field is read only where
-its bytes lie in the file itself, as they are, and all that is read together is no more than the file. No field is
+HDF5 can declare more than it holds, name other files, and hold filtered data. Here a field is read only where
+its bytes lie in the file itself, unfiltered, and no more bytes are read in total than the file has. No field is
 ever code.
 """
 
@@ -42,11 +42,11 @@ class Fields:
         self._group, self._path, self._place, self._allowance = group, path, place, allowance
 
     def error(self, text: str) -> InputError:
-        """About this group; `text` goes on after its name."""
+        """An error about this group; `text` follows its name."""
         return InputError(f"{self._path}: {self._place} {text}")
 
     def named(self, place: str) -> "Fields":
-        """The same group under a name that says more."""
+        """The same group under a more precise name."""
         return Fields(self._group, self._path, place, self._allowance)
 
     def count(self) -> int:
@@ -123,7 +123,7 @@ class Fields:
         return int(values[0])
 
     def attribute(self, name: str, kind: type[int] | type[float] | type[str]) -> Any:
-        """An attribute of ours, None where there is none. Raises InputError where it is of another kind."""
+        """An attribute of neuroprune's, None where there is none. Raises InputError where it is of another kind."""
         with self._damage():
             if name not in self._group.attrs:
                 return None
@@ -137,7 +137,7 @@ class Fields:
         return value
 
     def choice(self, name: str, literal: Any, default: str) -> Any:
-        """An attribute of ours that is one of the strings of a Literal. Raises InputError."""
+        """An attribute that neuroprune wrote, one of the strings of a Literal. Raises InputError."""
         value = self.attribute(name, str)
         if value is not None and value not in get_args(literal):
             raise self.error(f"states {value!r} as {name!r}, not one of {', '.join(get_args(literal))}: {AGAIN}")
@@ -172,7 +172,7 @@ class Fields:
 
     @contextmanager
     def _damage(self) -> Iterator[None]:
-        """h5py has no exception of its own: what a damaged file brings about is one of these."""
+        """h5py has no exception of its own: a damaged file causes one of these."""
         try:
             yield
         except InputError:

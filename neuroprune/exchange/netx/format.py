@@ -1,17 +1,17 @@
-"""netx behind the protocol of formats."""
+"""netx as an `ExchangeFormat`."""
 
 from pathlib import Path
 
+from neuroprune.arrays import Frames
 from neuroprune.exchange.catalog import FORMATS
 from neuroprune.exchange.format import ExchangeFormat, Programs, ReadProgram
 from neuroprune.exchange.netx.read import read_netx, spikes_as_they_are, stated_steps
 from neuroprune.exchange.netx.write import write_netx
 from neuroprune.fixed_point import IntegerRules
-from neuroprune.graph.float_program import Frames
 
 
 class Netx(ExchangeFormat):
-    """A file of neuroprune's reads what its network saw; one of lava-dl's reads whole numbers."""
+    """lava-dl's format. Programs of neuroprune's files read float frames, those of lava-dl's whole numbers."""
 
     info = next(info for info in FORMATS if info.name == "netx")
 

@@ -1,7 +1,7 @@
 """Strings of variable length, read without the HDF5 library, which loops for ever on a damaged heap (HDF5 2.0).
 
-lava-dl writes the kind of a neuron so. Layouts: HDF5 File Format Specification 3.0, III.E "Global Heap" and IV.A.2.d,
-variable-length data.
+lava-dl writes the kind of a neuron as such a string. Layouts: HDF5 File Format Specification 3.0, III.E "Global Heap"
+and IV.A.2.d, variable-length data.
 """
 
 import struct

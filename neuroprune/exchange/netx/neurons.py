@@ -2,10 +2,10 @@
 
 import numpy as np
 
+from neuroprune.arrays import frozen_array
 from neuroprune.exchange.netx.fields import AGAIN
 from neuroprune.exchange.netx.parts import Notes, Part
 from neuroprune.fixed_point import BIAS_EXPONENT, DECAY_UNITY, IntegerRules, signed_range
-from neuroprune.frozen import frozen_array
 from neuroprune.neurons.cuba_lif import IntCubaLif
 from neuroprune.neurons.model import Reset
 from neuroprune.program.types import IntBias
@@ -54,8 +54,8 @@ def _biases(part: Part, outputs: int, rules: IntegerRules, notes: Notes) -> IntB
     stored = part.fields.integers("bias").reshape(-1) if part.fields.has("bias") else np.zeros(1, np.int32)
     if len(stored) not in (1, outputs):
         raise part.fields.error(f"has {len(stored)} biases for {outputs} channels or features: {AGAIN}")
-    told = part.fields.attribute("bias_exp", int)
-    exponent = BIAS_EXPONENT if told is None else int(told)
+    stated = part.fields.attribute("bias_exp", int)
+    exponent = BIAS_EXPONENT if stated is None else int(stated)
     if not 0 <= exponent <= rules.bias_exponent_max:
         raise part.fields.error(f"states a bias exponent of {exponent}, not 0 to {rules.bias_exponent_max}: {AGAIN}")
     units = stored.astype(np.int64) << BIAS_EXPONENT

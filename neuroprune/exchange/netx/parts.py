@@ -1,4 +1,4 @@
-"""The layers of a netx file by their kind, and what of them has no place on the chip whatever their weights are."""
+"""The layers of a netx file by their kind, and which of their properties the chip does not have."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -20,12 +20,12 @@ READ_FIELDS = {
     *("type", "shape", "weight", "bias", "delay", "neuron", "stride", "padding", "dilation", "groups"),
     *("inChannels", "outChannels", "kernelSize", "inFeatures", "outFeatures"),
 }
-"""Fields that are understood; those of the second line only say again what the weights do."""
+"""Fields that are understood; those of the second line only repeat the shape of the weights."""
 
 
 @dataclass
 class Notes:
-    """What reading comes across: problems refuse the network, remarks go along with it."""
+    """What reading finds: with problems the network is refused, remarks are returned with it."""
 
     problems: list[str] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
@@ -69,13 +69,13 @@ def read_parts(file: Fields) -> tuple[Part, ...]:
 
 
 def note_unsupported(parts: Sequence[Part], notes: Notes) -> None:
-    """Note what is plain before any weight is read. Raises InputError for damaged fields."""
+    """Note the problems that show before any weight is read. Raises InputError for damaged fields."""
     for part in parts:
         if part.kind in REMEDIES:
             notes.problems.append(f"{part.place} has no counterpart in what is read: {REMEDIES[part.kind]}")
         elif part.kind not in KINDS:
             notes.problems.append(
-                f"{part.place} is of an unknown kind, which lava-dl would skip without a word: the kinds that are read "
+                f"{part.place} is of an unknown kind, which lava-dl would skip silently: the kinds that are read "
                 f"are {', '.join(KINDS)}"
             )
         elif part.computes:

@@ -1,7 +1,7 @@
 """Reading networks from netx files, those that lava-dl trained and those that neuroprune wrote.
 
-A file of lava-dl's holds layers only. How long a sample runs and what its input is must be told; ours state both in
-attributes, with names, scales and readout. Layers that the format lists one after the other are read as a chain.
+A file of lava-dl's holds layers only. The steps of a sample and its input must be given; neuroprune's files state both
+in attributes, with names, scales and readout. Layers that the format lists one after the other are read as a chain.
 """
 
 import dataclasses
@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from neuroprune.arrays import Frames
 from neuroprune.errors import InputError, UnsupportedNetwork
 from neuroprune.exchange.format import ReadProgram
 from neuroprune.exchange.netx.fields import AGAIN, Fields, open_fields
@@ -17,7 +18,6 @@ from neuroprune.exchange.netx.neurons import read_neurons
 from neuroprune.exchange.netx.parts import Notes, Part, note_unsupported, read_parts
 from neuroprune.exchange.netx.synapses import LARGEST_MAP, loader_changes, output_shape, read_connections
 from neuroprune.fixed_point import STATE_SHIFT, IntegerRules
-from neuroprune.graph.float_program import Frames
 from neuroprune.graph.nodes import INPUT, Readout, Shape
 from neuroprune.program.types import IntInput, IntLayer, IntProgram
 from neuroprune.program.verify import verify_program
@@ -33,10 +33,10 @@ def stated_steps(path: Path) -> int | None:
 
 
 def spikes_as_they_are(frames: Frames, sequence: bool, rules: IntegerRules) -> IntInput:
-    """What frames are for a network of lava-dl's, whose weights are made for whole numbers: unit 1.
+    """The input of a network of lava-dl's, whose weights are made for whole numbers: unit 1.
 
     frames: float32 [samples, *shape], or [samples, steps, *shape] as a `sequence`.
-    Raises InputError for frames that are no whole numbers, for they would be rounded to nothing.
+    Raises InputError for frames that are not whole numbers, since rounding would destroy them.
     """
     apart = int((frames != np.rint(frames)).sum())
     if apart:
@@ -51,10 +51,10 @@ def spikes_as_they_are(frames: Frames, sequence: bool, rules: IntegerRules) -> I
 def read_netx(path: Path, rules: IntegerRules, steps: int | None = None, frames: IntInput | None = None) -> ReadProgram:
     """The program of a netx file within the fields of `rules`.
 
-    steps: of a sample; needed where the file does not state them. frames: what the input is where the file does not
-    state it; without it spikes of no value, a frame for each step.
-    Raises UnsupportedNetwork for all that the chip has no counterpart for, by layer; InputError for a file that is
-    damaged, contradicts itself or `steps` or the shape of `frames`, or does not say what is needed.
+    steps: of a sample; needed where the file does not state them. frames: the input where the file does not state it;
+    without it spikes without a value, a frame for each step.
+    Raises UnsupportedNetwork for everything that has no counterpart on the chip, by layer; InputError for a file that
+    is damaged, contradicts itself or `steps` or the shape of `frames`, or does not say what is needed.
     """
     notes = Notes()
     with open_fields(path) as file:
@@ -98,7 +98,7 @@ def _input(file: Fields, parts: tuple[Part, ...], frames: IntInput | None, notes
     if _stated_steps(file) is None:
         if frames is None:
             notes.remarks.append(
-                "the file does not say what its input is: taken are spikes without a value, a frame for each step"
+                "the file does not say what its input is: spikes without a value, a frame for each step, are assumed"
             )
             return IntInput(shape, 1.0, 0, sequence=True)
         return dataclasses.replace(frames, shape=shape)

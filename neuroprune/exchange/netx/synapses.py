@@ -1,8 +1,8 @@
 """The synapses of a netx layer: weights that a chip holds, and the delays of what they carry.
 
 What the fields mean is taken from lava-dl 0.6, from how its blocks write them (lib/dl/slayer/block/base.py) and how
-its loader reads them (lib/dl/netx/hdf5.py, blocks/process.py). Where the two differ the loader is followed, for that
-is what runs in Lava, and a remark tells.
+its loader reads them (lib/dl/netx/hdf5.py, blocks/process.py). Where the two differ the loader is followed, since that
+is what runs in Lava, and a remark says so.
 """
 
 import math
@@ -11,18 +11,18 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from neuroprune.arrays import frozen_array
 from neuroprune.errors import UnsupportedNetwork
 from neuroprune.exchange.netx.fields import AGAIN, Integers
 from neuroprune.exchange.netx.parts import Notes, Part
 from neuroprune.fixed_point import IntegerRules, weight_range, weight_step
-from neuroprune.frozen import frozen_array
 from neuroprune.graph.nodes import Pair, Shape
 from neuroprune.program.types import IntConnection, IntConv, IntDense, IntSynapse
 
 MOST_DELAY = 62
-"""lava-dl clamps longer ones (hdf5.py, create_dense)."""
+"""lava-dl clamps longer delays (hdf5.py, create_dense)."""
 LARGEST_MAP = 1 << 24
-"""Neurons of 128 chips of 128 cores of 1024: beyond that a declared size is not believed."""
+"""Neurons of 128 chips of 128 cores of 1024: a larger declared size is refused."""
 
 
 def read_connections(
@@ -32,8 +32,8 @@ def read_connections(
 
     Raises InputError for fields that contradict each other or `shape`.
     """
-    told = part.fields.attribute("weight_bits", int)
-    bits = rules.weight_bits if told is None else int(told)
+    stated = part.fields.attribute("weight_bits", int)
+    bits = rules.weight_bits if stated is None else int(stated)
     if not 2 <= bits <= rules.weight_bits:
         raise part.fields.error(f"states weights of {bits} bits, not 2 to {rules.weight_bits}: {AGAIN}")
     stored = _dense_weight(part, shape) if part.kind == "dense" else _conv_weight(part, shape)
@@ -139,16 +139,16 @@ def _synapse(part: Part, weight: Integers, shape: Shape) -> IntSynapse:
             ]
         )
     conv = IntConv(frozen, stride, padding, dilation, _groups(part, shape))
-    told = part.fields.attribute("groups_of_program", int)
-    return conv if told is None else _part_groups(part, conv, int(told))
+    stated = part.fields.attribute("groups_of_program", int)
+    return conv if stated is None else _split_groups(part, conv, int(stated))
 
 
-def _part_groups(part: Part, conv: IntConv, groups: int) -> IntConv:
+def _split_groups(part: Part, conv: IntConv, groups: int) -> IntConv:
     """Undo `merge_groups`: the same convolution in the groups it had before they were merged for lava-dl."""
     outputs, inputs, *kernel = conv.weight.shape
     merged = max(groups // conv.groups, 1)
     if groups != merged * conv.groups or outputs % groups or inputs % merged:
-        raise part.fields.error(f"states {groups} groups that its {conv.groups} cannot be parted into: {AGAIN}")
+        raise part.fields.error(f"states {groups} groups that its {conv.groups} cannot be split into: {AGAIN}")
     blocks = conv.weight.reshape(conv.groups, merged, outputs // groups, merged, inputs // merged, *kernel)
     apart = np.stack([blocks[:, member, :, member] for member in range(merged)], axis=1)
     if np.count_nonzero(apart) != np.count_nonzero(conv.weight):

@@ -6,7 +6,7 @@
 Graded frames go to `network.inp` in the order (x, y, channel), each for `steps` steps (flat, in the order (channel, y,
 x), where the first layer is dense). The reset offset is 1 because a frame sent at chip step 1 reaches the first
 neurons at step 2; with lava-dl's default of 0 every sample would lose its last step to the next one. What the format
-has no place for (steps, input and readout; names, scales, resets and groups of the layers) is kept in HDF5 attributes,
+cannot hold (steps, input and readout; names, scales, resets and groups of the layers) is kept in HDF5 attributes,
 which lava-dl does not read and neuroprune/exchange/netx/read.py does.
 """
 
@@ -18,10 +18,11 @@ from typing import NamedTuple
 import h5py
 import numpy as np
 
+from neuroprune.arrays import FloatArray
 from neuroprune.exchange.netx.synapses import MOST_DELAY, loader_changes
 from neuroprune.files import replace_file
 from neuroprune.fixed_point import BIAS_EXPONENT, IntArray, signed_range
-from neuroprune.graph.nodes import INPUT, FloatArray, Shape
+from neuroprune.graph.nodes import INPUT, Shape
 from neuroprune.neurons.cuba_lif import IntCubaLif
 from neuroprune.program.groups import merge_groups
 from neuroprune.program.types import IntBias, IntConv, IntDense, IntLayer, IntProgram, IntSynapse
@@ -41,7 +42,7 @@ def write_netx(program: IntProgram, path: Path) -> tuple[str, ...]:
     """Write `program` to `path` and return a sentence for everything that the format cannot hold, layer by layer.
 
     The file is written even so, with the nearest that the format has; but netx is a chain, so that a program with
-    branches is not written at all. What is told still runs through Lava directly. Raises OutputError.
+    branches is not written at all. Programs with such remarks still run in Lava directly. Raises OutputError.
     """
     previous = (INPUT, *(layer.name for layer in program.layers))
     joined = [_join(layer) for layer in program.layers]

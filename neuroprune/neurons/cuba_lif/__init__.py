@@ -1,4 +1,4 @@
-"""Current-based leaky integrate-and-fire neurons: every neuron of SpikingJelly and lava-dl that is read so far."""
+"""Current-based leaky integrate-and-fire neurons: all neurons of SpikingJelly and lava-dl that are supported."""
 
 from neuroprune.neurons.cuba_lif.neurons import CubaLif, IntCubaLif
 from neuroprune.neurons.cuba_lif.read import MODEL

@@ -1,4 +1,4 @@
-"""The rules of the registers for intervals: what u and v can be, for every channel apart.
+"""The rules of the registers for intervals: the range of u and v, separately for every channel.
 
 All arithmetic is int64: a sum of 2**32 synapses stays below 2**47, and u and v are cut to their registers each step.
 """

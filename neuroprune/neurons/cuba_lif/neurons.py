@@ -1,4 +1,4 @@
-"""The neurons in floats and in the chip's registers, and the ways from one to the other."""
+"""The neurons in floats and in the chip's registers, and the conversions between them."""
 
 import math
 from dataclasses import dataclass, replace
@@ -38,7 +38,7 @@ class CubaLif(FloatNeuron):
     decay: 1 / tau of a LIF neuron, 0 of an IF neuron; in [0, 1).
     threshold: > 0, in the units of h; infinite for an integrator, which never fires and is read by its voltage.
     gain: 1 / tau where the neuron decays its input too, else 1; 1 in a float program.
-    current_decay: in (0, 1]; 1 for neurons whose current is that of the step alone. Biases enter h, not i, in a float
+    current_decay: in (0, 1]; 1 for neurons that keep no current from step to step. Biases enter h, not i, in a float
     program, as on the chip.
     """
 
@@ -69,7 +69,7 @@ class CubaLif(FloatNeuron):
         return i, torch.where(fired, h - self.threshold if self.reset == "subtract" else 0.0, h)
 
     def onnx(self) -> OnnxStep:
-        """i is carried only where it is not forgotten."""
+        """i is carried from step to step only where it does not decay at once."""
         assert self.gain == 1.0, "a float program has no gains"
         constants = {"*/v/keep": 1.0 - self.decay, "*/threshold": self.threshold, "*/zero": 0.0}
         current = "*/received"
@@ -96,9 +96,9 @@ class CubaLif(FloatNeuron):
         return OnnxStep(("v", "i") if self.filters_input else ("v",), constants, tuple(nodes))
 
     def register_limits(self, drive: WorstDrive, rules: IntegerRules) -> dict[str, float]:
-        """u within its register, by the worst input or by `HEADROOM` times what calibration saw; v of integrators too.
+        """u within its register, by the worst input or by `HEADROOM` times calibration's peak; v of integrators too.
 
-        "voltage", of integrators: v cannot reach the chip's largest threshold, by the same two.
+        "voltage", of integrators: v stays below the chip's largest threshold, by either of the two.
         """
         worst = drive.current * _geometric(1.0 - self.current_decay, drive.steps)
         limits = super().register_limits(replace(drive, current=worst), rules)
@@ -109,7 +109,7 @@ class CubaLif(FloatNeuron):
         return limits
 
     def to_integers(self, scale: float, rules: IntegerRules) -> "tuple[float, IntCubaLif]":
-        """A neuron that resets by subtraction keeps one unit of v more than its float twin; see `fit_threshold`."""
+        """A neuron that resets by subtraction keeps one unit of v more than its float version; see `fit_threshold`."""
         scale, vth = self.fit_threshold(scale, rules)
         return scale, IntCubaLif(
             decay_u=max(round(self.current_decay * DECAY_UNITY) - 1, 0),
@@ -185,7 +185,7 @@ class IntCubaLif(IntNeuron):
         return {"decay_u": self.decay_u, "decay_v": self.decay_v, "vth": self.vth, "reset": self.reset}
 
     def lava_remark(self) -> str | None:
-        """The soft reset is ours."""
+        """For the soft reset, which Lava does not have."""
         if self.reset == "zero":
             return None
         return "Soft reset subtracts the threshold, which Lava has no model of; the rest of it is Lava's own."

@@ -1,4 +1,4 @@
-"""Which modules are such neurons, and how their parameters are read."""
+"""Reads the parameters of such neurons from modules of SpikingJelly and lava-dl."""
 
 from typing import Any
 
@@ -24,7 +24,7 @@ def _read_lif(name: str, module: Any) -> FloatNeuron | str:
 
 
 def _read_cuba(name: str, module: Any) -> FloatNeuron | str:
-    """CubaLIFNode computes in steps of 1 / s_scale, which is not done here; else the equations are the same.
+    """CubaLIFNode computes in steps of 1 / s_scale, which is not done here; otherwise the equations are the same.
 
     It rounds the decays to 4096ths, as here, and cuts what it receives, and what the decays leave of current and
     voltage, to steps of 1 / s_scale towards zero. It fires from v_threshold + 0.01 / s_scale on, which is the first of
@@ -52,7 +52,7 @@ def _checked(name: str, found: CubaLif) -> FloatNeuron | str:
     return found
 
 
-# By name, for the module of CubaLIFNode imports lava-dl; exact classes, for a subclass may have other dynamics.
+# By name, since the module of CubaLIFNode imports lava-dl; exact classes, since a subclass may have other dynamics.
 MODEL = NeuronModel(
     CUBA_LIF.name, {**dict.fromkeys(CUBA_LIF.classes[:-1], _read_lif), CUBA_LIF.classes[-1]: _read_cuba}
 )

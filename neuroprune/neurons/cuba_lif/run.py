@@ -24,7 +24,7 @@ SLOPE = 2.0
 class CubaLifRun(IntegerRun):
     """decay_u, decay_v: what u and v lose in a step, in 4096ths. threshold: in units of v.
 
-    What the bound excludes is left out: where u keeps nothing and cannot wrap, it is never made.
+    Checks that the bound makes unnecessary are left out: where u keeps nothing and cannot wrap, it is not computed.
     """
 
     def __init__(
@@ -73,7 +73,7 @@ class CubaLifRun(IntegerRun):
 
 
 def measured_bound(peak: int, largest_bias: int, steps: int, decay_u: int, decay_v: int) -> RegisterBound:
-    """How far u and v can go when what arrives in a step, bias included, is at most `peak`."""
+    """Bounds of u and v when the input of each step, bias included, is at most `peak`."""
     current = _series(peak + largest_bias, steps, decay_u)
     # A current that wraps comes back with the other sign, and then the bias adds to it.
     as_it_comes = decay_u == DECAY_UNITY and current < HALF
@@ -114,7 +114,7 @@ def fire_gradient(
 
 
 def _series(added: int, steps: int, decay: int) -> int:
-    """What adding as much in every step comes to, at most; rounded up."""
+    """The largest sum after `steps` steps that each add `added`; rounded up."""
     total = added * steps
     return min(total, -(-added * DECAY_UNITY // decay)) if decay else total
 

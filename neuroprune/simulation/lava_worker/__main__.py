@@ -1,4 +1,4 @@
-"""The worker's command: see the package's own text."""
+"""The worker's command: see the docstring of the package."""
 
 import json
 import logging
@@ -21,8 +21,8 @@ def run(folder: Path) -> None:
         networks = [
             Network(program, file, str(number), job["models"]) for number, program in enumerate(job["programs"])
         ]
-    way = run_in_runtime if job["runtime"] else run_in_one_process
-    way(networks, job["every_step"], folder / "recorded.npz")
+    run_networks = run_in_runtime if job["runtime"] else run_in_one_process
+    run_networks(networks, job["every_step"], folder / "recorded.npz")
 
 
 def end_with_parent() -> None:

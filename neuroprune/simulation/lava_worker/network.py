@@ -24,9 +24,9 @@ NEURON_MODELS = {"zero": PyLifResetModelBitAcc, "subtract": PySubtractingLIFRese
 
 
 class Network:
-    """Samples are streamed back to back through the pipeline; layers of depth l are l steps behind the input.
+    """Samples are streamed back to back through the pipeline; layers of depth l compute l steps after the input.
 
-    models: the process model of each process, in an order in which every process follows all that it hears from.
+    models: the process model of each process, ordered so that every process comes after those that send to it.
     watched: the neurons of each layer, and when they compute.
     """
 

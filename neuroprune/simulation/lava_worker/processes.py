@@ -58,7 +58,7 @@ class PyDelayLine(PyLoihiProcessModel):
 
 
 class PySubtractingLIFReset(PyLifResetModelBitAcc):
-    """Neurons that keep what exceeds the threshold: Lava's own model in all but what a spike does to v."""
+    """Neurons that keep what exceeds the threshold: Lava's own model except for what a spike does to v."""
 
     def reset_voltage(self, spike_vector: npt.NDArray[np.bool_]) -> None:
         self.v[spike_vector] -= self.effective_vth
@@ -67,12 +67,12 @@ class PySubtractingLIFReset(PyLifResetModelBitAcc):
 class PyMatrixConv(PyConvModelFixed):
     """The integers of Lava's convolution as matrix products, one for each place in the kernel.
 
-    Lava's own is a scipy.signal.convolve2d for each pair of channels. Floats hold these sums exactly: no partial sum
-    exceeds the largest sum of an output's weights without their signs, times the largest value that arrives.
+    Lava's own is a scipy.signal.convolve2d for each pair of channels. Floating point holds these sums exactly: no
+    partial sum exceeds the largest sum of the magnitudes of an output's weights, times the largest value that arrives.
     """
 
     taps: list[tuple[int, int, npt.NDArray[np.float32]]] | None = None
-    reach: int
+    largest_sum: int
     a_buf: Integers
 
     def run_spk(self) -> None:
@@ -89,8 +89,8 @@ class PyMatrixConv(PyConvModelFixed):
             return np.zeros(self.a_out.shape, np.int64)
         if self.taps is None:
             self.taps = self.split_kernel()
-            self.reach = int(np.abs(self.weight.astype(np.int64)).sum(axis=(1, 2, 3)).max())
-        dtype = np.float32 if self.reach * peak <= FLOAT32_INTEGERS else np.float64
+            self.largest_sum = int(np.abs(self.weight.astype(np.int64)).sum(axis=(1, 2, 3)).max())
+        dtype = np.float32 if self.largest_sum * peak <= FLOAT32_INTEGERS else np.float64
         groups, (pad_x, pad_y) = int(self.groups.item()), self.padding.tolist()
         padded = np.pad(spikes.astype(dtype), ((pad_x, pad_x), (pad_y, pad_y), (0, 0)))
         padded = padded.reshape(*padded.shape[:2], groups, -1)

@@ -1,4 +1,4 @@
-"""Writing down what neurons did."""
+"""Recording the spikes and states of neurons."""
 
 # mypy: disable-error-code="misc, untyped-decorator, no-any-return"
 
@@ -22,7 +22,7 @@ from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 
 @dataclass(frozen=True)
 class Schedule:
-    """When a layer computes what.
+    """When a layer computes which step of which sample.
 
     key: its name in the record. first: chip step, counted from 1, at which it computes the first step of the first
     sample; then all steps of all samples follow.
@@ -63,14 +63,14 @@ class Recorder:
 
 
 class Tap(AbstractProcess):
-    """Sees the spikes and reads u and v of some neurons, and saves a record of them after the last step of the last."""
+    """Sees the spikes and reads u and v of some neurons, and saves their record after the last step."""
 
     def __init__(self, *, watched: list[tuple[Any, Schedule]], every_step: bool, file: Path) -> None:
         super().__init__(
             schedules=[schedule for _, schedule in watched],
             every_step=every_step,
             file=file,
-            log_config=LogConfig(level=logging.INFO),  # of an exception in its processes Lava tells only at this level
+            log_config=LogConfig(level=logging.INFO),  # Lava reports exceptions of its processes only at this level
         )
         for index, (neurons, _) in enumerate(watched):
             spikes = InPort(shape=neurons.s_out.shape)
@@ -107,7 +107,7 @@ class TapModel(PyLoihiProcessModel):
 
 
 def tap_model(watched: int, every_step: bool) -> type[TapModel]:
-    """A process model with as many ports; Lava wants them as attributes of the class."""
+    """A process model with ports for `watched` layers; Lava needs them as attributes of the class."""
     ports = {}
     for index in range(watched):
         ports[f"spikes{index}"] = LavaPyType(PyInPort.VEC_DENSE, np.int32)

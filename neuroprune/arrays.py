@@ -1,9 +1,17 @@
-"""Read-only arrays for the frozen data types of every level."""
+"""Types of arrays that many rooms name, and read-only ones for the frozen data types of every level."""
 
 from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
+
+FloatArray = npt.NDArray[np.float64]
+
+Frames = npt.NDArray[np.float32]
+"""Samples as networks see them: [N, channels, height, width], or sequences [N, T, channels, height, width]."""
+
+Labels = npt.NDArray[np.int64]
+"""[N], the class of each sample."""
 
 Scalar = TypeVar("Scalar", bound=np.generic)
 
