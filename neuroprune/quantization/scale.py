@@ -11,7 +11,7 @@ import numpy as np
 
 from neuroprune.arrays import FloatArray
 from neuroprune.fixed_point import BIAS_EXPONENT, STATE_SHIFT, IntegerRules, signed_range, weight_range
-from neuroprune.neurons.model import FloatNeuron, IntNeuron, WorstDrive
+from neuroprune.neurons.model import FloatNeuron, IntNeuron, WorstDrive, limit_ratio
 
 
 @dataclass(frozen=True)
@@ -79,12 +79,12 @@ def bias_exponent(bias: FloatArray, scale: Scale, rules: IntegerRules) -> int:
 
 def _weight_limit(weight: FloatArray, weight_bits: int) -> float:
     low, high = weight_range(weight_bits)
-    return min(_ratio(high, float(weight.max())), _ratio(-low, -float(weight.min())))
+    return min(limit_ratio(high, float(weight.max())), limit_ratio(-low, -float(weight.min())))
 
 
 def _bias_limit(bias: FloatArray, exponent: int, rules: IntegerRules) -> float:
     largest = signed_range(rules.bias_bits)[1] * 2.0 ** (exponent - STATE_SHIFT)
-    return _ratio(largest, float(np.abs(bias).max(initial=0.0)))
+    return limit_ratio(largest, float(np.abs(bias).max(initial=0.0)))
 
 
 def _worst_current(weight: FloatArray, values: tuple[int, int]) -> FloatArray:
@@ -93,7 +93,3 @@ def _worst_current(weight: FloatArray, values: tuple[int, int]) -> FloatArray:
     up, down = np.maximum(rows, 0).sum(axis=1), np.maximum(-rows, 0).sum(axis=1)
     low, high = values
     return np.stack([up * high - down * low, down * high - up * low])
-
-
-def _ratio(limit: float, value: float) -> float:
-    return limit / value if value > 0.0 else float("inf")
