@@ -23,6 +23,8 @@ NAMES = tuple(
 
 WITHOUT_EXAMPLE = {
     "FAMILIES": "the tuple that load_chip takes by default",
+    "LARGEST_STATE": "a number",
+    "STATE_SHIFT": "a number",
     "TileCounter": "the type of what a family's tile_counter returns; neuroprune.chips.family has a whole example",
     "__version__": "a string",
 }
