@@ -14,6 +14,14 @@ def replace_file(path: Path, write: Callable[[Path], object]) -> None:
     """Let `write` fill a temporary file beside `path`, then move it there in one step.
 
     Raises OutputError when the disk is full, read-only or otherwise refuses; `path` is then as it was.
+
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> from neuroprune import replace_file
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     replace_file(Path(folder, "result.bin"), lambda path: path.write_bytes(b"whole"))
+    ...     Path(folder, "result.bin").read_bytes()
+    b'whole'
     """
     temporary: Path | None = None
     try:

@@ -23,6 +23,12 @@ NAMES = tuple(
 
 WITHOUT_EXAMPLE = {
     "FAMILIES": "the tuple that load_chip takes by default",
+    "Interval": "a type of the neuron protocol; docs/neurons.md has a whole model",
+    "LARGEST_STATE": "a number",
+    "RATE_SCALE": "a number",
+    "Registers": "a type of the neuron protocol",
+    "STATE_SHIFT": "a number",
+    "State": "a type of the neuron protocol",
     "TileCounter": "the type of what a family's tile_counter returns; neuroprune.chips.family has a whole example",
     "__version__": "a string",
 }
