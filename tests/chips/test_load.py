@@ -2,7 +2,6 @@
 
 import subprocess
 import sys
-import textwrap
 from pathlib import Path
 from typing import cast
 
@@ -87,14 +86,6 @@ def test_a_chip_is_loaded_without_torch() -> None:
     )
     answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert answer.stdout.strip() == "False"
-
-
-def test_the_variant_in_the_readme_is_a_chip(tmp_path: Path) -> None:
-    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
-    _, text = readme.split("is enough:\n\n")
-    (tmp_path / "half.yaml").write_text(textwrap.dedent(text.split("\n\n")[0]), encoding="utf-8")
-    chip = load_chip(str(tmp_path / "half.yaml"))
-    assert (chip.title, chip.core.resources[0].limit) == ("loihi-sim with half the neurons", 512)
 
 
 def test_a_chip_cannot_be_changed() -> None:
