@@ -73,7 +73,7 @@ def site_link(link: str, source: str, page: str) -> str:
 
 def options(name: str) -> str:
     """Usage, options and examples of a command as Markdown."""
-    context = click.Context(cli, info_name="neuroprune")
+    context = click.Context(cli, info_name="neuroprune", **cli.context_settings)
     command = cli.get_command(context, name)
     if command is None:
         raise LookupError(f"there is no command {name!r}")
