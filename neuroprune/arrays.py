@@ -10,6 +10,9 @@ FloatArray = npt.NDArray[np.float64]
 Frames = npt.NDArray[np.float32]
 """Samples as networks see them: [N, channels, height, width], or sequences [N, T, channels, height, width]."""
 
+InputSpikes = npt.NDArray[np.int8]
+"""Samples as integer programs read them: spikes with a value, [N, *input shape] or [N, T, *input shape]."""
+
 Labels = npt.NDArray[np.int64]
 """[N], the class of each sample."""
 

@@ -5,12 +5,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-import numpy.typing as npt
 import torch
 from torch import nn
 
-from neuroprune.arrays import Frames, Labels
+from neuroprune.arrays import Frames, InputSpikes, Labels
 from neuroprune.chips.chip import Chip
 from neuroprune.chips.load import load_chip
 from neuroprune.errors import InputError
@@ -285,7 +283,7 @@ def _write(programs: Programs, folder: Path, formats: Sequence[ExchangeFormat]) 
 
 def _ladder(
     program: IntProgram,
-    spikes: npt.NDArray[np.int8],
+    spikes: InputSpikes,
     activity: Trace,
     job: _Job,
     reference: _FloatReference | None,
@@ -304,7 +302,7 @@ def _ladder(
     return ladder, changed
 
 
-def _verify_against_lava(program: IntProgram, spikes: npt.NDArray[np.int8], job: _Job) -> LavaCheck:
+def _verify_against_lava(program: IntProgram, spikes: InputSpikes, job: _Job) -> LavaCheck:
     """Cross-check samples in Lava; any difference in a spike or a last voltage raises VerificationError."""
     if len(spikes) == 0:
         return LavaCheck(samples=0, not_run="no samples were asked for")

@@ -16,6 +16,7 @@ from neuroprune.exchange.catalog import FORMATS, FormatInfo
 from neuroprune.fixed_point import IntegerRules
 from neuroprune.graph.float_program import FloatProgram
 from neuroprune.program.types import IntProgram
+from neuroprune.program.verify import verify_program
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,7 +93,7 @@ def read_program(
     frames: Frames | None = None,
     formats: Sequence[ExchangeFormat] | None = None,
 ) -> ReadProgram:
-    """The integer program of a file whose suffix names the format; see `ExchangeFormat.read`.
+    """The integer program of a file whose suffix names the format; see `ExchangeFormat.read`. Its rules are verified.
 
     rules: those of the chip that it is to run on, `chip.rules`. formats: those to choose from, by default all that
     neuroprune has. Raises InputError or UnsupportedNetwork.
@@ -115,7 +116,9 @@ def read_program(
     >>> [layer.name for layer in again.program.layers]
     ['body.neuron1', 'body.neuron2', 'body.neuron3', 'body.output']
     """
-    return format_of(path, formats).read(path, rules, steps, frames)
+    read = format_of(path, formats).read(path, rules, steps, frames)
+    verify_program(read.program, rules)
+    return read
 
 
 def write_program(programs: Programs, path: Path, formats: Sequence[ExchangeFormat] | None = None) -> tuple[str, ...]:

@@ -5,13 +5,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from neuroprune.arrays import Frames
+from neuroprune.arrays import Frames, InputSpikes
 from neuroprune.errors import InputError
 from neuroprune.fixed_point import signed_range
 from neuroprune.program.types import IntInput, IntProgram
 
 
-def quantize_input(spec: IntInput, frames: Frames) -> tuple[npt.NDArray[np.int8], int]:
+def quantize_input(spec: IntInput, frames: Frames) -> tuple[InputSpikes, int]:
     """Integer spikes of float frames [samples, ..., *shape], and how many values were clipped to the range.
 
     spec: the input of a program, `program.input`.
@@ -48,7 +48,7 @@ def check_frames(program: IntProgram, frames: npt.NDArray[Any]) -> None:
         )
 
 
-def count_events(program: IntProgram, frames: npt.NDArray[np.int8]) -> npt.NDArray[np.int64]:
+def count_events(program: IntProgram, frames: InputSpikes) -> npt.NDArray[np.int64]:
     """Non-zero spikes of each input over all samples and steps, int64 [input shape]; a frame counts once per step."""
     if program.input.sequence:
         frames = frames.reshape(-1, *program.input.shape)

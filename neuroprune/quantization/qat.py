@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from neuroprune.arrays import Frames, Labels, frozen_array
+from neuroprune.arrays import Frames, InputSpikes, Labels, frozen_array
 from neuroprune.chips.chip import Chip
 from neuroprune.errors import InputError
 from neuroprune.fixed_point import (
@@ -198,7 +198,7 @@ class _TrainedLayer:
             weight.clamp_(*(end / unit for end in self.range))
 
 
-def _scores(program: IntProgram, layers: Sequence[_TrainedLayer], frames: npt.NDArray[np.int8]) -> Tensor:
+def _scores(program: IntProgram, layers: Sequence[_TrainedLayer], frames: InputSpikes) -> Tensor:
     """Scores [samples, classes], as the trained network itself would return them."""
     values = torch.from_numpy(frames).float()
     outputs_of = {INPUT: values.transpose(0, 1) if program.input.sequence else values.unsqueeze(0)}

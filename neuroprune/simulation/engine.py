@@ -16,6 +16,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from neuroprune.arrays import InputSpikes
 from neuroprune.graph.nodes import Shape
 from neuroprune.program.frames import check_frames, count_events
 from neuroprune.program.types import IntProgram
@@ -23,8 +24,6 @@ from neuroprune.progress import Progress, silent
 from neuroprune.simulation.kernels import direct_convolutions
 from neuroprune.simulation.layers import Layer, compile_layers, run_layers
 from neuroprune.simulation.types import LayerRecord, LayerTrace, Record, Trace
-
-Frames = npt.NDArray[np.int8]
 
 CPU_BYTES, DEVICE_BYTES = 16 * 2**20, 2**28
 """Memory of a thread for the largest layer's currents in all steps; the samples that fit into it run at once.
@@ -36,7 +35,7 @@ the layers of benchmarks/vgg6.yaml then take 10 to 30 % longer.
 
 def simulate(
     program: IntProgram,
-    frames: Frames,
+    frames: InputSpikes,
     batch: int = 1024,
     device: str = "cpu",
     saturated_inputs: int = 0,
@@ -98,7 +97,7 @@ def simulate(
     )
 
 
-def record(program: IntProgram, frames: Frames, device: str = "cpu", every_step: bool = False) -> Record:
+def record(program: IntProgram, frames: InputSpikes, device: str = "cpu", every_step: bool = False) -> Record:
     """Every spike and the last voltages of a few samples, which run in one batch.
 
     frames: int8 [samples, *input shape], or [samples, steps, *input shape] of sequences.
@@ -148,7 +147,7 @@ class _Chunk:
     saturations: list[int]
 
 
-def _run_chunk(program: IntProgram, layers: list[Layer], frames: Frames, device: str) -> _Chunk:
+def _run_chunk(program: IntProgram, layers: list[Layer], frames: InputSpikes, device: str) -> _Chunk:
     spikes, wraps, saturations = [], [], []
     for firing in run_layers(layers, _on_device(program, frames, device), program.steps):
         spikes.append(_count(firing.spikes))
@@ -164,7 +163,7 @@ class _Threads:
     """`map` runs a function on chunks in `count` threads, in order."""
 
     count: int
-    map: Callable[[Callable[[Frames], _Chunk], Iterable[Frames]], Iterable[_Chunk]]
+    map: Callable[[Callable[[InputSpikes], _Chunk], Iterable[InputSpikes]], Iterable[_Chunk]]
 
 
 @contextmanager
@@ -197,7 +196,7 @@ def _count(spikes: Tensor) -> Tensor:
     return torch.stack([part.sum(0, dtype=torch.uint8) for part in parts]).sum(0, dtype=torch.int64)
 
 
-def _on_device(program: IntProgram, frames: Frames, device: str) -> Tensor:
+def _on_device(program: IntProgram, frames: InputSpikes, device: str) -> Tensor:
     """[steps, samples, *shape] of sequences, [1, samples, *shape] of frames that every step presents; channels last."""
     maps = np.moveaxis(frames, -3, -1) if len(program.input.shape) == 3 else frames
     tensor = torch.tensor(maps, dtype=torch.int8 if program.input.bits else torch.uint8, device=device)

@@ -3,10 +3,9 @@
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 from torch import nn
 
-from neuroprune.arrays import Frames, Labels
+from neuroprune.arrays import Frames, InputSpikes, Labels
 from neuroprune.graph.float_program import FloatProgram
 from neuroprune.graph.readout import accuracy, class_scores
 from neuroprune.program.dequantize import dequantize
@@ -16,7 +15,6 @@ from neuroprune.simulation.engine import record
 from neuroprune.simulation.floats import run_float, run_layers, run_module
 from neuroprune.simulation.types import Trace
 
-Spikes = npt.NDArray[np.int8]
 Share = float | None
 
 COMPARED_SAMPLES = 64
@@ -56,7 +54,7 @@ def accuracy_ladder(
     folded: FloatProgram,
     program: IntProgram,
     frames: Frames,
-    spikes: Spikes,
+    spikes: InputSpikes,
     trace: Trace,
     labels: Labels,
     progress: Progress = silent,
@@ -96,7 +94,7 @@ def changed_spikes(
     folded: FloatProgram,
     program: IntProgram,
     frames: Frames,
-    spikes: Spikes,
+    spikes: InputSpikes,
     device: str = "cpu",
     progress: Progress = silent,
 ) -> dict[str, ChangedSpikes]:
@@ -139,6 +137,6 @@ def changed_spikes(
     return {name: ChangedSpikes(*(different[name] / compared[name]).tolist()) for name in different}
 
 
-def _values(spikes: Spikes, spec: IntInput) -> Frames:
+def _values(spikes: InputSpikes, spec: IntInput) -> Frames:
     """The float values that input spikes stand for."""
     return spikes.astype(np.float32) * np.float32(spec.unit)

@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from neuroprune.arrays import InputSpikes
 from neuroprune.errors import LavaError
 from neuroprune.program.frames import check_frames
 from neuroprune.program.timing import depths, wait
@@ -48,7 +49,7 @@ GRACE_S = 0.5
 
 def record_with_lava(
     program: IntProgram,
-    frames: npt.NDArray[np.int8],
+    frames: InputSpikes,
     timeout_s: float = 600,
     python: str | None = None,
     *,

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from neuroprune.arrays import InputSpikes
 from neuroprune.errors import LavaError
 from neuroprune.graph.nodes import INPUT
 from neuroprune.program.groups import merge_groups
@@ -16,7 +17,7 @@ from neuroprune.program.timing import depths, wait
 from neuroprune.program.types import IntConnection, IntConv, IntLayer, IntProgram, IntSynapse
 
 WORKER = Path(__file__).with_name("lava_worker")
-Case = tuple[IntProgram, npt.NDArray[np.int8]]
+Case = tuple[IntProgram, InputSpikes]
 """A program, and the frames that it is run on."""
 
 
@@ -35,7 +36,7 @@ def write_job(cases: Sequence[Case], folder: Path, options: dict[str, Any]) -> N
     shutil.copytree(WORKER, folder / WORKER.name, ignore=shutil.ignore_patterns("__pycache__"))
 
 
-def _program_arrays(program: IntProgram, frames: npt.NDArray[np.int8]) -> dict[str, npt.NDArray[Any]]:
+def _program_arrays(program: IntProgram, frames: InputSpikes) -> dict[str, npt.NDArray[Any]]:
     """The array "stream" is what each step presents: [samples * steps, *input shape]."""
     presented = frames if program.input.sequence else np.repeat(frames, program.steps, axis=0)
     arrays: dict[str, npt.NDArray[Any]] = {"stream": presented.reshape(-1, *program.input.shape)}

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from neuroprune.arrays import InputSpikes
 from neuroprune.errors import InputError
 from neuroprune.graph.nodes import INPUT
 from neuroprune.neurons.cuba_lif import IntCubaLif
@@ -135,7 +136,7 @@ def run_layer(
     return states[1:], wraps
 
 
-def run_reference(program: IntProgram, frames: npt.NDArray[np.int8]) -> tuple[Record, Trace]:
+def run_reference(program: IntProgram, frames: InputSpikes) -> tuple[Record, Trace]:
     """Every u, v, spike and overflow of a few samples, by Lava's rules in plain Python integers; slow.
 
     frames: int8 [samples, *input shape], or [samples, steps, *input shape] of sequences.
@@ -192,6 +193,6 @@ def run_reference(program: IntProgram, frames: npt.NDArray[np.int8]) -> tuple[Re
     return Record(tuple(records)), Trace(len(frames), program.steps, results, events, 0, tuple(traces))
 
 
-def reference_record(program: IntProgram, frames: npt.NDArray[np.int8]) -> Record:
+def reference_record(program: IntProgram, frames: InputSpikes) -> Record:
     """The record of `run_reference` alone."""
     return run_reference(program, frames)[0]

@@ -14,12 +14,15 @@ from neuroprune.exchange.catalog import FORMATS, FormatInfo, readable_suffixes
 from neuroprune.exchange.format import (
     ExchangeFormat,
     Programs,
+    ReadProgram,
     exchange_formats,
     format_of,
     read_program,
     write_program,
 )
+from neuroprune.fixed_point import IntegerRules
 from neuroprune.graph.nodes import Readout
+from neuroprune.neurons.cuba_lif import IntCubaLif
 from neuroprune.pipeline import LavaSettings, deploy_program
 from neuroprune.program.dequantize import dequantize
 from neuroprune.program.types import IntProgram
@@ -84,6 +87,23 @@ def test_a_format_that_is_only_written_says_so_when_it_is_read(program: IntProgr
                 attempt()
             assert str(caught.value) == f"{path} cannot be read, since {name} is only written: name another file"
     assert readable_suffixes() == (".net",)
+
+
+def test_a_program_that_breaks_the_rules_of_the_chip_does_not_pass_a_reader_of_ones_own(
+    program: IntProgram, tmp_path: Path
+) -> None:
+    first, last = program.layers
+    assert isinstance(first.neuron, IntCubaLif)
+    broken = replace(program, layers=(replace(first, neuron=replace(first.neuron, vth=1 << 20)), last))
+
+    class Careless(Listing):
+        def read(
+            self, path: Path, rules: IntegerRules, steps: int | None = None, frames: Frames | None = None
+        ) -> ReadProgram:
+            return ReadProgram(broken)
+
+    with pytest.raises(AssertionError):
+        read_program(tmp_path / "a.txt", RULES, formats=[Careless()])
 
 
 def test_a_format_of_floats_is_not_written_where_only_the_integers_are_known(

@@ -18,6 +18,7 @@ from neuroprune.exchange.netx.read import read_netx, spikes_as_they_are, stated_
 from neuroprune.exchange.netx.write import write_netx
 from neuroprune.graph.nodes import Readout
 from neuroprune.program.types import IntInput, IntLayer, IntProgram
+from neuroprune.program.verify import verify_program
 from neuroprune.simulation.reference import reference_record
 
 RULES = load_chip("loihi-sim").rules
@@ -29,7 +30,9 @@ PLANE = conv_fields(KERNEL, [3, 3, 3])
 
 
 def read(folder: Path, *layers: Mapping[str, Any], steps: int = 4, frames: IntInput | None = None) -> ReadProgram:
-    return read_netx(write_lava_dl(folder / "some.net", layers), RULES, steps, frames)
+    found = read_netx(write_lava_dl(folder / "some.net", layers), RULES, steps, frames)
+    verify_program(found.program, RULES)
+    return found
 
 
 def changed(fields: Mapping[str, Any], **neuron: Any) -> dict[str, Any]:

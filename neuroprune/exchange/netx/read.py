@@ -20,7 +20,6 @@ from neuroprune.exchange.netx.synapses import LARGEST_MAP, loader_changes, outpu
 from neuroprune.fixed_point import STATE_SHIFT, IntegerRules
 from neuroprune.graph.nodes import INPUT, Readout, Shape
 from neuroprune.program.types import IntInput, IntLayer, IntProgram
-from neuroprune.program.verify import verify_program
 
 LAVA_DL_SCALE = float(1 << 6 + STATE_SHIFT)
 """Units of v for one unit of a slayer neuron's voltage where its scale is the default (slayer/neuron/cuba.py)."""
@@ -65,7 +64,6 @@ def read_netx(path: Path, rules: IntegerRules, steps: int | None = None, frames:
         layers, silent = _layers(parts, presented.shape, rules, notes)
         _refuse(notes)
         program = IntProgram(presented, layers, _steps(file, steps), _readout(file, silent))
-    verify_program(program, rules)
     return ReadProgram(program, tuple(notes.remarks))
 
 
