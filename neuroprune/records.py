@@ -1,5 +1,8 @@
-"""Results as JSON files of a versioned schema, which later commands and other programs read."""
+"""Results as JSON files of a versioned schema, which later commands and other programs read, and as CSV."""
 
+import csv
+import io
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TypeVar
 
@@ -56,3 +59,12 @@ def load_record(schema: type[Schema], file: Path, noun: str, command: str, remed
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"]) or "file"
         raise InputError(f"{file} is not a whole {noun} ({where}: {first['msg']}); {remedy}") from error
+
+
+def csv_text(fields: Iterable[str], rows: Iterable[Mapping[str, object]]) -> str:
+    """A line of `fields`, then one for each of `rows`: values by field, blank where there is none, no others."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, list(fields), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue()

@@ -1,13 +1,11 @@
 """The record of a compression for the terminal, and its channels as CSV."""
 
-import csv
-import io
-
 from rich.console import Group, RenderableType
 from rich.table import Table
 
 from neuroprune.compression.record import CompressRecord, LayerWidth
 from neuroprune.readable import quantity
+from neuroprune.records import csv_text
 
 
 def render(record: CompressRecord) -> RenderableType:
@@ -18,11 +16,7 @@ def render(record: CompressRecord) -> RenderableType:
 
 def channels_csv(record: CompressRecord) -> str:
     """A row for each layer with prunable channels: the fields of `LayerWidth`."""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, list(LayerWidth.model_fields), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(width.model_dump() for width in record.channels)
-    return text.getvalue()
+    return csv_text(LayerWidth.model_fields, (width.model_dump() for width in record.channels))
 
 
 def _cost_table(record: CompressRecord) -> Table:

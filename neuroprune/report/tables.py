@@ -1,13 +1,11 @@
 """The report's layers and cores as CSV, for spreadsheets and scripts: one row each, nothing rounded."""
 
-import csv
-import io
-from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from pydantic import BaseModel
 
 from neuroprune.files import write_text
+from neuroprune.records import csv_text
 from neuroprune.report.resources import Named, column
 from neuroprune.report.schema import BoundReport, ChangedReport, CoreReport, LayerReport, Report, RoundingReport
 
@@ -25,7 +23,7 @@ def layers_csv(report: Report) -> str:
         for field in LayerReport.model_fields
         for column in ([f"{field}_{part}" for part in PARTS[field].model_fields] if field in PARTS else [field])
     ]
-    return _csv(fields, [_layer_row(layer) for layer in report.layers])
+    return csv_text(fields, [_layer_row(layer) for layer in report.layers])
 
 
 def _layer_row(layer: LayerReport) -> dict[str, object]:
@@ -60,7 +58,7 @@ def cores_csv(report: Report) -> str:
         for core in report.cores
     ]
     columns = [name for each in report.target.resources for name in (_used_column(each), _percent_column(each))]
-    return _csv([*fields, *columns], rows)
+    return csv_text([*fields, *columns], rows)
 
 
 def _used_column(resource: Named) -> str:
@@ -76,11 +74,3 @@ def write_tables(report: Report, folder: Path) -> None:
     """Write layers.csv and cores.csv into `folder`, each atomically. Raises OutputError."""
     write_text(folder / "layers.csv", layers_csv(report))
     write_text(folder / "cores.csv", cores_csv(report))
-
-
-def _csv(fields: Iterable[str], rows: Sequence[dict[str, object]]) -> str:
-    text = io.StringIO()
-    writer = csv.DictWriter(text, list(fields), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return text.getvalue()
