@@ -15,6 +15,7 @@ from neuroprune.arrays import FloatArray, frozen_array
 from neuroprune.finite import finite_array
 from neuroprune.graph.catalog import LAYERS, supported_layers
 from neuroprune.graph.nodes import AvgPool, BatchNorm, Conv, Flatten, Linear, MaxPool, Op, Pair, Select, Shape
+from neuroprune.graph.overrides import added, overridden
 from neuroprune.neurons.model import FloatNeuron, NeuronModel
 
 Reading = tuple[Op | None, str | None]
@@ -29,7 +30,7 @@ class Readers:
 
     def know(self, module: nn.Module) -> bool:
         """Whether `read` knows a layer of the class of `module`."""
-        return _reader_of(module) is not None or self._neuron_reader(module) is not None
+        return _known_class(module) is not None or self._neuron_reader(module) is not None
 
     def read(self, name: str, module: nn.Module, shape: Shape) -> Reading:
         """The operation of the layer at path `name` on inputs of `shape`, or why it has none.
@@ -40,7 +41,16 @@ class Readers:
         if of_neurons is not None:
             found = of_neurons(name, module)
             return (None, found) if isinstance(found, str) else (found, None)
+        base = next((each for each in type(module).__mro__ if self._is_neuron(each)), None)
+        if base is not None and (names := added(module, base)):  # some releases of SpikingJelly call what others do not
+            return None, (
+                f"layer {name}: {type(module).__name__} is a {base.__name__} with {' and '.join(names)} of its own, so "
+                f"its dynamics may be others; use {base.__name__} as it is"
+            )
         return read_layer(name, module, shape)
+
+    def _is_neuron(self, kind: type[nn.Module]) -> bool:
+        return any(model.reader_of_class(kind) for model in self._neurons)
 
     def _neuron_reader(self, module: nn.Module) -> Callable[[str, nn.Module], FloatNeuron | str] | None:
         return next((reader for model in self._neurons if (reader := model.reader_of(module))), None)
@@ -48,19 +58,22 @@ class Readers:
 
 def read_layer(name: str, module: nn.Module, shape: Shape) -> Reading:
     """As `Readers.read`, of layers other than neurons."""
-    reader = _reader_of(module)
-    if reader is not None:
-        return reader(name, module, shape)
+    kind = _known_class(module)
+    if kind is not None:
+        if names := overridden(module, kind):
+            return None, (
+                f"layer {name}: {type(module).__name__} overrides {' and '.join(names)} of {kind.__name__}, so it may "
+                f"compute something else; use {kind.__name__} as it is"
+            )
+        return _READERS[kind](name, module, shape)
     known = ", ".join(supported_layers())
     return None, f"layer {name}: {type(module).__name__} has no counterpart on the chip; use one of {known}"
 
 
-def _reader_of(module: nn.Module) -> "Callable[[str, Any, Shape], Reading] | None":
-    """A subclass may compute something else, unless it leaves `forward` alone."""
-    for kind, reader in _READERS.items():
-        if isinstance(module, kind) and type(module).forward is kind.forward:
-            return reader
-    return None
+def _known_class(module: nn.Module) -> type[nn.Module] | None:
+    """The class that it is read as, if any; the code of a subclass with a `forward` of its own is followed instead."""
+    kind = next((each for each in type(module).__mro__ if each in _READERS), None)
+    return kind if kind is not None and type(module).forward is kind.forward else None
 
 
 def _read_conv(name: str, module: Any, shape: Shape) -> Reading:

@@ -10,14 +10,20 @@ from torch import nn
 from torch.nn.modules.dropout import _DropoutNd
 
 from neuroprune.graph.axes import AXES, vote, voters
+from neuroprune.graph.hooks import changing_hooks
 from neuroprune.graph.joins import JOINS
 from neuroprune.graph.nodes import INPUT, Concat, Flatten, Input, Node, Op, Shape
 from neuroprune.graph.operation import Operation
+from neuroprune.graph.overrides import patched_methods
 from neuroprune.graph.read import Readers
 from neuroprune.graph.signals import SIZES, Signal, Symbol, TimeSum, signals_of, values_of
+from neuroprune.neurons.cuba_lif import CubaLif
 from neuroprune.neurons.model import FloatNeuron
 
 OPERATIONS = JOINS | AXES
+
+UNREAD_NEURONS = CubaLif(0.0, 1.0)
+"""Stands for neurons that could not be read."""
 
 
 class Recorder:
@@ -63,7 +69,18 @@ class Recorder:
             self.problems.append(f"layer {path}: it takes more than one input; give each layer exactly one")
             return self._unknown(path, module(*values_of(args), **values_of(kwargs)), symbols)
         symbol = args[0]
-        value = module(symbol.value)
+        with changing_hooks(module) as changed_by:
+            value = module(symbol.value)
+        self.problems += [
+            f"layer {path}: its hook {hook} changes what it computes; remove the hook, or write it as a layer"
+            for hook in changed_by
+        ]
+        patched = patched_methods(module)
+        if patched:
+            self.problems.append(
+                f"layer {path}: its {' and '.join(patched)} was replaced after it was made, so it may compute something "
+                f"else than {type(module).__name__}; write that as code of the network, or use the layer as it is"
+            )
         if symbol.is_stale:
             self.problems.append(_stale(f"layer {path}", symbol))
         voted = vote(self, symbol, value, voters(module))
@@ -124,8 +141,10 @@ class Recorder:
         shape = tuple(value.shape[signal.lead :])
         if isinstance(op, Flatten) and shape != (prod(source.shape),):
             self.problems.append(f"layer {path}: it flattens {source.shape} to {shape}; flatten all of it")
-        # After a layer that is not understood tracing goes on as if it passed its input on, to find all problems.
-        name = self.node(path, path, op or Concat(), (signal.node,), shape)
+        # After a layer that is not understood tracing goes on as if it passed its input on, or fired, to find all
+        # problems.
+        passing = UNREAD_NEURONS if isinstance(module, base.MemoryModule) else Concat()
+        name = self.node(path, path, op or passing, (signal.node,), shape)
         return Signal(value, self, name, layout, at)
 
     def _advance(self, path: str, module: nn.Module, signal: Signal) -> int | str | None:

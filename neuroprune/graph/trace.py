@@ -11,10 +11,11 @@ from contextlib import contextmanager
 from typing import Any, Literal
 
 import torch
-from spikingjelly.activation_based import base, functional
+from spikingjelly.activation_based import base
 from torch import nn
 
 from neuroprune.errors import UnsupportedNetwork
+from neuroprune.evaluation import evaluation_mode
 from neuroprune.graph import nodes
 from neuroprune.graph.nodes import INPUT, Flatten, Graph, MaxPool, Node, Select
 from neuroprune.graph.read import Readers
@@ -50,15 +51,12 @@ def trace(module: nn.Module, frames: torch.Tensor, neurons: Sequence[NeuronModel
     >>> graph.steps, [node.name for node in graph.nodes][:4]
     (4, ['input', 'stem.conv1', 'stem.norm1', 'body.neuron1'])
     """
-    was_training = module.training
-    module.eval()
-    functional.reset_net(module)
     sequence = frames.ndim == 5
     frames = frames[:1].to(next(module.parameters(), frames)).repeat_interleave(BATCH, 0)
     readers = Readers(neuron_models() if neurons is None else tuple(neurons))
     recorder = Recorder(frames.transpose(0, 1) if sequence else frames, sequence, readers)
     try:
-        with torch.no_grad(), _leaves_recorded(module, recorder):
+        with evaluation_mode(module), torch.no_grad(), _leaves_recorded(module, recorder):
             output = _output(module(recorder.frames), module, recorder)
     except (TypeError, RuntimeError, AttributeError, IndexError, AssertionError, ValueError) as error:
         form = "sequences [T, N, C, H, W]" if sequence else "frames [N, C, H, W]"
@@ -70,9 +68,6 @@ def trace(module: nn.Module, frames: torch.Tensor, neurons: Sequence[NeuronModel
                 "by their values",
             ]
         ) from error
-    finally:
-        functional.reset_net(module)
-        module.train(was_training)
     return _graph(recorder, output)
 
 

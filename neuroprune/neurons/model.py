@@ -299,7 +299,10 @@ class NeuronModel:
 
     def reader_of(self, module: nn.Module) -> Callable[[str, Any], FloatNeuron | str] | None:
         """The reader of the exact class of `module`, if there is one."""
-        kind = type(module)
+        return self.reader_of_class(type(module))
+
+    def reader_of_class(self, kind: type[nn.Module]) -> Callable[[str, Any], FloatNeuron | str] | None:
+        """The reader of modules of exactly the class `kind`, if there is one."""
         return self.readers.get(kind) or self.readers.get(f"{kind.__module__}.{kind.__qualname__}")
 
 

@@ -9,6 +9,7 @@ from torch import nn
 from neuroprune.arrays import Labels
 from neuroprune.data.coding import encode, time_first
 from neuroprune.data.types import Coding, Images
+from neuroprune.evaluation import evaluation_mode
 
 
 def predict(module: nn.Module, images: Images, coding: Coding, batch: int = 256) -> npt.NDArray[np.int64]:
@@ -18,18 +19,12 @@ def predict(module: nn.Module, images: Images, coding: Coding, batch: int = 256)
     left as it was.
     """
     device = next(module.parameters()).device
-    was_training = module.training
-    module.eval()
     predictions = []
-    try:
-        with torch.inference_mode():
-            for start in range(0, len(images), batch):
-                frames = encode(torch.tensor(images[start : start + batch], device=device), coding)
-                functional.reset_net(module)
-                predictions.append(module(time_first(frames)).argmax(1).cpu())
-    finally:
-        functional.reset_net(module)
-        module.train(was_training)
+    with evaluation_mode(module), torch.inference_mode():
+        for start in range(0, len(images), batch):
+            frames = encode(torch.tensor(images[start : start + batch], device=device), coding)
+            functional.reset_net(module)
+            predictions.append(module(time_first(frames)).argmax(1).cpu())
     return torch.cat(predictions).numpy()
 
 

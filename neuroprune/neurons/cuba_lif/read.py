@@ -3,6 +3,7 @@
 from typing import Any
 
 import numpy as np
+import torch
 
 from neuroprune.finite import finite_array
 from neuroprune.neurons.catalog import CUBA_LIF
@@ -10,8 +11,33 @@ from neuroprune.neurons.cuba_lif.neurons import CubaLif
 from neuroprune.neurons.model import FloatNeuron, NeuronModel, Reset
 
 
+_DISTANCES = (0.0, *(sign * size for size in (1e-6, 1e-3, 0.03, 0.3, 0.49, 0.51, 1.0, 3.0, 30.0) for sign in (1, -1)))
+"""Distances of a potential from the threshold at which surrogate functions are tried."""
+
+
+def _firing_problem(name: str, function: Any) -> str | None:
+    """What is wrong with a surrogate function that does not give 1 from the threshold on, and 0 below."""
+    owner = getattr(function, "__self__", function)  # of the `apply` of a torch.autograd.Function
+    kind = owner.__name__ if hasattr(owner, "__name__") else type(owner).__name__
+    try:
+        with torch.no_grad():
+            given = function(torch.tensor(_DISTANCES)).tolist()
+    except Exception as error:  # noqa: BLE001  # a function of the user's may raise anything
+        return f"layer {name}: its surrogate function {kind} cannot be tried ({error}); use one of SpikingJelly's"
+    for distance, value in zip(_DISTANCES, given, strict=True):
+        if value != (distance >= 0.0):
+            return (
+                f"layer {name}: its surrogate function {kind} gives {value:g} for a potential of threshold "
+                f"{distance:+g}, but neurons of the chip give 1 from the threshold on and 0 below; use one of "
+                "SpikingJelly's, with spiking=True"
+            )
+    return None
+
+
 def _read_lif(name: str, module: Any) -> FloatNeuron | str:
     """LIFNode, IFNode and ParametricLIFNode: 1 / tau is fixed, 0, or the sigmoid of the learned w."""
+    if problem := _firing_problem(name, module.surrogate_function):
+        return problem
     if module.v_reset is not None and float(module.v_reset) != 0.0:
         return f"layer {name}: hard reset to {module.v_reset} cannot be mapped; use v_reset=0.0 or None"
     if hasattr(module, "w"):
@@ -30,6 +56,8 @@ def _read_cuba(name: str, module: Any) -> FloatNeuron | str:
     voltage, to steps of 1 / s_scale towards zero. It fires from v_threshold + 0.01 / s_scale on, which is the first of
     its steps beyond v_threshold.
     """
+    if problem := _firing_problem(name, module.surrogate_function):
+        return problem
     if module.norm is not None:
         return f"layer {name}: normalisation inside the neuron cannot be mapped; use norm=None"
     decays = []
