@@ -220,6 +220,9 @@ from .simulation.ladder import (
 from .simulation.lava import (
     record_with_lava as record_with_lava,
 )
+from .simulation.module_check import (
+    verify_module as verify_module,
+)
 from .simulation.reference import (
     run_reference as run_reference,
 )

@@ -38,6 +38,7 @@ from neuroprune.simulation.compare import compare
 from neuroprune.simulation.engine import record, simulate
 from neuroprune.simulation.ladder import Accuracies, ChangedSpikes, accuracy_ladder, changed_spikes
 from neuroprune.simulation.lava import own_models, record_with_lava
+from neuroprune.simulation.module_check import verify_module
 from neuroprune.simulation.types import Trace
 from neuroprune.version import __version__
 
@@ -167,6 +168,7 @@ def deploy(
 
     graph = trace(module, torch.from_numpy(calibration[:1]), neurons)
     floats = rounded = fold(graph)
+    verify_module(module, graph, floats, frames)
     program = quantize(floats, calibration, chip, bits)
     if tuning is not None:
         tuned = finetune_quantised(floats, program, tuning.frames_of, tuning.labels, chip, tuning.settings, progress)

@@ -19,10 +19,12 @@ from neuroprune.compression.surgery import duplicate, remove_channels
 from neuroprune.data.coding import encode, time_first
 from neuroprune.data.types import Dataset, Images
 from neuroprune.errors import InputError, UnsupportedNetwork
+from neuroprune.graph.fold import fold
 from neuroprune.graph.nodes import Graph
 from neuroprune.graph.trace import trace
 from neuroprune.neurons.model import NeuronModel
 from neuroprune.progress import Progress, silent
+from neuroprune.simulation.module_check import COMPARED_FRAMES, verify_module
 from neuroprune.training.history import EpochRecord
 from neuroprune.training.settings import pick_device
 from neuroprune.training.train import train
@@ -87,7 +89,8 @@ def compress(
     module: a trained network, best with L1 on its BatchNorm scales. A copy of it is pruned, on the device of
     fine-tuning or else on the module's own.
     neurons: models that layers of neurons are read as, by default all that neuroprune has.
-    Raises UnsupportedNetwork for a network that cannot be traced, and InputError for one without prunable channels,
+    Raises UnsupportedNetwork for a network that cannot be mapped, VerificationError for one that does not compute what
+    was read of it, and InputError for one without prunable channels,
     one whose FLOPs cannot be brought near the share asked for, or one that fixes its widths in its code.
 
     >>> from neuroprune import CompressSettings, build, compress, load_dataset, load_recipe
@@ -100,7 +103,9 @@ def compress(
     dense = duplicate(module).eval()
     if settings.fine_tune is not None:
         dense.to(pick_device(settings.fine_tune.device))
-    graph = trace(dense, _frames(dense, data, data.test.images[:1]), neurons)
+    frames = _frames(dense, data, data.train.images[:COMPARED_FRAMES])
+    graph = trace(dense, frames, neurons)
+    verify_module(dense, graph, fold(graph), frames.cpu().numpy())
     groups = _prunable(dense, graph)
     selection = _select(dense, graph, groups, data, settings, progress)
     slim = remove_channels(dense, groups, selection.kept)

@@ -78,8 +78,8 @@ class Recorder:
         patched = patched_methods(module)
         if patched:
             self.problems.append(
-                f"layer {path}: its {' and '.join(patched)} was replaced after it was made, so it may compute something "
-                f"else than {type(module).__name__}; write that as code of the network, or use the layer as it is"
+                f"layer {path}: its {' and '.join(patched)} was replaced after it was made, so it may compute another "
+                f"thing than {type(module).__name__}; write that as code of the network, or use the layer as it is"
             )
         if symbol.is_stale:
             self.problems.append(_stale(f"layer {path}", symbol))

@@ -120,6 +120,13 @@ class FloatNeuron(ABC):
     def integrate(self, state: State, current: Tensor, bias: Tensor | float) -> State:
         """The state of the next step before a spike; a neuron fires where its last tensor >= threshold."""
 
+    def deviation(self, steps: int) -> float:
+        """How far the module's own potential may be from these equations after `steps` steps, beyond float rounding.
+
+        By default 0: the module computes in floats, too.
+        """
+        return 0.0
+
     def after_spike(self, state: State, fired: Tensor) -> State:
         """The state of neurons that `fired`, bool, after their spike; that of the others as it is.
 

@@ -84,7 +84,7 @@ def run_float(
     >>> run_float(floats, frames).outputs.shape  # spikes of each output
     (16, 10)
     """
-    layers = _with_tensors(program, frames)
+    layers = layer_tensors(program, _dtype(frames))
     spikes = {layer.name: 0 for layer in program.layers}
     outputs = []
     for start in range(0, len(frames), batch):
@@ -108,11 +108,11 @@ def run_layers(program: FloatProgram, frames: Frames) -> Iterator[FloatFiring]:
     >>> [tuple(firing.spikes.shape) for firing in run_layers(floats, frames)][:2]
     [(4, 16, 32, 8, 8), (4, 16, 80, 4, 4)]
     """
-    return _run(program, _with_tensors(program, frames), frames)
+    return _run(program, layer_tensors(program, _dtype(frames)), frames)
 
 
 @dataclass(frozen=True, eq=False)
-class _Layer:
+class LayerTensors:
     """A layer with its weights, one for each connection, and its bias in the precision of the run."""
 
     layer: FloatLayer
@@ -133,10 +133,10 @@ class _Layer:
         return current
 
 
-def _with_tensors(program: FloatProgram, frames: Frames) -> list[_Layer]:
-    dtype = torch.from_numpy(frames[:0]).dtype
+def layer_tensors(program: FloatProgram, dtype: torch.dtype) -> list[LayerTensors]:
+    """The layers of `program` with tensors of `dtype`."""
     return [
-        _Layer(
+        LayerTensors(
             layer,
             tuple(torch.tensor(connection.synapse.weight, dtype=dtype) for connection in layer.connections),
             torch.tensor(layer.bias, dtype=dtype).reshape(-1, *(1 for _ in layer.shape[1:])),
@@ -145,8 +145,12 @@ def _with_tensors(program: FloatProgram, frames: Frames) -> list[_Layer]:
     ]
 
 
+def _dtype(frames: Frames) -> torch.dtype:
+    return torch.from_numpy(frames[:0]).dtype
+
+
 @torch.inference_mode()
-def _run(program: FloatProgram, layers: list[_Layer], frames: Frames) -> Iterator[FloatFiring]:
+def _run(program: FloatProgram, layers: list[LayerTensors], frames: Frames) -> Iterator[FloatFiring]:
     chunk = torch.from_numpy(frames)
     values = {INPUT: chunk.transpose(0, 1) if program.input.sequence else chunk.unsqueeze(0)}
     for each in layers:

@@ -40,6 +40,7 @@ class CubaLif(FloatNeuron):
     gain: 1 / tau where the neuron decays its input too, else 1; 1 in a float program.
     current_decay: in (0, 1]; 1 for neurons that keep no current from step to step. Biases enter h, not i, in a float
     program, as on the chip.
+    resolution: the steps in which the module cuts its current and its potential; 0 where it computes in floats.
     """
 
     decay: float
@@ -47,6 +48,7 @@ class CubaLif(FloatNeuron):
     gain: float = 1.0
     current_decay: float = 1.0
     reset: Reset = "zero"
+    resolution: float = 0.0
 
     @property
     def filters_input(self) -> bool:
@@ -62,6 +64,14 @@ class CubaLif(FloatNeuron):
         i, v = state
         i = i * (1.0 - self.current_decay) + current if self.filters_input else current
         return i, v * (1.0 - self.decay) + i + bias
+
+    def deviation(self, steps: int) -> float:
+        """The module cuts what it receives, and what the decays leave of current and potential."""
+        i = v = 0.0
+        for _ in range(steps):
+            i = i * (1.0 - self.current_decay) + 2.0 * self.resolution
+            v = v * (1.0 - self.decay) + i + self.resolution
+        return v
 
     def after_spike(self, state: State, fired: Tensor) -> State:
         """i stays, h becomes v."""

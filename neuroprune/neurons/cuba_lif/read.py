@@ -10,7 +10,6 @@ from neuroprune.neurons.catalog import CUBA_LIF
 from neuroprune.neurons.cuba_lif.neurons import CubaLif
 from neuroprune.neurons.model import FloatNeuron, NeuronModel, Reset
 
-
 _DISTANCES = (0.0, *(sign * size for size in (1e-6, 1e-3, 0.03, 0.3, 0.49, 0.51, 1.0, 3.0, 30.0) for sign in (1, -1)))
 """Distances of a potential from the threshold at which surrogate functions are tried."""
 
@@ -69,7 +68,7 @@ def _read_cuba(name: str, module: Any) -> FloatNeuron | str:
     if decays[0] == 0.0:
         return f"layer {name}: a current that never decays cannot be mapped; use current_decay above 0"
     threshold = float(module.v_threshold) + module.v_threshold_eps
-    return _checked(name, CubaLif(decays[1], threshold, current_decay=decays[0]))
+    return _checked(name, CubaLif(decays[1], threshold, current_decay=decays[0], resolution=1.0 / module.s_scale))
 
 
 def _checked(name: str, found: CubaLif) -> FloatNeuron | str:
