@@ -20,7 +20,7 @@ def _firing_problem(name: str, function: Any) -> str | None:
     kind = owner.__name__ if hasattr(owner, "__name__") else type(owner).__name__
     try:
         with torch.no_grad():
-            given = function(torch.tensor(_DISTANCES)).tolist()
+            given = function(torch.tensor(_DISTANCES).reshape(-1, 1, 1, 1)).flatten().tolist()  # as of maps
     except Exception as error:  # noqa: BLE001  # a function of the user's may raise anything
         return f"layer {name}: its surrogate function {kind} cannot be tried ({error}); use one of SpikingJelly's"
     for distance, value in zip(_DISTANCES, given, strict=True):
