@@ -8,11 +8,14 @@ from spikingjelly.activation_based import functional
 from torch import nn
 from torch.nn import functional as F
 
-from neuroprune.arrays import FloatArray, Frames
+from neuroprune.arrays import FloatArray, Frames, FramesLike
 from neuroprune.graph.float_program import FloatDense, FloatLayer, FloatProgram
 from neuroprune.graph.nodes import INPUT
 from neuroprune.neurons.model import fire_float
 from neuroprune.progress import Progress, silent
+
+BATCH = 64
+"""Samples that run at once; memory grows with it, not with the number of samples."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,7 +39,7 @@ class FloatFiring:
     voltages: torch.Tensor
 
 
-def run_module(module: nn.Module, frames: Frames, batch: int = 64, progress: Progress = silent) -> Frames:
+def run_module(module: nn.Module, frames: FramesLike, batch: int = BATCH, progress: Progress = silent) -> Frames:
     """Outputs of `module` in evaluation mode, [samples, outputs]; sequences [T, N, outputs] are averaged over T.
 
     frames: [samples, channels, height, width], or sequences [samples, steps, channels, height, width], of which the
@@ -65,9 +68,7 @@ def run_module(module: nn.Module, frames: Frames, batch: int = 64, progress: Pro
     return torch.cat(outputs).numpy()
 
 
-def run_float(
-    program: FloatProgram, frames: Frames, batch: int = 64, progress: Progress = silent, task: str = "folded"
-) -> FloatRun:
+def run_float(program: FloatProgram, frames: FramesLike, batch: int = BATCH, progress: Progress = silent) -> FloatRun:
     """Run a float program on frames [samples, *input shape], or sequences [samples, steps, *input shape].
 
     It computes in the precision of the frames: float32, or float64 where a spike must not flip.
@@ -92,7 +93,7 @@ def run_float(
             spikes[firing.name] += int(firing.spikes.count_nonzero())
         last = firing.voltages if program.readout.of == "voltage" else firing.spikes.sum(0)
         outputs.append(last.flatten(1).double())
-        progress(task, min(start + batch, len(frames)), len(frames))
+        progress("folded", min(start + batch, len(frames)), len(frames))
     return FloatRun(torch.cat(outputs).numpy(), spikes)
 
 
@@ -133,7 +134,7 @@ class _Layer:
         return current
 
 
-def _with_tensors(program: FloatProgram, frames: Frames) -> list[_Layer]:
+def _with_tensors(program: FloatProgram, frames: FramesLike) -> list[_Layer]:
     dtype = torch.from_numpy(frames[:0]).dtype
     return [
         _Layer(
