@@ -40,6 +40,7 @@ from .data.catalog import (
     list_datasets as list_datasets,
 )
 from .data.coding import (
+    CodedFrames as CodedFrames,
     frames_of as frames_of,
 )
 from .data.load import (

@@ -1,6 +1,6 @@
 """Types of arrays that many rooms name, and read-only ones for the frozen data types of every level."""
 
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +17,20 @@ Labels = npt.NDArray[np.int64]
 """[N], the class of each sample."""
 
 Scalar = TypeVar("Scalar", bound=np.generic)
+
+
+class FramesLike(Protocol):
+    """Frames that are taken a few samples at a time: an array of them, or what makes those of a slice when asked.
+
+    shape: of all frames as one array, the number of samples first.
+    """
+
+    @property
+    def shape(self) -> tuple[int, ...]: ...
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, samples: slice, /) -> Frames: ...
 
 
 def frozen_array(values: Any, dtype: type[Scalar]) -> npt.NDArray[Scalar]:

@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from neuroprune.arrays import Frames, InputSpikes, Labels
+from neuroprune.arrays import FramesLike, InputSpikes, Labels
 from neuroprune.chips.chip import Chip
 from neuroprune.chips.load import load_chip
 from neuroprune.errors import InputError
@@ -91,7 +91,7 @@ class Deployment:
 class _Job:
     """The samples that a program is run on, how it is run, and its names in the report: see `deploy`."""
 
-    frames: Frames
+    frames: FramesLike
     labels: Labels | None
     network: str
     data: str | None
@@ -118,9 +118,9 @@ class _FloatReference:
 
 def deploy(
     module: nn.Module,
-    calibration: Frames,
+    calibration: FramesLike,
     chip: Chip | str = "loihi-sim",
-    frames: Frames | None = None,
+    frames: FramesLike | None = None,
     labels: Labels | None = None,
     *,
     bits: Bits = WIDEST,
@@ -143,7 +143,8 @@ def deploy(
     sequences [samples, steps, channels, height, width].
     chip: a chip, or its name, or the path of its YAML.
     frames, labels: the samples that are run and measured, and their int64 labels; without frames the calibration
-    frames are run, without labels there is no accuracy.
+    frames are run, without labels there is no accuracy. Frames are taken a few at a time: from an array, or from
+    `CodedFrames`, which makes them then, so that memory holds no more of them.
     bits: of the weights of each layer. tuning: fine-tuning with the chip's rounding before the weights are fixed.
     network, data, seed: kept in the report. device: torch device of the exact engine.
     folder: where report.json, cores.csv, layers.csv and a file of each format are written; None writes nothing.
@@ -169,7 +170,7 @@ def deploy(
     graph = trace(module, torch.from_numpy(calibration[:1]), neurons)
     floats = rounded = fold(graph)
     verify_module(module, graph, floats, frames)
-    program = quantize(floats, calibration, chip, bits)
+    program = quantize(floats, calibration[:], chip, bits)
     if tuning is not None:
         tuned = finetune_quantised(floats, program, tuning.frames_of, tuning.labels, chip, tuning.settings, progress)
         rounded, program = tuned.floats, tuned.program
@@ -178,7 +179,7 @@ def deploy(
 
 def deploy_program(
     path: Path,
-    frames: Frames,
+    frames: FramesLike,
     labels: Labels | None = None,
     chip: Chip | str = "loihi-sim",
     *,
@@ -193,7 +194,7 @@ def deploy_program(
     """Run and measure the integer program of a file as `deploy` does the one that it compiles.
 
     path: a file in a format that neuroprune reads, given by its suffix. frames: float32 [samples, *shape], or [samples,
-    steps, *shape], as the file's program reads them.
+    steps, *shape], as the file's program reads them; an array, or `CodedFrames`.
     steps: of a sample, needed where the file does not state them.
     Raises what `deploy` raises.
 
@@ -244,10 +245,10 @@ def _run(
     """Map, simulate, verify and measure `program`."""
     balanced = balance(program, chip.synaptic_delay_max)
     mapping = map_program(balanced, chip)
-    spikes, saturated = quantize_input(program.input, job.frames)
-    activity = simulate(balanced, spikes, device=job.device, saturated_inputs=saturated, progress=job.progress)
-    check = _verify_against_lava(balanced, spikes[: job.lava.samples], job)
-    ladder, changed = _ladder(program, spikes, activity, job, reference)
+    activity = simulate(balanced, job.frames, device=job.device, progress=job.progress)
+    spikes, _ = quantize_input(program.input, job.frames[: job.lava.samples])
+    check = _verify_against_lava(balanced, spikes, job)
+    ladder, changed = _ladder(program, activity, job, reference)
     if job.folder is not None:
         remarks += _write(Programs(program, reference.folded if reference else None), job.folder, job.formats)
     report = measure(
@@ -285,7 +286,6 @@ def _write(programs: Programs, folder: Path, formats: Sequence[ExchangeFormat]) 
 
 def _ladder(
     program: IntProgram,
-    spikes: InputSpikes,
     activity: Trace,
     job: _Job,
     reference: _FloatReference | None,
@@ -297,10 +297,10 @@ def _ladder(
         scores = class_scores(program.readout, activity.outputs)
         return Accuracies(bit_accurate=accuracy(scores, job.labels)), None
     folded = reference.folded
-    changed = changed_spikes(folded, program, job.frames, spikes, job.device, job.progress)
+    changed = changed_spikes(folded, program, job.frames, job.device, job.progress)
     if job.labels is None:
         return Accuracies(), changed
-    ladder = accuracy_ladder(reference.module, folded, program, job.frames, spikes, activity, job.labels, job.progress)
+    ladder = accuracy_ladder(reference.module, folded, program, job.frames, activity, job.labels, job.progress)
     return ladder, changed
 
 

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from neuroprune.arrays import Frames, Labels
+    from neuroprune.data.coding import CodedFrames
     from neuroprune.data.codings import Kind
     from neuroprune.data.types import Coding, Dataset, Images
     from neuroprune.pipeline import Tuning
@@ -28,11 +29,11 @@ class DeployJob(NamedTuple):
     coding: "Coding"
     seed: int | None
 
-    def frames(self, images: "Images") -> "Frames":
+    def frames(self, images: "Images") -> "CodedFrames":
         """Raw pixels as the network sees them."""
-        from neuroprune.data.coding import frames_of
+        from neuroprune.data.coding import CodedFrames
 
-        return frames_of(images, self.coding)
+        return CodedFrames(images, self.coding)
 
     def calibration(self) -> "Frames":
         """Frames that set the scales, evenly over the training set."""
@@ -41,7 +42,7 @@ class DeployJob(NamedTuple):
         total = len(self.data.train)
         return self.frames(
             self.data.train.images[np.linspace(0, total - 1, min(CALIBRATION_SAMPLES, total)).astype(np.intp)]
-        )
+        )[:]
 
     def tuning(self, epochs: int) -> "Tuning | None":
         """Fine-tuning on the training set with the chip's rounding and training's random seed; None for 0 epochs."""
@@ -52,14 +53,14 @@ class DeployJob(NamedTuple):
         if epochs == 0:
             return None
         train, settings = self.data.train, QatSettings(epochs, RATE_SCALE, seed=self.seed or 0)
-        return Tuning(settings, lambda chosen: self.frames(train.images[chosen]), train.labels)
+        return Tuning(settings, lambda chosen: self.frames(train.images[chosen])[:], train.labels)
 
 
 class Recorded(NamedTuple):
     """Samples for a program that comes as a file."""
 
     data: "Dataset"
-    frames: "Frames"
+    frames: "CodedFrames"
     labels: "Labels"
 
 
@@ -127,7 +128,7 @@ def samples_for(
     samples: int | None,
 ) -> Recorded:
     """Test samples for the file `path`, coded as asked; steps where the file does not state its own."""
-    from neuroprune.data.coding import frames_of
+    from neuroprune.data.coding import CodedFrames
     from neuroprune.data.load import load_dataset
     from neuroprune.exchange.format import format_of
 
@@ -135,4 +136,4 @@ def samples_for(
         raise InputError(f"{path} does not say which data it is for: name a data set with --data")
     dataset = load_dataset(data, data_dir, download, coding or "direct", format_of(path).stated_steps(path) or steps)
     test = dataset.test
-    return Recorded(dataset, frames_of(test.images[:samples], dataset.coding), test.labels[:samples])
+    return Recorded(dataset, CodedFrames(test.images[:samples], dataset.coding), test.labels[:samples])

@@ -1,6 +1,7 @@
 """From raw pixels to the frames that a network sees: as they are, rate coded or time-to-first-spike coded."""
 
 import zlib
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -45,6 +46,35 @@ def frames_of(images: Images, coding: Coding) -> Frames:
     (2, 4, 1, 8, 8)
     """
     return encode(torch.tensor(images), coding).numpy()
+
+
+@dataclass(frozen=True, eq=False)
+class CodedFrames:
+    """The frames of images that are coded a slice at a time, so that memory holds the bytes of all, frames of a few.
+
+    images, coding: as for `frames_of`, which gives the same frames as one array.
+    shape: of that array.
+
+    >>> from neuroprune import CodedFrames, load_dataset
+    >>> data = load_dataset("digits", coding="poisson", steps=4)
+    >>> frames = CodedFrames(data.test.images, data.coding)
+    >>> frames.shape, frames[:2].shape
+    ((360, 4, 1, 8, 8), (2, 4, 1, 8, 8))
+    """
+
+    images: Images
+    coding: Coding
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        # The frames of no image have all sizes but their number.
+        return (len(self), *self[:0].shape[1:])
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __getitem__(self, samples: slice, /) -> Frames:
+        return frames_of(self.images[samples], self.coding)
 
 
 def time_first(frames: torch.Tensor) -> torch.Tensor:

@@ -12,6 +12,9 @@ from neuroprune.errors import InputError
 
 Images = npt.NDArray[np.uint8]
 
+CHUNK = 1024
+"""Images whose pixels are counted at once: numpy counts 8-byte copies of them."""
+
 
 @dataclass(frozen=True, eq=False)
 class Split:
@@ -146,10 +149,12 @@ def pixel_statistics(images: Images) -> tuple[tuple[float, ...], tuple[float, ..
 
     A channel that never changes gets the deviation 1, so it is normalised to zeros.
     """
-    values = np.arange(256, dtype=np.float64)
+    values, counts = np.arange(256, dtype=np.float64), np.zeros((images.shape[1], 256), np.int64)
+    for start in range(0, len(images), CHUNK):
+        for channel, count in enumerate(counts):
+            count += np.bincount(images[start : start + CHUNK, channel].ravel(), minlength=256)
     means, deviations = [], []
-    for channel in range(images.shape[1]):
-        share = np.bincount(images[:, channel].ravel(), minlength=256) / images[:, channel].size
+    for share in counts / images[:, 0].size:
         mean = float(share @ values)
         means.append(mean)
         deviations.append(float(np.sqrt(share @ (values - mean) ** 2)) or 1.0)

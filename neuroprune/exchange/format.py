@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 
-from neuroprune.arrays import Frames
+from neuroprune.arrays import FramesLike
 from neuroprune.errors import InputError
 from neuroprune.exchange.catalog import FORMATS, FormatInfo
 from neuroprune.fixed_point import IntegerRules
@@ -56,12 +56,12 @@ class ExchangeFormat(ABC):
         return None
 
     def read(
-        self, path: Path, rules: IntegerRules, steps: int | None = None, frames: Frames | None = None
+        self, path: Path, rules: IntegerRules, steps: int | None = None, frames: FramesLike | None = None
     ) -> ReadProgram:
         """The program of a file, every register within the fields of `rules`.
 
         steps: of a sample, needed where the file does not state them. frames: samples that it will run on, for formats
-        that do not state their input. Raises InputError or UnsupportedNetwork.
+        that do not state their input; to be taken a slice at a time. Raises InputError or UnsupportedNetwork.
         """
         raise InputError(f"{path} cannot be read, since {self.info.name} is only written: name another file")
 
@@ -90,7 +90,7 @@ def read_program(
     path: Path,
     rules: IntegerRules,
     steps: int | None = None,
-    frames: Frames | None = None,
+    frames: FramesLike | None = None,
     formats: Sequence[ExchangeFormat] | None = None,
 ) -> ReadProgram:
     """The integer program of a file whose suffix names the format; see `ExchangeFormat.read`. Its rules are verified.

@@ -24,20 +24,29 @@ def quantize_input(spec: IntInput, frames: Frames) -> tuple[InputSpikes, int]:
     """
     low, high = signed_range(spec.bits) if spec.bits else (0, 1)
     scaled = np.rint(frames / np.float32(spec.unit))
-    return np.clip(scaled, low, high).astype(np.int8), int(((scaled < low) | (scaled > high)).sum())
+    clipped = int(((scaled < low) | (scaled > high)).sum())
+    return np.clip(scaled, low, high, out=scaled).astype(np.int8), clipped
+
+
+def check_shape(program: IntProgram, shape: tuple[int, ...]) -> None:
+    """Raise InputError unless `shape` is [samples >= 1, *input shape], or [samples, steps, ...] of sequences."""
+    sample = (program.steps,) * program.input.sequence + program.input.shape
+    if shape[1:] != sample or shape[0] == 0:
+        raise InputError(
+            f"the frames have the shape {list(shape)}, but this program reads [samples, {', '.join(map(str, sample))}] "
+            "with at least one sample: pass samples of that shape"
+        )
 
 
 def check_frames(program: IntProgram, frames: npt.NDArray[Any]) -> None:
-    """Raise InputError unless `frames` is int8 [samples >= 1, *input shape], or [samples, steps, ...] of sequences.
+    """Raise InputError unless `frames` is int8 of a shape that `check_shape` takes.
 
     Spikes without a value are 0 or 1; graded ones are in the two's complement range of their bits.
     """
-    shape = (program.steps,) * program.input.sequence + program.input.shape
-    sizes = ", ".join(str(size) for size in shape)
-    if frames.dtype != np.int8 or frames.shape[1:] != shape or len(frames) == 0:
+    check_shape(program, frames.shape)
+    if frames.dtype != np.int8:
         raise InputError(
-            f"the frames are {frames.dtype} of shape {list(frames.shape)}, but this program reads int8 of shape "
-            f"[samples, {sizes}] with at least one sample: quantise them with quantize_input first"
+            f"the frames are {frames.dtype}, but this program reads int8: quantise them with quantize_input first"
         )
     bits = program.input.bits
     low, high = (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1) if bits else (0, 1)
@@ -46,6 +55,14 @@ def check_frames(program: IntProgram, frames: npt.NDArray[Any]) -> None:
             f"the frames hold values from {frames.min()} to {frames.max()}, but this program reads {low} to {high}: "
             "quantise them with quantize_input first"
         )
+
+
+def input_spikes(program: IntProgram, frames: npt.NDArray[Any]) -> tuple[InputSpikes, int]:
+    """The checked input spikes of a few samples, quantised where `frames` are floats, and how many were clipped."""
+    floats = np.issubdtype(frames.dtype, np.floating)
+    spikes, clipped = quantize_input(program.input, frames) if floats else (frames, 0)
+    check_frames(program, spikes)
+    return spikes, clipped
 
 
 def count_events(program: IntProgram, frames: InputSpikes) -> npt.NDArray[np.int64]:

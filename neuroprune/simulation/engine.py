@@ -16,9 +16,9 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from neuroprune.arrays import InputSpikes
+from neuroprune.arrays import FramesLike, InputSpikes
 from neuroprune.graph.nodes import Shape
-from neuroprune.program.frames import check_frames, count_events
+from neuroprune.program.frames import check_frames, check_shape, count_events, input_spikes
 from neuroprune.program.types import IntProgram
 from neuroprune.progress import Progress, silent
 from neuroprune.simulation.kernels import direct_convolutions
@@ -26,7 +26,7 @@ from neuroprune.simulation.layers import Layer, compile_layers, run_layers
 from neuroprune.simulation.types import LayerRecord, LayerTrace, Record, Trace
 
 CPU_BYTES, DEVICE_BYTES = 16 * 2**20, 2**28
-"""Memory of a thread for the largest layer's currents in all steps; the samples that fit into it run at once.
+"""Memory of a thread for the frames, or the largest layer's currents, in all steps; the samples that fit run at once.
 
 On a CPU more of them fall out of the caches, and above 32 MiB the C library asks the system for new pages each time:
 the layers of benchmarks/vgg6.yaml then take 10 to 30 % longer.
@@ -35,24 +35,24 @@ the layers of benchmarks/vgg6.yaml then take 10 to 30 % longer.
 
 def simulate(
     program: IntProgram,
-    frames: InputSpikes,
+    frames: FramesLike | InputSpikes,
     batch: int = 1024,
     device: str = "cpu",
-    saturated_inputs: int = 0,
     progress: Progress = silent,
 ) -> Trace:
     """Run samples through `program` in the chip's integers, and sum up the activity of each layer.
 
-    frames: int8 [samples, *input shape], or [samples, steps, *input shape] of sequences.
-    batch: samples that a thread runs at once, at most; fewer where layers are large, so that memory is bounded for any
-    batch.
-    device: torch device. saturated_inputs: input values that `quantize_input` clipped, kept in the trace.
+    frames: [samples, *input shape], or [samples, steps, *input shape] of sequences: float32 as networks see them, which
+    are quantised here, or int8 as `quantize_input` makes them.
+    batch: samples that a thread takes and runs at once, at most; fewer where frames or layers are large, so that memory
+    is bounded for any batch.
+    device: torch device.
     Raises InputError for frames of another type, shape or range.
 
     >>> import torch
     >>> from neuroprune import (
-    ...     build, fold, frames_of, load_chip, load_dataset, load_recipe, quantize, quantize_input,
-    ...     reestimate_batchnorm, simulate, trace,
+    ...     build, fold, frames_of, load_chip, load_dataset, load_recipe, quantize, reestimate_batchnorm, simulate,
+    ...     trace,
     ... )
     >>> data = load_dataset("digits")
     >>> network = build(load_recipe("digits-conv"), data.input_shape, len(data.classes))
@@ -60,21 +60,23 @@ def simulate(
     >>> reestimate_batchnorm(network, torch.from_numpy(frames))
     >>> floats = fold(trace(network, torch.from_numpy(frames)))
     >>> program = quantize(floats, frames, load_chip("loihi-sim"))
-    >>> spikes, clipped = quantize_input(program.input, frames)
-    >>> activity = simulate(program, spikes, saturated_inputs=clipped)
+    >>> activity = simulate(program, frames)
     >>> activity.outputs.shape, [bool(layer.spikes.any()) for layer in activity.layers]
     ((16, 10), [True, True, True, True])
     """
-    check_frames(program, frames)
+    check_shape(program, frames.shape)
     layers = compile_layers(program, torch.device(device))
+    events, clipped = np.zeros(program.input.shape, np.int64), 0
     spikes = [torch.zeros(_channels_last(layer.shape), dtype=torch.int64, device=device) for layer in program.layers]
     wraps, saturations = np.zeros((2, len(layers)), np.int64)
     outputs: list[npt.NDArray[np.int64]] = []
     done = 0
     with direct_convolutions(), _threads(device) as threads:
         size = min(batch, _samples_at_once(program, device), -(-len(frames) // threads.count))
-        chunks = (frames[first : first + size] for first in range(0, len(frames), size))
-        for chunk in threads.map(lambda chunk: _run_chunk(program, layers, chunk, device), chunks):
+        chunks = (slice(first, first + size) for first in range(0, len(frames), size))
+        for chunk in threads.map(lambda samples: _run_chunk(program, layers, frames[samples], device), chunks):
+            events += chunk.events
+            clipped += chunk.clipped
             for total, fired in zip(spikes, chunk.spikes, strict=True):
                 total += fired
             wraps += chunk.wraps
@@ -86,8 +88,8 @@ def simulate(
         samples=len(frames),
         steps=program.steps,
         outputs=np.concatenate(outputs),
-        input_events=count_events(program, frames),
-        saturated_inputs=saturated_inputs,
+        input_events=events,
+        saturated_inputs=clipped,
         layers=tuple(
             LayerTrace(layer.name, _array(fired, layer.shape), wrapped, saturated)
             for layer, fired, wrapped, saturated in zip(
@@ -141,29 +143,32 @@ def record(program: IntProgram, frames: InputSpikes, device: str = "cpu", every_
 class _Chunk:
     """What a few samples add to a trace; spikes of each layer channels last."""
 
+    events: npt.NDArray[np.int64]
+    clipped: int
     outputs: npt.NDArray[np.int64]
     spikes: list[Tensor]
     wraps: list[int]
     saturations: list[int]
 
 
-def _run_chunk(program: IntProgram, layers: list[Layer], frames: InputSpikes, device: str) -> _Chunk:
+def _run_chunk(program: IntProgram, layers: list[Layer], frames: npt.NDArray[Any], device: str) -> _Chunk:
+    events, clipped = input_spikes(program, frames)
     spikes, wraps, saturations = [], [], []
-    for firing in run_layers(layers, _on_device(program, frames, device), program.steps):
+    for firing in run_layers(layers, _on_device(program, events, device), program.steps):
         spikes.append(_count(firing.spikes))
         wraps.append(firing.current_wraps)
         saturations.append(firing.voltage_saturations)
     last = firing.voltages if program.readout.of == "voltage" else firing.spikes.sum(dim=0)
     outputs = _array(last.long(), program.layers[-1].shape).reshape(len(frames), -1)
-    return _Chunk(outputs, spikes, wraps, saturations)
+    return _Chunk(count_events(program, events), clipped, outputs, spikes, wraps, saturations)
 
 
 @dataclass(frozen=True)
 class _Threads:
-    """`map` runs a function on chunks in `count` threads, in order."""
+    """`map` runs a function on chunks of the samples in `count` threads, in order."""
 
     count: int
-    map: Callable[[Callable[[InputSpikes], _Chunk], Iterable[InputSpikes]], Iterable[_Chunk]]
+    map: Callable[[Callable[[slice], _Chunk], Iterable[slice]], Iterable[_Chunk]]
 
 
 @contextmanager
@@ -186,7 +191,7 @@ def _threads(device: str) -> Iterator[_Threads]:
 
 
 def _samples_at_once(program: IntProgram, device: str) -> int:
-    largest = max(int(np.prod(layer.shape)) for layer in program.layers)
+    largest = max(int(np.prod(shape)) for shape in (program.input.shape, *(layer.shape for layer in program.layers)))
     return max((CPU_BYTES if device == "cpu" else DEVICE_BYTES) // (4 * program.steps * largest), 1)
 
 

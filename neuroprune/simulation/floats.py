@@ -8,11 +8,15 @@ from spikingjelly.activation_based import functional
 from torch import nn
 from torch.nn import functional as F
 
-from neuroprune.arrays import FloatArray, Frames
+from neuroprune.arrays import FloatArray, Frames, FramesLike
+from neuroprune.evaluation import evaluation_mode
 from neuroprune.graph.float_program import FloatDense, FloatLayer, FloatProgram
 from neuroprune.graph.nodes import INPUT
 from neuroprune.neurons.model import fire_float
 from neuroprune.progress import Progress, silent
+
+BATCH = 64
+"""Samples that run at once; memory grows with it, not with the number of samples."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,7 +40,7 @@ class FloatFiring:
     voltages: torch.Tensor
 
 
-def run_module(module: nn.Module, frames: Frames, batch: int = 64, progress: Progress = silent) -> Frames:
+def run_module(module: nn.Module, frames: FramesLike, batch: int = BATCH, progress: Progress = silent) -> Frames:
     """Outputs of `module` in evaluation mode, [samples, outputs]; sequences [T, N, outputs] are averaged over T.
 
     frames: [samples, channels, height, width], or sequences [samples, steps, channels, height, width], of which the
@@ -49,25 +53,19 @@ def run_module(module: nn.Module, frames: Frames, batch: int = 64, progress: Pro
     >>> run_module(network, frames).shape
     (16, 10)
     """
-    was_training = module.training
-    module.eval()
-    device = next((parameter.device for parameter in module.parameters()), torch.device("cpu"))
     outputs = []
-    with torch.inference_mode():
+    with evaluation_mode(module), torch.inference_mode():
         for start in range(0, len(frames), batch):
             functional.reset_net(module)
-            chunk = torch.from_numpy(frames[start : start + batch]).to(device)
+            chunk = torch.from_numpy(frames[start : start + batch])
+            chunk = chunk.to(next(module.parameters(), chunk))
             output = module(chunk.transpose(0, 1) if chunk.ndim == 5 else chunk)
             outputs.append((output.mean(0) if output.ndim == 3 else output).float().cpu())
             progress("float", min(start + batch, len(frames)), len(frames))
-    functional.reset_net(module)
-    module.train(was_training)
     return torch.cat(outputs).numpy()
 
 
-def run_float(
-    program: FloatProgram, frames: Frames, batch: int = 64, progress: Progress = silent, task: str = "folded"
-) -> FloatRun:
+def run_float(program: FloatProgram, frames: FramesLike, batch: int = BATCH, progress: Progress = silent) -> FloatRun:
     """Run a float program on frames [samples, *input shape], or sequences [samples, steps, *input shape].
 
     It computes in the precision of the frames: float32, or float64 where a spike must not flip.
@@ -92,7 +90,7 @@ def run_float(
             spikes[firing.name] += int(firing.spikes.count_nonzero())
         last = firing.voltages if program.readout.of == "voltage" else firing.spikes.sum(0)
         outputs.append(last.flatten(1).double())
-        progress(task, min(start + batch, len(frames)), len(frames))
+        progress("folded", min(start + batch, len(frames)), len(frames))
     return FloatRun(torch.cat(outputs).numpy(), spikes)
 
 
@@ -145,7 +143,7 @@ def layer_tensors(program: FloatProgram, dtype: torch.dtype) -> list[LayerTensor
     ]
 
 
-def _dtype(frames: Frames) -> torch.dtype:
+def _dtype(frames: FramesLike) -> torch.dtype:
     return torch.from_numpy(frames[:0]).dtype
 
 

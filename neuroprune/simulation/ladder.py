@@ -5,14 +5,15 @@ from dataclasses import dataclass
 import numpy as np
 from torch import nn
 
-from neuroprune.arrays import Frames, InputSpikes, Labels
+from neuroprune.arrays import Frames, FramesLike, InputSpikes, Labels
 from neuroprune.graph.float_program import FloatProgram
-from neuroprune.graph.readout import accuracy, class_scores
+from neuroprune.graph.readout import class_scores, count_correct
 from neuroprune.program.dequantize import dequantize
+from neuroprune.program.frames import quantize_input
 from neuroprune.program.types import IntInput, IntProgram
 from neuroprune.progress import Progress, silent
 from neuroprune.simulation.engine import record
-from neuroprune.simulation.floats import run_float, run_layers, run_module
+from neuroprune.simulation.floats import BATCH, run_float, run_layers, run_module
 from neuroprune.simulation.types import Trace
 
 Share = float | None
@@ -53,8 +54,7 @@ def accuracy_ladder(
     module: nn.Module,
     folded: FloatProgram,
     program: IntProgram,
-    frames: Frames,
-    spikes: InputSpikes,
+    frames: FramesLike,
     trace: Trace,
     labels: Labels,
     progress: Progress = silent,
@@ -62,11 +62,11 @@ def accuracy_ladder(
     """Accuracy at each level.
 
     module: the network that `folded` was traced from, `program` what was quantised of it. frames: float32 [samples,
-    ...] with int64 `labels`; spikes: the same as the program's input. trace: the engine's.
+    ...] with int64 `labels`, taken a few at a time through all levels. trace: the engine's, of the same samples.
 
     >>> import torch
     >>> from neuroprune import (
-    ...     accuracy_ladder, build, fold, frames_of, load_chip, load_dataset, load_recipe, quantize, quantize_input,
+    ...     accuracy_ladder, build, fold, frames_of, load_chip, load_dataset, load_recipe, quantize,
     ...     reestimate_batchnorm, simulate, trace,
     ... )
     >>> data = load_dataset("digits")
@@ -75,36 +75,42 @@ def accuracy_ladder(
     >>> reestimate_batchnorm(network, torch.from_numpy(frames))
     >>> floats = fold(trace(network, torch.from_numpy(frames)))
     >>> program = quantize(floats, frames, load_chip("loihi-sim"))
-    >>> spikes, clipped = quantize_input(program.input, frames)
-    >>> labels, activity = data.train.labels[:16], simulate(program, spikes)
-    >>> ladder = accuracy_ladder(network, floats, program, frames, spikes, activity, labels)
+    >>> labels, activity = data.train.labels[:16], simulate(program, frames)
+    >>> ladder = accuracy_ladder(network, floats, program, frames, activity, labels)
     >>> ladder.float == ladder.folded
     True
     """
-    rounded = run_float(dequantize(program), _values(spikes, program.input), progress=progress, task="quantised")
-    return Accuracies(
-        float=accuracy(run_module(module, frames, progress=progress), labels),
-        folded=accuracy(class_scores(folded.readout, run_float(folded, frames, progress=progress).outputs), labels),
-        quantised=accuracy(class_scores(program.readout, rounded.outputs), labels),
-        bit_accurate=accuracy(class_scores(program.readout, trace.outputs), labels),
-    )
+    dequantised = dequantize(program)
+    correct = np.zeros(4, np.int64)
+    for start in range(0, len(frames), BATCH):
+        samples = slice(start, start + BATCH)
+        batch = frames[samples]
+        rounded = _values(quantize_input(program.input, batch)[0], program.input)
+        scores = (
+            run_module(module, batch),
+            class_scores(folded.readout, run_float(folded, batch).outputs),
+            class_scores(program.readout, run_float(dequantised, rounded).outputs),
+            class_scores(program.readout, trace.outputs[samples]),
+        )
+        correct += [count_correct(each, labels[samples]) for each in scores]
+        progress("accuracy", min(start + BATCH, len(frames)), len(frames))
+    return Accuracies(*(correct / len(frames)).tolist())
 
 
 def changed_spikes(
     folded: FloatProgram,
     program: IntProgram,
-    frames: Frames,
-    spikes: InputSpikes,
+    frames: FramesLike,
     device: str = "cpu",
     progress: Progress = silent,
 ) -> dict[str, ChangedSpikes]:
     """Shares of changed spikes in each layer of `folded`, by its name, over the first `COMPARED_SAMPLES` samples.
 
-    frames, spikes: the samples as floats and as the program's input. device: of the exact engine.
+    frames: float32 [samples, ...]. device: of the exact engine.
 
     >>> import torch
     >>> from neuroprune import (
-    ...     build, changed_spikes, fold, frames_of, load_chip, load_dataset, load_recipe, quantize, quantize_input,
+    ...     build, changed_spikes, fold, frames_of, load_chip, load_dataset, load_recipe, quantize,
     ...     reestimate_batchnorm, trace,
     ... )
     >>> data = load_dataset("digits")
@@ -113,19 +119,20 @@ def changed_spikes(
     >>> reestimate_batchnorm(network, torch.from_numpy(frames))
     >>> floats = fold(trace(network, torch.from_numpy(frames)))
     >>> program = quantize(floats, frames, load_chip("loihi-sim"))
-    >>> changed = changed_spikes(floats, program, frames, quantize_input(program.input, frames)[0])
+    >>> changed = changed_spikes(floats, program, frames)
     >>> all(share.bit_accurate < 0.1 for share in changed.values())
     True
     """
-    frames, spikes = frames[:COMPARED_SAMPLES], spikes[:COMPARED_SAMPLES]
+    samples = min(len(frames), COMPARED_SAMPLES)
     dequantised = dequantize(program)
     different = {layer.name: np.zeros(2) for layer in folded.layers}
     compared = dict.fromkeys(different, 0)
-    for start in range(0, len(frames), CHUNK):
-        chosen = slice(start, start + CHUNK)
-        exact = {layer.name: layer.spikes for layer in record(program, spikes[chosen], device).layers}
-        rounded = run_layers(dequantised, _values(spikes[chosen], program.input))
-        for layer, other in zip(run_layers(folded, frames[chosen]), rounded, strict=True):
+    for start in range(0, samples, CHUNK):
+        chunk = frames[start : min(start + CHUNK, samples)]
+        spikes, _ = quantize_input(program.input, chunk)
+        exact = {layer.name: layer.spikes for layer in record(program, spikes, device).layers}
+        rounded = run_layers(dequantised, _values(spikes, program.input))
+        for layer, other in zip(run_layers(folded, chunk), rounded, strict=True):
             expected = layer.spikes.numpy() > 0
             on_chip = exact[layer.name].swapaxes(0, 1)
             different[layer.name] += (
@@ -133,7 +140,7 @@ def changed_spikes(
                 np.count_nonzero(on_chip != expected),
             )
             compared[layer.name] += expected.size
-        progress("comparing", min(start + CHUNK, len(frames)), len(frames))
+        progress("comparing", min(start + CHUNK, samples), samples)
     return {name: ChangedSpikes(*(different[name] / compared[name]).tolist()) for name in different}
 
 

@@ -16,7 +16,7 @@ import torch
 from spikingjelly.activation_based import functional
 from torch import Tensor, nn
 
-from neuroprune.arrays import Frames
+from neuroprune.arrays import Frames, FramesLike
 from neuroprune.errors import VerificationError
 from neuroprune.evaluation import evaluation_mode
 from neuroprune.graph.float_program import FloatLayer, FloatProgram
@@ -32,7 +32,7 @@ TOLERANCE = 1e-4
 """Of the largest value that a layer's neurons receive: about 1000 roundings of float32."""
 
 
-def verify_module(module: nn.Module, graph: Graph, program: FloatProgram, frames: Frames) -> None:
+def verify_module(module: nn.Module, graph: Graph, program: FloatProgram, frames: FramesLike) -> None:
     """Raise VerificationError, naming the first layer that differs, unless `program` computes what `module` does.
 
     graph: traced from the module. program: folded from the graph. frames: real ones, float32 [samples, channels,

@@ -116,6 +116,7 @@ import numpy.typing as npt
 
 from neuroprune import (
     Chip,
+    CodedFrames,
     Dataset,
     Deployment,
     IntProgram,
@@ -128,7 +129,6 @@ from neuroprune import (
     load_dataset,
     load_report,
     parse_bits,
-    quantize_input,
     simulate,
 )
 
@@ -138,10 +138,10 @@ chip: Chip = load_chip("loihi-sim")
 
 
 def cores(module: object, program: IntProgram) -> int:
-    spikes, clipped = quantize_input(program.input, frames)
-    trace: Trace = simulate(program, spikes, saturated_inputs=clipped)
+    coded: Trace = simulate(program, CodedFrames(data.test.images, data.coding))
+    trace: Trace = simulate(program, frames)
     report: Report = load_report(Path("runs"))
-    return len(report.cores) + trace.samples + chip.cores_per_chip
+    return len(report.cores) + trace.samples + coded.samples + chip.cores_per_chip
 
 
 def deployed(deployment: Deployment) -> float | None:

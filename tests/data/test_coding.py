@@ -5,7 +5,7 @@ import pytest
 import torch
 from spikingjelly.activation_based.encoding import LatencyEncoder
 
-from neuroprune.data.coding import encode, frames_of, time_first
+from neuroprune.data.coding import CodedFrames, encode, frames_of, time_first
 from neuroprune.data.types import Coding
 
 RNG = np.random.default_rng(0)
@@ -60,6 +60,24 @@ def test_evaluation_gives_an_image_the_same_spikes_in_every_batch():
     one_by_one = [frames_of(pixels[index : index + 1], POISSON) for index in range(len(pixels))]
     assert np.array_equal(whole, np.concatenate(one_by_one))
     assert not np.array_equal(*frames_of(np.stack([pixels[0], pixels[0] ^ 1]), Coding((0.0,), (510.0,), "poisson", 9)))
+
+
+@pytest.mark.parametrize(
+    ("shape", "coding"),
+    [
+        ((3, 5, 7), Coding((1.0, 2.0, 3.0), (3.0, 2.0, 1.0))),
+        ((1, 5, 7), POISSON),
+        ((1, 5, 7), Coding((0.0,), (255.0,), "latency", 4)),
+        ((6, 2, 5, 7), Coding((0.0, 0.0), (1.0, 1.0), "direct", 6)),
+    ],
+    ids=["direct", "poisson", "latency", "events"],
+)
+def test_frames_that_are_coded_when_they_are_taken_are_those_of_all_images(shape, coding):
+    pixels = RNG.integers(0, 256, (7, *shape), dtype=np.uint8)
+    whole, lazy = frames_of(pixels, coding), CodedFrames(pixels, coding)
+    assert (len(lazy), lazy.shape) == (7, whole.shape)
+    for chosen in (slice(0, 3), slice(3, 99), slice(2, 2), slice(None)):
+        assert lazy[chosen].dtype == np.float32 and np.array_equal(lazy[chosen], whole[chosen])
 
 
 def test_training_draws_from_the_generator():

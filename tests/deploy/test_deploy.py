@@ -129,7 +129,7 @@ def test_progress_covers_every_long_stage(network: nn.Module, labels: np.ndarray
         lava=NO_LAVA,
         progress=lambda task, done, total, **_: finished.update({task: (done, total)}),
     )
-    assert finished == dict.fromkeys(("simulate", "comparing", "float", "folded", "quantised"), (20, 20))
+    assert finished == dict.fromkeys(("simulate", "comparing", "accuracy"), (20, 20))
 
 
 def test_deploying_leaves_the_network_as_it_was(network: nn.Module) -> None:

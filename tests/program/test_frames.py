@@ -42,14 +42,14 @@ def test_nothing_in_nothing_out() -> None:
 @pytest.mark.parametrize(
     ("frames", "said"),
     [
-        (np.zeros((2, 1, 1, 3), np.int16), r"the frames are int16 of shape \[2, 1, 1, 3\], but .* reads int8 of shape"),
+        (np.zeros((2, 1, 1, 3), np.int16), r"the frames are int16, but this program reads int8: quantise them with q"),
         (
             np.zeros((2, 1, 3), np.int8),
-            r"int8 of shape \[2, 1, 3\], but .* \[samples, 1, 1, 3\] with at least one samp",
+            r"the frames have the shape \[2, 1, 3\], but .* \[samples, 1, 1, 3\] with at least one sample: pass",
         ),
         (
             np.zeros((0, 1, 1, 3), np.int8),
-            r"of shape \[0, 1, 1, 3\], .* with at least one sample: quantise them with q",
+            r"the shape \[0, 1, 1, 3\], .* with at least one sample: pass samples of",
         ),
     ],
 )

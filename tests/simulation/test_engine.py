@@ -14,6 +14,7 @@ from neuroprune.errors import InputError
 from neuroprune.neurons.cuba_lif import IntCubaLif, run
 from neuroprune.neurons.model import RegisterBound
 from neuroprune.program.bounds import layer_bounds
+from neuroprune.program.frames import quantize_input
 from neuroprune.program.types import IntInput, IntProgram
 from neuroprune.simulation import engine, kernels
 from neuroprune.simulation.compare import compare
@@ -261,9 +262,12 @@ def test_a_bias_out_of_step_with_the_weights_needs_float64() -> None:
 @pytest.mark.parametrize(
     ("frames", "sentence"),
     [
-        (np.zeros((2, 1, 8, 8), np.float32), r"the frames are float32 of shape \[2, 1, 8, 8\], but this program reads"),
-        (np.zeros((2, 1, 8, 9), np.int8), r"int8 of shape \[2, 1, 8, 9\], .* reads int8 of shape \[samples, 1, 8, 8\]"),
-        (np.zeros((0, 1, 8, 8), np.int8), r"with at least one sample: quantise them with quantize_input first"),
+        (np.zeros((2, 1, 8, 8), np.int16), r"the frames are int16, but this program reads int8: quantise them with q"),
+        (
+            np.zeros((2, 1, 8, 9), np.float32),
+            r"the shape \[2, 1, 8, 9\], but this program reads \[samples, 1, 8, 8\]",
+        ),
+        (np.zeros((0, 1, 8, 8), np.int8), r"with at least one sample: pass samples of that shape"),
     ],
 )
 def test_frames_of_another_kind_are_refused(frames: npt.NDArray[np.int8], sentence: str) -> None:
@@ -278,12 +282,21 @@ def test_progress_counts_samples() -> None:
         digits_like(rng),
         random_frames(rng, 5, (1, 8, 8)),
         batch=2,
-        saturated_inputs=3,
         progress=lambda task, done, total, **_: calls.append((task, done, total)),
     )
     assert calls == [("simulate", 2, 5), ("simulate", 4, 5), ("simulate", 5, 5)]
 
 
-def test_cut_inputs_are_kept_in_the_trace() -> None:
+@pytest.mark.parametrize("batch", [1, 3, 1024])
+def test_float_frames_run_as_the_spikes_that_they_are_quantised_to(batch: int) -> None:
+    """And the trace counts how many were cut."""
     rng = np.random.default_rng(5)
-    assert simulate(digits_like(rng), random_frames(rng, 1, (1, 8, 8)), saturated_inputs=3).saturated_inputs == 3
+    program = digits_like(rng)
+    program = dataclasses.replace(program, input=dataclasses.replace(program.input, unit=0.03))
+    frames = rng.normal(0, 2, (7, 1, 8, 8)).astype(np.float32)
+    spikes, cut = quantize_input(program.input, frames)
+    expected = simulate(program, spikes)
+    found = simulate(program, frames, batch)
+    assert_same_trace(found, expected)
+    assert found.saturated_inputs == cut > 10
+    assert expected.saturated_inputs == 0

@@ -37,7 +37,7 @@ def test_spikes_that_changed_are_those_that_the_reference_has_otherwise(few_samp
     frames = frames_for(floats, 8)
     program = quantize(floats, frames, CHIP, Bits(3))
     spikes, _ = quantize_input(program.input, frames)
-    changed = changed_spikes(floats, program, frames, spikes)
+    changed = changed_spikes(floats, program, frames)
     assert list(changed) == ["a", "b", "out"]
     exact = reference_record(program, spikes[:few_samples])
     floats = {layer.name: layer.spikes.numpy() for layer in ladder.run_layers(floats, frames[:few_samples])}
@@ -60,10 +60,7 @@ def test_a_mistake_in_the_chips_registers_alone_shows_on_the_chip_alone(few_samp
         neuron=replace(layer.neuron, vth=2**17 - 1),
         bias=replace(layer.bias, mantissa=frozen_array(layer.bias.mantissa * 0, np.int32)),
     )
-    changed = changed_spikes(
-        floats, replace(program, layers=(program.layers[0], huge, program.layers[2])), frames,
-        quantize_input(program.input, frames)[0],
-    )  # fmt: skip
+    changed = changed_spikes(floats, replace(program, layers=(program.layers[0], huge, program.layers[2])), frames)
     assert changed["b"].bit_accurate > changed["a"].bit_accurate
 
 
@@ -76,8 +73,7 @@ def test_every_level_is_measured_by_the_same_scores(output: CubaLif, readout: Re
     floats = residual_program(LIF, output, readout)
     frames = frames_for(floats, 24)
     program = quantize(floats, frames, CHIP, Bits(3))
-    spikes, _ = quantize_input(program.input, frames)
-    trace = simulate(program, spikes)
+    trace = simulate(program, frames)
     classes = 6 // readout.votes
 
     def answers(outputs: np.ndarray) -> np.ndarray:
@@ -89,7 +85,7 @@ def test_every_level_is_measured_by_the_same_scores(output: CubaLif, readout: Re
     constant = nn.Sequential(nn.Flatten(), nn.Linear(72, classes)).requires_grad_(False)
     nn.init.zeros_(constant[1].weight)
     constant[1].bias.copy_(constant[1].bias.new_tensor([1.0] + [0.0] * (classes - 1)))
-    result = accuracy_ladder(constant, floats, program, frames, spikes, trace, labels)
+    result = accuracy_ladder(constant, floats, program, frames, trace, labels)
     assert result.float == np.mean(labels == 0)
     assert result.folded == 0.75
     assert result.bit_accurate == np.mean(answers(trace.outputs) == labels)

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from neuroprune.arrays import Frames
+from neuroprune.arrays import FramesLike
 from neuroprune.exchange.catalog import FORMATS
 from neuroprune.exchange.format import ExchangeFormat, Programs, ReadProgram
 from neuroprune.exchange.netx.read import read_netx, spikes_as_they_are, stated_steps
@@ -24,12 +24,12 @@ class Netx(ExchangeFormat):
         return stated_steps(path)
 
     def read(
-        self, path: Path, rules: IntegerRules, steps: int | None = None, frames: Frames | None = None
+        self, path: Path, rules: IntegerRules, steps: int | None = None, frames: FramesLike | None = None
     ) -> ReadProgram:
         """See `read_netx`."""
         presented = None
         if frames is not None and self.stated_steps(path) is None:
-            presented = spikes_as_they_are(frames, frames.ndim == 5, rules)
+            presented = spikes_as_they_are(frames, len(frames.shape) == 5, rules)
         return read_netx(path, rules, steps, presented)
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from neuroprune.arrays import Frames
+from neuroprune.arrays import FramesLike
 from neuroprune.errors import InputError, UnsupportedNetwork
 from neuroprune.exchange.format import ReadProgram
 from neuroprune.exchange.netx.fields import AGAIN, Fields, open_fields
@@ -24,6 +24,9 @@ from neuroprune.program.types import IntInput, IntLayer, IntProgram
 LAVA_DL_SCALE = float(1 << 6 + STATE_SHIFT)
 """Units of v for one unit of a slayer neuron's voltage where its scale is the default (slayer/neuron/cuba.py)."""
 
+CHUNK = 64
+"""Samples that are looked at together before a file's program runs on them."""
+
 
 def stated_steps(path: Path) -> int | None:
     """Steps of a sample where neuroprune wrote the file; None for files of others. Raises InputError."""
@@ -31,19 +34,23 @@ def stated_steps(path: Path) -> int | None:
         return _stated_steps(file)
 
 
-def spikes_as_they_are(frames: Frames, sequence: bool, rules: IntegerRules) -> IntInput:
+def spikes_as_they_are(frames: FramesLike, sequence: bool, rules: IntegerRules) -> IntInput:
     """The input of a network of lava-dl's, whose weights are made for whole numbers: unit 1.
 
     frames: float32 [samples, *shape], or [samples, steps, *shape] as a `sequence`.
     Raises InputError for frames that are not whole numbers, since rounding would destroy them.
     """
-    apart = int((frames != np.rint(frames)).sum())
+    apart, spikes_alone = 0, True
+    for start in range(0, len(frames), CHUNK):
+        chunk = frames[start : start + CHUNK]
+        apart += int((chunk != np.rint(chunk)).sum())
+        spikes_alone = spikes_alone and bool(np.isin(chunk, (0.0, 1.0)).all())
     if apart:
         raise InputError(
-            f"{apart} of the {frames.size} values of the frames are no whole numbers, and a netx file of lava-dl's "
-            "reads whole numbers: code them as spikes (--coding poisson or latency), or use event recordings"
+            f"{apart} of the {math.prod(frames.shape)} values of the frames are no whole numbers, and a netx file of "
+            "lava-dl's reads whole numbers: code them as spikes (--coding poisson or latency), or use event recordings"
         )
-    bits = 0 if np.isin(frames, (0.0, 1.0)).all() else rules.input_bits
+    bits = 0 if spikes_alone else rules.input_bits
     return IntInput(frames.shape[2 if sequence else 1 :], 1.0, bits, sequence)
 
 
