@@ -145,7 +145,6 @@ from .neurons.model import (
 )
 from .pipeline import (
     Deployment as Deployment,
-    LavaSettings as LavaSettings,
     Tuning as Tuning,
     deploy as deploy,
     deploy_program as deploy_program,
@@ -226,6 +225,9 @@ from .simulation.reference import (
 from .simulation.types import (
     Record as Record,
     Trace as Trace,
+)
+from .simulation.verification import (
+    LavaSettings as LavaSettings,
 )
 from .training.checkpoint import (
     Checkpoint as Checkpoint,

@@ -33,30 +33,13 @@ from neuroprune.quantization.quantize import WIDEST, quantize
 from neuroprune.report.measure import measure
 from neuroprune.report.schema import ExchangeRemark, LavaCheck, Report, save_report
 from neuroprune.report.tables import write_tables
-from neuroprune.simulation.catalog import Models
-from neuroprune.simulation.compare import compare
-from neuroprune.simulation.engine import record, simulate
+from neuroprune.simulation.engine import simulate
 from neuroprune.simulation.ladder import Accuracies, ChangedSpikes, accuracy_ladder, changed_spikes
-from neuroprune.simulation.lava import own_models, record_with_lava
 from neuroprune.simulation.types import Trace
+from neuroprune.simulation.verification import LavaSettings, verify_with_lava
 from neuroprune.version import __version__
 
 REPORTED_PACKAGES = ("torch", "spikingjelly", "numpy", "lava-nc")
-
-
-@dataclass(frozen=True)
-class LavaSettings:
-    """How the exact engine is verified against Lava.
-
-    samples: cross-checked in Lava, 0 for none. timeout_s: seconds after which Lava is ended and LavaError raised.
-    python: another interpreter that has Lava, or None for this one. models: Lava's own convolutions ("stock"), or ours
-    of the same integers ("fast").
-    """
-
-    samples: int = 2
-    timeout_s: float = 600.0
-    python: str | None = None
-    models: Models = "fast"
 
 
 @dataclass(frozen=True, eq=False)
@@ -244,7 +227,7 @@ def _run(
     mapping = map_program(balanced, chip)
     spikes, saturated = quantize_input(program.input, job.frames)
     activity = simulate(balanced, spikes, device=job.device, saturated_inputs=saturated, progress=job.progress)
-    check = _verify_against_lava(balanced, spikes[: job.lava.samples], job)
+    check = verify_with_lava(balanced, spikes[: job.lava.samples], job.lava, job.progress)
     ladder, changed = _ladder(program, spikes, activity, job, reference)
     if job.folder is not None:
         remarks += _write(Programs(program, reference.folded if reference else None), job.folder, job.formats)
@@ -256,7 +239,7 @@ def _run(
         network=job.network,
         data=job.data,
         accuracy=ladder,
-        lava=check,
+        lava=LavaCheck.model_validate(check, from_attributes=True),
         exchange_remarks=remarks,
         versions=_versions(),
         seed=job.seed,
@@ -300,25 +283,6 @@ def _ladder(
         return Accuracies(), changed
     ladder = accuracy_ladder(reference.module, folded, program, job.frames, spikes, activity, job.labels, job.progress)
     return ladder, changed
-
-
-def _verify_against_lava(program: IntProgram, spikes: InputSpikes, job: _Job) -> LavaCheck:
-    """Cross-check samples in Lava; any difference in a spike or a last voltage raises VerificationError."""
-    if len(spikes) == 0:
-        return LavaCheck(samples=0, not_run="no samples were asked for")
-    job.progress("lava", 0, len(spikes))
-    expected = record(program, spikes)
-    actual = record_with_lava(program, spikes, job.lava.timeout_s, job.lava.python, models=job.lava.models)
-    compare(expected, actual)
-    job.progress("lava", len(spikes), len(spikes))
-    return LavaCheck(
-        samples=len(spikes),
-        neuron_steps=sum(layer.spikes.size for layer in expected.layers),
-        spikes=sum(int(layer.spikes.sum()) for layer in expected.layers),
-        voltages=sum(layer.voltages.size for layer in expected.layers),
-        models=job.lava.models,
-        own_models=own_models(program, job.lava.models),
-    )
 
 
 def _versions() -> dict[str, str]:

@@ -120,9 +120,10 @@ def command(
 
     chip = load_chip(target)  # first, so that a wrong name is reported before the seconds that the rest takes to load
 
-    from neuroprune.pipeline import LavaSettings, deploy, deploy_program
+    from neuroprune.pipeline import deploy, deploy_program
     from neuroprune.quantization.bits import parse_bits
     from neuroprune.quantization.quantize import WIDEST
+    from neuroprune.simulation.verification import LavaSettings
     from neuroprune.training.settings import pick_device
 
     lava = LavaSettings(lava_samples, lava_timeout, lava_python, lava_models)
