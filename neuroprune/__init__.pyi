@@ -146,6 +146,7 @@ from .neurons.model import (
 from .pipeline import (
     Deployment as Deployment,
     Tuning as Tuning,
+    UnverifiedDeployment as UnverifiedDeployment,
     deploy as deploy,
     deploy_program as deploy_program,
 )
