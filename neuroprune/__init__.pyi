@@ -146,8 +146,8 @@ from .neurons.model import (
 )
 from .pipeline import (
     Deployment as Deployment,
-    LavaSettings as LavaSettings,
     Tuning as Tuning,
+    UnverifiedDeployment as UnverifiedDeployment,
     deploy as deploy,
     deploy_program as deploy_program,
 )
@@ -230,6 +230,9 @@ from .simulation.reference import (
 from .simulation.types import (
     Record as Record,
     Trace as Trace,
+)
+from .simulation.verification import (
+    LavaSettings as LavaSettings,
 )
 from .training.checkpoint import (
     Checkpoint as Checkpoint,

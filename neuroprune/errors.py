@@ -6,7 +6,8 @@
     │   └── OutputError         a result that could not be written; what stood there before still stands
     ├── CapacityError       3   what the chip cannot hold
     └── VerificationError   4   a check between two levels failed, or could not be carried out
-        └── LavaError           Lava is missing, failed or did not answer in time
+        ├── LavaError           Lava is missing, failed or did not answer in time
+        └── UnverifiedDeployment    a whole deployment that Lava failed or differs from (in neuroprune.pipeline)
 
 A message is one sentence: the object, its value, the limit, and the remedy. Only the command line renders errors;
 `assert` is for mistakes of neuroprune itself.

@@ -8,10 +8,10 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from neuroprune.arrays import FramesLike, InputSpikes, Labels
+from neuroprune.arrays import FramesLike, Labels
 from neuroprune.chips.chip import Chip
 from neuroprune.chips.load import load_chip
-from neuroprune.errors import InputError
+from neuroprune.errors import InputError, VerificationError
 from neuroprune.exchange.format import ExchangeFormat, Programs, exchange_formats, read_program
 from neuroprune.graph.float_program import FloatProgram
 from neuroprune.graph.fold import fold
@@ -33,31 +33,15 @@ from neuroprune.quantization.quantize import WIDEST, quantize
 from neuroprune.report.measure import measure
 from neuroprune.report.schema import ExchangeRemark, LavaCheck, Report, save_report
 from neuroprune.report.tables import write_tables
-from neuroprune.simulation.catalog import Models
-from neuroprune.simulation.compare import compare
-from neuroprune.simulation.engine import record, simulate
+from neuroprune.simulation.engine import simulate
 from neuroprune.simulation.ladder import Accuracies, ChangedSpikes, accuracy_ladder, changed_spikes
-from neuroprune.simulation.lava import own_models, record_with_lava
+from neuroprune.simulation.lava_process import LavaWorker
 from neuroprune.simulation.module_check import verify_module
 from neuroprune.simulation.types import Trace
+from neuroprune.simulation.verification import LavaSettings, lava_for, verify_with_lava
 from neuroprune.version import __version__
 
 REPORTED_PACKAGES = ("torch", "spikingjelly", "numpy", "lava-nc")
-
-
-@dataclass(frozen=True)
-class LavaSettings:
-    """How the exact engine is verified against Lava.
-
-    samples: cross-checked in Lava, 0 for none. timeout_s: seconds after which Lava is ended and LavaError raised.
-    python: another interpreter that has Lava, or None for this one. models: Lava's own convolutions ("stock"), or ours
-    of the same integers ("fast").
-    """
-
-    samples: int = 2
-    timeout_s: float = 600.0
-    python: str | None = None
-    models: Models = "fast"
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,6 +69,30 @@ class Deployment:
     mapping: ChipMapping
     trace: Trace
     report: Report
+
+
+class UnverifiedDeployment(VerificationError):
+    """A deployment that is whole, and written where it should be, but that Lava differs from or did not finish.
+
+    deployment: all that `deploy` would have returned; `deployment.report.lava` says how much was compared and what
+    differs or failed, and so does the message.
+
+    >>> from neuroprune import (
+    ...     LavaSettings, UnverifiedDeployment, build, deploy, frames_of, load_dataset, load_recipe
+    ... )
+    >>> data = load_dataset("digits")
+    >>> network = build(load_recipe("digits-conv"), data.input_shape, len(data.classes))
+    >>> frames = frames_of(data.train.images[:16], data.coding)
+    >>> try:
+    ...     deploy(network, frames, lava=LavaSettings(timeout_s=0.001))
+    ... except UnverifiedDeployment as error:
+    ...     error.deployment.report.lava.samples, error.deployment.report.totals.neurons
+    (0, 4618)
+    """
+
+    def __init__(self, deployment: Deployment) -> None:
+        self.deployment = deployment
+        super().__init__(f"{deployment.report.lava.unverified}; all else is done, and its report says so")
 
 
 @dataclass(frozen=True, eq=False)
@@ -151,7 +159,8 @@ def deploy(
     neurons: models that layers of neurons are read as; formats: file formats that the program is written in; by default
     all that neuroprune has.
 
-    Raises UnsupportedNetwork, InputError, CapacityError, VerificationError (LavaError among them), OutputError.
+    Raises LavaError before any work where Lava is not there; UnsupportedNetwork, InputError, CapacityError,
+    OutputError; and at the very end UnverifiedDeployment, which holds the deployment, where Lava fails or differs.
 
     >>> from neuroprune import LavaSettings, build, deploy, frames_of, load_dataset, load_recipe
     >>> data = load_dataset("digits")
@@ -167,14 +176,17 @@ def deploy(
     job = _Job(frames, labels, network, data, seed, lava or LavaSettings(), folder, formats, device, progress)
     _check_samples(job)
 
-    graph = trace(module, torch.from_numpy(calibration[:1]), neurons)
-    floats = rounded = fold(graph)
-    verify_module(module, graph, floats, frames)
-    program = quantize(floats, calibration[:], chip, bits)
-    if tuning is not None:
-        tuned = finetune_quantised(floats, program, tuning.frames_of, tuning.labels, chip, tuning.settings, progress)
-        rounded, program = tuned.floats, tuned.program
-    return _run(program, chip, job, _FloatReference(module, graph, floats, rounded))
+    with lava_for(job.lava) as worker:
+        graph = trace(module, torch.from_numpy(calibration[:1]), neurons)
+        floats = rounded = fold(graph)
+        verify_module(module, graph, floats, frames)
+        program = quantize(floats, calibration[:], chip, bits)
+        if tuning is not None:
+            tuned = finetune_quantised(
+                floats, program, tuning.frames_of, tuning.labels, chip, tuning.settings, progress
+            )
+            rounded, program = tuned.floats, tuned.program
+        return _run(program, chip, job, worker, _FloatReference(module, graph, floats, rounded))
 
 
 def deploy_program(
@@ -215,15 +227,16 @@ def deploy_program(
     formats = exchange_formats() if formats is None else formats
     job = _Job(frames, labels, path.name, data, None, lava or LavaSettings(), folder, formats, device, progress)
     _check_samples(job)
-    read = read_program(path, chip.rules, steps, frames, formats)
-    shape = (read.program.steps,) * read.program.input.sequence + read.program.input.shape
-    if frames.shape[1:] != shape:
-        raise InputError(
-            f"{path} reads samples of shape {shape}, but those given have {frames.shape[1:]}: name the data that it "
-            "was made for, in the same coding"
-        )
-    remarks = tuple(ExchangeRemark(file=path.name, text=text) for text in read.remarks)
-    return _run(read.program, chip, job, remarks=remarks)
+    with lava_for(job.lava) as worker:
+        read = read_program(path, chip.rules, steps, frames, formats)
+        shape = (read.program.steps,) * read.program.input.sequence + read.program.input.shape
+        if frames.shape[1:] != shape:
+            raise InputError(
+                f"{path} reads samples of shape {shape}, but those given have {frames.shape[1:]}: name the data that "
+                "it was made for, in the same coding"
+            )
+        remarks = tuple(ExchangeRemark(file=path.name, text=text) for text in read.remarks)
+        return _run(read.program, chip, job, worker, remarks=remarks)
 
 
 def _check_samples(job: _Job) -> None:
@@ -239,6 +252,7 @@ def _run(
     program: IntProgram,
     chip: Chip,
     job: _Job,
+    worker: LavaWorker | None,
     reference: _FloatReference | None = None,
     remarks: tuple[ExchangeRemark, ...] = (),
 ) -> Deployment:
@@ -247,7 +261,7 @@ def _run(
     mapping = map_program(balanced, chip)
     activity = simulate(balanced, job.frames, device=job.device, progress=job.progress)
     spikes, _ = quantize_input(program.input, job.frames[: job.lava.samples])
-    check = _verify_against_lava(balanced, spikes, job)
+    check = verify_with_lava(worker, balanced, spikes, job.lava, job.progress)
     ladder, changed = _ladder(program, activity, job, reference)
     if job.folder is not None:
         remarks += _write(Programs(program, reference.folded if reference else None), job.folder, job.formats)
@@ -259,7 +273,7 @@ def _run(
         network=job.network,
         data=job.data,
         accuracy=ladder,
-        lava=check,
+        lava=LavaCheck.model_validate(check, from_attributes=True),
         exchange_remarks=remarks,
         versions=_versions(),
         seed=job.seed,
@@ -271,7 +285,10 @@ def _run(
         write_tables(report, job.folder)
         save_report(report, job.folder / "report.json")
     graph, floats = (reference.graph, reference.folded) if reference is not None else (None, None)
-    return Deployment(graph, floats, program, balanced, mapping, activity, report)
+    deployment = Deployment(graph, floats, program, balanced, mapping, activity, report)
+    if check.error is not None:
+        raise UnverifiedDeployment(deployment) from check.error
+    return deployment
 
 
 def _write(programs: Programs, folder: Path, formats: Sequence[ExchangeFormat]) -> tuple[ExchangeRemark, ...]:
@@ -302,25 +319,6 @@ def _ladder(
         return Accuracies(), changed
     ladder = accuracy_ladder(reference.module, folded, program, job.frames, activity, job.labels, job.progress)
     return ladder, changed
-
-
-def _verify_against_lava(program: IntProgram, spikes: InputSpikes, job: _Job) -> LavaCheck:
-    """Cross-check samples in Lava; any difference in a spike or a last voltage raises VerificationError."""
-    if len(spikes) == 0:
-        return LavaCheck(samples=0, not_run="no samples were asked for")
-    job.progress("lava", 0, len(spikes))
-    expected = record(program, spikes)
-    actual = record_with_lava(program, spikes, job.lava.timeout_s, job.lava.python, models=job.lava.models)
-    compare(expected, actual)
-    job.progress("lava", len(spikes), len(spikes))
-    return LavaCheck(
-        samples=len(spikes),
-        neuron_steps=sum(layer.spikes.size for layer in expected.layers),
-        spikes=sum(int(layer.spikes.sum()) for layer in expected.layers),
-        voltages=sum(layer.voltages.size for layer in expected.layers),
-        models=job.lava.models,
-        own_models=own_models(program, job.lava.models),
-    )
 
 
 def _versions() -> dict[str, str]:

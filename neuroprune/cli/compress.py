@@ -9,6 +9,7 @@ from neuroprune.choices import names
 from neuroprune.cli.console import next_step, note, progress_bars, show
 from neuroprune.cli.networks import model_argument, open_run
 from neuroprune.cli.options import (
+    amp_that_pays,
     data_dir_option,
     device_option,
     download_option,
@@ -109,4 +110,5 @@ def _fine_tuning(checkpoint: "Checkpoint", changes: dict[str, Any]) -> "TrainSet
     if changes.get("epochs") == 0:
         return None
     usual = FineTuning() if isinstance(checkpoint.model, str) else checkpoint.model.fine_tuning
-    return fine_tuning_of(checkpoint.settings, usual, **changes)
+    amp = amp_that_pays(checkpoint.settings.amp, changes["device"])
+    return fine_tuning_of(checkpoint.settings, usual, **changes, amp=amp)

@@ -75,16 +75,20 @@ def _bars() -> Iterator[Progress]:
         TimeElapsedColumn,
         TimeRemainingColumn,
     )
+    from rich.table import Column
 
+    console = Console(stderr=True)
+    what_is_left = Column(ratio=1, no_wrap=True, overflow="ellipsis")  # so that figures are cut, and not the time
     bars = Bars(
         TextColumn("{task.description}"),
-        BarColumn(bar_width=30),
+        BarColumn(bar_width=30 if console.width > WIDTH_OF_A_FILE else 10),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
         TextColumn("left"),
         TimeRemainingColumn(),
-        TextColumn("{task.fields[figures]}"),
-        console=Console(stderr=True),
+        TextColumn("{task.fields[figures]}", table_column=what_is_left),
+        console=console,
+        expand=True,
     )
     tasks: dict[str, Any] = {}
 

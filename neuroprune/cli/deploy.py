@@ -120,9 +120,10 @@ def command(
 
     chip = load_chip(target)  # first, so that a wrong name is reported before the seconds that the rest takes to load
 
-    from neuroprune.pipeline import LavaSettings, deploy, deploy_program
+    from neuroprune.pipeline import deploy, deploy_program
     from neuroprune.quantization.bits import parse_bits
     from neuroprune.quantization.quantize import WIDEST
+    from neuroprune.simulation.verification import LavaSettings
     from neuroprune.training.settings import pick_device
 
     lava = LavaSettings(lava_samples, lava_timeout, lava_python, lava_models)
@@ -178,15 +179,23 @@ def command(
 
 
 def _deploy_and_show(work: Work, data: str, runs_folder: Path, out: Path | None, as_json: bool) -> None:
+    """Show the report, of an unverified deployment as well, whose error is raised afterwards."""
+    from neuroprune.pipeline import UnverifiedDeployment
     from neuroprune.report.terminal import render
 
+    unverified: UnverifiedDeployment | None = None
     with run_folder(runs_folder, "deploy", data, out) as folder, progress_bars(not as_json) as progress:
-        report = work(folder, progress).report
+        try:
+            report = work(folder, progress).report
+        except UnverifiedDeployment as error:
+            unverified, report = error, error.deployment.report
     if as_json:
         show_json(report.model_dump(mode="json"))
     else:
         show(render(report, page_width()))
     note(f"kept in {folder}")
+    if unverified is not None:
+        raise unverified
     next_step(f"neuroprune report {folder}")
 
 

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import re
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -67,8 +68,11 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     except NeuropruneError as error:
         click.echo(f"Error: {error}", err=True)
         sys.exit(error.exit_code)
-    except click.ClickException as error:
+    except click.exceptions.NoArgsIsHelpError as error:
         error.show()
+        sys.exit(error.exit_code)
+    except click.ClickException as error:
+        click.echo(f"Error: {_one_sentence(error)}", err=True)
         sys.exit(error.exit_code)
     except click.Abort:
         click.echo("Interrupted.", err=True)
@@ -78,3 +82,12 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
     sys.exit(0)
+
+
+def _one_sentence(error: click.ClickException) -> str:
+    """What click says in several, or on several lines, and where the options are listed."""
+    words = " ".join(error.format_message().split()).rstrip(".")
+    said = re.sub(r"\. (\(?[A-Z])", lambda start: "; " + start[1].lower(), words)
+    context = getattr(error, "ctx", None)
+    command = "neuroprune" if context is None else context.command_path
+    return f"{said[:1].lower()}{said[1:]} (see `{command} --help`)"

@@ -11,6 +11,7 @@ from neuroprune.choices import names
 from neuroprune.cli.console import next_step, note, progress_bars, show_json
 from neuroprune.cli.networks import choose_recipe, is_class, model_argument, open_run
 from neuroprune.cli.options import (
+    amp_that_pays,
     data_dir_option,
     device_option,
     download_option,
@@ -82,7 +83,7 @@ class TrainingJob(NamedTuple):
 @click.option("--label-smoothing", type=float, help="Share of the target that is spread evenly over all classes.")
 @click.option("--seed", type=int, help="Random seed.  [default: 0]")
 @device_option
-@click.option("--amp", is_flag=True, default=None, help="bfloat16 autocast.")
+@click.option("--amp", is_flag=True, default=None, help="bfloat16 autocast, where the device has it.")
 @click.option(
     "--resume",
     is_flag=False,
@@ -115,7 +116,7 @@ def command(
     from neuroprune.training.train import train
 
     load = partial(load_dataset, folder=data_dir, download=download)
-    settings = given(**options)
+    settings = given(**options | {"amp": amp_that_pays(options["amp"], options["device"])})
     if resume is None:
         job = _new_job(load, data or _data_of(model), model, coding or "direct", steps, settings)
     else:

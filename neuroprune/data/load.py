@@ -1,6 +1,7 @@
 """Data sets by name: where their files are looked for, and the errors when they are missing."""
 
 import os
+from importlib.metadata import version
 from pathlib import Path
 
 from neuroprune.data.catalog import DatasetInfo, find_dataset
@@ -64,17 +65,27 @@ def _find(info: DatasetInfo, folder: Path, steps: int | None) -> tuple[Split, Sp
 
 
 def _download(info: DatasetInfo, folder: Path) -> None:
+    otherwise = f"or put the files into {folder.resolve()} from {info.source}"
     try:
         from torchvision import datasets
-    except ImportError as error:
+    except ModuleNotFoundError as error:
         raise InputError(
-            f"data set {info.name} cannot be downloaded because torchvision is not installed: "
-            f"install it, or put the files into {folder.resolve()} from {info.source}"
+            f"data set {info.name} cannot be downloaded because {error.name} is not installed: install a torchvision "
+            f"that fits torch {version('torch')}, {otherwise}"
+        ) from error
+    except Exception as error:
+        raise InputError(
+            f"data set {info.name} cannot be downloaded because the torchvision that is installed does not fit torch "
+            f"{version('torch')} ({_first_line(error)}): install the one that does, {otherwise}"
         ) from error
     try:
         getattr(datasets, info.torchvision)(root=str(folder), download=True)
-    except (OSError, RuntimeError) as error:
+    except Exception as error:
         raise InputError(
-            f"data set {info.name} could not be downloaded to {folder.resolve()} ({error}): "
-            f"check the connection and the free space, or get the files from {info.source}"
+            f"data set {info.name} could not be downloaded to {folder.resolve()} ({_first_line(error)}): check the "
+            f"connection and the free space, {otherwise}"
         ) from error
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().partition("\n")[0] or type(error).__name__

@@ -15,7 +15,7 @@ from pydantic import Field
 
 from neuroprune.records import Record, load_record, save_record
 
-SCHEMA_VERSION: Literal[3] = 3
+SCHEMA_VERSION: Literal[4] = 4
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Amount = Annotated[float, Field(ge=0)]
@@ -73,11 +73,12 @@ class AccuracyLadder(Record):
 
 
 class LavaCheck(Record):
-    """How much of the run was cross-checked in Lava. A difference ends a deployment, so a report never holds one.
+    """How much of the run was cross-checked in Lava, and what came of it.
 
-    samples: samples run in both; 0 if Lava was not run, and `not_run` then says why.
+    samples: samples compared; 0 if Lava was not run, as `not_run` says, or failed, as `unverified` says.
     neuron_steps: neurons x steps x samples whose spike or silence was compared. spikes: the spikes among these.
-    voltages: last voltages that were compared. differences: always 0.
+    voltages: last voltages that were compared. differences: spikes and voltages that are not the same.
+    unverified: the first difference, or how Lava failed; None where all agree, and where no samples were asked for.
     models: whether Lava's own convolutions ran ("stock") or ours of the same integers ("fast"); None if nothing ran.
     own_models: a sentence for each process model of neuroprune's that replaced one of Lava's, or that Lava does not
     have.
@@ -87,8 +88,9 @@ class LavaCheck(Record):
     neuron_steps: Count = 0
     spikes: Count = 0
     voltages: Count = 0
-    differences: Literal[0] = 0
+    differences: Count = 0
     not_run: str | None = None
+    unverified: str | None = None
     models: Literal["stock", "fast"] | None = None
     own_models: tuple[str, ...] = ()
 
@@ -266,7 +268,7 @@ class Report(Record):
     versions: package -> version. seed: of the run, if one was set.
     """
 
-    schema_version: Literal[3] = SCHEMA_VERSION
+    schema_version: Literal[4] = SCHEMA_VERSION
     network: str
     data: str | None
     target: ChipLimits

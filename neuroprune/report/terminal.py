@@ -108,6 +108,11 @@ def _accuracy(report: Report) -> Text:
 
 
 def _lava(lava: LavaCheck) -> Text:
+    if lava.unverified is not None:
+        compared = f"{plural(lava.differences, 'difference')} in {plural(lava.samples, 'sample')}, the first"
+        return Text(
+            f"UNVERIFIED, {compared if lava.samples else 'nothing was compared'}: {lava.unverified}", "bold red"
+        )
     if lava.samples == 0:
         return Text(f"not compared: {lava.not_run}", "yellow")
     return Text.assemble(

@@ -1,19 +1,6 @@
-"""Lava in a process of its own: the program is written to files, a worker runs it, and its record is read back.
+"""Integer programs in Lava: they are written to files, a worker runs them, and its record is read back."""
 
-Lava can hang, starts processes of its own and declares an older Python; so it is never imported here, has a time
-limit, and is ended with all its processes when the limit is over. See neuroprune/simulation/lava_worker.
-"""
-
-import contextlib
-import os
-import re
-import signal
-import subprocess
-import sys
-import tempfile
-import time
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -25,26 +12,15 @@ from neuroprune.program.frames import check_frames
 from neuroprune.program.timing import depths, wait
 from neuroprune.program.types import IntConv, IntProgram
 from neuroprune.simulation.catalog import Models
-from neuroprune.simulation.lava_job import WORKER, Case, write_job
+from neuroprune.simulation.lava_job import Case, write_job
+from neuroprune.simulation.lava_process import LavaWorker, start_worker, temporary_files
 from neuroprune.simulation.types import LayerRecord, Record
-
-NO_LAVA = 3
-"""The worker's exit code when Lava cannot be imported."""
-
-INSTALL = "pip install --no-deps --ignore-requires-python lava-nc==0.10.0 lava-dl==0.6.0"
-EXCEPTION = re.compile(r"[\w.]*(Error|Exception)\b")
-
-ENVIRONMENT = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "PYTHONSAFEPATH": ""}
-"""Lava makes a process of each layer, so none needs threads; PYTHONSAFEPATH would hide the worker's own folder."""
 
 MOST_LAYERS = 400
 """The most layers that were run in Lava's runtime: two operating system processes each, 8 minutes for one sample.
 
 With 3000 layers Lava's compiler, which follows the connections by recursion, fails.
 """
-
-GRACE_S = 0.5
-"""Time that terminated processes have to release their shared memory."""
 
 
 def record_with_lava(
@@ -95,6 +71,20 @@ def record_all_with_lava(
     runtime: whether Lava's runtime runs the process models, each in an operating system's process; else a loop in one
     process does, far more quickly. See neuroprune/simulation/lava_worker/run.py for the parts of Lava that still run.
     """
+    with start_worker(python) as worker:
+        return record_in(worker, cases, timeout_s, models=models, every_step=every_step, runtime=runtime)
+
+
+def record_in(
+    worker: LavaWorker,
+    cases: Sequence[Case],
+    timeout_s: float,
+    *,
+    models: Models,
+    every_step: bool = False,
+    runtime: bool = True,
+) -> list[Record]:
+    """`record_all_with_lava` in a worker that has been started, and that this is the one job of."""
     for program, frames in cases:
         check_frames(program, frames)
         if runtime and len(program.layers) > MOST_LAYERS:
@@ -102,12 +92,17 @@ def record_all_with_lava(
                 f"the network has {len(program.layers)} layers, and Lava, which starts two processes for each, is run "
                 f"with {MOST_LAYERS} at most: leave it out with --lava-samples 0"
             )
-    with tempfile.TemporaryDirectory(prefix="neuroprune-lava-") as name:
-        folder = Path(name)
-        write_job(cases, folder, {"models": models, "every_step": every_step, "runtime": runtime})
-        _run_worker(folder, timeout_s, python or sys.executable)
-        with np.load(folder / "recorded.npz", allow_pickle=False) as file:
-            return [_read_record(program, file, number) for number, (program, _) in enumerate(cases)]
+    with temporary_files():
+        write_job(cases, worker.folder, {"models": models, "every_step": every_step, "runtime": runtime})
+    result = worker.run(timeout_s)
+    try:
+        with np.load(result, allow_pickle=False) as file:
+            return [_read_record(case, file, number) for number, case in enumerate(cases)]
+    except Exception as error:
+        raise LavaError(
+            f"Lava's result cannot be read ({type(error).__name__}: {error}): check that lava-nc is 0.10.0 and numpy "
+            f"below 2 for {worker.python}"
+        ) from error
 
 
 def own_models(program: IntProgram, models: Models = "fast") -> tuple[str, ...]:
@@ -125,79 +120,22 @@ def own_models(program: IntProgram, models: Models = "fast") -> tuple[str, ...]:
     return tuple(sentences)
 
 
-def _run_worker(folder: Path, timeout_s: float, python: str) -> None:
-    """Run the worker in a session of its own, so that all its processes can be ended together.
-
-    If this process is killed, its pipe to the worker closes, and the worker ends.
-    """
-    output = folder / "output.txt"
-    with output.open("wb") as stream:
-        try:
-            worker = subprocess.Popen(
-                [python, "-m", WORKER.name, str(folder)],
-                stdin=subprocess.PIPE,
-                stdout=stream,
-                stderr=subprocess.STDOUT,
-                cwd=folder,
-                env=os.environ | ENVIRONMENT,
-                start_new_session=True,
-            )
-        except OSError as error:
-            raise LavaError(
-                f"the interpreter {python} that is to run Lava cannot be started ({error.strerror}): name one that "
-                "has lava-nc 0.10.0 with --lava-python"
-            ) from error
-    try:
-        code = worker.wait(timeout_s)
-    except subprocess.TimeoutExpired:
-        raise LavaError(
-            f"Lava did not finish within {timeout_s:g} s: give it more with --lava-timeout, or fewer samples with "
-            "--lava-samples"
-        ) from None
-    finally:
-        _end(worker)
-    reason = _reason(output.read_text(encoding="utf-8", errors="replace"))
-    if code == NO_LAVA:
-        raise LavaError(f"Lava is not installed for {python} ({reason}): add it with `{INSTALL}`")
-    if code != 0:
-        raise LavaError(
-            f"Lava failed with exit code {code} ({reason}): check that lava-nc is 0.10.0 and numpy below 2 for {python}"
-        )
-
-
-def _end(worker: subprocess.Popen[bytes]) -> None:
-    """End all that the worker left running; first by SIGTERM, since killed processes leave shared memory."""
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(worker.pid, signal.SIGTERM)
-        if worker.poll() != 0:
-            time.sleep(GRACE_S)
-        os.killpg(worker.pid, signal.SIGKILL)
-    worker.wait()
-    assert worker.stdin is not None
-    worker.stdin.close()
-
-
-def _reason(output: str) -> str:
-    """The last exception in the worker's output that says something, or else its last line."""
-    lines = [line.strip() for line in output.split("\n") if line.strip()]
-    exceptions = [line for line in lines if EXCEPTION.match(line) and "See output above" not in line]
-    return (exceptions or lines or ["it printed nothing"])[-1]
-
-
-def _read_record(program: IntProgram, recorded: Mapping[str, npt.NDArray[Any]], number: int) -> Record:
+def _read_record(case: Case, recorded: Mapping[str, npt.NDArray[Any]], number: int) -> Record:
     """Lava's arrays are [samples * steps, x, y, channel]; v is [samples, ...] where only the last of each is kept."""
+    program, frames = case
     records = []
     for index, layer in enumerate(program.layers):
         axes = (0, *range(len(layer.shape), 0, -1))
+        steps = (len(frames), program.steps, *layer.shape)
         arrays = {
             what: recorded[f"{number}-{index}-{what}"].transpose(axes)
             for what in ("spikes", "u", "v")
             if f"{number}-{index}-{what}" in recorded
         }
         if "u" in arrays:
-            spikes, u, v = (arrays[what].reshape(-1, program.steps, *layer.shape) for what in ("spikes", "u", "v"))
+            spikes, u, v = (arrays[what].reshape(steps) for what in ("spikes", "u", "v"))
             records.append(LayerRecord(layer.name, spikes, v[:, -1], u, v))
         else:
-            spikes = arrays["spikes"].reshape(-1, program.steps, *layer.shape)
-            records.append(LayerRecord(layer.name, spikes, arrays["v"]))
+            ends = arrays["v"].reshape(len(frames), *layer.shape)
+            records.append(LayerRecord(layer.name, arrays["spikes"].reshape(steps), ends))
     return Record(tuple(records))

@@ -1,7 +1,6 @@
-"""What the Lava worker reads: program.json, arrays.npz, and its own files beside them."""
+"""What the Lava worker reads: program.json and arrays.npz."""
 
 import json
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -16,13 +15,12 @@ from neuroprune.program.groups import merge_groups
 from neuroprune.program.timing import depths, wait
 from neuroprune.program.types import IntConnection, IntConv, IntLayer, IntProgram, IntSynapse
 
-WORKER = Path(__file__).with_name("lava_worker")
 Case = tuple[IntProgram, InputSpikes]
 """A program, and the frames that it is run on."""
 
 
 def write_job(cases: Sequence[Case], folder: Path, options: dict[str, Any]) -> None:
-    """Write the programs, with the number of each before the names of its arrays, and the worker itself.
+    """Write the programs, with the number of each before the names of its arrays.
 
     options: of the run, as JSON holds them.
     """
@@ -33,7 +31,6 @@ def write_job(cases: Sequence[Case], folder: Path, options: dict[str, Any]) -> N
         arrays |= {f"{number}-{name}": array for name, array in _program_arrays(program, frames).items()}
     np.savez(folder / "arrays.npz", **arrays)
     (folder / "program.json").write_text(json.dumps(options | {"programs": programs}), encoding="utf-8")
-    shutil.copytree(WORKER, folder / WORKER.name, ignore=shutil.ignore_patterns("__pycache__"))
 
 
 def _program_arrays(program: IntProgram, frames: InputSpikes) -> dict[str, npt.NDArray[Any]]:

@@ -1,6 +1,7 @@
 """What commands say beside their results."""
 
 import io
+import re
 
 import pytest
 
@@ -27,6 +28,19 @@ def test_bars_show_task_count_figures_and_time_on_a_terminal(monkeypatch: pytest
     drawn = terminal.getvalue()
     for part in ("training", "3/4", "loss 0.1", "accuracy 0.75", "images/s 1,300", "lava", "2/2", "left"):
         assert part in drawn
+
+
+def test_eighty_columns_show_step_time_and_time_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = Terminal()
+    monkeypatch.setattr("sys.stderr", terminal)
+    monkeypatch.setenv("TERM", "dumb")
+    monkeypatch.setenv("COLUMNS", "80")
+    with progress_bars() as progress:
+        progress("training", 1, 1000, epoch=100, loss=0.123456, accuracy=0.5, images_per_s=1234.5)
+        progress("training", 999, 1000, epoch=100, loss=0.123456, accuracy=0.5, images_per_s=1234.5)
+    (line,) = (line for line in terminal.getvalue().splitlines() if line.strip())
+    assert re.match(r"training \S{10}\S* +999/1000 0:00:\d\d left \S+ epoch 100  loss 0\.", line), line
+    assert len(line) <= 80
 
 
 def test_a_log_gets_a_line_at_each_tenth(capsys: pytest.CaptureFixture[str]) -> None:

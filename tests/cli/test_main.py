@@ -115,12 +115,35 @@ def test_an_interrupt_ends_with_130(monkeypatch: pytest.MonkeyPatch, capsys: pyt
     assert capsys.readouterr().err.endswith("Interrupted.\n")
 
 
-@pytest.mark.parametrize("arguments", [["no-such-command"], ["train", "--no-such-option"], ["report", "--layers"]])
-def test_wrong_usage_ends_with_2_and_says_where_help_is(
-    arguments: list[str], capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["no-such-command"], "no such command 'no-such-command' (see `neuroprune --help`)"),
+        (
+            ["train", "--epoch", "3"],
+            "no such option '--epoch'; did you mean '--epochs'? (see `neuroprune train --help`)",
+        ),
+        (
+            ["train", "--epochs", "x"],
+            "invalid value for '--epochs': 'x' is not a valid integer (see `neuroprune train --help`)",
+        ),
+        (["train", "--epochs"], "option '--epochs' requires an argument (see `neuroprune"),
+        (["report", "a", "b"], "got unexpected extra argument (b) (see `neuroprune report --help`)"),
+    ],
+)
+def test_wrong_usage_ends_with_2_and_one_sentence_that_says_where_help_is(
+    arguments: list[str], sentence: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert exit_code_of(arguments) == 2
-    assert "--help" in capsys.readouterr().err
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert said.err.startswith(f"Error: {sentence}")
+    assert said.err.count("\n") == 1
+
+
+def test_without_a_command_the_help_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    assert exit_code_of([]) == 2
+    assert "Commands:" in capsys.readouterr().err
 
 
 def test_a_reader_that_stops_reading_is_no_error() -> None:

@@ -160,7 +160,22 @@ def test_a_truncated_file_of_a_set_is_refused(tmp_path):
 def test_download_without_torchvision_says_so(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "torchvision", None)
     with pytest.raises(
-        InputError, match=r"mnist cannot be downloaded because torchvision is not installed: install it"
+        InputError,
+        match=r"mnist cannot be downloaded because torchvision is not installed: install a torchvision that fits torch "
+        r"2\..*, or put the files into .* from https://",
+    ):
+        load_dataset("mnist", tmp_path, download=True)
+
+
+@pytest.mark.parametrize("error", ["RuntimeError('operator torchvision::nms does not exist')", "OSError('undefined')"])
+def test_download_with_a_torchvision_that_does_not_fit_torch_says_so(tmp_path, monkeypatch, error):
+    (tmp_path / "torchvision.py").write_text(f"raise {error}\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "torchvision", raising=False)
+    with pytest.raises(
+        InputError,
+        match=r"mnist cannot be downloaded because the torchvision that is installed does not fit torch 2\..* \("
+        r"(operator torchvision::nms does not exist|undefined)\): install the one that does, or put the files into",
     ):
         load_dataset("mnist", tmp_path, download=True)
 

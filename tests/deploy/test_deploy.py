@@ -62,7 +62,7 @@ def test_all_files_are_written_and_agree(report: Report, folder: Path) -> None:
         "report.json", "cores.csv", "layers.csv", "program.net", "model.onnx",
     }  # fmt: skip
     assert load_report(folder) == report
-    assert json.loads((folder / "report.json").read_text())["schema_version"] == 3
+    assert json.loads((folder / "report.json").read_text())["schema_version"] == 4
     with (folder / "cores.csv").open(newline="") as file:
         assert len(list(csv.DictReader(file))) == len(report.cores) == report.totals.cores
     with (folder / "layers.csv").open(newline="") as file:

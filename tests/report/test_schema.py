@@ -18,7 +18,7 @@ def test_a_report_is_read_as_it_was_written(report: Report, tmp_path: Path) -> N
 
 def test_a_report_carries_its_schema_version(report: Report, tmp_path: Path) -> None:
     save_report(report, tmp_path / "report.json")
-    assert json.loads((tmp_path / "report.json").read_text())["schema_version"] == 3
+    assert json.loads((tmp_path / "report.json").read_text())["schema_version"] == 4
 
 
 def test_a_report_cannot_be_changed(report: Report) -> None:
@@ -63,7 +63,7 @@ def test_a_truncated_report_is_refused(report: Report, tmp_path: Path, kept: int
 def test_a_report_of_another_schema_is_refused_whatever_else_it_holds(tmp_path: Path) -> None:
     (tmp_path / "report.json").write_text('{"schema_version": 2, "chips": []}')
     with pytest.raises(
-        InputError, match=r"is a report of schema 2, but this neuroprune reads schema 3; deploy the net"
+        InputError, match=r"is a report of schema 2, but this neuroprune reads schema 4; deploy the net"
     ):
         load_report(tmp_path)
 

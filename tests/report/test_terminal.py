@@ -74,6 +74,22 @@ def test_clipped_inputs_are_said(report_of: Callable[..., Report]) -> None:
     assert not any("clipped" in line for line in lines(report_of(2)))
 
 
+@pytest.mark.parametrize(
+    ("lava", "verdict"),
+    [
+        (LavaCheck(samples=0, unverified="it hung"), "UNVERIFIED, nothing was compared: it hung"),
+        (
+            LavaCheck(samples=2, differences=1, unverified="layer 'a'"),
+            "UNVERIFIED, 1 difference in 2 samples, the first: layer 'a'",
+        ),
+    ],
+)
+def test_what_lava_did_not_confirm_is_called_unverified(
+    lava: LavaCheck, verdict: str, report_of: Callable[..., Report]
+) -> None:
+    assert verdict in line_with(report_of(2, lava=lava), "│ Lava ")
+
+
 def test_our_own_models_are_named_below_lavas_verdict(report_of: Callable[..., Report]) -> None:
     ours = ("Soft reset is ours.", "So are [delay] lines.")
     lava = LavaCheck(samples=2, neuron_steps=9, spikes=5, voltages=3, models="fast", own_models=ours)

@@ -1,10 +1,13 @@
 """Lava's own fixed-point process models against the oracle and the engine, and what happens when Lava does not work."""
 
 import dataclasses
+import errno
 import os
 import subprocess
 import sys
+import tempfile
 import time
+import tomllib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -26,10 +29,11 @@ from programs import (
 
 from neuroprune.errors import InputError, LavaError
 from neuroprune.neurons.cuba_lif import IntCubaLif
-from neuroprune.simulation import lava_job
+from neuroprune.simulation import lava_job, lava_process
 from neuroprune.simulation.compare import compare
 from neuroprune.simulation.engine import record
 from neuroprune.simulation.lava import Models, own_models, record_all_with_lava, record_with_lava
+from neuroprune.simulation.lava_process import start_worker
 from neuroprune.simulation.reference import reference_record
 from neuroprune.simulation.types import Record
 
@@ -163,7 +167,7 @@ def test_own_process_models_are_reported(make: Callable[[], Case], models: Model
 
 def test_the_worker_needs_nothing_of_neuroprune() -> None:
     """It is copied to where an interpreter without neuroprune runs it."""
-    sources = list(lava_job.WORKER.glob("*.py"))
+    sources = list(lava_process.WORKER.glob("*.py"))
     assert sources
     assert not any("from neuroprune" in file.read_text() or "import neuroprune" in file.read_text() for file in sources)
 
@@ -182,14 +186,54 @@ def interpreter(folder: Path, script: str) -> str:
     return str(path)
 
 
-def test_for_a_python_without_lava_the_sentence_says_how_to_get_it(tmp_path: Path) -> None:
+def python_without(folder: Path, *modules: str) -> str:
+    """This Python, which finds none of `modules`."""
+    (folder / "sitecustomize.py").write_text(
+        "import sys\n"
+        "class Hidden:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        f"        if name in {modules!r}: raise ModuleNotFoundError(f'No module named {{name!r}}', name=name)\n"
+        "sys.meta_path.insert(0, Hidden())\n",
+        encoding="utf-8",
+    )
+    return interpreter(folder, f'PYTHONPATH="{folder}" exec "{sys.executable}" "$@"')
+
+
+def test_for_a_python_without_lava_the_sentence_says_how_to_get_it_and_how_to_do_without(tmp_path: Path) -> None:
     bare = interpreter(tmp_path, f'exec "{sys.executable}" -S -E "$@"')  # no site-packages
     with pytest.raises(
         LavaError,
-        match=r"Lava is not installed for .*python \(ModuleNotFoundError: No module named .*\): add it with `pip "
-        r"install --no-deps --ignore-requires-python lava-nc==0.10.0 lava-dl==0.6.0`",
+        match=r"Lava cannot be imported by .*python \(ModuleNotFoundError: No module named .*\): install it with `pip "
+        r"install .*`pip install --no-deps --ignore-requires-python lava-nc==0.10.0 lava-dl==0.6.0`, or leave Lava out "
+        r"with --lava-samples 0",
     ):
         record_with_lava(*small(), python=bare)
+
+
+@pytest.mark.parametrize("module", ["lava.magma", "asteval"])
+def test_what_lava_needs_is_looked_for_before_it_is_imported(module: str, tmp_path: Path) -> None:
+    with (
+        pytest.raises(LavaError, match=rf"Lava cannot be imported by .*No module named '{module}'"),
+        start_worker(python_without(tmp_path, module)),
+    ):
+        raise AssertionError("it was not noticed at the start")
+
+
+def test_a_numpy_too_new_for_lava_is_named_before_any_work(tmp_path: Path) -> None:
+    (tmp_path / "numpy-2.3.0.dist-info").mkdir()
+    (tmp_path / "numpy-2.3.0.dist-info" / "METADATA").write_text("Metadata-Version: 2.1\nName: numpy\nVersion: 2.3.0\n")
+    newer = interpreter(tmp_path, f'PYTHONPATH="{tmp_path}" exec "{sys.executable}" "$@"')
+    with (
+        pytest.raises(LavaError, match=r"\(ImportError: numpy is 2.3.0, with which Lava's convolutions overflow; they"),
+        start_worker(newer),
+    ):
+        raise AssertionError("it was not noticed at the start")
+
+
+def test_the_install_line_asks_for_what_the_extra_does() -> None:
+    with (Path(__file__).parents[2] / "pyproject.toml").open("rb") as file:
+        extra = tomllib.load(file)["project"]["optional-dependencies"]["lava"]
+    assert all(requirement in lava_process.INSTALL for requirement in extra if "matplotlib" not in requirement)
 
 
 def test_a_python_that_does_not_exist_is_named(tmp_path: Path) -> None:
@@ -199,13 +243,51 @@ def test_a_python_that_does_not_exist_is_named(tmp_path: Path) -> None:
         record_with_lava(*small(), python=str(tmp_path / "python"))
 
 
+@pytest.mark.parametrize(
+    ("script", "how"),
+    [
+        ("exit 0", r"it ended with exit code 0, it printed nothing"),
+        ("exec echo", r"it ended with exit code 0, it printed nothing"),
+        ('exec echo "$@"', r"it ended with exit code 0, -m lava_worker /.*"),
+        ("exec cat", r"it did not answer within 0.5 s"),  # it waits for what is never said
+        ("sleep 100", r"it did not answer within 0.5 s"),
+        ("exec yes", r"it prints without end, y"),
+        ("head -c 300 /dev/zero; exit 3", r"Lava cannot be imported by"),
+        ("printf '\\033[31m\\377'; exit 2", r"it ended with exit code 2, \?\[31m"),
+    ],
+)
+def test_what_is_no_python_is_refused_in_a_sentence(
+    script: str, how: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if "did not answer" in how:
+        monkeypatch.setattr(lava_process, "START_S", 0.5)
+    with pytest.raises(LavaError, match=how) as caught, start_worker(interpreter(tmp_path, script)):
+        raise AssertionError("it was not noticed at the start")
+    assert str(caught.value).isprintable()
+    assert len(str(caught.value)) < 1000
+    assert "--lava-samples 0" in str(caught.value)
+
+
+def finds_lava_then(folder: Path, script: str) -> str:
+    """A Python that finds Lava and waits for its job, as the worker does, and then goes wrong."""
+    return interpreter(folder, f"touch found; head -c 1 >/dev/null; {script}")
+
+
 def test_a_worker_that_hangs_is_ended_with_all_its_processes(tmp_path: Path) -> None:
-    hanging = interpreter(tmp_path, f"trap '' TERM; sleep 100 & echo $! > {tmp_path}/child; wait; sleep 100")
+    hanging = finds_lava_then(tmp_path, f"trap '' TERM; sleep 100 & echo $! > {tmp_path}/child; wait; sleep 100")
     with pytest.raises(
         LavaError, match=r"Lava did not finish within 0.3 s: give it more with --lava-timeout, or fewer"
     ):
         record_with_lava(*small(), timeout_s=0.3, python=hanging)
     assert not is_alive(int((tmp_path / "child").read_text()))
+
+
+def test_a_worker_that_gets_no_job_ends_with_the_work_around_it() -> None:
+    with pytest.raises(ZeroDivisionError), start_worker() as worker:
+        assert worker.process.poll() is None
+        raise ZeroDivisionError
+    assert not is_alive(worker.process.pid)
+    assert not worker.folder.exists()
 
 
 def test_lava_itself_is_ended_with_its_shared_memory() -> None:
@@ -266,8 +348,8 @@ def is_alive(process: int) -> bool:
 
 
 def test_a_worker_that_fails_is_quoted(tmp_path: Path) -> None:
-    failing = interpreter(tmp_path, "echo 'Traceback'; echo 'OSError: no semaphores left' >&2; echo later; exit 1")
-    with pytest.raises(LavaError, match=r"Lava failed with exit code 1 \(OSError: no semaphores left\): check that"):
+    failing = finds_lava_then(tmp_path, "echo 'Traceback'; echo 'OSError: none left' >&2; echo later; exit 1")
+    with pytest.raises(LavaError, match=r"Lava failed with exit code 1 \(OSError: none left\): check that"):
         record_with_lava(*small(), python=failing)
 
 
@@ -275,7 +357,36 @@ def test_a_worker_that_dies_silently_has_a_sentence_of_its_own(tmp_path: Path) -
     with pytest.raises(
         LavaError, match=r"Lava failed with exit code 7 \(it printed nothing\): check that lava-nc is 0.10"
     ):
-        record_with_lava(*small(), python=interpreter(tmp_path, "exit 7"))
+        record_with_lava(*small(), python=finds_lava_then(tmp_path, "exit 7"))
+
+
+@pytest.mark.parametrize(
+    ("script", "sentence"),
+    [
+        ("echo done", r"Lava ended without a result \(done\): check that lava-nc is 0.10.0"),
+        ("echo PK > recorded.npz", r"Lava's result cannot be read \(.*\): check that lava-nc is 0.10.0"),
+        ("echo 'ImportError: half of Lava'; exit 3", r"Lava cannot be imported by .* \(ImportError: half of Lava\)"),
+    ],
+)
+def test_a_worker_without_a_whole_result_has_a_sentence(script: str, sentence: str, tmp_path: Path) -> None:
+    with pytest.raises(LavaError, match=sentence):
+        record_with_lava(*small(), python=finds_lava_then(tmp_path, script))
+
+
+def test_a_full_temporary_disk_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sentence = r"temporary files for Lava cannot be written \(No space left on device\): free some space, name another"
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(np, "savez", full)
+        with pytest.raises(LavaError, match=sentence):
+            record_with_lava(*small())
+    with monkeypatch.context() as patched:
+        patched.setattr(tempfile, "tempdir", str(tmp_path / "gone"))
+        with pytest.raises(LavaError, match=r"cannot be written \(No such file or directory\)"), start_worker():
+            raise AssertionError("it was not noticed at the start")
 
 
 def test_an_exception_in_one_of_lavas_processes_is_quoted(monkeypatch: pytest.MonkeyPatch) -> None:

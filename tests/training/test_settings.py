@@ -7,7 +7,14 @@ import torch
 
 from neuroprune.errors import InputError
 from neuroprune.networks.recipe import FineTuning, Training, load_recipe
-from neuroprune.training.settings import TrainSettings, fine_tuning_of, pick_device, settings_of
+from neuroprune.training import settings as settings_module
+from neuroprune.training.settings import (
+    TrainSettings,
+    computes_bfloat16,
+    fine_tuning_of,
+    pick_device,
+    settings_of,
+)
 
 
 def test_cosine_falls_from_the_rate_to_zero_over_all_epochs():
@@ -82,3 +89,24 @@ def test_auto_takes_a_gpu_where_there_is_one(monkeypatch):
 def test_a_device_that_is_not_there_is_refused(name, sentence):
     with pytest.raises(InputError, match=sentence):
         pick_device(name)
+
+
+@pytest.mark.parametrize(
+    ("flags", "there"),
+    [
+        ("flags\t\t: fpu avx2 fma avx512f avx512_vnni", False),
+        ("flags\t\t: fpu avx2 avx512_bf16", True),
+        ("flags\t\t: fpu amx_bf16 amx_tile", True),
+        ("Features\t: fp asimd i8mm bf16 sve", True),
+        ("flags\t\t: fpu bf161", False),
+    ],
+)
+def test_a_cpu_says_whether_it_has_bfloat16_instructions(tmp_path, monkeypatch, flags, there):
+    (tmp_path / "cpuinfo").write_text(f"processor\t: 0\n{flags}\n\n")
+    monkeypatch.setattr(settings_module, "CPU_INFO", tmp_path / "cpuinfo")
+    assert computes_bfloat16(torch.device("cpu")) is there
+
+
+def test_a_cpu_that_cannot_be_asked_is_left_to_who_uses_it(tmp_path, monkeypatch):
+    monkeypatch.setattr(settings_module, "CPU_INFO", tmp_path / "none")
+    assert computes_bfloat16(torch.device("cpu"))

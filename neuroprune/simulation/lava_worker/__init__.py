@@ -2,10 +2,11 @@
 
     python -m lava_worker <job folder>
 
-It needs numpy and lava-nc only, so that an interpreter without neuroprune can run it. The folder holds program.json
-and arrays.npz, as neuroprune/simulation/lava_job.py writes them; recorded.npz is added. Exit code 3 says that Lava
-cannot be imported, 1 that it failed; the output has the reason. It leads a session of its own, and ends with all of its
-processes when its standard input does.
+It needs lava-nc and what that needs, so that an interpreter without neuroprune can run it. As soon as it has found
+them it adds the file "found" to the folder, and imports them, which takes seconds. A byte on its standard input then
+says that the job is there, program.json and arrays.npz, as neuroprune/simulation/lava_job.py writes them; recorded.npz
+is added. Exit code 3 says that Lava cannot be imported, 1 that it failed; the output has the reason. It leads a session
+of its own, and ends with all of its processes when its standard input does.
 
 Neurons are Lava's own LIFReset, dense synapses its Dense, the input its RingBuffer, all in their fixed-point models.
 Ours are, in processes.py: the reset that subtracts the threshold, which Lava has no model of; the delay line, which
@@ -14,11 +15,25 @@ reads.
 """
 
 import dataclasses
+import importlib.metadata
+import importlib.util
 import sys
 import traceback
+from pathlib import Path
 from typing import Any
 
-NO_LAVA = 3
+FOUND, NO_LAVA = "found", 3
+NEEDED = ("numpy", "scipy", "networkx", "asteval", "lava", "lava.magma")
+
+
+def find_lava() -> None:
+    """Raise ImportError unless Lava and what it needs are there; none of them is imported."""
+    for name in NEEDED:
+        if importlib.util.find_spec(name) is None:
+            raise ModuleNotFoundError(f"No module named {name!r}")
+    numpy = importlib.metadata.version("numpy")
+    if int(numpy.split(".")[0]) > 1:
+        raise ImportError(f"numpy is {numpy}, with which Lava's convolutions overflow; they need one below 2")
 
 
 def import_var_model() -> None:
@@ -46,6 +61,8 @@ def import_var_model() -> None:
 
 
 try:
+    find_lava()
+    Path(sys.argv[1], FOUND).touch()
     import_var_model()
 except ImportError:
     traceback.print_exc()

@@ -26,13 +26,15 @@ def run(folder: Path) -> None:
 
 
 def end_with_parent() -> None:
-    """Wait until nobody holds the other end of the standard input, which nobody writes to; then end all processes."""
+    """Wait until nobody holds the other end of the standard input, which nobody writes to any more; then end all."""
     os.read(0, 1)
     os.killpg(0, signal.SIGTERM)
 
 
 if __name__ == "__main__":
     logging.basicConfig(format="%(message)s")
+    if not os.read(0, 1):
+        sys.exit()  # there will be no job
     threading.Thread(target=end_with_parent, daemon=True).start()
     try:
         run(Path(sys.argv[1]))
