@@ -20,7 +20,7 @@ from neuroprune.readable import amount
 from neuroprune.report.resources import is_counted, shown, shown_unit
 from neuroprune.report.schema import Report, load_report
 
-INK, STRONG, PALE = "#1f2933", "#0b7285", "#c5e3e8"
+INK, STRONG, PALE, WHISKER = "#1f2933", "#0b7285", "#c5e3e8", "#f08c00"
 
 
 def draw(report: Report, path: Path) -> None:
@@ -59,14 +59,17 @@ def _headline(report: Report) -> str:
 
 
 def _accuracy(axes: Axes, report: Report) -> None:
-    known = {name.replace("_", "-"): 100 * share for name, share in report.accuracy if share is not None}
-    axes.barh(list(known), list(known.values()), color=STRONG, height=0.6)
-    for row, percent in enumerate(known.values()):
-        axes.annotate(
-            f"{percent:.2f} %", (percent, row), (-6, 0), textcoords="offset points", ha="right", va="center", color="w"
-        )
+    """The share at each step, and its 95 % interval as a whisker."""
+    for row, (name, interval) in enumerate(report.accuracy.intervals):
+        if interval is None:
+            continue
+        percent, (low, high) = 100 * getattr(report.accuracy, name), (100 * end for end in interval)
+        axes.barh(name.replace("_", "-"), percent, color=STRONG, height=0.6)
+        axes.plot((low, high), (row, row), color=WHISKER, linewidth=1.5)
+        label = f"{percent:.2f} %"
+        axes.annotate(label, (low, row), (-6, 0), textcoords="offset points", ha="right", va="center", color="w")
     axes.invert_yaxis()
-    axes.set(title=f"Accuracy on {report.samples} samples", xlim=(0, 100), xticks=[])
+    axes.set(title=f"Accuracy on {report.samples} samples, 95 % intervals", xlim=(0, 100), xticks=[])
 
 
 def _synops(axes: Axes, report: Report) -> None:

@@ -103,6 +103,10 @@ from .graph.readout import (
 from .graph.trace import (
     trace as trace,
 )
+from .intervals import (
+    difference_interval as difference_interval,
+    share_interval as share_interval,
+)
 from .mapping.map import (
     map_program as map_program,
 )

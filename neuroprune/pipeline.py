@@ -16,7 +16,7 @@ from neuroprune.exchange.format import ExchangeFormat, Programs, exchange_format
 from neuroprune.graph.float_program import FloatProgram
 from neuroprune.graph.fold import fold
 from neuroprune.graph.nodes import Graph
-from neuroprune.graph.readout import accuracy, class_scores
+from neuroprune.graph.readout import accuracy, class_scores, most_frequent
 from neuroprune.graph.trace import trace
 from neuroprune.mapping.map import map_program
 from neuroprune.mapping.types import ChipMapping
@@ -312,7 +312,8 @@ def _ladder(
         if job.labels is None:
             return Accuracies(), None
         scores = class_scores(program.readout, activity.outputs)
-        return Accuracies(bit_accurate=accuracy(scores, job.labels)), None
+        share, chance = accuracy(scores, job.labels), most_frequent(job.labels)
+        return Accuracies(bit_accurate=share, most_frequent=chance), None
     folded = reference.folded
     changed = changed_spikes(folded, program, job.frames, job.device, job.progress)
     if job.labels is None:

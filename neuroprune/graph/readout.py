@@ -37,9 +37,15 @@ def accuracy(scores: npt.NDArray[np.floating[Any]], labels: Labels) -> float:
     >>> round(accuracy(scores, np.array([1, 0, 0])), 2)
     0.67
     """
-    return count_correct(scores, labels) / len(labels)
+    return float(np.mean(is_correct(scores, labels)))
 
 
-def count_correct(scores: npt.NDArray[np.floating[Any]], labels: Labels) -> int:
-    """The number of samples that `accuracy` is the share of."""
-    return int(np.count_nonzero(scores.argmax(axis=1) == labels))
+def is_correct(scores: npt.NDArray[np.floating[Any]], labels: Labels) -> npt.NDArray[np.bool_]:
+    """For each sample whether its largest score, the first of equals, is its label: bool [samples]."""
+    correct: npt.NDArray[np.bool_] = scores.argmax(axis=1) == labels
+    return correct
+
+
+def most_frequent(labels: Labels) -> float:
+    """The share of the most frequent class: the accuracy of always answering it."""
+    return float(np.bincount(labels).max()) / len(labels)

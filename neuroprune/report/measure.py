@@ -12,12 +12,15 @@ from neuroprune.chips.chip import Chip
 from neuroprune.chips.types import Tile
 from neuroprune.fixed_point import weight_range
 from neuroprune.graph.nodes import INPUT
+from neuroprune.intervals import difference_interval, share_interval
 from neuroprune.mapping.types import ChipMapping, Core
 from neuroprune.program.bounds import LayerBound
 from neuroprune.program.timing import depths, synaptic_delay, wait
 from neuroprune.program.types import IntConv, IntLayer, IntProgram
 from neuroprune.quantization.errors import RoundingErrors
 from neuroprune.report.schema import (
+    AccuracyChange,
+    AccuracyIntervals,
     AccuracyLadder,
     BoundReport,
     ChangedReport,
@@ -35,6 +38,7 @@ from neuroprune.report.schema import (
     Totals,
 )
 from neuroprune.report.synops import Arriving, CountArray, delayed_synapses, synapses, synops
+from neuroprune.report.warnings import warnings_of
 from neuroprune.simulation.ladder import Accuracies, ChangedSpikes
 from neuroprune.simulation.types import LayerTrace, Trace
 
@@ -106,6 +110,8 @@ def measure(
         for layer in program.layers
     )
     cores = tuple(_core(index, core, arriving, trace, chip) for index, core in enumerate(mapping.cores))
+    ladder = _accuracy(accuracy, trace.samples)
+    firing = layers[:-1] if program.readout.of == "voltage" else layers
     return Report(
         network=network,
         data=data,
@@ -113,7 +119,7 @@ def measure(
         samples=trace.samples,
         steps=trace.steps,
         seed=seed,
-        accuracy=AccuracyLadder.model_validate(accuracy, from_attributes=True),
+        accuracy=ladder,
         lava=lava,
         input=InputReport(
             shape=program.input.shape,
@@ -126,6 +132,7 @@ def measure(
         cores=cores,
         totals=_totals(layers, cores, mapping, trace),
         exchange_remarks=tuple(exchange_remarks),
+        warnings=warnings_of(firing, ladder, trace.samples),
         versions=versions or {},
     )
 
@@ -208,6 +215,22 @@ def _layer(
         rounding=analyses.rounding,
         changed=analyses.changed,
         cores=cores,
+    )
+
+
+def _accuracy(found: Accuracies, samples: int) -> AccuracyLadder:
+    shares = {name: getattr(found, name) for name in ("float", "folded", "quantised", "bit_accurate")}
+    change = None
+    if found.gained is not None and found.lost is not None:
+        low, high = difference_interval(found.gained, found.lost, samples)
+        change = AccuracyChange(gained=found.gained, lost=found.lost, low=low, high=high)
+    return AccuracyLadder(
+        **shares,
+        intervals=AccuracyIntervals(
+            **{name: share_interval(share, samples) for name, share in shares.items() if share is not None}
+        ),
+        change=change,
+        most_frequent=found.most_frequent,
     )
 
 

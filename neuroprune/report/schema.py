@@ -18,6 +18,7 @@ from neuroprune.records import Record, load_record, save_record
 SCHEMA_VERSION: Literal[4] = 4
 
 Share = Annotated[float, Field(ge=0, le=1)]
+ShareInterval = tuple[Share, Share]
 Amount = Annotated[float, Field(ge=0)]
 Count = Annotated[int, Field(ge=0)]
 Limit = Annotated[int, Field(ge=1)]
@@ -58,18 +59,51 @@ class ChipLimits(Record):
     resources: tuple[ResourceLimit, ...]
 
 
+class AccuracyIntervals(Record):
+    """The 95 % interval of each share of an `AccuracyLadder` that is known (`neuroprune.share_interval`)."""
+
+    float: ShareInterval | None = None
+    folded: ShareInterval | None = None
+    quantised: ShareInterval | None = None
+    bit_accurate: ShareInterval | None = None
+
+
+class AccuracyChange(Record):
+    """What the way to the chip changed on the same samples.
+
+    gained, lost: samples that only the chip, and only the network as trained, classifies correctly.
+    low, high: the 95 % interval of the change of the share; where it holds 0 the two may be equally accurate.
+    """
+
+    gained: Count
+    lost: Count
+    low: float
+    high: float
+
+    @property
+    def is_noise(self) -> bool:
+        """Whether a change of 0 lies within the interval."""
+        return self.low <= 0.0 <= self.high
+
+
 class AccuracyLadder(Record):
     """Share of the samples classified correctly at each step down to the chip; None where there were no labels.
 
     float: the network as trained. folded: after BatchNorm, pooling and input gain were folded into the synapses.
     quantised: the folded network with weights, thresholds, decays and biases rounded to the chip's integers.
     bit_accurate: the integer program in the chip's own arithmetic.
+    intervals: how far each of these may lie from that of all samples there are.
+    change: from `float` to `bit_accurate`; None unless both are known.
+    most_frequent: share of the most frequent class of the samples, which always answering it would reach.
     """
 
     float: Share | None = None
     folded: Share | None = None
     quantised: Share | None = None
     bit_accurate: Share | None = None
+    intervals: AccuracyIntervals = AccuracyIntervals()
+    change: AccuracyChange | None = None
+    most_frequent: Share | None = None
 
 
 class LavaCheck(Record):
@@ -265,6 +299,7 @@ class Report(Record):
 
     network, data: what was deployed, and the samples it was measured on, as the user names them.
     exchange_remarks: what exchange files could not hold, or what was assumed of one that was read.
+    warnings: a sentence for each figure that looks like a result and is none, such as an accuracy at chance.
     versions: package -> version. seed: of the run, if one was set.
     """
 
@@ -282,6 +317,7 @@ class Report(Record):
     cores: tuple[CoreReport, ...]
     totals: Totals
     exchange_remarks: tuple[ExchangeRemark, ...]
+    warnings: tuple[str, ...] = ()
     versions: dict[str, str]
 
 

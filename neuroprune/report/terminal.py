@@ -13,7 +13,7 @@ from neuroprune.graph.nodes import INPUT
 from neuroprune.readable import amount, percent, plain_table, plural
 from neuroprune.report.layer_table import WIDE, layer_table, overflows, times
 from neuroprune.report.resources import heading, is_counted, shown, shown_unit
-from neuroprune.report.schema import CoreReport, LavaCheck, LayerReport, Report, ResourceUse
+from neuroprune.report.schema import AccuracyLadder, CoreReport, LavaCheck, LayerReport, Report, ResourceUse
 
 MOST_CORES = 40
 """Beyond this number of cores, those that hold the same layers share a row."""
@@ -54,6 +54,8 @@ def _summary(report: Report) -> Panel:
     samples = plural(report.samples, "sample") + (f" of {report.data}" if report.data else "")
     lines.add_row("run", Text(f"{samples}, {plural(report.steps, 'step')} each"))
     lines.add_row("accuracy", _accuracy(report))
+    if report.accuracy.change is not None:
+        lines.add_row("", _change(report.accuracy, report.samples))
     lines.add_row("Lava", _lava(report.lava))
     for sentence in report.lava.own_models:
         lines.add_row("", Text(sentence, "dim"))
@@ -77,6 +79,8 @@ def _summary(report: Report) -> Panel:
     lines.add_row("a step", f"{amount(busiest.synops_per_step)} SynOps on the busiest core, {busiest.index}")
     if report.input.saturated_share > 0:
         lines.add_row("input", f"[yellow]{percent(report.input.saturated_share)} of the values were clipped[/]")
+    for warning in report.warnings:
+        lines.add_row("[yellow]warning[/]", Text(warning, "yellow"))
     for remark in report.exchange_remarks[:MOST_REMARKS]:
         lines.add_row("files", Text(f"{remark.file}: {remark.text}"))
     if len(report.exchange_remarks) > MOST_REMARKS:
@@ -93,18 +97,34 @@ def _load(resource: ResourceUse) -> str:
 def _accuracy(report: Report) -> Text:
     ladder = report.accuracy
     steps = (
-        ("float", ladder.float),
-        ("folded", ladder.folded),
-        ("quantised", ladder.quantised),
-        ("bit-accurate", ladder.bit_accurate),
+        ("float", ladder.float, ladder.intervals.float),
+        ("folded", ladder.folded, ladder.intervals.folded),
+        ("quantised", ladder.quantised, ladder.intervals.quantised),
+        ("bit-accurate", ladder.bit_accurate, ladder.intervals.bit_accurate),
     )
-    known = [(name, share) for name, share in steps if share is not None]
+    known = [(name, share, interval) for name, share, interval in steps if share is not None]
     if not known:
         return Text("unknown: the samples have no labels", "dim")
-    line = Text(" > ").join(Text.assemble(f"{name} ", (f"{100 * share:.2f}%", "bold")) for name, share in known)
-    if ladder.float is not None and ladder.bit_accurate is not None:
-        line.append(f" ({100 * (ladder.bit_accurate - ladder.float):+.2f} points)")
-    return line
+    return Text(" > ").join(
+        Text.assemble(f"{name} ", (f"{share:.2%}", "bold"), (f" ({_ends(interval)})", "dim") if interval else "")
+        for name, share, interval in known
+    )
+
+
+def _ends(interval: tuple[float, float]) -> str:
+    """The 95 % interval of a share, in per cent."""
+    low, high = interval
+    return f"{100 * low:.1f}-{100 * high:.1f}"
+
+
+def _change(ladder: AccuracyLadder, samples: int) -> str:
+    change = ladder.change
+    assert change is not None and ladder.bit_accurate is not None and ladder.float is not None
+    line = (
+        f"{100 * (ladder.bit_accurate - ladder.float):+.2f} points on the chip "
+        f"({100 * change.low:+.2f} to {100 * change.high:+.2f} at 95 %)"
+    )
+    return f"{line}, within the noise of {plural(samples, 'sample')}" if change.is_noise else line
 
 
 def _lava(lava: LavaCheck) -> Text:

@@ -7,7 +7,7 @@ from torch import nn
 
 from neuroprune.arrays import Frames, FramesLike, InputSpikes, Labels
 from neuroprune.graph.float_program import FloatProgram
-from neuroprune.graph.readout import class_scores, count_correct
+from neuroprune.graph.readout import class_scores, is_correct, most_frequent
 from neuroprune.program.dequantize import dequantize
 from neuroprune.program.frames import quantize_input
 from neuroprune.program.types import IntInput, IntProgram
@@ -31,12 +31,17 @@ class Accuracies:
     float: the network as trained. folded: after BatchNorm, pooling and input gain were folded into the synapses.
     quantised: the folded network with weights, thresholds, decays and biases rounded to the chip's integers.
     bit_accurate: the integer program in the chip's own arithmetic.
+    gained, lost: samples that only the chip, and only the network as trained, classifies correctly.
+    most_frequent: share of the most frequent class, which always answering it would reach.
     """
 
     float: Share = None
     folded: Share = None
     quantised: Share = None
     bit_accurate: Share = None
+    gained: int | None = None
+    lost: int | None = None
+    most_frequent: Share = None
 
 
 @dataclass(frozen=True)
@@ -81,7 +86,7 @@ def accuracy_ladder(
     True
     """
     dequantised = dequantize(program)
-    correct = np.zeros(4, np.int64)
+    correct = np.zeros((4, len(frames)), np.bool_)
     for start in range(0, len(frames), BATCH):
         samples = slice(start, start + BATCH)
         batch = frames[samples]
@@ -92,9 +97,19 @@ def accuracy_ladder(
             class_scores(program.readout, run_float(dequantised, rounded).outputs),
             class_scores(program.readout, trace.outputs[samples]),
         )
-        correct += [count_correct(each, labels[samples]) for each in scores]
+        correct[:, samples] = [is_correct(each, labels[samples]) for each in scores]
         progress("accuracy", min(start + BATCH, len(frames)), len(frames))
-    return Accuracies(*(correct / len(frames)).tolist())
+    first, last = correct[0], correct[-1]
+    of_module, of_folded, of_rounded, on_chip = correct.mean(axis=1).tolist()
+    return Accuracies(
+        float=of_module,
+        folded=of_folded,
+        quantised=of_rounded,
+        bit_accurate=on_chip,
+        gained=int(np.count_nonzero(last & ~first)),
+        lost=int(np.count_nonzero(first & ~last)),
+        most_frequent=most_frequent(labels),
+    )
 
 
 def changed_spikes(

@@ -5,6 +5,8 @@ from collections.abc import Callable
 import pytest
 
 from neuroprune.report.schema import (
+    AccuracyChange,
+    AccuracyIntervals,
     AccuracyLadder,
     BoundReport,
     ChangedReport,
@@ -107,7 +109,17 @@ def sample_report(cores: int, **changes: object) -> Report:
         samples=360,
         steps=4,
         seed=0,
-        accuracy=AccuracyLadder(float=0.98, folded=0.98, quantised=0.975, bit_accurate=0.9725),
+        accuracy=AccuracyLadder(
+            float=0.98,
+            folded=0.98,
+            quantised=0.975,
+            bit_accurate=0.9725,
+            intervals=AccuracyIntervals(
+                float=(0.96, 0.99), folded=(0.96, 0.99), quantised=(0.953, 0.987), bit_accurate=(0.95, 0.985)
+            ),
+            change=AccuracyChange(gained=1, lost=4, low=-0.022, high=0.006),
+            most_frequent=0.1,
+        ),
         lava=LavaCheck(samples=2, neuron_steps=524_368, spikes=65_000, voltages=131_092),
         input=InputReport(shape=(1, 8, 8), bits=8, unit=0.02, events_per_sample=200.5, saturated_share=0.0),
         layers=layers,

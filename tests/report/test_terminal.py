@@ -47,8 +47,13 @@ def test_no_line_is_wider_than_the_terminal_and_no_figure_is_cut(
 def test_the_summary_tells_the_verdicts(report: Report) -> None:
     assert "VGG-16 of 0.5 FLOPs on loihi-sim" in lines(report)[0]
     assert "360 samples of digits, 4 steps each" in line_with(report, " run ")
-    ladder = "float 98.00% > folded 98.00% > quantised 97.50% > bit-accurate 97.25% (-0.75 points)"
-    assert ladder in line_with(report, " accuracy ")
+    ladder = (
+        "float 98.00% (96.0-99.0) > folded 98.00% (96.0-99.0) > quantised 97.50% (95.3-98.7) > bit-accurate 97.25% "
+        "(95.0-98.5)"
+    )
+    assert ladder in line_with(report, " accuracy ", 140)
+    change = "-0.75 points on the chip (-2.20 to +0.60 at 95 %), within the noise of 360 samples"
+    assert change in line_with(report, " points ")
     verdict = "0 differences in 2 samples: 65,000 spikes in 524,368 neuron steps, 131,092 voltages"
     assert verdict in line_with(report, "│ Lava ")
     use = "3 cores on 1 chip, 65,546 neurons, 655M synapses (590M not zero)"

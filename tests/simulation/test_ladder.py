@@ -90,3 +90,6 @@ def test_every_level_is_measured_by_the_same_scores(output: CubaLif, readout: Re
     assert result.folded == 0.75
     assert result.bit_accurate == np.mean(answers(trace.outputs) == labels)
     assert result.quantised == pytest.approx(result.bit_accurate, abs=0.1)
+    by_module, on_chip = labels == 0, answers(trace.outputs) == labels
+    assert (result.gained, result.lost) == (np.sum(on_chip & ~by_module), np.sum(by_module & ~on_chip))
+    assert result.most_frequent == np.unique(labels, return_counts=True)[1].max() / 24

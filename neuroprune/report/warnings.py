@@ -1,0 +1,28 @@
+"""Warns of figures that look like a result and are none."""
+
+from collections.abc import Sequence
+
+from neuroprune.report.schema import AccuracyLadder, LayerReport
+
+
+def warnings_of(layers: Sequence[LayerReport], accuracy: AccuracyLadder, samples: int) -> tuple[str, ...]:
+    """A sentence for each layer that never fires though it could, and one for an accuracy that is not above chance.
+
+    layers: without one that is read by its voltage, which fires never. samples: that ran.
+    """
+    silent = [layer.name for layer in layers if layer.spikes_per_neuron_step == 0 and not layer.relay]
+    found = [
+        f"layer {name} never fires on any of the {samples} samples, so what follows it reads biases alone: lower its "
+        "threshold, or train the network longer"
+        for name in silent
+    ]
+    share, chance = accuracy.bit_accurate, accuracy.most_frequent
+    interval = accuracy.intervals.bit_accurate
+    if share is not None and chance is not None and interval is not None:
+        low, high = interval
+        if low <= chance:
+            found.append(
+                f"the accuracy of {share:.2%} ({low:.1%} to {high:.1%}) is not above the {chance:.2%} of always "
+                "answering the most frequent class: train the network, or prune and quantise it less"
+            )
+    return tuple(found)
