@@ -37,7 +37,7 @@ from neuroprune.simulation.catalog import Models
 from neuroprune.simulation.compare import compare
 from neuroprune.simulation.engine import record, simulate
 from neuroprune.simulation.ladder import Accuracies, ChangedSpikes, accuracy_ladder, changed_spikes
-from neuroprune.simulation.lava import own_models, record_with_lava
+from neuroprune.simulation.lava import not_in_lava, own_models, record_with_lava
 from neuroprune.simulation.types import Trace
 from neuroprune.version import __version__
 
@@ -306,6 +306,8 @@ def _verify_against_lava(program: IntProgram, spikes: InputSpikes, job: _Job) ->
     """Cross-check samples in Lava; any difference in a spike or a last voltage raises VerificationError."""
     if len(spikes) == 0:
         return LavaCheck(samples=0, not_run="no samples were asked for")
+    if (reason := not_in_lava(program)) is not None:
+        return LavaCheck(samples=0, not_run=reason)
     job.progress("lava", 0, len(spikes))
     expected = record(program, spikes)
     actual = record_with_lava(program, spikes, job.lava.timeout_s, job.lava.python, models=job.lava.models)

@@ -21,6 +21,7 @@ import numpy.typing as npt
 
 from neuroprune.arrays import InputSpikes
 from neuroprune.errors import LavaError
+from neuroprune.fixed_point import REGISTER_BITS
 from neuroprune.program.frames import check_frames
 from neuroprune.program.timing import depths, wait
 from neuroprune.program.types import IntConv, IntProgram
@@ -108,6 +109,14 @@ def record_all_with_lava(
         _run_worker(folder, timeout_s, python or sys.executable)
         with np.load(folder / "recorded.npz", allow_pickle=False) as file:
             return [_read_record(program, file, number) for number, (program, _) in enumerate(cases)]
+
+
+def not_in_lava(program: IntProgram) -> str | None:
+    """Why Lava cannot run what `program` computes on its chip; None where it can."""
+    bits = min(layer.neuron.state_bits for layer in program.layers)
+    if bits < REGISTER_BITS:
+        return f"registers of Lava's models have {REGISTER_BITS} bits, the chip's {bits}"
+    return None
 
 
 def own_models(program: IntProgram, models: Models = "fast") -> tuple[str, ...]:

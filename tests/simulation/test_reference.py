@@ -12,7 +12,10 @@ from neuroprune.graph.nodes import Readout
 from neuroprune.neurons.cuba_lif import IntCubaLif
 from neuroprune.neurons.model import Reset
 from neuroprune.program.types import IntConv
-from neuroprune.simulation.reference import HALF, NeuronState, convolve, decay, run_reference, step
+from neuroprune.simulation.reference import NeuronState, convolve, decay, run_reference, step
+
+HALF = 2**23
+"""Of the range of Lava's registers."""
 
 
 def neuron(decay_u: int = 4095, decay_v: int = 0, vth: int = 131071, reset: Reset = "zero") -> IntCubaLif:
