@@ -4,8 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from neuroprune.chips.family import Family
-from neuroprune.fixed_point import IntegerRules
+from neuroprune.chips.family import LARGEST_NUMBER, Family
+from neuroprune.errors import InputError
+from neuroprune.fixed_point import IntegerRules, check_number
+from neuroprune.readable import excerpt
 
 Grade = Literal["published", "fitted", "derived", "assumed"]
 """How well a number is known: stated by its source; fitted to measurements; arithmetic on published numbers; a choice
@@ -26,6 +28,8 @@ class Fact:
 class Chip:
     """What programs are compiled for: `load_chip` reads one from its YAML.
 
+    Every number is computed with; raises InputError for one that cannot be, or that contradicts another.
+
     name, title: what it is called, and what it is in one line.
     cores_per_chip: >= 1; a program takes as many chips as it needs. mesh: cores of a chip along x and y.
     synaptic_delay_max: steps by which a synapse can delay a spike beyond the one that each takes, >= 0; with 0
@@ -43,3 +47,25 @@ class Chip:
     rules: IntegerRules
     core: Family
     facts: Mapping[str, Fact] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        check_number("cores_per_chip", self.cores_per_chip, 1, LARGEST_NUMBER)
+        check_number("synaptic_delay_max", self.synaptic_delay_max, 0, LARGEST_NUMBER)
+        longest = self.core.longest_delay
+        if longest is not None and self.synaptic_delay_max > longest:
+            raise InputError(
+                f"synaptic_delay_max is {self.synaptic_delay_max}, but a synapse stores delays up to {longest}: lower "
+                "it, or raise the bits of a stored delay"
+            )
+        self._check_mesh()
+
+    def _check_mesh(self) -> None:
+        pair = self.mesh
+        if not isinstance(pair, tuple) or len(pair) != 2 or not all(type(size) is int and size > 0 for size in pair):
+            raise InputError(f"mesh is {excerpt(pair)}, but must be two whole numbers above 0, as in [16, 8]")
+        columns, rows = pair
+        if columns * rows != self.cores_per_chip:
+            raise InputError(
+                f"mesh has {excerpt(columns)} x {excerpt(rows)} = {excerpt(columns * rows)} cores, but cores_per_chip "
+                f"is {self.cores_per_chip}: make the two agree"
+            )

@@ -26,9 +26,9 @@ A whole family, whose cores are limited by nothing but neurons:
 
             return count
 
-1.  **Numbers.** Each field, an int made by `number(unit)`, is a key of the YAML files of this family, beside those
-    that every chip has: `title`, `extends`, `family`, `cores_per_chip`, `mesh`, `synaptic_delay_max` and the widths of
-    `IntegerRules`. A file gives it with value, unit, source and grade; see `neuroprune.chips.load`.
+1.  **Numbers.** Each field, an int above 0 made by `number(unit)`, is a key of the YAML files of this family, beside
+    those that every chip has: `title`, `extends`, `family`, `cores_per_chip`, `mesh`, `synaptic_delay_max` and the
+    widths of `IntegerRules`. A file gives it with value, unit, source and grade; see `neuroprune.chips.load`.
 2.  **Resources.** Name all that a core can run out of. What the tiles of a core take adds up, and may not exceed the
     limit. Where a core holds one layer only, that is a resource too: "layers", of limit 1, of which a tile takes one.
     Messages, tables, CSV and plots are made from this list and need no change.
@@ -51,12 +51,15 @@ from dataclasses import dataclass, field, fields
 from typing import Any, ClassVar
 
 from neuroprune.chips.types import Reader, Resource, TileCounter, TileResources
-from neuroprune.fixed_point import IntegerRules
+from neuroprune.fixed_point import IntegerRules, check_number
 from neuroprune.program.types import IntLayer
 
+LARGEST_NUMBER = 2**31 - 1
+"""Of what a core has: sums over all tiles of a network are exact in 64 bits."""
 
-def number(unit: str) -> Any:
-    """A field of a family: a whole number above 0, given in `unit` by the YAML files of its chips.
+
+def number(unit: str, most: int = LARGEST_NUMBER) -> Any:
+    """A field of a family: a whole number from 1 to `most`, given in `unit` by the YAML files of its chips.
 
     >>> from dataclasses import dataclass
     >>> from neuroprune import Family, number
@@ -66,7 +69,7 @@ def number(unit: str) -> Any:
     >>> SmallCore.units()
     {'neurons_per_core': 'neurons'}
     """
-    return field(metadata={"unit": unit})
+    return field(metadata={"unit": unit, "most": most})
 
 
 @dataclass(frozen=True)
@@ -74,9 +77,14 @@ class Family(ABC):
     """One core of a chip of this family; the module's docstring says how to write a family.
 
     name: of the family, as chips' YAML files give it.
+    Raises InputError for numbers out of their range.
     """
 
     name: ClassVar[str]
+
+    def __post_init__(self) -> None:
+        for each in fields(self):
+            check_number(each.name, getattr(self, each.name), 1, each.metadata["most"])
 
     @property
     @abstractmethod
@@ -99,6 +107,11 @@ class Family(ABC):
         the output layer, whose spikes leave the chip.
         rules: widths of the chip's integer fields.
         """
+
+    @property
+    def longest_delay(self) -> int | None:
+        """Steps of the longest delay that a stored synapse can hold; None, the default, where any can."""
+        return None
 
     def cost(self, tiles: Sequence[TileResources]) -> tuple[float, ...]:
         """The sum of the shares of all limits; of several cuts into equally many tiles, that of least cost is taken."""

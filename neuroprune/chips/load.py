@@ -16,7 +16,7 @@ import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, NamedTuple, cast, get_args
+from typing import Any, NamedTuple, get_args
 
 import yaml
 
@@ -26,6 +26,7 @@ from neuroprune.chips.chip import Chip, Fact, Grade
 from neuroprune.chips.family import Family
 from neuroprune.errors import InputError
 from neuroprune.fixed_point import IntegerRules
+from neuroprune.readable import excerpt
 
 WIDTHS = tuple(field.name for field in dataclasses.fields(IntegerRules) if field.name != "chip")
 
@@ -47,7 +48,7 @@ def load_chip(name_or_path: str, families: Sequence[type[Family]] = FAMILIES) ->
     takes over its family and every key that it does not set itself.
     families: those that the file's `family` may name.
     Raises InputError, naming file and key, for a file that cannot be read, lacks a number, has one that it should not
-    have, or one without its unit, source or grade.
+    have, one without its unit, source or grade, or one that cannot be computed or contradicts another.
 
     >>> from neuroprune import load_chip
     >>> chip = load_chip("loihi-sim")
@@ -62,17 +63,19 @@ def load_chip(name_or_path: str, families: Sequence[type[Family]] = FAMILIES) ->
     if described.title is None or missing:
         raise InputError(f"{path} lacks {', '.join(missing)}: add the keys, or take them over with `extends`")
     values: dict[str, Any] = {key: fact.value for key, fact in facts.items()}
-    _check(path, values)
-    return Chip(
-        name=path.stem,
-        title=described.title,
-        cores_per_chip=values["cores_per_chip"],
-        mesh=values["mesh"],
-        synaptic_delay_max=values["synaptic_delay_max"],
-        rules=IntegerRules(path.stem, **{key: values[key] for key in WIDTHS}),
-        core=described.family(**{key: values[key] for key in described.family.units()}),
-        facts=MappingProxyType(facts),
-    )
+    try:
+        return Chip(
+            name=path.stem,
+            title=described.title,
+            cores_per_chip=values["cores_per_chip"],
+            mesh=values["mesh"],
+            synaptic_delay_max=values["synaptic_delay_max"],
+            rules=IntegerRules(path.stem, **{key: values[key] for key in WIDTHS}),
+            core=described.family(**{key: values[key] for key in described.family.units()}),
+            facts=MappingProxyType(facts),
+        )
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
 
 
 def units_of(family: type[Family]) -> dict[str, str]:
@@ -124,7 +127,7 @@ def _read(path: Path, families: Sequence[type[Family]], descendants: tuple[Path,
             facts[key] = _fact(path, key, value, units[key])
         elif key not in texts:
             allowed = ", ".join((*texts, *units))
-            raise InputError(f"{path} has the unknown key {key!r}: allowed keys are {allowed}")
+            raise InputError(f"{path} has the unknown key {excerpt(key)}: allowed keys are {allowed}")
     return _Described(family, title, facts)
 
 
@@ -174,52 +177,14 @@ def _text(path: Path, key: str, value: object) -> str:
 def _fact(path: Path, key: str, entry: object, unit: str) -> Fact:
     keys = tuple(field.name for field in dataclasses.fields(Fact))
     if not isinstance(entry, dict) or set(entry) != set(keys):
-        found = ", ".join(map(str, entry)) if isinstance(entry, dict) else repr(entry)
-        raise InputError(f"{path}: {key} has {found or 'nothing'}, but must have exactly the keys {', '.join(keys)}")
+        found = excerpt(entry) if entry else "nothing"
+        raise InputError(f"{path}: {key} has {found}, but must have exactly the keys {', '.join(keys)}")
     if entry["unit"] != unit:
-        raise InputError(f"{path}: unit of {key} is {entry['unit']!r}, but must be {unit!r}: convert the value")
+        raise InputError(f"{path}: unit of {key} is {excerpt(entry['unit'])}, but must be {unit!r}: convert the value")
     if entry["grade"] not in get_args(Grade):
         raise InputError(
-            f"{path}: grade of {key} is {entry['grade']!r}, but must be one of {', '.join(get_args(Grade))}"
+            f"{path}: grade of {key} is {excerpt(entry['grade'])}, but must be one of {', '.join(get_args(Grade))}"
         )
     source = _text(path, f"source of {key}", entry["source"])
-    return Fact(_number(path, key, entry["value"]), unit, source, entry["grade"])
-
-
-def _number(path: Path, key: str, value: object) -> int | tuple[int, ...]:
-    if key == "mesh":
-        if isinstance(value, list) and len(value) == 2 and all(map(_is_count, value)):
-            return tuple(value)
-        raise InputError(f"{path}: value of mesh is {value!r}, but must be two whole numbers above 0, as in [16, 8]")
-    if key == "weight_bits_offered":
-        if isinstance(value, list) and value and all(map(_is_count, value)) and value == sorted(set(value)):
-            return tuple(value)
-        raise InputError(
-            f"{path}: value of {key} is {value!r}, but must be ascending whole numbers above 0, as in [4, 8]"
-        )
-    if key == "synaptic_delay_max" and value == 0 and type(value) is int:
-        return 0
-    if not _is_count(value):
-        least = "of 0 or more" if key == "synaptic_delay_max" else "above 0"
-        raise InputError(f"{path}: value of {key} is {value!r}, but must be a whole number {least}")
-    return cast(int, value)
-
-
-def _is_count(value: object) -> bool:
-    return type(value) is int and value > 0
-
-
-def _check(path: Path, values: dict[str, Any]) -> None:
-    """Numbers that must agree with each other."""
-    columns, rows = values["mesh"]
-    if columns * rows != values["cores_per_chip"]:
-        raise InputError(
-            f"{path}: mesh has {columns} x {rows} = {columns * rows} cores, but cores_per_chip is "
-            f"{values['cores_per_chip']}: make the two agree"
-        )
-    widest = values["weight_bits_offered"][-1]
-    if widest != values["weight_bits"]:
-        raise InputError(
-            f"{path}: the widest of weight_bits_offered is {widest}, but weight_bits is {values['weight_bits']}: "
-            "make the two agree"
-        )
+    value = entry["value"]
+    return Fact(tuple(value) if isinstance(value, list) else value, unit, source, entry["grade"])

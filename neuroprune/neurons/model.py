@@ -33,7 +33,7 @@ import numpy.typing as npt
 
 from neuroprune.arrays import FloatArray
 from neuroprune.errors import InputError
-from neuroprune.fixed_point import LARGEST_STATE, STATE_SHIFT, IntegerRules, signed_range
+from neuroprune.fixed_point import LARGEST_STATE, REGISTER_BITS, STATE_SHIFT, IntegerRules, largest_state
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -144,7 +144,7 @@ class FloatNeuron(ABC):
         By name: "current" and "voltage" for the registers u and v, "threshold" for that of neurons that fire. By
         default what arrives in one step is within u, by the worst input or by `HEADROOM` times calibration's peak.
         """
-        register = signed_range(rules.state_bits)[1] / (1 << STATE_SHIFT)
+        register = largest_state(rules.state_bits) / (1 << STATE_SHIFT)
         worst = limit_ratio(register, float(drive.current.max()))
         limits = {"current": max(worst, limit_ratio(register, drive.peak_current * HEADROOM))}
         if not self.integrates:
@@ -174,20 +174,21 @@ class FloatNeuron(ABC):
 
 @dataclass(frozen=True)
 class RegisterBound:
-    """Magnitudes that u, before it wraps, and v, before it saturates, do not exceed."""
+    """Magnitudes that u, before it wraps, and v, before it saturates, do not exceed; limit: the registers' largest."""
 
     current: int
     voltage: int
+    limit: int = LARGEST_STATE
 
     @property
     def current_safe(self) -> bool:
         """Whether u cannot wrap."""
-        return self.current <= LARGEST_STATE
+        return self.current <= self.limit
 
     @property
     def voltage_safe(self) -> bool:
         """Whether v cannot saturate."""
-        return self.voltage <= LARGEST_STATE
+        return self.voltage <= self.limit
 
 
 UNKNOWN = RegisterBound(LARGEST_STATE + 1, LARGEST_STATE + 1)
@@ -231,14 +232,17 @@ class IntNeuron(ABC):
 
     vth: mantissa of the threshold; a neuron fires where v > vth * 64. reset: what a spike does to v, for reports and
     files; where it is not "zero", `FloatNeuron.after_spike` and `IntegerRun.reset` are the subclasses' own.
+    state_bits: of u and v, with sign. Neurons with registers of 24 bits alone need not speak of it: they are refused
+    for chips that have fewer.
     """
 
     vth: int
     reset: Reset = "zero"
+    state_bits: int = REGISTER_BITS
 
     def verify(self, rules: IntegerRules) -> None:
-        """Assert that every register is within its field; by default the threshold."""
-        assert 0 <= self.vth <= largest_vth(rules), self
+        """Assert that every register is within its field; by default the threshold, and that u and v are the chip's."""
+        assert 0 <= self.vth <= largest_vth(rules) and self.state_bits == rules.state_bits, self
 
     @abstractmethod
     def to_floats(self, scale: float, integrates: bool) -> FloatNeuron:
@@ -326,8 +330,8 @@ def fire_float(neuron: FloatNeuron, drive: Tensor, bias: Tensor, steps: int) -> 
 
 
 def largest_vth(rules: IntegerRules) -> int:
-    """The largest mantissa of a threshold."""
-    return (1 << rules.threshold_bits) - 1
+    """The largest mantissa of a threshold: that of its field, or the largest that v can exceed."""
+    return min((1 << rules.threshold_bits) - 1, largest_state(rules.state_bits) >> STATE_SHIFT)
 
 
 def limit_ratio(limit: float, value: float) -> float:

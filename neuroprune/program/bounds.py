@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from neuroprune.fixed_point import LARGEST_STATE, REGISTER_BITS, STATE_SHIFT, signed_range
+from neuroprune.fixed_point import LARGEST_STATE, REGISTER_BITS, STATE_SHIFT, largest_state, signed_range
 from neuroprune.graph.nodes import INPUT
 from neuroprune.neurons.model import Interval, RegisterBound, Registers
 from neuroprune.program.types import IntConnection, IntConv, IntInput, IntLayer, IntProgram, IntSynapse
@@ -16,15 +16,16 @@ from neuroprune.program.types import IntConnection, IntConv, IntInput, IntLayer,
 
 @dataclass(frozen=True)
 class LayerBound:
-    """Magnitudes that no input makes larger; above LARGEST_STATE the register may overflow.
+    """Magnitudes that no input makes larger; above the largest that it holds a register may overflow.
 
     sums: what a convolution alone adds up, in units of the weights; it wraps at 24 bits. 0 without convolutions.
-    current: u before it wraps. voltage: v before it saturates.
+    current: u before it wraps. voltage: v before it saturates. limit: the largest magnitude that u and v hold.
     """
 
     sums: int
     current: int
     voltage: int
+    limit: int = LARGEST_STATE
 
     @property
     def sums_safe(self) -> bool:
@@ -34,7 +35,7 @@ class LayerBound:
     @property
     def registers(self) -> RegisterBound:
         """The bounds of u and v alone."""
-        return RegisterBound(self.current, self.voltage)
+        return RegisterBound(self.current, self.voltage, self.limit)
 
     @property
     def safe(self) -> bool:
@@ -49,12 +50,12 @@ class LayerBound:
     @property
     def current_ratio(self) -> float:
         """Largest u over the limit."""
-        return self.current / LARGEST_STATE
+        return self.current / self.limit
 
     @property
     def voltage_ratio(self) -> float:
         """Largest v over the limit."""
-        return self.voltage / LARGEST_STATE
+        return self.voltage / self.limit
 
 
 def layer_bounds(program: IntProgram) -> dict[str, LayerBound]:
@@ -104,7 +105,7 @@ def _layer_bound(layer: IntLayer, spec: IntInput, steps: int) -> LayerBound:
         if step > 0 and np.array_equal(registers, after):
             break  # no later step changes anything
         registers = after
-    return LayerBound(sums, current, voltage)
+    return LayerBound(sums, current, voltage, largest_state(layer.neuron.state_bits))
 
 
 def _drive(layer: IntLayer, spec: IntInput) -> tuple[int, Interval]:

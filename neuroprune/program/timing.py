@@ -14,7 +14,7 @@ from math import prod
 import numpy as np
 
 from neuroprune.arrays import frozen_array
-from neuroprune.fixed_point import BIAS_EXPONENT, STATE_SHIFT
+from neuroprune.fixed_point import STATE_SHIFT
 from neuroprune.graph.nodes import INPUT, Shape
 from neuroprune.neurons.cuba_lif import IntCubaLif
 from neuroprune.program.types import (
@@ -94,8 +94,8 @@ def _relays(layer: IntLayer, count: int) -> list[IntLayer]:
     """A chain of layers of memoryless neurons; each fires one step after the neuron that it reads did."""
     synapse = _one_to_one(layer.shape)
     drive = RELAY_WEIGHT << STATE_SHIFT
-    neuron = IntCubaLif(decay_u=4095, decay_v=0, vth=RELAY_WEIGHT // 2)
-    bias = IntBias(frozen_array(np.zeros(layer.shape[0]), np.int32), BIAS_EXPONENT)
+    neuron = IntCubaLif(decay_u=4095, decay_v=0, vth=RELAY_WEIGHT // 2, state_bits=layer.neuron.state_bits)
+    bias = IntBias(frozen_array(np.zeros(layer.shape[0]), np.int32), layer.bias.exponent)
     return [
         IntLayer(
             name=_name(layer.name, number),

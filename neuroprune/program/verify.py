@@ -9,7 +9,7 @@ from neuroprune.program.types import IntConnection, IntDense, IntLayer, IntProgr
 
 def verify_program(program: IntProgram, rules: IntegerRules) -> None:
     """Check all layers against the fields of `rules`; a violation is a mistake of neuroprune."""
-    assert program.steps >= 1 and program.layers
+    assert program.steps >= 1 and program.layers and program.input.bits <= rules.input_bits
     shapes = {INPUT: program.input.shape}
     for layer in program.layers:
         assert layer.connections and layer.name not in shapes, layer.name

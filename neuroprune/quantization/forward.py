@@ -1,22 +1,20 @@
 """The chip's integers in float32 torch, with gradients: what calibration runs and fine-tuning trains through.
 
-Exact as long as sums, u and v stay within 24 bits, where float32 holds every integer: what leaves a register does not
-wrap or saturate here, unlike in the exact engine (neuroprune/simulation/engine.py).
+Exact as long as sums stay within 24 bits, where float32 holds every integer: a convolution's do not wrap here, unlike
+in the exact engine (neuroprune/simulation/engine.py). u and v overflow as the chip's do.
 """
 
+import math
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from neuroprune.fixed_point import LARGEST_STATE, STATE_SHIFT
+from neuroprune.fixed_point import STATE_SHIFT
 from neuroprune.graph.float_program import FloatDense, FloatSynapse
-from neuroprune.neurons.model import IntNeuron, RegisterBound
+from neuroprune.neurons.model import UNKNOWN, IntNeuron, RegisterBound
 from neuroprune.program.types import IntDense, IntSynapse
-
-WITHIN_REGISTERS = RegisterBound(LARGEST_STATE, LARGEST_STATE)
-"""Assumed here: neither u nor v overflows."""
 
 
 def deliver(synapse: FloatSynapse | IntSynapse, weight: Tensor, spikes: Tensor) -> Tensor:
@@ -44,10 +42,18 @@ def fire(current: Tensor, bias: Tensor, neuron: IntNeuron, steps: int) -> tuple[
     return spikes, voltages
 
 
+def _measured_bound(current: Tensor, bias: Tensor, neuron: IntNeuron, steps: int) -> RegisterBound:
+    low, high = torch.aminmax(current)
+    largest, largest_bias = float(torch.maximum(-low, high)), float(bias.abs().max())
+    if not math.isfinite(largest + largest_bias):  # training diverges
+        return UNKNOWN
+    return neuron.measured_bound(int(largest * (1 << STATE_SHIFT) + largest_bias), int(largest_bias), steps)
+
+
 class _Fire(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, current: Tensor, bias: Tensor, neuron: IntNeuron, steps: int) -> tuple[Tensor, Tensor]:
-        run = neuron.start(current, bias, WITHIN_REGISTERS)
+        run = neuron.start(current, bias, _measured_bound(current, bias, neuron, steps))
         drive = current.to(run.v.dtype) * (1 << STATE_SHIFT) + bias
         threshold = neuron.vth << STATE_SHIFT
         potentials = current.new_empty((steps, *current.shape[1:]))

@@ -9,6 +9,7 @@ from neuroprune.errors import InputError
 from neuroprune.fixed_point import IntegerRules, WeightArray, signed_range
 from neuroprune.graph.float_program import FloatDense, FloatLayer, FloatProgram, FloatSynapse
 from neuroprune.graph.nodes import INPUT
+from neuroprune.neurons.model import IntNeuron
 from neuroprune.program.frames import quantize_input
 from neuroprune.program.types import (
     IntConnection,
@@ -38,8 +39,8 @@ def quantize(program: FloatProgram, calibration: Frames, chip: Chip, bits: Bits 
     the spikes that they cause in the layers before it, which are quantised by then. Layers are named after their
     neurons.
     bits: of the weights of each layer; by default as many as the chip has.
-    Raises InputError for frames of another shape or with values that are not finite, and for bits that the chip or the
-    program does not have.
+    Raises InputError for frames of another shape or with values that are not finite, for bits that the chip or the
+    program does not have, and for neurons of one's own that know no registers as narrow as the chip's.
 
     >>> import torch
     >>> from neuroprune import (
@@ -62,6 +63,7 @@ def quantize(program: FloatProgram, calibration: Frames, chip: Chip, bits: Bits 
     for number, layer in enumerate(program.layers):
         population = _population(layer, sources, program.steps, widths, rules)
         scale, _ = choose_scale(population)
+        _check_registers(layer.name, scale.neuron, rules)
         layers.append(_layer(population, scale))
         sources[layer.name] = _run(population, layers[-1])
         awaited = {each.source for later in program.layers[number + 1 :] for each in later.connections}
@@ -69,6 +71,14 @@ def quantize(program: FloatProgram, calibration: Frames, chip: Chip, bits: Bits 
     quantized = IntProgram(spec, tuple(layers), program.steps, program.readout)
     verify_program(quantized, rules)
     return quantized
+
+
+def _check_registers(layer: str, neuron: IntNeuron, rules: IntegerRules) -> None:
+    if neuron.state_bits != rules.state_bits:
+        raise InputError(
+            f"layer {layer} has {type(neuron).__name__} neurons with registers of {neuron.state_bits} bits, but those "
+            f"of {rules.chip} have {rules.state_bits}: choose a chip with such registers"
+        )
 
 
 def _choose_input(program: FloatProgram, calibration: Frames, rules: IntegerRules, widths: dict[str, int]) -> IntInput:
@@ -83,7 +93,7 @@ def _choose_input(program: FloatProgram, calibration: Frames, rules: IntegerRule
     readers = [layer for layer in program.layers if all(each.source == INPUT for each in layer.connections)]
     best, least = None, np.inf
     peak = signed_range(rules.input_bits)[1]
-    halvings = range((peak // FEWEST_LEVELS).bit_length())
+    halvings = range(max((peak // FEWEST_LEVELS).bit_length(), 1))
     for unit in dict.fromkeys(_input_unit(calibration, peak >> halving) for halving in halvings):
         spec = IntInput(shape, unit, rules.input_bits, sequence)
         sources = {INPUT: _source(spec, calibration)}

@@ -70,8 +70,8 @@ def fit_scale(scale: float, limited_by: str, neuron: FloatNeuron, rules: Integer
 
 
 def bias_exponent(bias: FloatArray, scale: Scale, rules: IntegerRules) -> int:
-    """lava-dl's exponent of biases where they fit with it, else the smallest with which they do."""
-    exponent = BIAS_EXPONENT
+    """lava-dl's exponent of biases, or the chip's largest, where they fit with it, else the smallest that fits them."""
+    exponent = min(BIAS_EXPONENT, rules.bias_exponent_max)
     while exponent < rules.bias_exponent_max and _bias_limit(bias, exponent, rules) < scale.weight:
         exponent += 1
     return exponent

@@ -19,13 +19,13 @@ from neuroprune.simulation.types import LayerRecord, LayerTrace, Record, Trace
 
 Integers = npt.NDArray[np.int64]
 
-HALF = 2**23
-"""u and v are registers of 24 bits with sign (lava/proc/lif/models.py, max_uv_val)."""
+LAVA_BITS = 24
+"""Of Lava's registers u and v, with sign (lava/proc/lif/models.py, max_uv_val)."""
 
 
 @dataclass(frozen=True)
 class NeuronState:
-    """One neuron after one step; `wrapped` and `saturated` say whether u or v left its 24 bits in that step."""
+    """One neuron after one step; `wrapped` and `saturated` say whether u or v left its bits in that step."""
 
     u: int
     v: int
@@ -50,17 +50,21 @@ def step(state: NeuronState, current: int, neuron: IntCubaLif, bias_mant: int, b
 
     u = decay(u) + current * 64 in an int32, then wrapped once into (-2**23, 2**23];
     v = decay(v) + u + bias, saturating at +-(2**23 - 1); a spike where v > vth * 64, and then v = 0 or v - vth * 64.
+    Narrower registers, which Lava has not, differ in their ends, and u wraps as often as it takes.
     """
+    half = 2 ** (neuron.state_bits - 1)
     unlimited = decay(state.u, 4096 - (neuron.decay_u + 1)) + current * 64
-    wrapped = not -HALF < unlimited <= HALF
+    wrapped = not -half < unlimited <= half
     u = wrap(unlimited, 32)
-    if u > HALF:
-        u -= 2 * HALF
-    elif u <= -HALF:
-        u += 2 * HALF
+    if neuron.state_bits < LAVA_BITS:
+        u = -wrap(-u, neuron.state_bits)
+    elif u > half:
+        u -= 2 * half
+    elif u <= -half:
+        u += 2 * half
     bias = bias_mant << bias_exp if bias_exp >= 0 else bias_mant >> -bias_exp
     unlimited = decay(state.v, 4096 - neuron.decay_v) + u + bias
-    v = max(-(HALF - 1), min(HALF - 1, unlimited))
+    v = max(-(half - 1), min(half - 1, unlimited))
     spike = v > neuron.vth * 64
     after = v - neuron.vth * 64 if neuron.reset == "subtract" else 0
     return NeuronState(u, after if spike else v, spike, wrapped, v != unlimited)

@@ -69,6 +69,16 @@ def by_hand(
     return spikes, last, peak
 
 
+def test_registers_narrower_than_a_model_knows_are_refused(floats: neuroprune.FloatProgram) -> None:
+    chip = neuroprune.load_chip("loihi-sim")
+    expected = (
+        r"^layer body\.2 has IntFloorNeuron neurons with registers of 24 bits, but those of loihi-sim have 20: choose "
+        r"a chip with such registers$"
+    )
+    with pytest.raises(neuroprune.InputError, match=expected):
+        neuroprune.quantize(floats, FRAMES, replace(chip, rules=replace(chip.rules, state_bits=20)))
+
+
 def test_a_neuron_of_ones_own_is_read_and_folded(floats: neuroprune.FloatProgram) -> None:
     found = {each.name: each.neuron for each in floats.layers}
     assert list(found) == ["body.2", "body.3", "body.6", "body.9", "body.11"]

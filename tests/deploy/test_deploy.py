@@ -2,6 +2,7 @@
 
 import csv
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,9 +12,12 @@ import torch
 from sample_networks import StepLoop, Unusual, stir
 from torch import nn
 
+from neuroprune.chips.load import load_chip
 from neuroprune.errors import CapacityError, InputError, UnsupportedNetwork
 from neuroprune.pipeline import LavaSettings, deploy
+from neuroprune.program.frames import quantize_input
 from neuroprune.report.schema import Report, load_report
+from neuroprune.simulation.engine import record
 from neuroprune.simulation.floats import run_module
 
 FRAMES = np.random.default_rng(3).normal(0, 2, (20, 1, 28, 28)).astype(np.float32)
@@ -46,6 +50,16 @@ def test_an_unusual_network_agrees_with_lava_in_every_spike(report: Report) -> N
     assert report.lava.differences == 0
     assert report.lava.spikes > 100
     assert report.lava.voltages == 2 * sum(layer.neurons for layer in report.layers)
+
+
+def test_what_lava_has_no_registers_for_is_said_and_not_claimed(network: nn.Module, labels: np.ndarray) -> None:
+    loihi = load_chip("loihi-sim")
+    narrow = replace(loihi, rules=replace(loihi.rules, state_bits=18))
+    deployment = deploy(network, FRAMES, narrow, labels=labels)
+    assert (deployment.report.lava.samples, deployment.report.lava.models) == (0, None)
+    assert deployment.report.lava.not_run == "registers of Lava's models have 24 bits, the chip's 18"
+    found = record(deployment.balanced, quantize_input(deployment.program.input, FRAMES[:1])[0], every_step=True)
+    assert all(layer.v is not None and abs(layer.v).max() < 2**17 for layer in found.layers)
 
 
 def test_the_ladder_leads_from_float_to_the_chip(report: Report) -> None:

@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +13,11 @@ from lava_dl import dense_fields, sample_net, write_lava_dl
 from programs import NEURON, dense, program_of, with_bias
 
 from neuroprune.chips.load import load_chip
-from neuroprune.errors import InputError
+from neuroprune.errors import InputError, UnsupportedNetwork
 from neuroprune.exchange.netx import parts
 from neuroprune.exchange.netx.read import read_netx
 from neuroprune.exchange.netx.write import write_netx
+from neuroprune.neurons.cuba_lif import IntCubaLif
 
 RULES = load_chip("loihi-sim").rules
 WEIGHT = np.array([[2, 4], [6, 8]])
@@ -213,6 +215,31 @@ def test_attributes_of_ours_are_checked(tmp_path: Path, place: str, name: str, v
     with h5py.File(path, "r+") as file:
         file[place].attrs[name] = value
     refused(path, reason)
+
+
+def test_what_the_fields_of_another_chip_do_not_hold_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "program.net"
+    neurons = IntCubaLif(decay_u=4094, decay_v=2, vth=300)
+    write_netx(program_of(dense("out", "input", (1, 1, 2), WEIGHT, neurons)), path)
+    with pytest.raises(UnsupportedNetwork) as caught:
+        read_netx(path, replace(RULES, chip="small", input_bits=7))
+    assert caught.value.problems == (
+        "the input has 8 bits, and graded spikes on small 7: deploy the network anew for it",
+    )
+    with pytest.raises(UnsupportedNetwork) as caught:
+        read_netx(path, replace(RULES, decay_bits=10))
+    assert caught.value.problems == (
+        "layer 2 (dense) has a current decay (iDecay) of 4095, and the chip's field holds 4 to 4096 in steps of 4: "
+        "train it within that",
+        "layer 2 (dense) has a voltage decay (vDecay) of 2, and the chip's field holds 0 to 4092 in steps of 4: "
+        "train it within that",
+    )
+    hidden = dense("hidden", "input", (1, 1, 2), WEIGHT, replace(neurons, vth=600))
+    write_netx(program_of(hidden, dense("out", "hidden", (2,), WEIGHT, neurons)), path)
+    with pytest.raises(
+        UnsupportedNetwork, match=r"a threshold \(vThMant\) of 600, and the chip's field holds 0 to 511: "
+    ):
+        read_netx(path, replace(RULES, state_bits=16))
 
 
 def test_groups_that_are_not_apart_are_refused(tmp_path: Path) -> None:

@@ -31,6 +31,15 @@ def test_biases_finer_than_the_formats_are_reported(tmp_path: Path) -> None:
         assert file["layer/2/bias"][()].tolist() == [1, 1]
 
 
+def test_registers_narrower_than_the_formats_are_reported(tmp_path: Path) -> None:
+    narrow = dataclasses.replace(NEURON, state_bits=20)
+    program = program_of(dense("out", "input", (1, 1, 1), np.array([[2], [4]]), narrow))
+    (remark,) = write_netx(program, tmp_path / "program.net")
+    assert remark == (
+        "layer 'out' has registers of 20 bits, netx of 24: lava-dl runs it so, which differs where they overflow"
+    )
+
+
 def test_other_exponents_are_rewritten_where_they_fit(tmp_path: Path) -> None:
     neuron = with_bias(NEURON, [-3, 4], 7)
     program = program_of(dense("out", "input", (1, 1, 1), np.array([[2], [4]]), neuron))

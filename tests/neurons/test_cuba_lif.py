@@ -116,6 +116,32 @@ def test_what_a_reset_subtracts_is_a_unit_less_than_what_fires() -> None:
     assert registers.rounding(exact, scale * 64).threshold == pytest.approx(1 / fires_at, rel=1e-9)
 
 
+@pytest.mark.parametrize("decay_bits", range(1, 13))
+@pytest.mark.parametrize("decay", [0.0, 0.001, 0.3, 0.5, 0.77, 0.9999])
+def test_decays_are_the_nearest_of_their_field(decay: float, decay_bits: int) -> None:
+    rules = replace(RULES, decay_bits=decay_bits)
+    _, registers = CubaLif(decay, 1.0, current_decay=1.0 - decay).to_integers(10.0, rules)
+    registers.verify(rules)
+    field = [step / 2**decay_bits for step in range(2**decay_bits)]
+    nearest = min(abs(decay - each) for each in field)
+    assert abs(registers.decay_v / 4096 - decay) == pytest.approx(nearest)
+    assert abs((registers.decay_u + 1) / 4096 - (1.0 - decay)) == pytest.approx(nearest)
+    if decay_bits < 12:
+        with pytest.raises(AssertionError):
+            replace(registers, decay_v=registers.decay_v + 1).verify(rules)
+        with pytest.raises(AssertionError):
+            replace(registers, decay_u=registers.decay_u - 1).verify(rules)
+
+
+def test_a_threshold_is_no_higher_than_the_potential_can_rise() -> None:
+    rules = replace(RULES, state_bits=16)
+    _, registers = CubaLif(0.0, math.inf).to_integers(10.0, rules)
+    assert (registers.vth, registers.state_bits) == (511, 16)
+    registers.verify(rules)
+    with pytest.raises(AssertionError):
+        registers.verify(RULES)
+
+
 @pytest.mark.parametrize(
     "wrong", [{"vth": -1}, {"vth": 2**17}, {"decay_v": -1}, {"decay_v": 4096}, {"decay_u": -1}, {"decay_u": 4096}]
 )
@@ -132,8 +158,10 @@ REGISTERS = st.builds(
     decay_v=st.sampled_from([4095, 3072, 1000, 1, 0]),
     vth=st.sampled_from([0, 1, 30, 131071]),
     reset=st.sampled_from(["zero", "subtract"]),
+    state_bits=st.sampled_from([24, 24, 23, 17, 16]),
 )
 EDGES = [0, 1, -1, 30, 31, 131071, 131072, HALF // 64, HALF // 64 - 1, -(HALF // 64), -(HALF // 64) + 1, HALF // 32]
+EDGES += [512, -512, 511, 513, 1536, -1536, 1024, -1023]  # of u of 16 and 17 bits
 CURRENTS = st.lists(st.one_of(st.sampled_from(EDGES), st.integers(-(2**19), 2**19)), min_size=STEPS, max_size=STEPS)
 BIASES = st.sampled_from([0, -1, 1, 3, -4096 * 128, 4095 * 128])
 

@@ -1,5 +1,7 @@
 """The chip's integers in torch: the spikes of the reference, and gradients that are those of the equations."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -35,6 +37,25 @@ def test_every_decay_and_reset_gives_the_integers_of_the_reference(decay_u: int,
             fired.append(float(state.spike))
         assert spikes[:, 0, index].tolist() == fired
         assert voltages[0, index] == state.v
+
+
+@pytest.mark.parametrize("state_bits", [24, 20, 16])
+@pytest.mark.parametrize("decay_u", [4095, 1500])
+def test_overflows_are_those_of_the_reference(state_bits: int, decay_u: int) -> None:
+    rng = np.random.default_rng(state_bits)
+    currents = rng.integers(-(2 ** (state_bits - 6)), 2 ** (state_bits - 6), (STEPS, 40))
+    registers = replace(neuron(decay_u, 1024), state_bits=state_bits)
+    spikes, voltages = fire(torch.from_numpy(currents).float().unsqueeze(1), torch.tensor([640.0]), registers, STEPS)
+    overflows = 0
+    for index in range(40):
+        state, fired = NeuronState(0, 0), []
+        for now in range(STEPS):
+            state = step(state, int(currents[now, index]), registers, 10, 6)
+            overflows += state.wrapped + state.saturated
+            fired.append(float(state.spike))
+        assert spikes[:, 0, index].tolist() == fired
+        assert voltages[0, index] == state.v
+    assert overflows > 50
 
 
 @pytest.mark.parametrize("registers", [neuron(4095, 2048), neuron(1023, 1024), neuron(4095, 0, "subtract")])

@@ -12,7 +12,10 @@ from neuroprune.graph.nodes import Readout
 from neuroprune.neurons.cuba_lif import IntCubaLif
 from neuroprune.neurons.model import Reset
 from neuroprune.program.types import IntConv
-from neuroprune.simulation.reference import HALF, NeuronState, convolve, decay, run_reference, step
+from neuroprune.simulation.reference import NeuronState, convolve, decay, run_reference, step
+
+HALF = 2**23
+"""Of the range of Lava's registers."""
 
 
 def neuron(decay_u: int = 4095, decay_v: int = 0, vth: int = 131071, reset: Reset = "zero") -> IntCubaLif:
@@ -50,6 +53,32 @@ def test_a_soft_reset_keeps_what_exceeds_the_threshold() -> None:
 def test_u_wraps_once(current: int, u: int, wrapped: bool) -> None:
     state = step(NeuronState(0, 0), current, neuron(), 0, 6)
     assert (state.u, state.wrapped) == (u, wrapped)
+
+
+@pytest.mark.parametrize(
+    ("current", "u", "wrapped"),
+    [
+        (512, 2**15, False),  # the end is kept, as Lava keeps its own
+        (513, 64 - 2**15, True),
+        (-511, 64 - 2**15, False),
+        (-512, 2**15, True),
+        (1023, -64, True),
+        (5 * 1024 + 3, 192, True),  # as often as it takes
+        (2**17 - 1, -64, True),
+        (-(2**17), 0, True),
+    ],
+)
+def test_narrower_u_wraps_until_it_is_in_its_register(current: int, u: int, wrapped: bool) -> None:
+    """A register of 16 bits holds what is congruent modulo 2**16."""
+    state = step(NeuronState(0, 0), current, replace(neuron(), state_bits=16), 0, 6)
+    assert (state.u, state.wrapped) == (u, wrapped)
+    assert (64 * current - u) % 2**16 == 0
+
+
+def test_narrower_v_saturates_at_its_own_ends() -> None:
+    narrow = replace(neuron(), state_bits=16)
+    above, below = (step(NeuronState(0, v), 0, narrow, bias, 0) for v, bias in ((32767, 1), (-32767, -1)))
+    assert (above.v, above.saturated, below.v, below.saturated) == (32767, True, -32767, True)
 
 
 @pytest.mark.parametrize(("bias", "cut"), [(0, False), (1, True), (4095, True)])

@@ -5,11 +5,12 @@ from dataclasses import dataclass
 
 from neuroprune.chips.family import Family, number
 from neuroprune.chips.types import Resource, TileResources
+from neuroprune.errors import InputError
 
 
 @dataclass(frozen=True)
 class LoihiCore(Family):
-    """The numbers of a core; all are >= 1.
+    """The numbers of a core; all are >= 1. Raises InputError for numbers that cannot be counted with.
 
     synapse_formats_per_core: bounds the tiles that keep synapses on one core, each in formats of its own.
     synapse_words_per_core, word_bits: the synapse memory.
@@ -24,15 +25,23 @@ class LoihiCore(Family):
     input_axons_per_core: int = number("axons")
     output_axons_per_core: int = number("axons")
     synapse_words_per_core: int = number("words")
-    word_bits: int = number("bits")
+    word_bits: int = number("bits", most=2**16)
     synapse_formats_per_core: int = number("formats")
     synapses_per_block: int = number("synapses")
-    block_header_bits: int = number("bits")
-    index_bits_min: int = number("bits")
-    index_bits_max: int = number("bits")
-    axon_base_bits: int = number("bits")
+    block_header_bits: int = number("bits", most=2**16)
+    index_bits_min: int = number("bits", most=32)
+    index_bits_max: int = number("bits", most=32)
+    axon_base_bits: int = number("bits", most=32)
     population_axon_slots: int = number("axons")
-    delay_bits: int = number("bits")
+    delay_bits: int = number("bits", most=32)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.index_bits_min > self.index_bits_max:
+            raise InputError(
+                f"index_bits_min is {self.index_bits_min}, but index_bits_max is {self.index_bits_max}: lower the one "
+                "or raise the other"
+            )
 
     @property
     def synapse_bits_per_core(self) -> int:
@@ -59,6 +68,11 @@ class LoihiCore(Family):
     def most_neurons(self) -> int:
         """As many as the core has."""
         return self.neurons_per_core
+
+    @property
+    def longest_delay(self) -> int:
+        """What the bits of a stored delay hold."""
+        return (1 << self.delay_bits) - 1
 
     def cost(self, tiles: Sequence[TileResources]) -> tuple[float, ...]:
         """Synapse memory, then axons."""

@@ -5,9 +5,9 @@ import numpy as np
 from neuroprune.arrays import frozen_array
 from neuroprune.exchange.netx.fields import AGAIN
 from neuroprune.exchange.netx.parts import Notes, Part
-from neuroprune.fixed_point import BIAS_EXPONENT, DECAY_UNITY, IntegerRules, signed_range
+from neuroprune.fixed_point import BIAS_EXPONENT, DECAY_UNITY, IntegerRules, decay_step, signed_range
 from neuroprune.neurons.cuba_lif import IntCubaLif
-from neuroprune.neurons.model import Reset
+from neuroprune.neurons.model import Reset, largest_vth
 from neuroprune.program.types import IntBias
 
 
@@ -19,7 +19,7 @@ def read_neurons(
     outputs: channels, or features of a dense layer. Raises InputError for fields that contradict each other.
     """
     bias = _biases(part, outputs, rules, notes)
-    largest = (1 << rules.threshold_bits) - 1
+    largest = largest_vth(rules)
     neuron = part.neuron()
     if neuron is None:
         if bias.mantissa.any():
@@ -31,21 +31,23 @@ def read_neurons(
         current, voltage, threshold = DECAY_UNITY, 0, largest + 1
     else:
         current, voltage, threshold = (neuron.integer(name) for name in ("iDecay", "vDecay", "vThMant"))
-    decays = 1 << rules.decay_bits
-    _note_outside(part, "a current decay (iDecay)", current, 1, decays, notes)
-    _note_outside(part, "a voltage decay (vDecay)", voltage, 0, decays - 1, notes)
+    step = decay_step(rules.decay_bits)
+    _note_outside(part, "a current decay (iDecay)", current, step, DECAY_UNITY, notes, step)
+    _note_outside(part, "a voltage decay (vDecay)", voltage, 0, DECAY_UNITY - step, notes, step)
     silent = last and threshold > largest
     if not silent:
         _note_outside(part, "a threshold (vThMant)", threshold, 0, largest, notes)
     reset = part.fields.choice("reset", Reset, "zero")
-    neurons = IntCubaLif(current - 1, voltage, min(threshold, largest), reset)
+    neurons = IntCubaLif(current - 1, voltage, min(threshold, largest), reset, rules.state_bits)
     return neurons, bias, silent
 
 
-def _note_outside(part: Part, what: str, value: int, low: int, high: int, notes: Notes) -> None:
-    if not low <= value <= high:
+def _note_outside(part: Part, what: str, value: int, low: int, high: int, notes: Notes, step: int = 1) -> None:
+    if not low <= value <= high or value % step:
+        steps = f" in steps of {step}" if step > 1 else ""
         notes.problems.append(
-            f"{part.place} has {what} of {value}, and the chip's field holds {low} to {high}: train it within that"
+            f"{part.place} has {what} of {value}, and the chip's field holds {low} to {high}{steps}: train it within "
+            "that"
         )
 
 

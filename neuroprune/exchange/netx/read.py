@@ -67,7 +67,7 @@ def read_netx(path: Path, rules: IntegerRules, steps: int | None = None, frames:
         parts = read_parts(file)
         note_unsupported(parts, notes)
         _refuse(notes)
-        presented = _input(file, parts, frames, notes)
+        presented = _input(file, parts, frames, rules, notes)
         layers, silent = _layers(parts, presented.shape, rules, notes)
         _refuse(notes)
         program = IntProgram(presented, layers, _steps(file, steps), _readout(file, silent))
@@ -98,7 +98,9 @@ def _steps(file: Fields, asked: int | None) -> int:
     return steps
 
 
-def _input(file: Fields, parts: tuple[Part, ...], frames: IntInput | None, notes: Notes) -> IntInput:
+def _input(
+    file: Fields, parts: tuple[Part, ...], frames: IntInput | None, rules: IntegerRules, notes: Notes
+) -> IntInput:
     shape = _input_shape(file, parts, frames)
     if _stated_steps(file) is None:
         if frames is None:
@@ -111,6 +113,11 @@ def _input(file: Fields, parts: tuple[Part, ...], frames: IntInput | None, notes
     sequence = bool(file.attribute("input_sequence", int))
     if unit is None or bits is None or not (math.isfinite(unit) and unit > 0) or bits not in (0, *range(2, 9)):
         raise file.error(f"states an input of {bits} bits in units of {unit}: {AGAIN}")
+    if bits > rules.input_bits:
+        notes.problems.append(
+            f"the input has {bits} bits, and graded spikes on {rules.chip} {rules.input_bits}: deploy the network anew "
+            "for it"
+        )
     return IntInput(shape, unit, bits, sequence)
 
 

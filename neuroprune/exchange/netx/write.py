@@ -21,7 +21,7 @@ import numpy as np
 from neuroprune.arrays import FloatArray
 from neuroprune.exchange.netx.synapses import MOST_DELAY, loader_changes
 from neuroprune.files import replace_file
-from neuroprune.fixed_point import BIAS_EXPONENT, IntArray, signed_range
+from neuroprune.fixed_point import BIAS_EXPONENT, REGISTER_BITS, IntArray, signed_range
 from neuroprune.graph.nodes import INPUT, Shape
 from neuroprune.neurons.cuba_lif import IntCubaLif
 from neuroprune.program.groups import merge_groups
@@ -124,6 +124,11 @@ def _losses(layer: IntLayer, joined: Joined) -> list[str]:
         )
     if layer.neuron.reset == "subtract":
         losses.append(f"{called} resets by subtraction, netx to zero only: lava-dl runs it so")
+    if layer.neuron.state_bits < REGISTER_BITS:
+        losses.append(
+            f"{called} has registers of {layer.neuron.state_bits} bits, netx of {REGISTER_BITS}: lava-dl runs it so, "
+            "which differs where they overflow"
+        )
     if longest > MOST_DELAY:
         losses.append(f"{called} has a delay of {longest} steps, netx of {MOST_DELAY} at most: lava-dl shortens it")
     if longest and isinstance(joined.synapse, IntConv):

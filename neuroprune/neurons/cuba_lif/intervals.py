@@ -5,7 +5,7 @@ All arithmetic is int64: a sum of 2**32 synapses stays below 2**47, and u and v 
 
 import numpy as np
 
-from neuroprune.fixed_point import DECAY_UNITY, LARGEST_STATE
+from neuroprune.fixed_point import DECAY_UNITY, REGISTER_BITS, largest_state
 from neuroprune.neurons.model import Interval, Reset
 
 
@@ -15,12 +15,13 @@ def decayed(values: Interval, keep: int) -> Interval:
     return low, high
 
 
-def wrapped_current(u: Interval) -> Interval:
-    """u is an int32 that wraps once at 24 bits, so that a very large one stays out of its range."""
-    half = LARGEST_STATE + 1
+def wrapped_current(u: Interval, state_bits: int) -> Interval:
+    """u is an int32 that wraps once at 24 bits, so that a very large one stays out of its range; narrower u do not."""
+    half = largest_state(state_bits) + 1
     largest = np.maximum(-u[0], u[1])
-    after = np.maximum(half, np.minimum(largest, 2**31) - 2 * half)
-    wraps = largest > LARGEST_STATE
+    beyond = np.minimum(largest, 2**31) - 2 * half if state_bits == REGISTER_BITS else 0
+    after = np.maximum(half, beyond)
+    wraps = largest >= half
     return np.where(wraps, -after, u[0]), np.where(wraps, after, u[1])
 
 

@@ -7,7 +7,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from neuroprune.fixed_point import DECAY_UNITY, LARGEST_STATE, STATE_SHIFT, IntegerRules
+from neuroprune.fixed_point import (
+    DECAY_UNITY,
+    REGISTER_BITS,
+    STATE_SHIFT,
+    IntegerRules,
+    decay_step,
+    largest_state,
+)
 from neuroprune.neurons.cuba_lif.intervals import after_reset, decayed, wrapped_current
 from neuroprune.neurons.cuba_lif.run import CubaLifRun, fire_gradient, measured_bound
 from neuroprune.neurons.model import (
@@ -121,11 +128,14 @@ class CubaLif(FloatNeuron):
     def to_integers(self, scale: float, rules: IntegerRules) -> "tuple[float, IntCubaLif]":
         """A neuron that resets by subtraction keeps one unit of v more than its float version; see `fit_threshold`."""
         scale, vth = self.fit_threshold(scale, rules)
+        step = decay_step(rules.decay_bits)
+        decay_u, decay_v = (round(decay * DECAY_UNITY / step) * step for decay in (self.current_decay, self.decay))
         return scale, IntCubaLif(
-            decay_u=max(round(self.current_decay * DECAY_UNITY) - 1, 0),
-            decay_v=min(round(self.decay * DECAY_UNITY), (1 << rules.decay_bits) - 1),
+            decay_u=max(decay_u, step) - 1,
+            decay_v=min(decay_v, DECAY_UNITY - step),
             vth=vth,
             reset=self.reset,
+            state_bits=rules.state_bits,
         )
 
 
@@ -136,17 +146,23 @@ class IntCubaLif(IntNeuron):
     decay_u, decay_v: 12-bit decays; decay_u = 4095 keeps no current, decay_v = 0 keeps all voltage.
     vth: 17-bit mantissa.
     reset: what a spike does to v: "zero" as in Lava's model, or "subtract" vth * 64, which Lava has no model of.
+    state_bits: u wraps and v saturates at so many bits; 24 as in Lava's model, where u wraps once and may stay beyond
+    them, or fewer, of which Lava has no model: then u wraps around into (-2**(bits-1), 2**(bits-1)].
     """
 
     decay_u: int
     decay_v: int
     vth: int
     reset: Reset = "zero"
+    state_bits: int = REGISTER_BITS
 
     def verify(self, rules: IntegerRules) -> None:
         """Threshold and decays within their fields."""
         super().verify(rules)
-        assert 0 <= self.decay_v < 2**rules.decay_bits and 0 <= self.decay_u < 2**rules.decay_bits, self
+        step = decay_step(rules.decay_bits)
+        lost_u, lost_v = self._decays
+        assert step <= lost_u <= DECAY_UNITY and 0 <= lost_v < DECAY_UNITY, self
+        assert lost_u % step == lost_v % step == 0, self
 
     def to_floats(self, scale: float, integrates: bool) -> CubaLif:
         """Where a spike subtracts from v, the chip subtracts one unit of v less than what fires."""
@@ -170,18 +186,19 @@ class IntCubaLif(IntNeuron):
         """Decays round toward zero, which keeps the order of values: ends of an interval lead to ends of the next."""
         u, v = (decayed(ends, DECAY_UNITY - decay) for ends, decay in zip(registers, self._decays, strict=True))
         u = u[0] + drive[0], u[1] + drive[1]
-        wrapped = wrapped_current(u)
+        wrapped = wrapped_current(u, self.state_bits)
         v = v[0] + wrapped[0] + bias, v[1] + wrapped[1] + bias
-        saturated = v[0].clip(-LARGEST_STATE, LARGEST_STATE), v[1].clip(-LARGEST_STATE, LARGEST_STATE)
+        limit = largest_state(self.state_bits)
+        saturated = v[0].clip(-limit, limit), v[1].clip(-limit, limit)
         return (u, v), (wrapped, after_reset(saturated, self.vth << STATE_SHIFT, self.reset))
 
     def measured_bound(self, peak: int, largest_bias: int, steps: int) -> RegisterBound:
         """Geometric series, which rounding toward zero and a reset only shorten."""
-        return measured_bound(peak, largest_bias, steps, *self._decays)
+        return measured_bound(peak, largest_bias, steps, *self._decays, largest_state(self.state_bits))
 
     def start(self, drive: Tensor, bias: Tensor, bound: RegisterBound) -> IntegerRun:
         """In float32 where the bound proves that it holds every value, else in float64."""
-        return CubaLifRun(drive, bias, bound, *self._decays, self.vth << STATE_SHIFT, self.reset)
+        return CubaLifRun(drive, bias, bound, *self._decays, self.vth << STATE_SHIFT, self.reset, self.state_bits)
 
     def gradient(
         self, of_spikes: Tensor, of_v: Tensor, potentials: Tensor, spikes: Tensor, shared: bool
@@ -190,8 +207,10 @@ class IntCubaLif(IntNeuron):
         threshold = self.vth << STATE_SHIFT
         return fire_gradient(of_spikes, of_v, potentials, spikes, shared, *self._decays, threshold, self.reset)
 
-    def lava(self) -> dict[str, Any]:
-        """Lava's LIFReset, or ours that subtracts the threshold."""
+    def lava(self) -> dict[str, Any] | None:
+        """Lava's LIFReset, or ours that subtracts the threshold; none for registers narrower than theirs."""
+        if self.state_bits < REGISTER_BITS:
+            return None
         return {"decay_u": self.decay_u, "decay_v": self.decay_v, "vth": self.vth, "reset": self.reset}
 
     def lava_remark(self) -> str | None:

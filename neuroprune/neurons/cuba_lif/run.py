@@ -11,11 +11,8 @@ neurons of a layer 5 times as fast. Looking for the extremes first takes 0.1 ns,
 import torch
 from torch import Tensor
 
-from neuroprune.fixed_point import DECAY_UNITY, FLOAT32_INTEGERS, LARGEST_STATE, STATE_SHIFT
+from neuroprune.fixed_point import DECAY_UNITY, FLOAT32_INTEGERS, REGISTER_BITS, STATE_SHIFT, largest_state
 from neuroprune.neurons.model import IntegerRun, RegisterBound, Reset
-
-HALF = LARGEST_STATE + 1
-"""u wraps beyond it; +2**23 itself is kept (lava/proc/lif/models.py, max_uv_val)."""
 
 SLOPE = 2.0
 """Of the surrogate gradient: SpikingJelly's default alpha of its ATan (activation_based/surrogate.py)."""
@@ -36,11 +33,13 @@ class CubaLifRun(IntegerRun):
         decay_v: int,
         threshold: int,
         reset: Reset,
+        state_bits: int = REGISTER_BITS,
     ) -> None:
+        self._state_bits = state_bits
         self._bias, self._bound, self._threshold, self._reset = bias, bound, threshold, reset
         self._kept_u, self._kept_v = _kept(decay_u), _kept(decay_v)
         self._memoryless = decay_u == DECAY_UNITY and bound.current_safe
-        largest = min(bound.voltage, HALF) * self._kept_v[0]
+        largest = min(bound.voltage, largest_state(state_bits) + 1) * self._kept_v[0]
         narrow = self._memoryless and drive.dtype == torch.float32 and largest <= FLOAT32_INTEGERS
         dtype = torch.float32 if narrow else torch.float64
         self._started = False
@@ -56,9 +55,9 @@ class CubaLifRun(IntegerRun):
         else:
             _decay(self._u, self._kept_u)
             self._u.add_(arrived).sub_(self._bias)
-            self.current_wraps += 0 if self._bound.current_safe else _wrap(self._u)
+            self.current_wraps += 0 if self._bound.current_safe else _wrap(self._u, self._state_bits)
             self.v.add_(self._u).add_(self._bias)
-        self.voltage_saturations += 0 if self._bound.voltage_safe else _saturate(self.v)
+        self.voltage_saturations += 0 if self._bound.voltage_safe else _saturate(self.v, self._state_bits)
 
     def reset(self, fired: Tensor) -> None:
         """To 0, or by the threshold."""
@@ -72,13 +71,13 @@ class CubaLifRun(IntegerRun):
         return arrived - self._bias if self._memoryless else self._u.clone(), self.v.clone()
 
 
-def measured_bound(peak: int, largest_bias: int, steps: int, decay_u: int, decay_v: int) -> RegisterBound:
-    """Bounds of u and v when the input of each step, bias included, is at most `peak`."""
+def measured_bound(peak: int, largest_bias: int, steps: int, decay_u: int, decay_v: int, limit: int) -> RegisterBound:
+    """Bounds of u and v when the input of each step, bias included, is at most `peak`; limit: the registers' own."""
     current = _series(peak + largest_bias, steps, decay_u)
     # A current that wraps comes back with the other sign, and then the bias adds to it.
-    as_it_comes = decay_u == DECAY_UNITY and current < HALF
+    as_it_comes = decay_u == DECAY_UNITY and current <= limit
     added = peak if as_it_comes else current + largest_bias
-    return RegisterBound(current, _series(added, steps, decay_v))
+    return RegisterBound(current, _series(added, steps, decay_v), limit)
 
 
 def fire_gradient(
@@ -135,23 +134,30 @@ def _decay(state: Tensor, kept: tuple[int, int]) -> None:
         torch.div(state, denominator, rounding_mode="trunc", out=state)
 
 
-def _wrap(u: Tensor) -> int:
-    """In place, and how many values did: u is an int32 before it wraps, once, at 24 bits."""
+def _wrap(u: Tensor, state_bits: int) -> int:
+    """In place, and how many values did: u is an int32 before it wraps, at 24 bits once as in Lava's model.
+
+    +2**23 itself is kept (lava/proc/lif/models.py, max_uv_val), and so is the end of narrower registers.
+    """
+    half = largest_state(state_bits) + 1
     low, high = torch.aminmax(u)
-    if low > -HALF and high <= HALF:
+    if low > -half and high <= half:
         return 0
-    wraps = int(((u > HALF) | (u <= -HALF)).sum())
+    wraps = int(((u > half) | (u <= -half)).sum())
     u.add_(2**31).remainder_(2**32).sub_(2**31)
-    above, below = u > HALF, u <= -HALF
-    u.add_(above, alpha=-2 * HALF).add_(below, alpha=2 * HALF)
+    turns = u.sub(half).div_(2 * half).ceil_()
+    if state_bits == REGISTER_BITS:
+        turns.clamp_(-1, 1)
+    u.sub_(turns, alpha=2 * half)
     return wraps
 
 
-def _saturate(v: Tensor) -> int:
+def _saturate(v: Tensor, state_bits: int) -> int:
     """In place, and how many values were cut."""
+    limit = largest_state(state_bits)
     low, high = torch.aminmax(v)
-    if low >= -LARGEST_STATE and high <= LARGEST_STATE:
+    if low >= -limit and high <= limit:
         return 0
-    saturations = int((v.abs() > LARGEST_STATE).sum())
-    v.clamp_(-LARGEST_STATE, LARGEST_STATE)
+    saturations = int((v.abs() > limit).sum())
+    v.clamp_(-limit, limit)
     return saturations
