@@ -10,7 +10,6 @@ import re
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -21,6 +20,7 @@ import numpy.typing as npt
 
 from neuroprune.arrays import InputSpikes
 from neuroprune.errors import LavaError
+from neuroprune.folders import LAVA_JOBS, temporary_folder
 from neuroprune.program.frames import check_frames
 from neuroprune.program.timing import depths, wait
 from neuroprune.program.types import IntConv, IntProgram
@@ -102,8 +102,7 @@ def record_all_with_lava(
                 f"the network has {len(program.layers)} layers, and Lava, which starts two processes for each, is run "
                 f"with {MOST_LAYERS} at most: leave it out with --lava-samples 0"
             )
-    with tempfile.TemporaryDirectory(prefix="neuroprune-lava-") as name:
-        folder = Path(name)
+    with temporary_folder(LAVA_JOBS) as folder:
         write_job(cases, folder, {"models": models, "every_step": every_step, "runtime": runtime})
         _run_worker(folder, timeout_s, python or sys.executable)
         with np.load(folder / "recorded.npz", allow_pickle=False) as file:
