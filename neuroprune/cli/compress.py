@@ -68,7 +68,7 @@ def command(
     unfinished: bool,
     data_dir: Path | None,
     download: bool,
-    device: str,
+    device: str | None,
     runs_folder: Path,
     out: Path | None,
     as_json: bool,
@@ -91,7 +91,7 @@ def command(
     if resume is None:
         source = take_run(runs_folder, run, ["train"], unfinished)
         trained = open_run(source, model)
-        tuning = _fine_tuning(trained.checkpoint, changes)
+        tuning = _fine_tuning(trained.checkpoint, {"device": "auto", **changes})
         settings = CompressSettings(fine_tune=tuning, **{"flops": DEFAULT_FLOPS, **asked})
     else:
         if run is not None:

@@ -108,7 +108,7 @@ def command(
     lava_python: str | None,
     lava_timeout: float,
     unfinished: bool,
-    device: str,
+    device: str | None,
     runs_folder: Path,
     out: Path | None,
     as_json: bool,
@@ -129,7 +129,7 @@ def command(
     from neuroprune.training.settings import pick_device
 
     lava = LavaSettings(lava_samples, lava_timeout, lava_python, lava_models)
-    engine = str(pick_device(device))
+    engine = str(pick_device(device or "auto"))
     file = Path(run) if run is not None and run.endswith(readable_suffixes()) else None
     if file is not None:
         _refuse(

@@ -43,7 +43,9 @@ resume_option = click.option(
     help="Resume an interrupted run, by default the latest; it ends with the numbers of an uninterrupted one.",
 )
 unfinished_option = click.option("--unfinished", is_flag=True, help="Take a run as it is that was interrupted.")
-device_option = click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:<number>.")
+device_option = click.option(
+    "--device", help="auto, cpu, cuda or cuda:<number>.  [default: auto, or that of the run to resume]"
+)
 json_option = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 
 

@@ -264,7 +264,7 @@ def test_a_finished_run_keeps_no_state_to_resume_from(tmp_path, network, recipe,
     train(network, data, SETTINGS, tmp_path, recipe)
     assert {path.name for path in tmp_path.iterdir()} == {"checkpoint.json", "checkpoint.safetensors", "metrics.jsonl"}
     with pytest.raises(
-        InputError, match=r"holds no training\.safetensors, so no training that could be resumed: train"
+        InputError, match=r"holds no training\.safetensors, so nothing that could be resumed: train without"
     ):
         train(network, data, SETTINGS, tmp_path, recipe, resume=True)
 
@@ -350,6 +350,6 @@ def test_a_full_disk_is_said_and_nothing_half_written_stays(tmp_path, network, r
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("neuroprune.training.tensors.save_file", full)
-    with pytest.raises(OutputError, match=r"checkpoint\.safetensors could not be written \(No space left on device\)"):
+    with pytest.raises(OutputError, match=r"training\.safetensors could not be written \(No space left on device\)"):
         train(network, data, SETTINGS, tmp_path, recipe)
     assert list(tmp_path.iterdir()) == []
