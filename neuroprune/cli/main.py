@@ -93,13 +93,9 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 
 @contextlib.contextmanager
 def _terminable() -> Iterator[None]:
-    """Within it, the first SIGTERM raises Terminated and later ones do nothing, so that the clean-up is not cut short.
-
-    A process that was started to ignore SIGTERM goes on to do so.
-    """
+    """Within it, SIGTERM raises Terminated. A process that was started to ignore it goes on to do so."""
 
     def terminate(number: int, frame: FrameType | None) -> None:
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)
         raise Terminated
 
     ours = signal.getsignal(signal.SIGTERM) is signal.SIG_DFL and threading.current_thread() is threading.main_thread()

@@ -14,6 +14,9 @@ from neuroprune.networks.recipe import FineTuning, Recipe
 STEP_FACTOR = 0.1
 """What each milestone of the step schedule multiplies the learning rate by."""
 
+SEEDS = 2**63
+"""Seeds that torch takes are signed integers of 64 bits."""
+
 
 @dataclass(frozen=True)
 class TrainSettings:
@@ -55,6 +58,8 @@ class TrainSettings:
                 raise InputError(
                     f"training setting {name} is {value}, but must be at least {lowest}: give a larger one"
                 )
+        if self.seed >= SEEDS:
+            raise InputError(f"training setting seed is {self.seed}, but must be below 2^63: give a smaller one")
         if not 0 < self.lr < math.inf:
             raise InputError(f"training setting lr is {self.lr}, but must lie above 0: give one such as 0.001")
         for name in ("momentum", "label_smoothing"):

@@ -11,6 +11,7 @@ anything else lies in the folder of runs.
 
 import argparse
 import json
+import logging
 import os
 import random
 import shutil
@@ -84,6 +85,7 @@ def run(folder: Path, arguments: Sequence[str], prepare: Callable[[], None], sec
 
 def warm_up() -> None:
     """Train once, so that all that this imports is there in every fork."""
+    logging.getLogger("torch._library.triton").setLevel(logging.ERROR)  # as `main` does
     data, recipe = load_dataset("digits"), load_recipe("digits-conv")
     train(build(recipe, data.input_shape, 10), data, TrainSettings(epochs=1, batch=1024, device="cpu"))
 
