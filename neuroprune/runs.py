@@ -185,22 +185,27 @@ def sweep(root: Path) -> None:
     for _, _, folder in _runs(root):
         with contextlib.suppress(OSError):  # it is gone, or somebody else's
             names = {path.name for path in folder.iterdir()}
-            if STATE in names <= _BEGUN or all(name.endswith(PART) for name in names):
-                if_abandoned(folder, _remove_run)
+            if not names or _is_beginning(names) or any(name.endswith(PART) for name in names):
+                if_abandoned(folder, _tidy)
     for link in root.glob(f"{_LINK}*"):
         owner = link.name.removeprefix(_LINK)
         if owner.isdecimal() and not is_alive(int(owner)):
             link.unlink(missing_ok=True)
 
 
-def _remove_run(folder: Path) -> None:
-    """Remove a run folder in which nothing but a beginning is left."""
+def _tidy(folder: Path) -> None:
+    """Remove half-written files, and the folder when nothing but a beginning is left in it."""
     sweep_parts(folder)
     names = {path.name for path in folder.iterdir()}
-    if STATE in names <= _BEGUN:
+    if _is_beginning(names):
         for name in sorted(names, key=lambda name: name == STATE):
             (folder / name).unlink(missing_ok=True)
-    folder.rmdir()
+    if not any(folder.iterdir()):
+        folder.rmdir()
+
+
+def _is_beginning(names: set[str]) -> bool:
+    return STATE in names <= _BEGUN
 
 
 def _take_new(root: Path, kind: str, label: str, held: contextlib.ExitStack) -> Path:
