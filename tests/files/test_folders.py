@@ -87,9 +87,10 @@ def test_a_temporary_folder_that_is_swept_before_it_is_locked_is_made_again(
 
 
 def test_half_written_files_are_swept_when_their_process_is_dead(tmp_path: Path, temporary: Path) -> None:
-    with other_process(tmp_path) as (process, _):
+    with other_process(tmp_path) as (process, folder):
         process.kill()
         process.wait()
+        folder.rmdir()
         dead = temporary / f".report.json.{process.pid}.abc.part"
     alive = temporary / f"{part_prefix(Path('report.json'))}abc.part"
     foreign = temporary / ".report.json.part"

@@ -197,7 +197,9 @@ def test_the_next_command_sweeps_what_killed_ones_have_left_and_nothing_else(tmp
     (half / f".report.json.{dead}.abc.part").write_text("half")
     (begun / STATE).write_text("")
     (begun / "checkpoint.safetensors").write_text("")
+    (begun / f".checkpoint.json.{dead}.abc.part").write_text("half")
     (killed / "cores.csv").write_text("whole")
+    (killed / f".report.json.{dead}.abc.part").write_text("half")
     alive, kept = new_run(runs, "deploy"), unfinished(runs, "train")
     (alive / f".report.json.{os.getpid()}.abc.part").write_text("half")
     (runs / f".latest.{dead}").symlink_to("0001-train")
@@ -206,6 +208,7 @@ def test_the_next_command_sweeps_what_killed_ones_have_left_and_nothing_else(tmp
         assert {each for each in runs.iterdir() if each.name != "latest"} == {killed, alive, kept, done, mine}
         with run_folder(runs, "train", "x"):  # the folder of a living command is empty as well
             assert mine.is_dir()
+    assert [path.name for path in killed.iterdir()] == ["cores.csv"]
     assert not empty.exists()
     (kept / f".checkpoint.json.{dead}.abc.part").write_text("half")
     with run_folder(runs, "train", "x", resumed=kept):
