@@ -29,8 +29,10 @@ from .chips.types import (
     TileResources as TileResources,
 )
 from .compression.compress import (
-    CompressResult as CompressResult,
     compress as compress,
+)
+from .compression.result import (
+    CompressResult as CompressResult,
 )
 from .compression.settings import (
     CompressSettings as CompressSettings,

@@ -1,5 +1,6 @@
 """Writing results so that a file is either the old one or the new one, never half of either."""
 
+import contextlib
 import json
 import os
 import tempfile
@@ -8,10 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from neuroprune.errors import OutputError
+from neuroprune.folders import PART, part_prefix
 
 
 def replace_file(path: Path, write: Callable[[Path], object]) -> None:
-    """Let `write` fill a temporary file beside `path`, then move it there in one step.
+    """Let `write` fill a temporary file beside `path`, then move it there in one step, once it is safe on the disk.
 
     Raises OutputError when the disk is full, read-only or otherwise refuses; `path` is then as it was.
 
@@ -26,12 +28,15 @@ def replace_file(path: Path, write: Callable[[Path], object]) -> None:
     temporary: Path | None = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=part_prefix(path), suffix=PART)
         os.close(handle)
         temporary = Path(name)
         write(temporary)
         temporary.chmod(0o644)
+        with temporary.open("rb+") as whole:
+            os.fsync(whole.fileno())
         temporary.replace(path)
+        sync_folder(path.parent)
     except OSError as error:
         reason = error.strerror or str(error)
         raise OutputError(
@@ -41,6 +46,16 @@ def replace_file(path: Path, write: Callable[[Path], object]) -> None:
     finally:
         if temporary is not None:
             temporary.unlink(missing_ok=True)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make the names in `folder` outlast a power cut; does nothing where that cannot be asked for."""
+    with contextlib.suppress(OSError):
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
 
 
 def write_text(path: Path, text: str) -> None:

@@ -1,5 +1,6 @@
 """`neuroprune compress`."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -7,7 +8,7 @@ import click
 
 from neuroprune.choices import names
 from neuroprune.cli.console import next_step, note, progress_bars, show
-from neuroprune.cli.networks import model_argument, open_run
+from neuroprune.cli.networks import model_argument, open_run, say_how_to_go_on, take_interrupted, take_run
 from neuroprune.cli.options import (
     amp_that_pays,
     data_dir_option,
@@ -16,7 +17,10 @@ from neuroprune.cli.options import (
     given,
     json_option,
     out_option,
+    refuse_changes,
+    resume_option,
     runs_option,
+    unfinished_option,
 )
 from neuroprune.compression.catalog import METHODS
 from neuroprune.runs import run_folder
@@ -25,11 +29,13 @@ if TYPE_CHECKING:
     from neuroprune.training.checkpoint import Checkpoint
     from neuroprune.training.settings import TrainSettings
 
+DEFAULT_FLOPS = 0.5
 EPILOG = """\b
 Examples:
   neuroprune compress --structured --flops 0.5
   neuroprune compress --method slimming --flops 0.3 --epochs 20
-  neuroprune compress runs/0001-train-digits --flops 0.7 --json"""
+  neuroprune compress runs/0001-train-digits --flops 0.7 --json
+  neuroprune compress --resume"""
 
 
 @click.command(epilog=EPILOG, short_help="Prune the latest training to a share of its FLOPs.")
@@ -37,13 +43,15 @@ Examples:
 @click.option(
     "--structured", is_flag=True, default=True, help="Remove whole channels: the default, and the only way so far."
 )
-@click.option("--flops", type=float, default=0.5, show_default=True, help="Share of the dense network's FLOPs to keep.")
+@click.option("--flops", type=float, help=f"Share of the dense network's FLOPs to keep.  [default: {DEFAULT_FLOPS}]")
 @click.option("--method", type=click.Choice(names(METHODS)), help="How channels are chosen.  [default: criticality]")
 @click.option("--regenerate", "regeneration", type=float, help="Share of the channels kept for their criticality.")
 @click.option("--model", help="file.py:Class, for a run of a class of your own.")
 @click.option("--epochs", type=int, help="Epochs of fine-tuning; 0 for none.  [default: the recipe's]")
 @click.option("--lr", type=float, help="Learning rate of fine-tuning.  [default: the recipe's]")
 @click.option("--seed", type=int, help="Random seed.  [default: the run's]")
+@resume_option
+@unfinished_option
 @data_dir_option
 @download_option
 @device_option
@@ -53,14 +61,15 @@ Examples:
 def command(
     run: str | None,
     structured: bool,
-    flops: float,
     model: str | None,
     epochs: int | None,
     lr: float | None,
     seed: int | None,
+    resume: str | None,
+    unfinished: bool,
     data_dir: Path | None,
     download: bool,
-    device: str,
+    device: str | None,
     runs_folder: Path,
     out: Path | None,
     as_json: bool,
@@ -69,31 +78,42 @@ def command(
     """Prune the network of RUN, by default the latest training, to a share of its FLOPs and fine-tune it.
 
     Channels are removed from the network, not only masked, so the result is smaller and computes the same as the masked
-    network.
+    network. It is kept as soon as it is cut, and after every epoch of fine-tuning.
     """
-    from neuroprune.compression.compress import compress
-    from neuroprune.compression.record import FILE
+    from neuroprune.compression.compress import compress, resume_compress
+    from neuroprune.compression.record import load_compress_record
     from neuroprune.compression.settings import CompressSettings
     from neuroprune.compression.table import render
     from neuroprune.data.load import load_dataset
-    from neuroprune.records import record_json, save_record
-    from neuroprune.training.checkpoint import save_checkpoint
+    from neuroprune.records import record_json
 
-    trained = open_run(runs_folder, run, model, ["train"])
+    changes, asked = given(epochs=epochs, lr=lr, seed=seed, device=device), given(**options)
+    resumed = None
+    if resume is None:
+        source = take_run(runs_folder, run, ["train"], unfinished)
+        trained = open_run(source, model)
+        tuning = _fine_tuning(trained.checkpoint, {"device": "auto", **changes})
+        settings = CompressSettings(fine_tune=tuning, **{"flops": DEFAULT_FLOPS, **asked})
+    else:
+        if run is not None:
+            raise click.UsageError(f"{run} and --resume name two runs: give the one to resume after --resume.")
+        refuse_changes(out=out, unfinished=unfinished or None)
+        resumed = take_interrupted(runs_folder, resume or None, "compress")
+        trained = open_run(resumed, model)
     checkpoint = trained.checkpoint
-    tuning = _fine_tuning(checkpoint, given(epochs=epochs, lr=lr, seed=seed, device=device))
-    settings = CompressSettings(flops, fine_tune=tuning, **given(**options))
     coding = checkpoint.data.coding
     data = load_dataset(checkpoint.data.name, data_dir, download, coding.kind, coding.steps)
-    with progress_bars(not as_json) as progress:
-        result = compress(trained.module, data, settings, progress)
-    history = (*checkpoint.history, *result.history)
-    with run_folder(runs_folder, "compress", data.name, out) as folder:
-        save_checkpoint(
-            folder, result.module, checkpoint.model, checkpoint.data, tuning or checkpoint.settings, history
-        )
-        record = result.record(str(folder), str(trained.run))
-        save_record(record, folder / FILE)
+    with (
+        run_folder(runs_folder, "compress", data.name, out, resumed=resumed) as folder,
+        say_how_to_go_on(folder),
+        progress_bars(not as_json) as progress,
+    ):
+        if resumed is None:
+            compress(trained.module, data, settings, progress, folder=folder, source=source)
+        else:
+            tuning = replace(checkpoint.settings, **changes)
+            resume_compress(trained.module, data, folder, checkpoint, tuning, asked, progress)
+    record = load_compress_record(folder)
     if as_json:
         click.echo(record_json(record))
     else:

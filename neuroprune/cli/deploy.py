@@ -16,6 +16,7 @@ from neuroprune.cli.options import (
     json_option,
     out_option,
     runs_option,
+    unfinished_option,
 )
 from neuroprune.data.codings import CODINGS
 from neuroprune.errors import InputError
@@ -85,6 +86,7 @@ Work = Callable[[Path, "Progress"], "Deployment"]
     show_default=True,
     help="Seconds after which Lava is ended.",
 )
+@unfinished_option
 @device_option
 @runs_option
 @out_option
@@ -105,7 +107,8 @@ def command(
     lava_models: "Models",
     lava_python: str | None,
     lava_timeout: float,
-    device: str,
+    unfinished: bool,
+    device: str | None,
     runs_folder: Path,
     out: Path | None,
     as_json: bool,
@@ -127,10 +130,13 @@ def command(
     from neuroprune.training.settings import pick_device
 
     lava = LavaSettings(lava_samples, lava_timeout, lava_python, lava_models)
-    engine = str(pick_device(device))
+    engine = str(pick_device(device or "auto"))
     file = Path(run) if run is not None and run.endswith(readable_suffixes()) else None
     if file is not None:
-        _refuse({"--model": model, "--bits": bits, "--qat-epochs": qat_epochs or None}, f"{file} is a finished program")
+        _refuse(
+            {"--model": model, "--bits": bits, "--qat-epochs": qat_epochs or None, "--unfinished": unfinished or None},
+            f"{file} is a finished program",
+        )
         recorded = samples_for(file, data, data_dir, download, coding, steps, samples)
 
         def run_file(folder: Path, progress: "Progress") -> "Deployment":
@@ -151,10 +157,11 @@ def command(
         return
     widths = WIDEST if bits is None else parse_bits(bits)
     if model is not None and run is None:
+        _refuse({"--unfinished": unfinished or None}, "no run is taken")
         job = untrained_job(model, data, data_dir, download, coding, steps)
     else:
         _refuse({"--steps": steps, "--coding": coding}, "a trained network brings its own")
-        job = trained_job(runs_folder, run, model, data, data_dir, download)
+        job = trained_job(runs_folder, run, model, data, data_dir, download, unfinished)
     test = job.data.test
 
     def run_network(folder: Path, progress: "Progress") -> "Deployment":

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from neuroprune.cli.console import note
-from neuroprune.cli.networks import is_class, open_run
+from neuroprune.cli.networks import is_class, open_run, take_run
 from neuroprune.errors import InputError
 
 if TYPE_CHECKING:
@@ -65,12 +65,18 @@ class Recorded(NamedTuple):
 
 
 def trained_job(
-    runs_folder: Path, run: str | None, model: str | None, data: str | None, data_dir: Path | None, download: bool
+    runs_folder: Path,
+    run: str | None,
+    model: str | None,
+    data: str | None,
+    data_dir: Path | None,
+    download: bool,
+    unfinished: bool,
 ) -> DeployJob:
     """The network of RUN, by default of the latest run, on the data that it was trained on, or other such data."""
     from neuroprune.data.load import load_dataset
 
-    trained = open_run(runs_folder, run, model, ["train", "compress"])
+    trained = open_run(take_run(runs_folder, run, ["train", "compress"], unfinished), model)
     facts = trained.checkpoint.data
     dataset = load_dataset(data or facts.name, data_dir, download, facts.coding.kind, facts.coding.steps)
     if dataset.input_shape != facts.input_shape:

@@ -1,11 +1,15 @@
 """The command `neuroprune`: finds subcommands when they are used, and is the one place that renders errors."""
 
+import contextlib
 import logging
 import os
 import re
+import signal
 import sys
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
 from importlib import import_module
+from types import FrameType
 from typing import NoReturn
 
 import click
@@ -16,8 +20,8 @@ from neuroprune.version import __version__
 COMMANDS = ("train", "compress", "deploy", "report", "targets", "models", "data")
 """In the order of use; each is `command` in neuroprune/cli/<name>.py."""
 
-INTERRUPTED = 130
-"""Exit code after Ctrl-C, as shells have it: 128 + SIGINT."""
+INTERRUPTED, TERMINATED = 130, 143
+"""Exit codes after Ctrl-C and SIGTERM, as shells have them: 128 + the number of the signal."""
 
 EPILOG = """\b
 Example, on digits that need no download:
@@ -27,7 +31,12 @@ Example, on digits that need no download:
   neuroprune report
 
 \b
-Exit codes: 0 done, 2 your input, 3 the chip cannot hold it, 4 a verification failed, 130 interrupted."""
+Exit codes: 0 done, 2 your input, 3 the chip cannot hold it, 4 a verification failed, 130 interrupted,
+143 terminated."""
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM, which ends a command as Ctrl-C does."""
 
 
 class LazyGroup(click.Group):
@@ -64,7 +73,8 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     # Without a GPU torch warns, twice, that Triton is missing; nothing here would use it.
     logging.getLogger("torch._library.triton").setLevel(logging.ERROR)
     try:
-        cli.main(args=arguments, prog_name="neuroprune", standalone_mode=False)
+        with _terminable():
+            cli.main(args=arguments, prog_name="neuroprune", standalone_mode=False)
     except NeuropruneError as error:
         click.echo(f"Error: {error}", err=True)
         sys.exit(error.exit_code)
@@ -74,9 +84,10 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     except click.ClickException as error:
         click.echo(f"Error: {_one_sentence(error)}", err=True)
         sys.exit(error.exit_code)
-    except click.Abort:
-        click.echo("Interrupted.", err=True)
-        sys.exit(INTERRUPTED)
+    except click.Abort as abort:
+        terminated = isinstance(abort.__cause__, Terminated)
+        click.echo("Terminated." if terminated else "Interrupted.", err=True)
+        sys.exit(TERMINATED if terminated else INTERRUPTED)
     except BrokenPipeError:
         # The reader of our output has closed the pipe; keep Python from flushing into it at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -91,3 +102,20 @@ def _one_sentence(error: click.ClickException) -> str:
     context = getattr(error, "ctx", None)
     command = "neuroprune" if context is None else context.command_path
     return f"{said[:1].lower()}{said[1:]} (see `{command} --help`)"
+
+
+@contextlib.contextmanager
+def _terminable() -> Iterator[None]:
+    """Within it, SIGTERM raises Terminated. A process that was started to ignore it goes on to do so."""
+
+    def terminate(number: int, frame: FrameType | None) -> None:
+        raise Terminated
+
+    ours = signal.getsignal(signal.SIGTERM) is signal.SIG_DFL and threading.current_thread() is threading.main_thread()
+    if ours:
+        signal.signal(signal.SIGTERM, terminate)
+    try:
+        yield
+    finally:
+        if ours:
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)

@@ -1,12 +1,13 @@
 """From the name of a recipe, a class or a run to a network and its data."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from neuroprune.cli.console import note
-from neuroprune.errors import InputError
-from neuroprune.runs import find_run
+from neuroprune.errors import InputError, OutputError
+from neuroprune.runs import find_run, is_unfinished, list_runs
 
 if TYPE_CHECKING:
     from torch import nn
@@ -32,7 +33,7 @@ def is_class(model: str) -> bool:
 def choose_recipe(model: str | None, data: "DatasetInfo", steps: int | None) -> "Recipe":
     """The recipe that was named, or else one meant for `data` or for frames of its size; `steps` replaces its T."""
     from neuroprune.data.catalog import list_datasets
-    from neuroprune.networks.recipe import list_recipes, load_recipe
+    from neuroprune.networks.recipe import list_recipes, load_recipe, parse_recipe
 
     if model is not None:
         recipe = load_recipe(model)
@@ -43,21 +44,69 @@ def choose_recipe(model: str | None, data: "DatasetInfo", steps: int | None) -> 
         if not fitting:
             raise InputError(f"no recipe is meant for {data.name}: name one with --model, see `neuroprune models`")
         recipe = fitting[0]
-    return recipe if steps is None else type(recipe).model_validate({**recipe.model_dump(), "steps": steps})
+    return recipe if steps is None else parse_recipe({**recipe.model_dump(), "steps": steps}, f"recipe {recipe.name}")
 
 
-def take_run(runs_folder: Path, run: str | None, kinds: Sequence[str]) -> Path:
-    """The run that was named, or the latest of `kinds`; says which one it is."""
-    folder = find_run(runs_folder, run, kinds)
-    note(f"taking {folder}" + ("" if run else f" (the latest {' or '.join(kinds)} run)"))
+def take_run(runs_folder: Path, run: str | None, kinds: Sequence[str], unfinished: bool = False) -> Path:
+    """The run that was named, or the latest of `kinds`; says which one it is.
+
+    An unfinished run is taken only where `unfinished` asks for it. Raises InputError.
+    """
+    runs = list_runs(runs_folder, kinds) if run is None else []
+    newest = runs[0] if runs else None
+    if newest is not None and (unfinished or all(is_unfinished(each) for each in runs)):
+        folder = newest
+    else:
+        folder = find_run(runs_folder, run, kinds)
+    if is_unfinished(folder) and not unfinished:
+        raise InputError(
+            f"{folder} is unfinished: go on with `{resume_command(folder)}`, or take it as it is with --unfinished"
+        )
+    if newest is not None and newest != folder and is_unfinished(newest):
+        note(f"passing over {newest}, which is unfinished: `{resume_command(newest)}` goes on with it")
+    which = "" if run else f" (the latest {' or '.join(kinds)} run)"
+    note(f"taking {folder}{which}" + (", which is unfinished" if is_unfinished(folder) else ""))
     return folder
 
 
-def open_run(runs_folder: Path, run: str | None, model: str | None, kinds: Sequence[str]) -> Trained:
-    """The network of a run, by default of the latest of `kinds`."""
+def take_interrupted(runs_folder: Path, run: str | None, kind: str) -> Path:
+    """The run to resume: the one that was named, or the latest unfinished one of `kind`; says which one it is."""
+    if run is not None:
+        folder = find_run(runs_folder, run, [kind])
+    else:
+        unfinished = [each for each in list_runs(runs_folder, [kind]) if is_unfinished(each)]
+        if not unfinished:
+            raise InputError(
+                f"{runs_folder.resolve()} holds no unfinished {kind} run, so there is nothing to resume: name a run's "
+                f"folder, or {kind} without --resume"
+            )
+        folder = unfinished[0]
+    note(f"resuming {folder}" + ("" if run else f" (the latest unfinished {kind} run)"))
+    return folder
+
+
+def resume_command(folder: Path) -> str:
+    """The command that goes on with the unfinished run in `folder`."""
+    from neuroprune.training.resume import read_unfinished
+
+    return f"neuroprune {read_unfinished(folder).command} --resume {folder}"
+
+
+@contextmanager
+def say_how_to_go_on(folder: Path) -> Iterator[None]:
+    """When the enclosed work is interrupted or cannot write, name the command that goes on with what is kept."""
+    try:
+        yield
+    except (KeyboardInterrupt, OutputError):
+        if is_unfinished(folder):
+            note(f"what was finished is kept: go on with `{resume_command(folder)}`")
+        raise
+
+
+def open_run(folder: Path, model: str | None) -> Trained:
+    """The network of a run."""
     from neuroprune.training.checkpoint import load_checkpoint, restore
 
-    folder = take_run(runs_folder, run, kinds)
     checkpoint = load_checkpoint(folder)
     return Trained(folder, checkpoint, restore(checkpoint, model))
 

@@ -6,6 +6,15 @@ from typing import Any
 import click
 
 from neuroprune.cli.console import note
+from neuroprune.runs import check_out
+
+
+def _checked(context: click.Context, option: click.Parameter, out: Path | None) -> Path | None:
+    """Refuse a folder for the result before any work is done for it."""
+    if out is not None:
+        check_out(out)
+    return out
+
 
 runs_option = click.option(
     "--runs",
@@ -22,10 +31,29 @@ data_dir_option = click.option(
 )
 download_option = click.option("--download", is_flag=True, help="Fetch missing files, if torchvision is installed.")
 out_option = click.option(
-    "--out", type=click.Path(file_okay=False, path_type=Path), help="Folder for the result, in place of a numbered run."
+    "--out",
+    type=click.Path(file_okay=False, path_type=Path),
+    callback=_checked,
+    help="Folder for the result, in place of a numbered run; one that holds no other run.",
 )
-device_option = click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:<number>.")
+resume_option = click.option(
+    "--resume",
+    is_flag=False,
+    flag_value="",
+    metavar="[RUN]",
+    help="Resume an interrupted run, by default the latest; it ends with the numbers of an uninterrupted one.",
+)
+unfinished_option = click.option("--unfinished", is_flag=True, help="Take a run as it is that was interrupted.")
+device_option = click.option(
+    "--device", help="auto, cpu, cuda or cuda:<number>.  [default: auto, or that of the run to resume]"
+)
 json_option = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+
+
+def refuse_changes(**options: Any) -> None:
+    """Raise UsageError for an option that was given although a run is resumed, which cannot change there."""
+    for name in given(**options):
+        raise click.UsageError(f"--{name} cannot change in a run that is resumed: leave it out.")
 
 
 def given(**options: Any) -> dict[str, Any]:

@@ -5,10 +5,10 @@ from pathlib import Path
 import click
 
 from neuroprune.cli.console import next_step, page_width, show
-from neuroprune.cli.networks import take_run
+from neuroprune.cli.networks import resume_command, take_run
 from neuroprune.cli.options import json_option, runs_option
 from neuroprune.errors import InputError
-from neuroprune.runs import RESULT_FILES
+from neuroprune.runs import RESULT_FILES, is_unfinished
 
 EPILOG = """\b
 Examples:
@@ -28,17 +28,34 @@ def command(run: str | None, runs_folder: Path, as_json: bool, as_csv: bool, lay
     """Show RUN, a deployment or a compression, again; by default the latest deployment.
 
     Of a deployment: accuracy, layers, and the load of each core. Of a compression: what the network cost before and
-    after, and the channels of each layer.
+    after, and the channels of each layer. Of an unfinished run: how far it has come.
     """
     if as_json and as_csv:
         raise click.UsageError("--json and --csv cannot be given together: leave one out.")
     if layers and not as_csv:
         raise click.UsageError("--layers says what --csv prints: add --csv.")
-    folder = take_run(runs_folder, run, ["deploy"] if run is None else ["deploy", "compress"])
-    if (folder / RESULT_FILES["deploy"]).is_file():
+    folder = take_run(runs_folder, run, ["deploy"] if run is None else ["deploy", "compress"], unfinished=True)
+    if is_unfinished(folder):
+        _show_unfinished(folder, as_json or as_csv)
+    elif (folder / RESULT_FILES["deploy"]).is_file():
         _show_deployment(folder, as_json, as_csv, layers)
     else:
         _show_compression(folder, as_json, as_csv, layers)
+
+
+def _show_unfinished(folder: Path, as_data: bool) -> None:
+    from neuroprune.training.checkpoint import load_checkpoint
+    from neuroprune.training.resume import read_unfinished
+
+    run, checkpoint = read_unfinished(folder), load_checkpoint(folder)
+    name = checkpoint.model if isinstance(checkpoint.model, str) else checkpoint.model.name
+    work = "fine-tuning" if run.command == "compress" else "training"
+    after = f", test accuracy {run.history[-1].test_accuracy:.2%}" if run.history else ""
+    text = f"unfinished: {len(run.history)} of {run.epochs} epochs of {work} {name} on {checkpoint.data.name}{after}"
+    if as_data:
+        raise InputError(f"{folder} is {text}; it has no figures yet: go on with `{resume_command(folder)}`")
+    click.echo(text)
+    next_step(resume_command(folder))
 
 
 def _show_deployment(folder: Path, as_json: bool, as_csv: bool, layers: bool) -> None:

@@ -9,7 +9,14 @@ import click
 
 from neuroprune.choices import names
 from neuroprune.cli.console import next_step, note, progress_bars, show_json
-from neuroprune.cli.networks import choose_recipe, is_class, model_argument, open_run
+from neuroprune.cli.networks import (
+    choose_recipe,
+    is_class,
+    model_argument,
+    open_run,
+    say_how_to_go_on,
+    take_interrupted,
+)
 from neuroprune.cli.options import (
     amp_that_pays,
     data_dir_option,
@@ -18,12 +25,14 @@ from neuroprune.cli.options import (
     given,
     json_option,
     out_option,
+    refuse_changes,
+    resume_option,
     runs_option,
 )
 from neuroprune.data.codings import CODINGS
 from neuroprune.errors import InputError
 from neuroprune.networks.catalog import OPTIMIZERS, SCHEDULES
-from neuroprune.runs import RESULT_FILES, run_folder
+from neuroprune.runs import run_folder
 
 if TYPE_CHECKING:
     from torch import nn
@@ -73,7 +82,7 @@ class TrainingJob(NamedTuple):
     callback=lambda context, option, value: None if value is None else _epochs(value),
     help="With --schedule step: epochs, such as 80,120, at which the rate falls to a tenth.",
 )
-@click.option("--steps", type=int, help="Time steps T, in place of the recipe's.")
+@click.option("--steps", type=click.IntRange(min=1), help="Time steps T, in place of the recipe's.")
 @click.option(
     "--coding",
     type=click.Choice(names(CODINGS)),
@@ -84,13 +93,7 @@ class TrainingJob(NamedTuple):
 @click.option("--seed", type=int, help="Random seed.  [default: 0]")
 @device_option
 @click.option("--amp", is_flag=True, default=None, help="bfloat16 autocast, where the device has it.")
-@click.option(
-    "--resume",
-    is_flag=False,
-    flag_value="",
-    metavar="[RUN]",
-    help="Resume an interrupted run, by default the latest; it ends with the numbers of an uninterrupted one.",
-)
+@resume_option
 @runs_option
 @out_option
 @json_option
@@ -117,23 +120,22 @@ def command(
 
     load = partial(load_dataset, folder=data_dir, download=download)
     settings = given(**options | {"amp": amp_that_pays(options["amp"], options["device"])})
+    resumed = None
     if resume is None:
         job = _new_job(load, data or _data_of(model), model, coding or "direct", steps, settings)
     else:
-        for option, value in (("--data", data), ("--steps", steps), ("--coding", coding), ("--out", out)):
-            if value is not None:
-                raise click.UsageError(f"{option} cannot change in a run that is resumed: leave it out.")
-        job, out = _interrupted_job(load, resume or None, model, settings, runs_folder)
-    with run_folder(runs_folder, "train", job.data.name, out) as folder, progress_bars(not as_json) as progress:
+        refuse_changes(data=data, steps=steps, coding=coding, out=out)
+        resumed = take_interrupted(runs_folder, resume or None, "train")
+        job = _interrupted_job(load, resumed, model, settings)
+    with (
+        run_folder(runs_folder, "train", job.data.name, out, resumed=resumed) as folder,
+        say_how_to_go_on(folder),
+        progress_bars(not as_json) as progress,
+    ):
         note(f"training {job.name} on {job.data.name} for {job.settings.epochs} epochs, into {folder}")
-        try:
-            result = train(
-                job.network, job.data, job.settings, folder, job.model, resume=resume is not None, progress=progress
-            )
-        except KeyboardInterrupt:
-            if (folder / RESULT_FILES["train"]).is_file():
-                note(f"the last finished epoch is kept: go on with `neuroprune train --resume {folder}`")
-            raise
+        result = train(
+            job.network, job.data, job.settings, folder, job.model, resume=resume is not None, progress=progress
+        )
     last = result.history[-1]
     if as_json:
         show_json({"run": str(folder), "history": [dataclasses.asdict(record) for record in result.history]})
@@ -182,13 +184,11 @@ def _new_job(
     return TrainingJob(network, recipe, data, settings)
 
 
-def _interrupted_job(
-    load: "partial[Dataset]", run: str | None, model: str | None, changes: dict[str, Any], runs_folder: Path
-) -> tuple[TrainingJob, Path]:
-    """The job of a run, and the folder that it goes on in."""
-    trained = open_run(runs_folder, run, model, ["train"])
+def _interrupted_job(load: "partial[Dataset]", run: Path, model: str | None, changes: dict[str, Any]) -> TrainingJob:
+    """The job of a run that is resumed."""
+    trained = open_run(run, model)
     checkpoint = trained.checkpoint
     settings = dataclasses.replace(checkpoint.settings, **changes)
     facts = checkpoint.data
     data = load(facts.name, coding=facts.coding.kind, steps=facts.coding.steps)
-    return TrainingJob(trained.module, checkpoint.model, data, settings), trained.run
+    return TrainingJob(trained.module, checkpoint.model, data, settings)

@@ -1,8 +1,10 @@
 """Structured pruning of a trained network from start to end: Algorithm 2 of "Brain-Inspired Efficient Pruning:
 Exploiting Criticality in Spiking Neural Networks"."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
@@ -10,7 +12,8 @@ from torch import nn
 from neuroprune.compression.channels import ChannelGroup, channel_groups, count_channels
 from neuroprune.compression.cost import synapse_work
 from neuroprune.compression.measure import measure
-from neuroprune.compression.record import CompressRecord, LayerWidth, NetworkCost
+from neuroprune.compression.record import FILE, LayerWidth
+from neuroprune.compression.result import CompressResult, StartKeeper
 from neuroprune.compression.scores import criticality, magnitude
 from neuroprune.compression.search import Selection, search
 from neuroprune.compression.select import rank
@@ -24,56 +27,15 @@ from neuroprune.graph.nodes import Graph
 from neuroprune.graph.trace import trace
 from neuroprune.neurons.model import NeuronModel
 from neuroprune.progress import Progress, silent
+from neuroprune.records import save_record
 from neuroprune.simulation.module_check import COMPARED_FRAMES, verify_module
-from neuroprune.training.history import EpochRecord
-from neuroprune.training.settings import pick_device
-from neuroprune.training.train import train
+from neuroprune.training.checkpoint import Checkpoint, facts_of, load_checkpoint, save_checkpoint
+from neuroprune.training.resume import Keeping, finish
+from neuroprune.training.settings import TrainSettings, pick_device
+from neuroprune.training.train import train_unfinished
 
 SCORE_BATCH = 256
 """Samples per batch while criticality is computed; the scores do not depend on it."""
-
-
-@dataclass(frozen=True, eq=False)
-class CompressResult:
-    """A slimmed network, and its costs before and after.
-
-    module: the slimmed network, in evaluation mode.
-    dense, cut, slim: costs before, right after the removal, and at the end (those of `cut` again if nothing was
-    fine-tuned). selection: the channels that were kept. widths: of every layer with prunable channels, in the order of
-    the network.
-    prunable, channels: how many channels could be removed at all, of how many that the dense layers have.
-    history: the log of fine-tuning, epoch by epoch.
-    """
-
-    module: nn.Module
-    settings: CompressSettings
-    dense: NetworkCost
-    cut: NetworkCost
-    slim: NetworkCost
-    selection: Selection
-    widths: tuple[LayerWidth, ...]
-    prunable: int
-    channels: int
-    history: tuple[EpochRecord, ...]
-
-    def record(self, run: str, source: str) -> CompressRecord:
-        """The record of it that is saved beside the network, in the folder `run`; `source`: the run that was pruned."""
-        return CompressRecord(
-            run=run,
-            source=source,
-            method=self.settings.method,
-            regeneration=self.settings.r,
-            flops_asked=self.settings.flops,
-            flops_share=self.selection.share,
-            channels_prunable=self.prunable,
-            channels_total=self.channels,
-            channels_removed_share=self.selection.p,
-            dense=self.dense,
-            cut=self.cut,
-            slim=self.slim,
-            channels=self.widths,
-            history=self.history,
-        )
 
 
 def compress(
@@ -83,15 +45,19 @@ def compress(
     progress: Progress = silent,
     *,
     neurons: Sequence[NeuronModel] | None = None,
+    folder: Path | None = None,
+    source: Path | None = None,
 ) -> CompressResult:
     """`module` without its least important channels, fine-tuned on `data`; the module itself stays as it is.
 
     module: a trained network, best with L1 on its BatchNorm scales. A copy of it is pruned, on the device of
     fine-tuning or else on the module's own.
     neurons: models that layers of neurons are read as, by default all that neuroprune has.
+    folder: where the slimmed network is kept as soon as it is cut, then after every epoch of fine-tuning, and in the
+    end with compress.json; source: the run with the checkpoint that `module` was restored from, needed with `folder`.
     Raises UnsupportedNetwork for a network that cannot be mapped, VerificationError for one that does not compute what
-    was read of it, and InputError for one without prunable channels,
-    one whose FLOPs cannot be brought near the share asked for, or one that fixes its widths in its code.
+    was read of it, and InputError for one without prunable channels, one whose FLOPs cannot be brought near the share
+    asked for, or one that fixes its widths in its code; OutputError when `folder` cannot be written.
 
     >>> from neuroprune import CompressSettings, build, compress, load_dataset, load_recipe
     >>> data = load_dataset("digits")
@@ -100,6 +66,12 @@ def compress(
     >>> f"{result.slim.flops / result.dense.flops:.1f}"
     '0.5'
     """
+    keeping = None
+    if folder is not None:
+        if source is None:
+            raise InputError("a compression that is kept must say which run is pruned: pass source, its folder")
+        pruned = load_checkpoint(source)
+        keeping = Keeping(folder, pruned.model, "compress", pruned.history, from_start=True)
     dense = duplicate(module).eval()
     if settings.fine_tune is not None:
         dense.to(pick_device(settings.fine_tune.device))
@@ -112,23 +84,69 @@ def compress(
     slim_graph = _trace_slim(slim, data, neurons)
     cut = measure(slim, slim_graph, data)
     prunable, channels = count_channels(graph, groups)
-    history: tuple[EpochRecord, ...] = ()
-    after = cut
-    if settings.fine_tune is not None:
-        history = train(slim, data, settings.fine_tune, progress=progress).history
-        after = measure(slim.eval(), slim_graph, data)
-    return CompressResult(
+    start = CompressResult(
         module=slim,
         settings=settings,
         dense=measure(dense, graph, data),
         cut=cut,
-        slim=after,
+        slim=cut,
         selection=selection,
         widths=tuple(_width(group, selection) for group in groups),
         prunable=prunable,
         channels=channels,
-        history=history,
+        history=(),
     )
+    keeper = StartKeeper(start, str(source))
+    if settings.fine_tune is not None:
+        return _fine_tune(keeper, slim, slim_graph, data, settings.fine_tune, keeping, progress=progress)
+    if keeping is not None:
+        save_checkpoint(keeping.folder, slim, pruned.model, facts_of(data), pruned.settings, pruned.history)
+        _leave_record(start, str(source), keeping.folder)
+    return start
+
+
+def resume_compress(
+    module: nn.Module,
+    data: Dataset,
+    folder: Path,
+    checkpoint: Checkpoint,
+    fine_tune: TrainSettings,
+    asked: Mapping[str, Any],
+    progress: Progress = silent,
+) -> CompressResult:
+    """Go on with the compression that was interrupted in `folder`, to the numbers of an unbroken one.
+
+    module, checkpoint: its slimmed network, restored from the checkpoint there. fine_tune: as it was started, the
+    device apart; asked: settings by name that it must have been started with. Raises InputError when it was not, or
+    when there is nothing to resume; OutputError when `folder` cannot be written.
+    """
+    keeping = Keeping(folder, checkpoint.model, "compress")
+    graph = _trace_slim(module, data, None)
+    return _fine_tune(StartKeeper(asked=asked), module, graph, data, fine_tune, keeping, True, progress)
+
+
+def _fine_tune(
+    keeper: StartKeeper,
+    slim: nn.Module,
+    graph: Graph,
+    data: Dataset,
+    settings: TrainSettings,
+    keeping: Keeping | None,
+    resume: bool = False,
+    progress: Progress = silent,
+) -> CompressResult:
+    """Train the slimmed network, measure it, and leave the record last."""
+    history = train_unfinished(slim, data, settings, keeping, resume, progress, [keeper]).history
+    assert keeper.start is not None
+    result = replace(keeper.start, slim=measure(slim, graph, data), history=history)
+    if keeping is not None:
+        _leave_record(result, keeper.source, keeping.folder)
+    return result
+
+
+def _leave_record(result: CompressResult, source: str, folder: Path) -> None:
+    save_record(result.record(str(folder), source), folder / FILE)
+    finish(folder)
 
 
 def _prunable(module: nn.Module, graph: Graph) -> tuple[ChannelGroup, ...]:

@@ -11,13 +11,13 @@ import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from neuroprune.errors import LavaError
+from neuroprune.folders import LAVA_JOBS, temporary_folder
 
 WORKER = Path(__file__).with_name("lava_worker")
 FOUND = "found"
@@ -134,9 +134,7 @@ def start_worker(python: str | None = None) -> Iterator[LavaWorker]:
     """
     with contextlib.ExitStack() as stack:
         with temporary_files():
-            folder = Path(
-                stack.enter_context(tempfile.TemporaryDirectory(prefix="neuroprune-lava-", ignore_cleanup_errors=True))
-            )
+            folder = stack.enter_context(temporary_folder(LAVA_JOBS))
             shutil.copytree(WORKER, folder / WORKER.name, ignore=shutil.ignore_patterns("__pycache__"))
             output = stack.enter_context((folder / "output.txt").open("wb"))
         process = _start(python or sys.executable, folder, output.fileno())

@@ -19,6 +19,9 @@ CPU_INFO = Path("/proc/cpuinfo")
 BFLOAT16_FLAGS = {"avx512_bf16", "amx_bf16", "bf16"}
 """What Linux calls bfloat16 instructions of x86 and Arm processors."""
 
+SEEDS = 2**63
+"""Seeds that torch takes are signed integers of 64 bits."""
+
 
 @dataclass(frozen=True)
 class TrainSettings:
@@ -61,6 +64,8 @@ class TrainSettings:
                 raise InputError(
                     f"training setting {name} is {value}, but must be at least {lowest}: give a larger one"
                 )
+        if self.seed >= SEEDS:
+            raise InputError(f"training setting seed is {self.seed}, but must be below 2^63: give a smaller one")
         if not 0 < self.lr < math.inf:
             raise InputError(f"training setting lr is {self.lr}, but must lie above 0: give one such as 0.001")
         for name in ("momentum", "label_smoothing"):

@@ -21,9 +21,10 @@ from neuroprune.errors import InputError
 from neuroprune.progress import Progress, silent
 from neuroprune.training.checkpoint import DESCRIPTION, Model, facts_of, save_checkpoint
 from neuroprune.training.evaluate import measure_accuracy
+from neuroprune.training.fit import check_fits, rates_of
 from neuroprune.training.history import EpochRecord
 from neuroprune.training.observer import Observer, Step, TrainingRun, check_names
-from neuroprune.training.resume import STATE, load_state, save_state
+from neuroprune.training.resume import Keeping, finish, load_state, save_state
 from neuroprune.training.settings import TrainSettings, pick_device
 
 RATE_SCALE = 5.0
@@ -71,16 +72,34 @@ def train(
     >>> result.history[-1].test_accuracy > 0.2  # chance is 0.1
     True
     """
+    if folder is not None and model is None:
+        raise InputError("a checkpoint must say how its network is built: pass model, a recipe or 'file.py:Class'")
+    keeping = Keeping(folder, model) if folder is not None and model is not None else None
+    result = train_unfinished(module, data, settings, keeping, resume, progress, observers)
+    if folder is not None:
+        finish(folder)
+    return result
+
+
+def train_unfinished(
+    module: nn.Module,
+    data: Dataset,
+    settings: TrainSettings,
+    keeping: Keeping | None,
+    resume: bool = False,
+    progress: Progress = silent,
+    observers: Sequence[Observer] = (),
+) -> TrainResult:
+    """As `train`, but the run stays unfinished: the command that this training is a part of calls `finish`."""
     check_names(observers)
     device = pick_device(settings.device)
     module.to(device)
-    _check_fits(module, data, device)
+    check_fits(module, data, device)
     optimizer = _make_optimizer(module, settings)
-    if folder is not None:
-        if model is None:
-            raise InputError("a checkpoint must say how its network is built: pass model, a recipe or 'file.py:Class'")
-        if not resume and (folder / DESCRIPTION).exists():
-            raise InputError(f"{folder} already holds a checkpoint: resume it with --resume, or choose another folder")
+    if keeping is not None and not resume and (keeping.folder / DESCRIPTION).exists():
+        raise InputError(
+            f"{keeping.folder} already holds a checkpoint: resume it with --resume, or choose another folder"
+        )
     samples = _Samples.of(data, settings, device)
     run = TrainingRun(module, optimizer, settings, samples.batches_per_epoch)
     history: tuple[EpochRecord, ...] = ()
@@ -88,8 +107,12 @@ def train(
         for observer in observers:
             observer.begin(run)
             observed.callback(observer.finish)
-        if folder is not None and resume:
-            history = load_state(folder, module, optimizer, settings, observers)
+        if keeping is not None and resume:
+            keeping, history = load_state(keeping, module, optimizer, settings, observers)
+            # A training that was killed while it saved has a checkpoint that is an epoch behind its state.
+            _save_checkpoint(keeping, run, data, history)
+        elif keeping is not None and keeping.from_start:
+            _save(keeping, run, data, history, observers)
         for epoch in range(len(history), settings.epochs):
             start = time.perf_counter()
             loss, train_accuracy = _train_epoch(run, samples, epoch, observers, progress)
@@ -97,10 +120,8 @@ def train(
             seconds = time.perf_counter() - start
             rate = settings.learning_rate(epoch, 0.0)
             history = (*history, EpochRecord(epoch + 1, loss, train_accuracy, test_accuracy, rate, seconds))
-            if folder is not None and model is not None:
-                _keep(partial(_save, folder, run, model, data, history, observers))
-    if folder is not None:
-        (folder / STATE).unlink(missing_ok=True)
+            if keeping is not None:
+                _keep(partial(_save, keeping, run, data, history, observers))
     return TrainResult(module.eval(), history)
 
 
@@ -113,6 +134,7 @@ class _Samples:
     coding: Coding
     augmentation: Augmentation
     batch: int
+    classes: int
 
     @classmethod
     def of(cls, data: Dataset, settings: TrainSettings, device: torch.device) -> "_Samples":
@@ -122,6 +144,7 @@ class _Samples:
             coding=data.coding,
             augmentation=data.augmentation if settings.augment else Augmentation(),
             batch=min(settings.batch, len(data.train)),
+            classes=len(data.classes),
         )
 
     @property
@@ -157,7 +180,7 @@ def _train_epoch(
             optimizer.zero_grad(set_to_none=True)
             functional.reset_net(module)
             with torch.autocast(device.type, dtype=torch.bfloat16, enabled=settings.amp):
-                rates = module(frames)
+                rates = rates_of(module, frames, samples.classes)
             loss = cross_entropy(RATE_SCALE * rates.float(), labels, label_smoothing=settings.label_smoothing)
             loss.backward()
             _add_l1(module, settings.l1)
@@ -210,43 +233,17 @@ def _make_optimizer(module: nn.Module, settings: TrainSettings) -> torch.optim.O
     return torch.optim.AdamW(parameters, lr=settings.lr, weight_decay=settings.weight_decay)
 
 
-def _check_fits(module: nn.Module, data: Dataset, device: torch.device) -> None:
-    """Raise InputError unless `module` returns one rate per class for two samples of `data`."""
-    steps = data.coding.steps
-    frames = torch.zeros(2, *data.input_shape, device=device)
-    if steps is not None:
-        frames = frames.expand(steps, *frames.shape)
-    name, kind = type(module).__name__, "frames" if steps is None else f"sequences [{steps}, N, C, H, W] with frames"
-    was_training = module.training
-    module.eval()
-    try:
-        with torch.no_grad():
-            shape = tuple(module(frames).shape)
-    except (RuntimeError, ValueError) as error:
-        raise InputError(
-            f"network {name} cannot take {kind} of {tuple(frames.shape[-3:])} (channels, height, width), those of "
-            f"{data.name} ({error}): choose another data set or change the network"
-        ) from error
-    finally:
-        functional.reset_net(module)
-        module.train(was_training)
-    if shape != (2, len(data.classes)):
-        raise InputError(
-            f"network {name} returns the shape {shape} for 2 samples, but data set {data.name} needs "
-            f"{(2, len(data.classes))} (samples, classes): give it one output neuron per class and the mean over time"
-        )
-
-
 def _save(
-    folder: Path,
-    run: TrainingRun,
-    model: Model,
-    data: Dataset,
-    history: tuple[EpochRecord, ...],
-    observers: Sequence[Observer],
+    keeping: Keeping, run: TrainingRun, data: Dataset, history: tuple[EpochRecord, ...], observers: Sequence[Observer]
 ) -> None:
-    save_checkpoint(folder, run.module, model, facts_of(data), run.settings, history)
-    save_state(folder, run.module, run.optimizer, run.settings, history, observers)
+    """The state first, since a checkpoint without one is of a finished run."""
+    save_state(keeping, run.module, run.optimizer, run.settings, history, observers)
+    _save_checkpoint(keeping, run, data, history)
+
+
+def _save_checkpoint(keeping: Keeping, run: TrainingRun, data: Dataset, history: tuple[EpochRecord, ...]) -> None:
+    whole = (*keeping.earlier, *history)
+    save_checkpoint(keeping.folder, run.module, keeping.model, facts_of(data), run.settings, whole)
 
 
 def _keep(save: Callable[[], None]) -> None:

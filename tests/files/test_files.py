@@ -1,6 +1,7 @@
 """A file is the old one or the new one, whatever happens while it is written."""
 
 import errno
+import os
 from pathlib import Path
 
 import pytest
@@ -43,6 +44,31 @@ def test_any_other_failure_leaves_nothing_behind_either(tmp_path: Path) -> None:
 def interrupted(temporary: Path) -> None:
     temporary.write_text("half of")
     raise KeyboardInterrupt
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="names of open files come from there")
+def test_a_file_is_safe_on_the_disk_before_it_takes_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    done: list[str] = []
+    sync, replace = os.fsync, Path.replace
+    monkeypatch.setattr(os, "fsync", lambda handle: (done.append(named(handle)), sync(handle))[1])
+    monkeypatch.setattr(Path, "replace", lambda path, target: (done.append("renamed"), replace(path, target))[1])
+    write_text(tmp_path / "report.json", "new")
+    assert done[0].startswith(".report.json.") and done[1:] == ["renamed", tmp_path.name]
+
+
+def named(handle: int) -> str:
+    return Path(f"/proc/self/fd/{handle}").readlink().name
+
+
+def test_what_the_file_system_refuses_to_sync_is_not_renamed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(handle: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    write_text(tmp_path / "report.json", "old")
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OutputError, match="No space left on device"):
+        write_text(tmp_path / "report.json", "new")
+    assert (tmp_path / "report.json").read_text() == "old" and len(list(tmp_path.iterdir())) == 1
 
 
 def test_folders_on_the_way_are_made_and_files_can_be_read_by_others(tmp_path: Path) -> None:

@@ -1,13 +1,29 @@
 """Run folders: numbering, what counts as finished, and finding the step before."""
 
+import errno
 import os
+import subprocess
+import sys
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from neuroprune.errors import InputError, OutputError
-from neuroprune.runs import RESULT_FILES, find_run, latest_run, new_run, run_folder, update_latest
+from neuroprune.runs import (
+    CHECKPOINT,
+    RESULT_FILES,
+    STATE,
+    check_out,
+    find_run,
+    is_unfinished,
+    latest_run,
+    list_runs,
+    new_run,
+    run_folder,
+    update_latest,
+)
 
 
 def finished(root: Path, kind: str, label: str = "") -> Path:
@@ -15,6 +31,18 @@ def finished(root: Path, kind: str, label: str = "") -> Path:
     (folder / RESULT_FILES[kind]).write_text("{}")
     update_latest(root)
     return folder
+
+
+def unfinished(root: Path, kind: str, label: str = "") -> Path:
+    folder = new_run(root, kind, label)
+    (folder / STATE).write_text("")
+    (folder / CHECKPOINT).write_text("{}")
+    update_latest(root)
+    return folder
+
+
+def dead_process() -> int:
+    return int(subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True).stdout)
 
 
 def test_runs_are_numbered_in_order_and_named_for_what_they_hold(tmp_path: Path) -> None:
@@ -75,12 +103,127 @@ def test_work_that_left_nothing_leaves_no_folder(tmp_path: Path) -> None:
     assert not folder.exists()
 
 
-def test_work_that_was_interrupted_keeps_what_it_wrote(tmp_path: Path) -> None:
+def test_folders_on_the_way_to_work_that_left_nothing_go_too_but_no_others(tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    for out in (None, tmp_path / "mine" / "a" / "b"):
+        with pytest.raises(RuntimeError), run_folder(tmp_path / "mine" / "runs", "train", "digits", out) as folder:
+            assert folder.is_dir()
+            raise RuntimeError
+        assert list((tmp_path / "mine").iterdir()) == []
+
+
+def test_work_that_was_interrupted_keeps_what_it_wrote_but_is_not_the_latest(tmp_path: Path) -> None:
+    before = finished(tmp_path, "train")
     with pytest.raises(KeyboardInterrupt), run_folder(tmp_path, "train", "digits") as folder:
-        (folder / RESULT_FILES["train"]).write_text("{}")
+        (folder / STATE).write_text("")
+        (folder / CHECKPOINT).write_text("{}")
         raise KeyboardInterrupt
-    assert latest_run(tmp_path, ["train"]) == folder
+    assert is_unfinished(folder) and not is_unfinished(before)
+    assert latest_run(tmp_path, ["train"]) == before
+    assert (tmp_path / "latest").resolve() == before.resolve()
+    assert list_runs(tmp_path, ["train", "deploy"]) == [folder, before]
+
+
+def test_a_run_that_is_resumed_becomes_the_latest_when_its_state_goes(tmp_path: Path) -> None:
+    folder = unfinished(tmp_path, "compress")
+    assert not (tmp_path / "latest").exists()
+    with run_folder(tmp_path, "compress", "digits", resumed=folder) as again:
+        assert again == folder
+        (folder / RESULT_FILES["compress"]).write_text("{}")
+        (folder / STATE).unlink()
     assert (tmp_path / "latest").resolve() == folder.resolve()
+
+
+def test_the_latest_link_goes_when_no_finished_run_is_left(tmp_path: Path) -> None:
+    folder = finished(tmp_path, "train")
+    (folder / STATE).write_text("")
+    update_latest(tmp_path)
+    assert not (tmp_path / "latest").is_symlink()
+
+
+@pytest.mark.parametrize("file", [*RESULT_FILES.values(), STATE])
+def test_a_folder_that_holds_a_run_is_not_written_to(file: str, tmp_path: Path) -> None:
+    (tmp_path / CHECKPOINT).write_text("{}")
+    (tmp_path / file).write_text("{}")
+    with pytest.raises(InputError, match=r"already holds a run \(.* is there\): choose another folder"):
+        check_out(tmp_path)
+    with pytest.raises(InputError, match="already holds a run"), run_folder(tmp_path, "train", "x", tmp_path):
+        raise AssertionError
+
+
+def test_a_folder_that_cannot_be_written_is_said_before_any_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    check_out(tmp_path / "not" / "there" / "yet")
+    assert list(tmp_path.iterdir()) == []
+    (tmp_path / "file").write_text("")
+    with pytest.raises(
+        OutputError, match=r"nothing can be written to .*out \(Not a directory\): free some space, or ch"
+    ):
+        check_out(tmp_path / "file" / "out")
+
+    def full(handle: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OutputError, match=r"nothing can be written to .* \(No space left on device\): free some space"):
+        check_out(tmp_path / "out")
+    with pytest.raises(OutputError, match="No space left"), run_folder(tmp_path / "runs", "train", "x"):
+        raise AssertionError
+    assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no locks there")
+def test_two_commands_in_one_folder_refuse_each_other(tmp_path: Path) -> None:
+    code = (
+        "import sys; from pathlib import Path; from neuroprune.runs import run_folder\n"
+        "with run_folder(Path(sys.argv[1]), 'train', 'x', Path(sys.argv[2])): print('in', flush=True); input()"
+    )
+    arguments = [sys.executable, "-c", code, str(tmp_path / "runs"), str(tmp_path / "out")]
+    with subprocess.Popen(arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout is not None and other.stdout.readline() == "in\n"
+        sentence = "out is in use by another command: wait until it has ended, or choose another folder"
+        with pytest.raises(InputError, match=sentence), run_folder(tmp_path, "train", "x", tmp_path / "out"):
+            raise AssertionError
+        other.kill()
+    with run_folder(tmp_path, "train", "x", tmp_path / "out") as folder:
+        assert list(folder.iterdir()) == []
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no locks there")
+def test_the_next_command_sweeps_what_killed_ones_have_left_and_nothing_else(tmp_path: Path) -> None:
+    dead, runs = dead_process(), tmp_path / "runs"
+    empty, half, begun, killed = (new_run(runs, kind) for kind in ("train", "deploy", "train", "deploy"))
+    (half / f".report.json.{dead}.abc.part").write_text("half")
+    (begun / STATE).write_text("")
+    (begun / "checkpoint.safetensors").write_text("")
+    (begun / f".checkpoint.json.{dead}.abc.part").write_text("half")
+    (killed / "cores.csv").write_text("whole")
+    (killed / f".report.json.{dead}.abc.part").write_text("half")
+    alive, kept = new_run(runs, "deploy"), unfinished(runs, "train")
+    (alive / f".report.json.{os.getpid()}.abc.part").write_text("half")
+    (runs / f".latest.{dead}").symlink_to("0001-train")
+    done = finished(runs, "train")
+    with run_folder(runs, "train", "x") as mine:
+        assert {each for each in runs.iterdir() if each.name != "latest"} == {killed, alive, kept, done, mine}
+        with run_folder(runs, "train", "x"):  # the folder of a living command is empty as well
+            assert mine.is_dir()
+    assert [path.name for path in killed.iterdir()] == ["cores.csv"]
+    assert not empty.exists()
+    (kept / f".checkpoint.json.{dead}.abc.part").write_text("half")
+    with run_folder(runs, "train", "x", resumed=kept):
+        assert {path.name for path in kept.iterdir()} == {STATE, CHECKPOINT}
+
+
+def test_a_folder_of_runs_that_cannot_be_read_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def denied(folder: Path) -> Iterator[Path]:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+    monkeypatch.setattr(Path, "iterdir", denied)
+    with pytest.raises(
+        InputError, match=r"the folder of runs .* cannot be read \(Permission denied\): name another with"
+    ):
+        latest_run(tmp_path, ["train"])
 
 
 def test_a_folder_of_the_users_is_no_run_and_is_never_removed(tmp_path: Path) -> None:
@@ -115,7 +258,7 @@ def test_a_run_that_is_not_there_is_named(tmp_path: Path) -> None:
         find_run(tmp_path, "0042-train", ["train"])
 
 
-def test_an_unfinished_run_is_refused_with_the_file_it_lacks(tmp_path: Path) -> None:
+def test_a_run_without_a_result_is_refused_with_the_file_it_lacks(tmp_path: Path) -> None:
     folder = new_run(tmp_path, "deploy")
     with pytest.raises(
         InputError, match=r"holds no report.json, so it is no finished deploy run: name another, or run"

@@ -296,4 +296,4 @@ def test_potentials_can_be_recorded_by_hooks_that_are_gone_afterwards(network: n
 def test_without_observers_the_file_says_nothing_of_them(tmp_path, recipe, data):
     interrupted(tmp_path, recipe, data)
     with safe_open(tmp_path / STATE, framework="pt") as file:
-        assert sorted(file.metadata()) == ["history", "settings"]
+        assert sorted(file.metadata()) == ["command", "earlier", "history", "settings"]

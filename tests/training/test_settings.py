@@ -56,6 +56,7 @@ def test_the_defaults_of_recipes_and_of_settings_are_the_same():
         ({"epochs": 0}, "training setting epochs is 0, but must be at least 1: give a larger one"),
         ({"batch": -1}, "training setting batch is -1, but must be at least 1"),
         ({"seed": -1}, "training setting seed is -1, but must be at least 0"),
+        ({"seed": 2**63}, r"training setting seed is 9223372036854775808, but must be below 2\^63: give a smaller one"),
         ({"l1": math.nan}, "training setting l1 is nan, but must be at least 0"),
         ({"weight_decay": -0.1}, "training setting weight_decay is -0.1, but must be at least 0"),
         ({"lr": 0.0}, "training setting lr is 0.0, but must lie above 0: give one such as 0.001"),

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,10 +15,12 @@ from neuroprune.errors import InputError, OutputError
 from neuroprune.networks.build import build
 from neuroprune.networks.catalog import OPTIMIZERS
 from neuroprune.networks.recipe import parse_recipe
+from neuroprune.runs import is_unfinished
 from neuroprune.training import train as training
 from neuroprune.training.checkpoint import load_checkpoint, restore
 from neuroprune.training.evaluate import measure_accuracy
 from neuroprune.training.observer import Observer
+from neuroprune.training.resume import Keeping, read_unfinished
 from neuroprune.training.settings import TrainSettings
 from neuroprune.training.tensors import write_tensors
 from neuroprune.training.train import train
@@ -264,9 +267,72 @@ def test_a_finished_run_keeps_no_state_to_resume_from(tmp_path, network, recipe,
     train(network, data, SETTINGS, tmp_path, recipe)
     assert {path.name for path in tmp_path.iterdir()} == {"checkpoint.json", "checkpoint.safetensors", "metrics.jsonl"}
     with pytest.raises(
-        InputError, match=r"holds no training\.safetensors, so no training that could be resumed: train"
+        InputError, match=r"holds no training\.safetensors, so nothing that could be resumed: train without"
     ):
         train(network, data, SETTINGS, tmp_path, recipe, resume=True)
+
+
+def killed_before(name: str, monkeypatch, folder: Path, times: int = 1):
+    """Stop before the file `name` is moved into `folder` for the time `times`, with no chance to tidy up."""
+    original, seen = Path.replace, []
+
+    def replace_or_stop(self, target):
+        seen.extend([target] * (target == folder / name))
+        if target == folder / name and len(seen) == times:
+            raise StopError
+        return original(self, target)
+
+    monkeypatch.setattr(Path, "replace", replace_or_stop)
+
+
+@pytest.mark.parametrize("name", ["training.safetensors", "checkpoint.safetensors", "metrics.jsonl", "checkpoint.json"])
+@pytest.mark.parametrize("epoch", [2, 3])
+def test_a_training_killed_between_two_files_ends_as_an_unbroken_one(tmp_path, recipe, data, monkeypatch, name, epoch):
+    unbroken, broken, resumed = (build(recipe, data.input_shape, 3) for _ in range(3))
+    train(unbroken, data, SETTINGS, tmp_path / "unbroken", recipe)
+    with monkeypatch.context() as patch, pytest.raises(StopError):
+        killed_before(name, patch, tmp_path / "broken", epoch)
+        train(broken, data, SETTINGS, tmp_path / "broken", recipe)
+    assert is_unfinished(tmp_path / "broken")
+    train(resumed, data, SETTINGS, tmp_path / "broken", recipe, resume=True)
+    assert not is_unfinished(tmp_path / "broken")
+    expected = (tmp_path / "unbroken" / "checkpoint.safetensors").read_bytes()
+    assert (tmp_path / "broken" / "checkpoint.safetensors").read_bytes() == expected
+    assert len(load_checkpoint(tmp_path / "broken").history) == SETTINGS.epochs
+
+
+def test_a_checkpoint_is_never_there_without_its_state_while_training_is_under_way(
+    tmp_path, network, recipe, data, monkeypatch
+):
+    original, seen = Path.replace, []
+
+    def watch(self, target):
+        seen.append(((tmp_path / "training.safetensors").exists(), target.name))
+        return original(self, target)
+
+    monkeypatch.setattr(Path, "replace", watch)
+    train(network, data, SETTINGS, tmp_path, recipe)
+    assert seen[0] == (False, "training.safetensors")
+    assert all(there for there, _ in seen[1:]) and len(seen) == 4 * SETTINGS.epochs
+
+
+def test_a_run_of_another_command_is_not_resumed(tmp_path, recipe, data, network):
+    keeping = Keeping(tmp_path, recipe, "compress", from_start=True)
+    with pytest.raises(StopError):
+        training.train_unfinished(network, data, SETTINGS, keeping, progress=stop_after(5))
+    sentence = r"was started by `neuroprune compress`, not by train: resume it with `neuroprune compress --resume "
+    with pytest.raises(InputError, match=sentence):
+        train(network, data, SETTINGS, tmp_path, recipe, resume=True)
+
+
+def test_an_unfinished_run_says_how_far_it_is(tmp_path, recipe, data, network):
+    with pytest.raises(StopError):
+        train(network, data, SETTINGS, tmp_path, recipe, progress=stop_after(5))
+    found = read_unfinished(tmp_path)
+    assert (found.command, found.epochs, len(found.history)) == ("train", 3, 1)
+    write_tensors(tmp_path / "training.safetensors", {"a": torch.zeros(1)})
+    with pytest.raises(InputError, match=r"lacks the record of its training \(KeyError\('settings'\)\): train without"):
+        read_unfinished(tmp_path)
 
 
 def test_resuming_with_other_settings_is_refused(tmp_path, network, recipe, data):
@@ -329,6 +395,52 @@ def test_a_network_without_one_output_per_class_is_refused(recipe, data):
         train(module, data, SETTINGS)
 
 
+class Odd(nn.Module):
+    """A network that answers as it is told."""
+
+    def __init__(self, answer, training_answer=None, weights=True) -> None:
+        super().__init__()
+        self.linear = nn.Linear(36, 3) if weights else nn.Identity()
+        self.answer, self.training_answer = answer, training_answer or answer
+
+    def forward(self, frames):
+        answer = self.training_answer if self.training else self.answer
+        return answer(self.linear(frames.flatten(1)))
+
+
+def fails(rates):
+    raise KeyError("no such key")
+
+
+@pytest.mark.parametrize(
+    ("module", "sentence"),
+    [
+        (
+            Odd(lambda rates: (rates, rates)),
+            r"network Odd returns a tuple for 2 samples, but data set bars needs \(2, 3\)",
+        ),
+        (Odd(lambda rates: None), "network Odd returns a NoneType for 2 samples"),
+        (Odd(lambda rates: rates.tolist()), "network Odd returns a list for 2 samples"),
+        (Odd(fails), r"network Odd cannot take frames of \(1, 6, 6\) .* \(KeyError: 'no such key'\): choose another"),
+        (
+            Odd(lambda rates: rates, lambda rates: (rates, rates)),
+            r"network Odd returns a tuple for 20 samples in training, but needs \(20, 3\) \(samples, classes\): let it",
+        ),
+        (
+            Odd(lambda rates: (rates > 0).float()),
+            "network Odd returns rates without a gradient, so nothing can be trained: give its neurons a surrogate",
+        ),
+        (
+            Odd(lambda rates: rates[:, :3], weights=False),
+            "network Odd has 0 parameters to train, but needs at least 1: give it layers with weights",
+        ),
+    ],
+)
+def test_whatever_a_class_returns_or_raises_is_one_sentence(data, module, sentence):
+    with pytest.raises(InputError, match=sentence):
+        train(module, data, SETTINGS)
+
+
 def test_a_diverging_training_says_so_and_keeps_what_was_whole(tmp_path, network, recipe, data):
     class SpoilTheSixth(Observer):
         def after_step(self, step):
@@ -350,6 +462,6 @@ def test_a_full_disk_is_said_and_nothing_half_written_stays(tmp_path, network, r
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("neuroprune.training.tensors.save_file", full)
-    with pytest.raises(OutputError, match=r"checkpoint\.safetensors could not be written \(No space left on device\)"):
+    with pytest.raises(OutputError, match=r"training\.safetensors could not be written \(No space left on device\)"):
         train(network, data, SETTINGS, tmp_path, recipe)
     assert list(tmp_path.iterdir()) == []
