@@ -84,6 +84,7 @@ def run_folder(
             sweep_parts(folder)
             yield folder
     finally:
+        sweep(root)  # a signal may have come right after the folder was made
         for each in made:
             with contextlib.suppress(OSError):  # it is not empty
                 each.rmdir()

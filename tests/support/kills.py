@@ -31,7 +31,7 @@ from neuroprune.compression import compress, table  # noqa: F401  for the forks
 from neuroprune.data.load import load_dataset
 from neuroprune.networks.build import build
 from neuroprune.networks.recipe import load_recipe
-from neuroprune.runs import RESULT_FILES, is_unfinished, list_runs
+from neuroprune.runs import is_unfinished, list_runs
 from neuroprune.training.settings import TrainSettings
 from neuroprune.training.train import train
 
@@ -40,15 +40,15 @@ title: A network that trains in seconds
 data: digits
 steps: 2
 layers:
-  - {conv: 16}
-  - {pool: average}
   - {conv: 24}
+  - {pool: average}
+  - {conv: 40}
 training: {epochs: 4, batch: 256, lr: 0.01, l1: 1.0e-4}
 fine_tuning: {epochs: 4, lr: 0.01}
 """
 COMMANDS = {
     "train": ("train", "--model", "recipe.yaml", "--device", "cpu"),
-    "compress": ("compress", "--flops", "0.49", "--device", "cpu"),
+    "compress": ("compress", "--flops", "0.5", "--device", "cpu"),
 }
 CHANGES = {"os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.symlink", "tempfile.mkstemp"}
 """Audit events of a change in the file system."""
@@ -170,12 +170,11 @@ class Trial:
         while self.kills.total() < times:
             folder = self.begin(f"broken-{self.ended}")
             code = self.go_on(folder, times)
-            while code == KILLED:
-                self.check(folder)
+            while code == KILLED and not self.is_finished(folder):
                 code = self.go_on(folder, times)
             self.ended += 1
             found = results(folder / "runs")
-            if code != 0:
+            if code not in (0, KILLED):
                 self.faults.append(f"{folder.name}: exit code {code}: {(folder / 'output.txt').read_text()}")
             for name in sorted(found.keys() | self.expected.keys()):
                 if found.get(name) != self.expected.get(name):
@@ -195,15 +194,11 @@ class Trial:
         self.kills[kind] += code == KILLED
         return code
 
-    def check(self, folder: Path) -> None:
-        """What a kill left: nothing, an unfinished run, or all that an unbroken one leaves."""
+    def is_finished(self, folder: Path) -> bool:
+        """Whether a kill left a finished run; counts what it left."""
         runs = list_runs(folder / "runs", [self.command])
-        self.kept["nothing" if not runs else "unfinished" if is_unfinished(runs[0]) else "finished"] += 1
-        if runs and not is_unfinished(runs[0]):
-            name = runs[0].name
-            for file in ("checkpoint.safetensors", RESULT_FILES[self.command]):
-                if results(folder / "runs").get(f"{name}/{file}") != self.expected[f"{name}/{file}"]:
-                    self.faults.append(f"{folder.name}: {file} passed for finished, but differs")
+        self.kept["nothing" if not runs else "an unfinished run" if is_unfinished(runs[0]) else "a finished run"] += 1
+        return bool(runs) and not is_unfinished(runs[0])
 
 
 def command_line() -> int:
