@@ -8,6 +8,13 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
 # Without a GPU the CPU build of torch is wanted; where pip knows of one, it takes it for this very release only.
 CPU_TORCH := torch==2.13.0
 
+# All that pyproject.toml asks for but SpikingJelly, which would bring torchvision and torchaudio: nothing here uses them, and
+# where they are built for another torch than this one, `import torchvision` fails in every file of a user's.
+REQUIREMENTS := import tomllib; project = tomllib.load(open("pyproject.toml", "rb"))["project"]; \
+	lists = (project["dependencies"], *project["optional-dependencies"].values()); \
+	print(*(each for some in lists for each in some if not each.startswith(("neuroprune", "spikingjelly"))), sep="\n")
+SPIKINGJELLY := spikingjelly>=2.0,<3
+
 .PHONY: demo test setup check lint types imports docs bench fuzz kills
 
 demo: $(READY)
@@ -52,12 +59,10 @@ $(READY): pyproject.toml Makefile
 	or 3.12, but $(PYTHON) is Python %d.%d: name another, as in `make setup PYTHON=python3.12`" % v[:2])'
 	@echo "Setting up .venv; this takes a few minutes once."
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	@if nvidia-smi -L >/dev/null 2>&1; then \
-	  $(PIP) install --no-compile -e '.[dev]'; \
-	else \
-	  echo '$(CPU_TORCH)' >.venv/constraints.txt; \
-	  $(PIP) install --no-compile --constraint .venv/constraints.txt -e '.[dev]'; \
-	fi
+	@$(BIN)/python -c '$(REQUIREMENTS)' >.venv/requirements.txt
+	@if ! nvidia-smi -L >/dev/null 2>&1; then echo '$(CPU_TORCH)' >>.venv/requirements.txt; fi
+	@$(PIP) install --no-compile -r .venv/requirements.txt
+	@$(PIP) install --no-compile --no-deps '$(SPIKINGJELLY)' -e .
 	@# Lava declares Python 3.10 and runs on later ones; the flag would mislead pip for every other package.
 	@$(PIP) install --no-compile --no-deps --ignore-requires-python lava-nc==0.10.0 lava-dl==0.6.0
 	@touch $@

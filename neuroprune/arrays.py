@@ -35,6 +35,6 @@ class FramesLike(Protocol):
 
 def frozen_array(values: Any, dtype: type[Scalar]) -> npt.NDArray[Scalar]:
     """A read-only, C-contiguous copy of `values` as `dtype`; the caller's array stays writable."""
-    array = np.array(values, dtype=dtype, order="C", copy=True)
+    array = np.asarray(values, dtype).copy(order="C")
     array.setflags(write=False)
     return array

@@ -61,11 +61,11 @@ def given(**options: Any) -> dict[str, Any]:
     return {name: value for name, value in options.items() if value is not None}
 
 
-def amp_that_pays(amp: bool | None, device: str) -> bool | None:
+def amp_that_pays(amp: bool | None, device: str | None) -> bool | None:
     """`amp` as it was asked for; False, with a note, where `device` would take longer for bfloat16 than for float32."""
     from neuroprune.training.settings import computes_bfloat16, pick_device
 
-    chosen = pick_device(device)
+    chosen = pick_device(device or "auto")
     if not amp or computes_bfloat16(chosen):
         return amp
     note(f"bfloat16 is left out: this machine's {chosen} has no instructions for it and takes many times as long")

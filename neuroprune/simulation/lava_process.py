@@ -26,7 +26,7 @@ NO_LAVA = 3
 """The worker's exit code when Lava cannot be imported."""
 
 INSTALL = (
-    "`pip install 'asteval>=0.9.31,<0.10' 'networkx<=2.8.7' 'numpy<2' 'scipy>=1.10.1,<2'` and "
+    "`pip install 'asteval>=0.9.31,<0.10' 'networkx<=2.8.7' 'numpy>=1.26.4,<2' 'scipy>=1.10.1,<2'` and "
     "`pip install --no-deps --ignore-requires-python lava-nc==0.10.0 lava-dl==0.6.0`"
 )
 LEAVE_OUT = "leave Lava out with --lava-samples 0"
