@@ -2,21 +2,47 @@
 
 import dataclasses
 import sys
+from collections import Counter
+from typing import Any
 
 import fuzz
 import pytest
-from fuzz import Tally, _verify_one, verify
+from fuzz import Tally, _in_share, _verify_one, verify
 from programs import random_program
 
+from neuroprune.exchange.format import ReadProgram
+from neuroprune.program.types import IntBias
 from neuroprune.simulation.types import LayerRecord, Record
 
 
 def test_random_programs_agree_in_every_u_v_and_spike() -> None:
-    """Reference, engine, Lava's own process models, and the same with our convolution."""
+    """Reference, engine, Lava's own process models, the same with our convolution, and what netx keeps."""
     total = verify(range(200))
     assert total.differences == ()
     assert total.programs == 200
-    assert total.programs_beyond > 40 and total.wraps > 500 and total.saturations > 500
+    assert total.kinds["that overflow"] > 40 and total.wraps > 500 and total.saturations > 500
+    assert total.kinds["in Lava"] + total.kinds["with registers below 24 bits"] == 200
+    assert {kind for kind, count in total.kinds.items() if count > 20} == {
+        "in Lava",
+        "read back from netx",
+        "that overflow",
+        "with delays beyond the last step",
+        "with inputs below 8 bits",
+        "with registers below 24 bits",
+        "with sequences",
+        "with soft reset",
+        "with weights below 8 bits",
+    }
+
+
+def test_a_share_of_the_programs_runs_in_lava() -> None:
+    assert [sum(_in_share(seed, share) for seed in range(1000)) for share in (0.0, 0.05, 0.1, 1.0)] == [
+        0,
+        50,
+        100,
+        1000,
+    ]
+    assert verify(range(8), lava=0.0).kinds["in Lava"] == 0
 
 
 def run(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
@@ -28,8 +54,11 @@ def test_the_line_at_the_end_counts_what_was_compared(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     expected = sum((_verify_one(seed, random_program(seed), {}) for seed in (7, 8, 9)), Tally())
-    assert run(monkeypatch, "--programs", "3", "--seed", "7") == 0
-    assert capsys.readouterr().out.split("\n")[-2] == expected.line()
+    assert run(monkeypatch, "--programs", "3", "--seed", "7", "--lava", "0") == 0
+    line, covered, time = capsys.readouterr().out.strip().split("\n")[-3:]
+    assert (line, covered) == (expected.line(), expected.covered())
+    assert time.endswith(" s for 1000 programs")
+    assert f"{expected.kinds['with soft reset']} with soft reset" in covered
     layers = sum(len(random_program(seed)[0].layers) for seed in (7, 8, 9))
     assert expected.line().startswith(f"3 programs, {layers} layers, ")
     assert expected.line().endswith(", 0 differences")
@@ -56,6 +85,28 @@ def test_a_difference_is_reported_with_its_seed(monkeypatch: pytest.MonkeyPatch)
     assert total.line().endswith(", 1 differences")
 
 
+@pytest.mark.parametrize("part", ["bias", "scale", "weight_bits", "neuron"])
+def test_a_file_that_keeps_something_else_is_a_difference(part: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    seed = next(seed for seed in range(100) if fuzz._read_back(random_program(seed)[0]) is not None)
+    right = fuzz.read_netx
+
+    def wrong(*arguments: Any) -> ReadProgram:
+        found = right(*arguments)
+        last = found.program.layers[-1]
+        other = {
+            "bias": IntBias(last.bias.mantissa, last.bias.exponent + 1),
+            "scale": 3.0,
+            "weight_bits": last.weight_bits + 1,
+            "neuron": dataclasses.replace(last.neuron, vth=5),  # type: ignore[type-var]
+        }
+        layers = (*found.program.layers[:-1], dataclasses.replace(last, **{part: other[part]}))
+        return dataclasses.replace(found, program=dataclasses.replace(found.program, layers=layers))
+
+    monkeypatch.setattr(fuzz, "read_netx", wrong)
+    ((where, who, what),) = _verify_one(seed, random_program(seed), {}).differences
+    assert (where, who) == (seed, "netx") and what.startswith("layer ")
+
+
 def test_records_without_states_are_a_mistake() -> None:
     """Else a comparison would pass without having looked at u and v."""
     case = random_program(0)
@@ -65,5 +116,7 @@ def test_records_without_states_are_a_mistake() -> None:
 
 
 def test_tallies_add_up() -> None:
-    one, other = Tally(1, 2, 3, 4, 5, 6, 1, ((7, "the engine", "here"),)), Tally(2, 1, 1, 1, 1, 1, 0)
-    assert one + other == Tally(3, 3, 4, 5, 6, 7, 1, ((7, "the engine", "here"),))
+    one = Tally(1, 2, 3, 4, 5, 6, ((7, "the engine", "here"),), Counter({"in Lava": 1}))
+    other = Tally(2, 1, 1, 1, 1, 1, (), Counter({"in Lava": 1, "that overflow": 2}))
+    kinds = Counter({"in Lava": 2, "that overflow": 2})
+    assert one + other == Tally(3, 3, 4, 5, 6, 7, ((7, "the engine", "here"),), kinds)

@@ -1,40 +1,56 @@
 """Random programs, compared in every u, v and spike: reference, engine, and Lava with its own and with our models.
 
-    python tests/support/fuzz.py --programs 10000 --seed 0
+    python tests/support/fuzz.py --programs 10000 --seed 0 --lava 0.05
 
-Program k is `random_program(seed + k)`. Lava's process models run in one process; lava_worker/run.py says which parts
-of Lava that leaves in use. A difference is reported with the seed of its program, and leads to exit code 1.
+Program k is `random_program(seed + k)`; it is written as netx and read back, too, where it is a chain. A share of the
+programs, by their seeds, runs in Lava, if their registers are Lava's. Lava's process models run in one process;
+lava_worker/run.py says which parts of Lava that leaves in use. A difference is reported with the seed of its program,
+and leads to exit code 1.
 """
 
 import argparse
 import multiprocessing
 import sys
+import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import torch
 from devices import DEVICES
 from programs import random_program
 from rich.console import Console
-from rich.progress import Progress
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeElapsedColumn, TimeRemainingColumn
 
+from neuroprune.chips.load import load_chip
 from neuroprune.errors import VerificationError
+from neuroprune.exchange.netx.read import read_netx
+from neuroprune.exchange.netx.synapses import MOST_DELAY
+from neuroprune.exchange.netx.write import write_netx
+from neuroprune.fixed_point import BIAS_EXPONENT, REGISTER_BITS
+from neuroprune.program.types import IntLayer, IntProgram
 from neuroprune.simulation.compare import compare
 from neuroprune.simulation.engine import record, simulate
-from neuroprune.simulation.lava import record_all_with_lava
+from neuroprune.simulation.lava import not_in_lava, record_all_with_lava
 from neuroprune.simulation.lava_job import Case
 from neuroprune.simulation.reference import run_reference
 from neuroprune.simulation.types import Record, Trace
 
-CHUNK = 100
-"""Programs in one Lava worker, which takes seconds to start."""
+CHUNK = 200
+"""Programs of one process at a time, and of one Lava worker, which takes seconds to start."""
+RULES = load_chip("loihi-sim").rules
 
 
 @dataclass(frozen=True)
 class Tally:
-    """Sums over the programs that were verified; differences: (seed, who differs from the reference, where)."""
+    """Sums over the programs that were verified; differences: (seed, who differs from the reference, where).
+
+    kinds: programs of each kind, of those that are counted apart.
+    """
 
     programs: int = 0
     layers: int = 0
@@ -42,8 +58,8 @@ class Tally:
     spikes: int = 0
     wraps: int = 0
     saturations: int = 0
-    programs_beyond: int = 0
     differences: tuple[tuple[int, str, str], ...] = ()
+    kinds: Counter[str] = field(default_factory=Counter)
 
     def __add__(self, other: "Tally") -> "Tally":
         return Tally(*(getattr(self, field.name) + getattr(other, field.name) for field in fields(Tally)))
@@ -51,24 +67,38 @@ class Tally:
     def line(self) -> str:
         return (
             f"{self.programs} programs, {self.layers} layers, {self.neuron_steps} neuron-steps in u, v and spikes: "
-            f"{self.spikes} spikes, {self.wraps} wraps and {self.saturations} saturations "
-            f"(in {self.programs_beyond} programs), {len(self.differences)} differences"
+            f"{self.spikes} spikes, {self.wraps} wraps and {self.saturations} saturations, "
+            f"{len(self.differences)} differences"
         )
 
+    def covered(self) -> str:
+        return "of them " + ", ".join(f"{count} {kind}" for kind, count in sorted(self.kinds.items()))
 
-def verify(seeds: Sequence[int]) -> Tally:
-    """Compare engine and Lava with the reference on the random programs of these seeds."""
-    cases = [random_program(seed) for seed in seeds]
-    by_lava = {
-        f"Lava with {models} models": record_all_with_lava(
-            cases, timeout_s=60 + 2 * len(cases), models=models, every_step=True, runtime=False
+
+def verify(seeds: Sequence[int], lava: float = 1.0) -> Tally:
+    """Compare engine, netx and Lava with the reference on the random programs of these seeds.
+
+    lava: the share of them that runs in Lava.
+    """
+    cases = {seed: random_program(seed) for seed in seeds}
+    chosen = [seed for seed, case in cases.items() if _in_share(seed, lava) and not_in_lava(case[0]) is None]
+    by_lava: dict[int, dict[str, Record]] = {seed: {} for seed in seeds}
+    for models in ("stock", "fast") if chosen else ():
+        records = record_all_with_lava(
+            [cases[seed] for seed in chosen],
+            timeout_s=60 + 2 * len(chosen),
+            models=models,
+            every_step=True,
+            runtime=False,
         )
-        for models in ("stock", "fast")
-    }
-    total = Tally()
-    for index, (seed, case) in enumerate(zip(seeds, cases, strict=True)):
-        total += _verify_one(seed, case, {who: records[index] for who, records in by_lava.items()})
-    return total
+        for seed, found in zip(chosen, records, strict=True):
+            by_lava[seed][f"Lava with {models} models"] = found
+    return sum((_verify_one(seed, case, by_lava[seed]) for seed, case in cases.items()), Tally())
+
+
+def _in_share(seed: int, share: float) -> bool:
+    """Evenly over the seeds, and the same for a seed whatever the first one is."""
+    return int((seed + 1) * share) > int(seed * share)
 
 
 def _verify_one(seed: int, case: Case, by_lava: dict[str, Record]) -> Tally:
@@ -76,8 +106,13 @@ def _verify_one(seed: int, case: Case, by_lava: dict[str, Record]) -> Tally:
     differences = list(_engine_differences(case, expected, trace))
     for who, found in by_lava.items():
         differences += [(who, where) for where in _where(expected, found)]
+    read = _read_back(case[0])
+    if read is not None:
+        differences += [("netx", where) for where in _program_differences(case[0], read)]
     wraps = sum(layer.current_wraps for layer in trace.layers)
     saturations = sum(layer.voltage_saturations for layer in trace.layers)
+    kinds = _kinds(case[0]) | {"that overflow": wraps + saturations > 0}
+    kinds |= {"in Lava": bool(by_lava), "read back from netx": read is not None}
     return Tally(
         programs=1,
         layers=len(trace.layers),
@@ -85,9 +120,68 @@ def _verify_one(seed: int, case: Case, by_lava: dict[str, Record]) -> Tally:
         spikes=sum(int(layer.spikes.sum()) for layer in trace.layers),
         wraps=wraps,
         saturations=saturations,
-        programs_beyond=int(wraps + saturations > 0),
         differences=tuple((seed, who, where) for who, where in differences),
+        kinds=Counter([kind for kind, applies in kinds.items() if applies]),
     )
+
+
+def _kinds(program: IntProgram) -> dict[str, bool]:
+    connections = [connection for layer in program.layers for connection in layer.connections]
+    return {
+        "with soft reset": any(layer.neuron.reset == "subtract" for layer in program.layers),
+        "with weights below 8 bits": any(layer.weight_bits < 8 for layer in program.layers),
+        "with inputs below 8 bits": 0 < program.input.bits < 8,
+        "with registers below 24 bits": any(layer.neuron.state_bits < REGISTER_BITS for layer in program.layers),
+        "with delays beyond the last step": any(each.delay >= program.steps for each in connections),
+        "with sequences": program.input.sequence,
+    }
+
+
+def _read_back(program: IntProgram) -> IntProgram | None:
+    """The program as netx has it; None where that is no chain, or has longer delays than the format."""
+    if max(each.delay for layer in program.layers for each in layer.connections) > MOST_DELAY:
+        return None
+    with TemporaryDirectory(prefix="neuroprune-fuzz-") as folder:
+        path = Path(folder, "program.net")
+        write_netx(program, path)
+        if not path.exists():
+            return None
+        return read_netx(path, replace(RULES, state_bits=program.layers[0].neuron.state_bits)).program
+
+
+def _program_differences(written: IntProgram, read: IntProgram) -> Iterator[str]:
+    """The first part that is another; biases finer than the format's are rounded down by it."""
+    for what in ("input", "readout", "steps"):
+        if getattr(written, what) != getattr(read, what) and vars(getattr(written, what)) != vars(getattr(read, what)):
+            yield f"its {what} is read as {getattr(read, what)}"
+            return
+    for one, other in zip(written.layers, read.layers, strict=True):
+        for (what, ours), theirs in zip(_parts(one).items(), _parts(other).values(), strict=True):
+            if ours != theirs:
+                yield f"layer {one.name!r}: its {what}"
+                return
+
+
+def _parts(layer: IntLayer) -> dict[str, object]:
+    """What makes a layer what it is, in a form of which there is one only: weights that are not 0, by their delays."""
+    weights: dict[int, object] = {}
+    for delay in sorted({each.delay for each in layer.connections}):
+        total = sum(each.synapse.weight.astype(int) for each in layer.connections if each.delay == delay)
+        assert isinstance(total, np.ndarray)
+        if total.any():
+            weights[delay] = total.tolist()
+    first = layer.connections[0]
+    return {
+        "name": (layer.name, layer.scale, layer.limited_by),
+        "source": (first.source, first.in_shape),
+        "shape": layer.shape,
+        "registers": vars(layer.neuron),
+        "biases": (layer.bias.values >> BIAS_EXPONENT).tolist(),
+        "bias exponent": layer.bias.exponent,
+        "geometry": {what: value for what, value in vars(first.synapse).items() if what != "weight"},
+        "weight bits": layer.weight_bits,
+        "weights": weights,
+    }
 
 
 def _engine_differences(case: Case, expected: Record, trace: Trace) -> Iterator[tuple[str, str]]:
@@ -119,19 +213,21 @@ def _chunks(first: int, programs: int) -> list[range]:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description="Compare reference, engine and Lava on random programs.")
+    parser = argparse.ArgumentParser(description="Compare reference, engine, netx and Lava on random programs.")
     parser.add_argument("--programs", type=int, default=200, help="Number of random programs.  [default: 200]")
     parser.add_argument("--seed", type=int, default=0, help="Random seed of the first program.  [default: 0]")
+    parser.add_argument("--lava", type=float, default=0.1, help="Share of them that runs in Lava.  [default: 0.1]")
     options = parser.parse_args()
     chunks = _chunks(options.seed, options.programs)
-    console, total = Console(soft_wrap=True, highlight=False), Tally()
+    console, total, start = Console(soft_wrap=True, highlight=False), Tally(), time.perf_counter()
     context = multiprocessing.get_context("spawn")
+    columns = (BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
     with (
-        Progress(console=console, transient=True) as progress,
+        Progress(*columns, console=console, transient=True) as progress,
         ProcessPoolExecutor(mp_context=context, initializer=torch.set_num_threads, initargs=(1,)) as pool,
     ):
         task = progress.add_task("fuzz", total=options.programs)
-        for seeds, running in [(seeds, pool.submit(verify, seeds)) for seeds in chunks]:
+        for seeds, running in [(seeds, pool.submit(verify, seeds, options.lava)) for seeds in chunks]:
             try:
                 tally = running.result()
             except Exception:
@@ -140,8 +236,11 @@ def main() -> int:
             total += tally
             progress.advance(task, tally.programs)
             for seed, who, where in tally.differences:
-                progress.print(f"seed {seed}: {who} differs: {where}\n  again: make fuzz N=1 SEED={seed}")
+                progress.print(f"seed {seed}: {who} differs: {where}\n  again: make fuzz N=1 SEED={seed} LAVA=1")
     console.print(total.line())
+    console.print(total.covered())
+    seconds = time.perf_counter() - start
+    console.print(f"{seconds:.0f} s, {1000 * seconds / max(total.programs, 1):.1f} s for 1000 programs")
     return 1 if total.differences else 0
 
 

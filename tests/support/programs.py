@@ -9,8 +9,10 @@ import numpy.typing as npt
 from hypothesis import strategies as st
 
 from neuroprune.arrays import frozen_array
+from neuroprune.fixed_point import STATE_SHIFT, largest_state, signed_range, weight_range, weight_step
 from neuroprune.graph.nodes import Pair, Readout, Shape
 from neuroprune.neurons.cuba_lif import IntCubaLif
+from neuroprune.neurons.model import Reset
 from neuroprune.program.types import IntBias, IntConnection, IntConv, IntDense, IntInput, IntLayer, IntProgram
 
 NEURON = IntCubaLif(decay_u=4095, decay_v=2048, vth=300)
@@ -87,10 +89,11 @@ def random_weights(rng: np.random.Generator, shape: Shape, peak: int) -> npt.NDA
     return np.clip(weight, -256, 254).astype(np.int16)
 
 
-def random_frames(rng: np.random.Generator, samples: int, shape: Shape) -> npt.NDArray[np.int8]:
-    """Graded input with many values at the rails."""
-    frames = rng.integers(-128, 128, (samples, *shape))
-    return np.where(rng.random(frames.shape) < 0.2, rng.choice([-128, 127], frames.shape), frames).astype(np.int8)
+def random_frames(rng: np.random.Generator, samples: int, shape: Shape, bits: int = 8) -> npt.NDArray[np.int8]:
+    """Graded input of `bits` with many values at the rails."""
+    low, high = signed_range(bits)
+    frames = rng.integers(low, high + 1, (samples, *shape))
+    return np.where(rng.random(frames.shape) < 0.2, rng.choice([low, high], frames.shape), frames).astype(np.int8)
 
 
 Case = tuple[IntProgram, npt.NDArray[np.int8]]
@@ -109,8 +112,9 @@ def random_program(seed: int, memoryless: bool = False) -> Case:
     """A program of one to four layers and one to three samples for it, the same for the same seed.
 
     memoryless: u keeps nothing, as in all that we compile.
-    A layer has up to three connections, from layers of any depth, the input among them, and some arrive later. In one
-    program of five the sums of the first layers are at, or one above, the ends of a convolution's or of u's registers.
+    A layer has up to three connections, from layers of any depth, the input among them, and some arrive later, or after
+    the last step. In one program of five the sums of the first layers are at, or one above, the ends of a convolution's
+    or of u's registers, in another u and v have fewer than 24 bits; some weights and inputs have fewer than 8.
     """
     rng = np.random.default_rng(seed)
     edges = rng.random() < 0.2
@@ -119,15 +123,17 @@ def random_program(seed: int, memoryless: bool = False) -> Case:
     shape = (channels, min(height, 4), min(width, 4)) if edges else (channels, height, width)
     binary, sequence = bool(rng.random() < 0.3 and not edges), bool(rng.random() < 0.3)
     steps = int(rng.integers(1, 6))
+    state_bits = 24 if edges or rng.random() < 0.75 else int(rng.integers(16, 24))
+    input_bits = 0 if binary else 8 if edges or rng.random() < 0.75 else int(rng.integers(2, 8))
     layers: list[IntLayer] = []
     shapes = {"input": shape}
     for index in range(int(rng.integers(1, 5))):
         name = f"layer{index}"
-        layer = _random_layer(rng, name, shapes, _neuron(rng, memoryless), steps, edges and index < 2)
+        layer = _random_layer(rng, name, shapes, _neuron(rng, memoryless, state_bits), steps, edges and index < 2)
         layers.append(layer)
         shapes[name] = layer.shape
     program = IntProgram(
-        IntInput(shape, 1.0, 0 if binary else 8, sequence),
+        IntInput(shape, 1.0, input_bits, sequence),
         tuple(layers),
         steps,
         Readout(of="voltage" if rng.random() < 0.2 else "spikes"),
@@ -136,7 +142,7 @@ def random_program(seed: int, memoryless: bool = False) -> Case:
     wanted = (steps, *shape) if sequence else shape
     if binary:
         return program, (rng.random((samples, *wanted)) < rng.random()).astype(np.int8)
-    frames = random_frames(rng, samples, wanted)
+    frames = random_frames(rng, samples, wanted, input_bits)
     if edges:
         frames[0] = rng.choice([-128, -128, 127])
         if rng.random() < 0.5:
@@ -144,13 +150,14 @@ def random_program(seed: int, memoryless: bool = False) -> Case:
     return program, frames
 
 
-def _neuron(rng: np.random.Generator, memoryless: bool) -> tuple[IntCubaLif, IntBias]:
+def _neuron(rng: np.random.Generator, memoryless: bool, state_bits: int) -> tuple[IntCubaLif, IntBias]:
     """Registers at the ends of their ranges, and between; biases are added with the weights."""
-    decay_u = 4095 if memoryless else int(rng.choice([4095, 4095, 4094, 2048, 100, 0]))
-    decay_v = int(rng.choice([0, 0, 1, 1000, 1024, 2048, 3072, 4095]))
-    vth = int(rng.choice([0, 1, 37, 900, 20000, 131070, 131071]))
+    decay_u = 4095 if memoryless else int(rng.choice([4095, 4095, 4094, 2048, 100, 0, int(rng.integers(4096))]))
+    decay_v = int(rng.choice([0, 0, 1, 1000, 1024, 2048, 3072, 4095, int(rng.integers(4096))]))
+    vth = min(int(rng.choice([0, 1, 37, 900, 20000, 131070, 131071])), largest_state(state_bits) >> STATE_SHIFT)
     exponent = int(rng.choice([6, 6, 0, 3, 7]))
-    return with_bias(IntCubaLif(decay_u, decay_v, vth, "subtract" if rng.random() < 0.4 else "zero"), [0], exponent)
+    reset: Reset = "subtract" if rng.random() < 0.4 else "zero"
+    return with_bias(IntCubaLif(decay_u, decay_v, vth, reset, state_bits), [0], exponent)
 
 
 def _random_layer(
@@ -182,7 +189,20 @@ def _random_layer(
             other = _random_conv(rng, name, source, shapes[source], layer.shape, False)
             others += [other] if other is not None else []
     delays = [int(rng.integers(0, steps + 2)) if rng.random() < 0.25 else 0 for _ in (layer, *others)]
-    return joined(*(later(part, delay) for part, delay in zip((layer, *others), delays, strict=True)))
+    if rng.random() < 0.05:
+        delays[-1] = int(rng.integers(steps, 80))
+    bits = 8 if edges or rng.random() < 0.7 else int(rng.integers(2, 8))
+    return coarser(joined(*(later(part, delay) for part, delay in zip((layer, *others), delays, strict=True))), bits)
+
+
+def coarser(layer: IntLayer, bits: int) -> IntLayer:
+    """The layer with weights of `bits`: each the next lower one of the field."""
+    step, (low, high) = weight_step(bits), weight_range(bits)
+    connections = []
+    for each in layer.connections:
+        weight = frozen_array((each.synapse.weight // step * step).clip(low, high), np.int16)
+        connections.append(replace(each, synapse=replace(each.synapse, weight=weight)))
+    return replace(layer, connections=tuple(connections), weight_bits=bits)
 
 
 def _random_conv(
