@@ -116,6 +116,7 @@ def command(
     take the recipe's values.
     """
     from neuroprune.data.load import load_dataset
+    from neuroprune.intervals import share_interval
     from neuroprune.training.train import train
 
     load = partial(load_dataset, folder=data_dir, download=download)
@@ -140,7 +141,11 @@ def command(
     if as_json:
         show_json({"run": str(folder), "history": [dataclasses.asdict(record) for record in result.history]})
     else:
-        click.echo(f"test accuracy {100 * last.test_accuracy:.2f} % after epoch {last.epoch}, kept in {folder}")
+        low, high = share_interval(last.test_accuracy, len(job.data.test))
+        click.echo(
+            f"test accuracy {100 * last.test_accuracy:.2f} % (95 % interval {100 * low:.1f} to {100 * high:.1f}) after "
+            f"epoch {last.epoch}, kept in {folder}"
+        )
     next_step(f"neuroprune compress {folder} --structured --flops 0.5{model_argument(job.model)}")
 
 

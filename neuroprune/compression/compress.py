@@ -24,6 +24,7 @@ from neuroprune.data.types import Dataset, Images
 from neuroprune.errors import InputError, UnsupportedNetwork
 from neuroprune.graph.fold import fold
 from neuroprune.graph.nodes import Graph
+from neuroprune.graph.readout import most_frequent
 from neuroprune.graph.trace import trace
 from neuroprune.neurons.model import NeuronModel
 from neuroprune.progress import Progress, silent
@@ -83,13 +84,17 @@ def compress(
     slim = remove_channels(dense, groups, selection.kept)
     slim_graph = _trace_slim(slim, data, neurons)
     cut = measure(slim, slim_graph, data)
+    before = measure(dense, graph, data)
     prunable, channels = count_channels(graph, groups)
     start = CompressResult(
         module=slim,
         settings=settings,
-        dense=measure(dense, graph, data),
-        cut=cut,
-        slim=cut,
+        dense=before.cost,
+        cut=cut.cost,
+        slim=cut.cost,
+        dense_correct=before.correct,
+        slim_correct=cut.correct,
+        most_frequent=most_frequent(data.test.labels),
         selection=selection,
         widths=tuple(_width(group, selection) for group in groups),
         prunable=prunable,
@@ -138,7 +143,8 @@ def _fine_tune(
     """Train the slimmed network, measure it, and leave the record last."""
     history = train_unfinished(slim, data, settings, keeping, resume, progress, [keeper]).history
     assert keeper.start is not None
-    result = replace(keeper.start, slim=measure(slim, graph, data), history=history)
+    end = measure(slim, graph, data)
+    result = replace(keeper.start, slim=end.cost, slim_correct=end.correct, history=history)
     if keeping is not None:
         _leave_record(result, keeper.source, keeping.folder)
     return result

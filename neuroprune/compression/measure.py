@@ -1,5 +1,9 @@
 """Cost and accuracy of a network, measured on the test set."""
 
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
 from torch import nn
 
 from neuroprune.compression.cost import FLOPS_PER_MAC, count_macs, synapse_work
@@ -7,18 +11,29 @@ from neuroprune.compression.record import NetworkCost
 from neuroprune.compression.synops import SynopsCounter
 from neuroprune.data.types import Dataset
 from neuroprune.graph.nodes import Graph
-from neuroprune.training.evaluate import measure_accuracy
+from neuroprune.intervals import share_interval
+from neuroprune.training.evaluate import predict
 
 
-def measure(module: nn.Module, graph: Graph, data: Dataset) -> NetworkCost:
+class Measured(NamedTuple):
+    """What was measured; correct: bool [test samples], whether each is classified correctly."""
+
+    cost: NetworkCost
+    correct: npt.NDArray[np.bool_]
+
+
+def measure(module: nn.Module, graph: Graph, data: Dataset) -> Measured:
     """Cost and accuracy of `module`, from which `graph` was traced, on the test set of `data`."""
     counter = SynopsCounter(graph)
     with counter.attached(module):
-        share = measure_accuracy(module, data.test.images, data.test.labels, data.coding)
-    return NetworkCost(
+        correct = predict(module, data.test.images, data.coding) == data.test.labels
+    share = float(np.mean(correct))
+    cost = NetworkCost(
         accuracy=share,
+        accuracy_interval=share_interval(share, len(correct)),
         parameters=sum(parameter.numel() for parameter in module.parameters()),
         flops=FLOPS_PER_MAC * count_macs(synapse_work(graph)),
-        synops=counter.per_sample,
+        unfolded_synops=counter.per_sample,
         bytes=sum(tensor.numel() * tensor.element_size() for tensor in module.state_dict().values()),
     )
+    return Measured(cost, correct)

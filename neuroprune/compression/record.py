@@ -5,28 +5,31 @@ from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field
 
+from neuroprune.intervals import AccuracyChange, Share, ShareInterval
 from neuroprune.records import Record, load_record
 from neuroprune.training.history import EpochRecord
 
 FILE = "compress.json"
 
-Share = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=0)]
 
 
 class NetworkCost(Record):
     """Cost and accuracy of a network, measured on the test set.
 
-    accuracy: share of the samples that are classified correctly, in 0..1.
+    accuracy: share of the samples that are classified correctly, in 0..1, and its 95 % interval.
     parameters: trained numbers. bytes: all tensors as stored, running statistics included.
     flops: for one sample, two for each multiply-accumulate of `neuroprune.compression.cost`.
-    synops: synaptic operations for one sample (`neuroprune.compression.synops`), mean.
+    unfolded_synops: synaptic operations for one sample, mean, of the layers as they were trained, which is how papers
+    count (`neuroprune.compression.synops`). A deployment counts those on the chip, after pools were folded into
+    synapses.
     """
 
     accuracy: Share
+    accuracy_interval: ShareInterval
     parameters: Count
     flops: Count
-    synops: Annotated[float, Field(ge=0)]
+    unfolded_synops: Annotated[float, Field(ge=0)]
     bytes: Count
 
 
@@ -52,12 +55,14 @@ class CompressRecord(Record):
     have; channels_removed_share: of the prunable ones.
     dense, cut, slim: costs before, right after the removal, and at the end (those of `cut` again if nothing was
     fine-tuned). channels: every layer with prunable channels, in the order of the network.
+    samples: of the test set. change: of the accuracy, from dense to slim. warnings: a sentence for each figure that
+    looks like a result and is none, such as an accuracy at chance.
     history: the log of fine-tuning, epoch by epoch.
     """
 
     model_config = ConfigDict(populate_by_name=True)
 
-    schema_version: Literal[1] = 1
+    schema_version: Literal[2] = 2
     run: str
     source: str = Field(validation_alias="from", serialization_alias="from")
     method: str
@@ -70,6 +75,9 @@ class CompressRecord(Record):
     dense: NetworkCost
     cut: NetworkCost
     slim: NetworkCost
+    samples: Count
+    change: AccuracyChange
+    warnings: tuple[str, ...]
     channels: tuple[LayerWidth, ...]
     history: tuple[EpochRecord, ...]
 

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import nn
 
@@ -12,11 +14,13 @@ from neuroprune.compression.search import Selection
 from neuroprune.compression.select import Mask
 from neuroprune.compression.settings import CompressSettings
 from neuroprune.errors import InputError
+from neuroprune.intervals import accuracy_change, chance_warning
 from neuroprune.training.history import EpochRecord
 from neuroprune.training.observer import Observer, ObserverState, TrainingRun
 
 _KEPT, _REGENERATED = "kept.", "regenerated."
 """What the names of the masks' tensors begin with."""
+_DENSE_CORRECT, _CUT_CORRECT = "correct.dense", "correct.cut"
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,8 +29,9 @@ class CompressResult:
 
     module: the slimmed network, in evaluation mode.
     dense, cut, slim: costs before, right after the removal, and at the end (those of `cut` again if nothing was
-    fine-tuned). selection: the channels that were kept. widths: of every layer with prunable channels, in the order of
-    the network.
+    fine-tuned). dense_correct, slim_correct: bool [test samples], whether the network before and that at the end
+    classifies each correctly. most_frequent: share of the most frequent class among them.
+    selection: the channels that were kept. widths: of every layer with prunable channels, in the order of the network.
     prunable, channels: how many channels could be removed at all, of how many that the dense layers have.
     history: the log of fine-tuning, epoch by epoch.
     """
@@ -36,6 +41,9 @@ class CompressResult:
     dense: NetworkCost
     cut: NetworkCost
     slim: NetworkCost
+    dense_correct: npt.NDArray[np.bool_]
+    slim_correct: npt.NDArray[np.bool_]
+    most_frequent: float
     selection: Selection
     widths: tuple[LayerWidth, ...]
     prunable: int
@@ -44,6 +52,8 @@ class CompressResult:
 
     def record(self, run: str, source: str) -> CompressRecord:
         """The record of it that is saved beside the network, in the folder `run`; `source`: the run that was pruned."""
+        before, after = self.dense_correct, self.slim_correct
+        warning = chance_warning(self.slim.accuracy, len(after), self.most_frequent)
         return CompressRecord(
             run=run,
             source=source,
@@ -57,6 +67,9 @@ class CompressResult:
             dense=self.dense,
             cut=self.cut,
             slim=self.slim,
+            samples=len(after),
+            change=accuracy_change(int(np.sum(after & ~before)), int(np.sum(before & ~after)), len(after)),
+            warnings=() if warning is None else (warning,),
             channels=self.widths,
             history=self.history,
         )
@@ -97,11 +110,13 @@ class StartKeeper(Observer):
             "settings": asdict(replace(start.settings, fine_tune=None)),
             "dense": start.dense.model_dump(),
             "cut": start.cut.model_dump(),
+            "most_frequent": start.most_frequent,
             "share": start.selection.share,
             "widths": [width.model_dump() for width in start.widths],
             "prunable": start.prunable,
             "channels": start.channels,
         }
+        masks |= {_DENSE_CORRECT: start.dense_correct, _CUT_CORRECT: start.slim_correct}
         return ObserverState({name: torch.from_numpy(mask) for name, mask in masks.items()}, values)
 
     def restore(self, state: ObserverState) -> None:
@@ -121,6 +136,9 @@ class StartKeeper(Observer):
             dense=NetworkCost.model_validate(values["dense"]),
             cut=cut,
             slim=cut,
+            dense_correct=state.tensors[_DENSE_CORRECT].numpy(),
+            slim_correct=state.tensors[_CUT_CORRECT].numpy(),
+            most_frequent=float(values["most_frequent"]),
             selection=Selection(_masks(_KEPT, state), _masks(_REGENERATED, state), float(values["share"])),
             widths=tuple(LayerWidth.model_validate(width) for width in values["widths"]),
             prunable=int(values["prunable"]),

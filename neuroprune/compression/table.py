@@ -2,21 +2,29 @@
 
 from rich.console import Group, RenderableType
 from rich.table import Table
+from rich.text import Text
 
-from neuroprune.compression.record import CompressRecord, LayerWidth
-from neuroprune.readable import quantity
+from neuroprune.compression.record import CompressRecord, LayerWidth, NetworkCost
+from neuroprune.readable import plural, quantity
 from neuroprune.records import csv_text
 
 
 def render(record: CompressRecord) -> RenderableType:
     """What the network cost before and after, and how many channels each layer keeps; fits 80 columns."""
     prunable = f"{record.channels_prunable} of the {record.channels_total} channels of all layers are prunable: "
-    return Group(_cost_table(record), _channel_table(record), prunable + "no addition or output needs them whole")
+    notes: list[RenderableType] = [prunable + "no addition or output needs them whole", *map(_warning, record.warnings)]
+    if record.change.is_noise:
+        notes.insert(0, f"the change of accuracy is within the noise of {plural(record.samples, 'test sample')}")
+    return Group(_cost_table(record), _channel_table(record), *notes)
 
 
 def channels_csv(record: CompressRecord) -> str:
     """A row for each layer with prunable channels: the fields of `LayerWidth`."""
     return csv_text(LayerWidth.model_fields, (width.model_dump() for width in record.channels))
+
+
+def _warning(sentence: str) -> Text:
+    return Text(f"warning: {sentence}", "yellow")
 
 
 def _cost_table(record: CompressRecord) -> Table:
@@ -25,14 +33,16 @@ def _cost_table(record: CompressRecord) -> Table:
     for column in ("dense", "slimmed", "remains"):
         table.add_column(column, justify="right")
     dense, cut, slim = record.dense, record.cut, record.slim
-    table.add_row("accuracy", f"{dense.accuracy:.2%}", f"{slim.accuracy:.2%}", _points(slim.accuracy - dense.accuracy))
+    table.add_row("accuracy", _percent(dense), _percent(slim), _points(slim.accuracy - dense.accuracy))
+    between = f"{100 * record.change.low:+.2f} to {100 * record.change.high:+.2f}"
+    table.add_row("  95 % interval", _interval(dense), _interval(slim), between)
     if record.history:
         change = _points(cut.accuracy - dense.accuracy)
-        table.add_row("  before fine-tuning", "", f"{cut.accuracy:.2%}", change)
+        table.add_row("  before fine-tuning", "", _percent(cut), change)
     for name, before, after, unit in (
         ("parameters", dense.parameters, slim.parameters, ""),
         ("FLOPs / sample", dense.flops, slim.flops, ""),
-        ("SynOps / sample", dense.synops, slim.synops, ""),
+        ("unfolded SynOps", dense.unfolded_synops, slim.unfolded_synops, ""),
         ("bytes", dense.bytes, slim.bytes, "B"),
     ):
         remains = f"{after / before:.1%}" if before else "-"
@@ -49,6 +59,15 @@ def _channel_table(record: CompressRecord) -> Table:
         remains = f"{width.after / width.before:.1%}" if width.before else "-"
         table.add_row(width.name, str(width.before), str(width.after), remains, str(width.regenerated))
     return table
+
+
+def _percent(cost: NetworkCost) -> str:
+    return f"{cost.accuracy:.2%}"
+
+
+def _interval(cost: NetworkCost) -> str:
+    low, high = cost.accuracy_interval
+    return f"{100 * low:.1f}-{100 * high:.1f}%"
 
 
 def _points(difference: float) -> str:

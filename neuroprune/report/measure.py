@@ -12,14 +12,13 @@ from neuroprune.chips.chip import Chip
 from neuroprune.chips.types import Tile
 from neuroprune.fixed_point import weight_range
 from neuroprune.graph.nodes import INPUT
-from neuroprune.intervals import difference_interval, share_interval
+from neuroprune.intervals import accuracy_change, share_interval
 from neuroprune.mapping.types import ChipMapping, Core
 from neuroprune.program.bounds import LayerBound
 from neuroprune.program.timing import depths, synaptic_delay, wait
 from neuroprune.program.types import IntConv, IntLayer, IntProgram
 from neuroprune.quantization.errors import RoundingErrors
 from neuroprune.report.schema import (
-    AccuracyChange,
     AccuracyIntervals,
     AccuracyLadder,
     BoundReport,
@@ -220,16 +219,13 @@ def _layer(
 
 def _accuracy(found: Accuracies, samples: int) -> AccuracyLadder:
     shares = {name: getattr(found, name) for name in ("float", "folded", "quantised", "bit_accurate")}
-    change = None
-    if found.gained is not None and found.lost is not None:
-        low, high = difference_interval(found.gained, found.lost, samples)
-        change = AccuracyChange(gained=found.gained, lost=found.lost, low=low, high=high)
+    gained, lost = found.gained, found.lost
     return AccuracyLadder(
         **shares,
         intervals=AccuracyIntervals(
             **{name: share_interval(share, samples) for name, share in shares.items() if share is not None}
         ),
-        change=change,
+        change=None if gained is None or lost is None else accuracy_change(gained, lost, samples),
         most_frequent=found.most_frequent,
     )
 

@@ -13,12 +13,11 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from neuroprune.intervals import AccuracyChange, Share, ShareInterval
 from neuroprune.records import Record, load_record, save_record
 
 SCHEMA_VERSION: Literal[4] = 4
 
-Share = Annotated[float, Field(ge=0, le=1)]
-ShareInterval = tuple[Share, Share]
 Amount = Annotated[float, Field(ge=0)]
 Count = Annotated[int, Field(ge=0)]
 Limit = Annotated[int, Field(ge=1)]
@@ -66,24 +65,6 @@ class AccuracyIntervals(Record):
     folded: ShareInterval | None = None
     quantised: ShareInterval | None = None
     bit_accurate: ShareInterval | None = None
-
-
-class AccuracyChange(Record):
-    """What the way to the chip changed on the same samples.
-
-    gained, lost: samples that only the chip, and only the network as trained, classifies correctly.
-    low, high: the 95 % interval of the change of the share; where it holds 0 the two may be equally accurate.
-    """
-
-    gained: Count
-    lost: Count
-    low: float
-    high: float
-
-    @property
-    def is_noise(self) -> bool:
-        """Whether a change of 0 lies within the interval."""
-        return self.low <= 0.0 <= self.high
 
 
 class AccuracyLadder(Record):

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from neuroprune.intervals import chance_warning
 from neuroprune.report.schema import AccuracyLadder, LayerReport
 
 
@@ -17,12 +18,6 @@ def warnings_of(layers: Sequence[LayerReport], accuracy: AccuracyLadder, samples
         for name in silent
     ]
     share, chance = accuracy.bit_accurate, accuracy.most_frequent
-    interval = accuracy.intervals.bit_accurate
-    if share is not None and chance is not None and interval is not None:
-        low, high = interval
-        if low <= chance:
-            found.append(
-                f"the accuracy of {share:.2%} ({low:.1%} to {high:.1%}) is not above the {chance:.2%} of always "
-                "answering the most frequent class: train the network, or prune and quantise it less"
-            )
+    if share is not None and chance is not None and (warning := chance_warning(share, samples, chance)):
+        found.append(warning)
     return tuple(found)

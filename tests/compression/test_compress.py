@@ -20,7 +20,7 @@ from neuroprune.graph.trace import trace
 from neuroprune.networks.build import build
 from neuroprune.networks.recipe import parse_recipe
 from neuroprune.training.checkpoint import facts_of, load_checkpoint, restore, save_checkpoint
-from neuroprune.training.evaluate import measure_accuracy
+from neuroprune.training.evaluate import measure_accuracy, predict
 from neuroprune.training.settings import TrainSettings
 
 FINE_TUNE = TrainSettings(epochs=2, batch=16, lr=1e-3, device="cpu")
@@ -100,8 +100,23 @@ def test_figures_are_those_of_the_networks(result: CompressResult, data: Dataset
         assert cost.parameters == sum(parameter.numel() for parameter in module.parameters())
         # float32 all but the two counters of batches, which are int64
         assert cost.bytes == 4 * (cost.parameters + 2 * (len(module.norm1.weight) + len(module.norm2.weight))) + 2 * 8
-    assert 0 < result.slim.synops < result.dense.synops
+    assert 0 < result.slim.unfolded_synops < result.dense.unfolded_synops
     assert len(result.history) == FINE_TUNE.epochs
+
+
+def test_the_change_of_accuracy_is_counted_on_the_same_samples(result: CompressResult, data: Dataset) -> None:
+    record = result.record("runs/2", "runs/1")
+    samples, change = len(data.test), record.change
+    assert record.samples == samples
+    assert change.gained - change.lost == round(samples * (result.slim.accuracy - result.dense.accuracy))
+    before, after = (
+        predict(module, data.test.images, data.coding) == data.test.labels for module in (network(), result.module)
+    )
+    assert (change.gained, change.lost) == (np.sum(after & ~before), np.sum(before & ~after))
+    low, high = result.slim.accuracy_interval
+    assert low < result.slim.accuracy < high
+    chance = np.unique(data.test.labels, return_counts=True)[1].max() / samples
+    assert bool(record.warnings) == (low <= chance)
 
 
 def test_without_fine_tuning_the_network_is_as_it_was_cut(data: Dataset) -> None:
@@ -198,7 +213,7 @@ def test_the_table_fits_80_columns_and_shows_every_figure(result: CompressResult
     for shown in (
         f"Pruned by criticality to {result.selection.share:.1%} of the FLOPs",
         f"{dense.accuracy:.2%}", f"{slim.accuracy:.2%}", "before fine-tuning", f"{result.cut.accuracy:.2%}",
-        f"{dense.flops / 1e3:.4g} k", f"{slim.parameters / 1e3:.4g} k", f"{slim.bytes / 1e3:.4g} kB", "SynOps / sample",
+        f"{dense.flops / 1e3:.4g} k", f"{slim.parameters / 1e3:.4g} k", f"{slim.bytes / 1e3:.4g} kB", "unfolded SynOps",
         "conv1", "conv2", "regenerated", "64 of the 67 channels of all layers are prunable",
     ):  # fmt: skip
         assert shown in text

@@ -13,12 +13,34 @@ from rich.console import Console
 from neuroprune.compression.record import CompressRecord, LayerWidth, NetworkCost, load_compress_record
 from neuroprune.compression.table import channels_csv, render
 from neuroprune.errors import InputError, OutputError
+from neuroprune.intervals import AccuracyChange, accuracy_change, chance_warning
 from neuroprune.records import record_json, save_record
 from neuroprune.training.history import EpochRecord
 
-DENSE = NetworkCost(accuracy=0.975, parameters=12_345, flops=2_000_000, synops=65_432.5, bytes=49_380)
-CUT = NetworkCost(accuracy=0.5, parameters=6_000, flops=1_000_000, synops=30_000.0, bytes=24_000)
-SLIM = NetworkCost(accuracy=0.9625, parameters=6_000, flops=1_000_000, synops=31_000.0, bytes=24_000)
+DENSE = NetworkCost(
+    accuracy=0.975,
+    accuracy_interval=(0.95, 0.99),
+    parameters=12_345,
+    flops=2_000_000,
+    unfolded_synops=65_432.5,
+    bytes=49_380,
+)
+CUT = NetworkCost(
+    accuracy=0.5,
+    accuracy_interval=(0.45, 0.55),
+    parameters=6_000,
+    flops=1_000_000,
+    unfolded_synops=30_000.0,
+    bytes=24_000,
+)
+SLIM = NetworkCost(
+    accuracy=0.9625,
+    accuracy_interval=(0.94, 0.98),
+    parameters=6_000,
+    flops=1_000_000,
+    unfolded_synops=31_000.0,
+    bytes=24_000,
+)
 
 
 @pytest.fixture
@@ -36,6 +58,9 @@ def record() -> CompressRecord:
         dense=DENSE,
         cut=CUT,
         slim=SLIM,
+        samples=400,
+        change=AccuracyChange(gained=2, lost=7, low=-0.028, high=0.003),
+        warnings=(),
         channels=(
             LayerWidth(name="stem.conv1", before=24, after=18, regenerated=2),
             LayerWidth(name="conv2", before=40, after=30, regenerated=2),
@@ -55,9 +80,10 @@ def test_the_names_of_the_fields_are_what_scripts_read(record: CompressRecord) -
     values = json.loads(record_json(record))
     assert list(values) == [
         "schema_version", "run", "from", "method", "regeneration", "flops_asked", "flops_share", "channels_prunable",
-        "channels_total", "channels_removed_share", "dense", "cut", "slim", "channels", "history",
+        "channels_total", "channels_removed_share", "dense", "cut", "slim", "samples", "change", "warnings",
+        "channels", "history",
     ]  # fmt: skip
-    assert list(values["dense"]) == ["accuracy", "parameters", "flops", "synops", "bytes"]
+    assert list(values["dense"]) == ["accuracy", "accuracy_interval", "parameters", "flops", "unfolded_synops", "bytes"]
     assert values["channels"][0] == {"name": "stem.conv1", "before": 24, "after": 18, "regenerated": 2}
     assert values["from"] == "runs/0001-train-digits"
 
@@ -85,8 +111,8 @@ def test_a_truncated_record_is_refused(record: CompressRecord, tmp_path: Path, k
 
 
 def test_a_record_of_another_schema_is_refused_whatever_else_it_holds(tmp_path: Path) -> None:
-    (tmp_path / "compress.json").write_text('{"schema_version": 2, "layers": []}')
-    sentence = "is a record of a compression of schema 2, but this neuroprune reads schema 1; compress the net"
+    (tmp_path / "compress.json").write_text('{"schema_version": 3, "layers": []}')
+    sentence = "is a record of a compression of schema 3, but this neuroprune reads schema 2; compress the net"
     with pytest.raises(InputError, match=sentence):
         load_compress_record(tmp_path)
 
@@ -145,13 +171,29 @@ def test_the_table_fits_80_columns_and_shows_every_figure(record: CompressRecord
     assert max(map(len, text.splitlines())) <= 80 and "…" not in text
     for shown in (
         "Pruned by criticality to 50.0% of the FLOPs", "97.50%", "96.25%", "-1.25 points", "before fine-tuning",
-        "50.00%", "12.35 k", "6 k", "2 M", "1 M", "65.43 k", "31 k", "49.38 kB", "24 kB", "48.6%",
+        "50.00%", "95.0-99.0%", "94.0-98.0%", "-2.80 to +0.30", "unfolded SynOps",
+        "12.35 k", "6 k", "2 M", "1 M", "65.43 k", "31 k", "49.38 kB", "24 kB", "48.6%",
         "Channels kept (75.0% of all prunable ones)", "64 of the 74 channels of all layers are prunable",
     ):  # fmt: skip
         assert shown in text, shown
     for width in record.channels:
         expected = [width.name, str(width.before), str(width.after), "75.0%", str(width.regenerated)]
         assert any(line.split()[1::2] == expected for line in text.splitlines())
+
+
+def test_a_tie_is_called_a_tie_and_a_hollow_accuracy_is_warned_of(record: CompressRecord) -> None:
+    def shown(**changes: object) -> str:
+        console = Console(width=80, color_system=None)
+        with console.capture() as capture:
+            console.print(render(record.model_copy(update=changes)))
+        return " ".join(capture.get().split())
+
+    tie = "the change of accuracy is within the noise of 400 test samples"
+    assert tie in shown()
+    assert tie not in shown(change=accuracy_change(gained=2, lost=30, samples=400))
+    warning = chance_warning(0.1, 400, 0.11)
+    assert warning is not None and f"warning: {warning}" in shown(warnings=(warning,))
+    assert "warning" not in shown()
 
 
 def test_without_fine_tuning_there_is_no_accuracy_before_it(record: CompressRecord) -> None:
