@@ -31,8 +31,8 @@ Example, on digits that need no download:
   neuroprune report
 
 \b
-Exit codes: 0 done, 2 your input, 3 the chip cannot hold it, 4 a verification failed, 130 interrupted,
-143 terminated."""
+Exit codes: 0 done, 2 your input, 3 the chip cannot hold it, 4 a verification failed,
+130 interrupted by Ctrl-C, 143 ended by SIGTERM."""
 
 
 class Terminated(KeyboardInterrupt):

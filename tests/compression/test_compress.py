@@ -10,8 +10,10 @@ from rich.console import Console
 from spikingjelly.activation_based import layer, neuron
 from torch import nn
 
-from neuroprune.compression.compress import CompressResult, compress
+from neuroprune.compression.compress import compress
 from neuroprune.compression.cost import FLOPS_PER_MAC, count_macs, synapse_work
+from neuroprune.compression.record import load_compress_record
+from neuroprune.compression.result import CompressResult
 from neuroprune.compression.settings import CompressSettings
 from neuroprune.compression.table import render
 from neuroprune.data.types import Dataset, Split, make_dataset
@@ -21,6 +23,7 @@ from neuroprune.networks.build import build
 from neuroprune.networks.recipe import parse_recipe
 from neuroprune.training.checkpoint import facts_of, load_checkpoint, restore, save_checkpoint
 from neuroprune.training.evaluate import measure_accuracy, predict
+from neuroprune.training.history import EpochRecord
 from neuroprune.training.settings import TrainSettings
 
 FINE_TUNE = TrainSettings(epochs=2, batch=16, lr=1e-3, device="cpu")
@@ -171,6 +174,27 @@ def test_a_slimmed_network_comes_back_from_its_checkpoint(data: Dataset, tmp_pat
     assert measure_accuracy(again, images, labels, data.coding) == result.slim.accuracy
     tensors = result.module.state_dict()
     assert all(torch.equal(tensor, tensors[name]) for name, tensor in again.state_dict().items())
+
+
+def test_a_compression_in_a_folder_leaves_the_whole_run(result: CompressResult, data: Dataset, tmp_path: Path) -> None:
+    recipe = parse_recipe(
+        {"name": "r", "title": "t", "data": data.name, "steps": 3, "layers": [{"conv": 4}]}, "recipe r"
+    )
+    before = (EpochRecord(1, 1.5, 0.4, 0.5, 0.001, 2.0),)
+    save_checkpoint(tmp_path / "dense", network(), recipe, facts_of(data), FINE_TUNE, before)
+    with pytest.raises(
+        InputError, match="a compression that is kept must say which run is pruned: pass source, its fol"
+    ):
+        compress(network(), data, result.settings, folder=tmp_path / "slim")
+    for fine_tune, epochs in ((FINE_TUNE, FINE_TUNE.epochs), (None, 0)):
+        folder = tmp_path / f"slim-{epochs}"
+        settings = replace(result.settings, fine_tune=fine_tune)
+        kept = compress(network(), data, settings, folder=folder, source=tmp_path / "dense")
+        checkpoint, record = load_checkpoint(folder), load_compress_record(folder)
+        assert record == kept.record(str(folder), str(tmp_path / "dense"))
+        assert checkpoint.history == (*before, *kept.history) and len(kept.history) == epochs
+        assert all(torch.equal(kept.module.state_dict()[name], tensor) for name, tensor in checkpoint.tensors.items())
+        assert not (folder / "training.safetensors").exists()
 
 
 @pytest.mark.parametrize("kind", ["td", "preact", "depthwise"])

@@ -17,7 +17,7 @@ from programs import conv, program_of
 from neuroprune.chips.chip import Fact, Grade
 from neuroprune.chips.load import list_chips, load_chip
 from neuroprune.choices import names
-from neuroprune.cli.main import COMMANDS, INTERRUPTED, cli, main
+from neuroprune.cli.main import COMMANDS, INTERRUPTED, TERMINATED, cli, main
 from neuroprune.data.catalog import DATASETS
 from neuroprune.data.codings import CODINGS
 from neuroprune.errors import NeuropruneError
@@ -104,7 +104,12 @@ def test_the_pages_do_name_commands() -> None:
 
 @pytest.mark.parametrize("page", [TOP / "README.md", TOP / "docs" / "errors.md"], ids=lambda page: page.name)
 def test_the_table_of_exit_codes_has_those_of_the_errors(page: Path) -> None:
-    assert set(exit_codes(page)) == {0, INTERRUPTED, *(kind.exit_code for kind in subclasses(NeuropruneError))}
+    assert set(exit_codes(page)) == {
+        0,
+        INTERRUPTED,
+        TERMINATED,
+        *(kind.exit_code for kind in subclasses(NeuropruneError)),
+    }
 
 
 def test_the_exit_codes_mean_the_same_in_the_readme_and_on_the_site() -> None:
