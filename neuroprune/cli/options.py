@@ -29,7 +29,7 @@ data_dir_option = click.option(
     type=click.Path(file_okay=False, path_type=Path),
     help="Folder of the data sets' files.  [default: NEUROPRUNE_DATA, else ./data]",
 )
-download_option = click.option("--download", is_flag=True, help="Fetch missing files, if torchvision is installed.")
+download_option = click.option("--download", is_flag=True, help="Fetch missing files, if torchvision is there.")
 out_option = click.option(
     "--out",
     type=click.Path(file_okay=False, path_type=Path),
