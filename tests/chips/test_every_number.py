@@ -238,3 +238,9 @@ def test_a_bias_is_within_the_potential_of_lava() -> None:
     )
     with pytest.raises(InputError, match=expected):
         replace(BASE.rules, bias_bits=18)
+
+
+def test_the_page_of_chips_says_what_can_be_computed() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "chips.md").read_text(encoding="utf-8")
+    for key, (least, most, _) in COMPUTED_RANGES.items():
+        assert f"| `{key}` | {least} to {most} |" in page
