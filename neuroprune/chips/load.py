@@ -18,14 +18,15 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple, cast, get_args
 
-import yaml
-
 from neuroprune.bundled import hw_targets_folder
 from neuroprune.chips.catalog import FAMILIES
 from neuroprune.chips.chip import Chip, Fact, Grade
 from neuroprune.chips.family import Family
+from neuroprune.documents import read_yaml
 from neuroprune.errors import InputError
+from neuroprune.excerpts import capped, excerpt
 from neuroprune.fixed_point import IntegerRules
+from neuroprune.reading import is_file, reading
 
 WIDTHS = tuple(field.name for field in dataclasses.fields(IntegerRules) if field.name != "chip")
 
@@ -55,7 +56,8 @@ def load_chip(name_or_path: str, families: Sequence[type[Family]] = FAMILIES) ->
     ('loihi', 128, 'derived')
     """
     path = _find(name_or_path, Path())
-    described = _read(path, families, ())
+    with reading(path, "the description of a chip", "correct the file"):
+        described = _read(path, families, ())
     units = units_of(described.family)
     facts = {key: described.facts[key] for key in units if key in described.facts}
     missing = [*(["title"] if described.title is None else []), *(key for key in units if key not in facts)]
@@ -94,9 +96,9 @@ def _find(name_or_path: str, folder: Path) -> Path:
     if name_or_path in list_chips():
         return hw_targets_folder() / f"{name_or_path}.yaml"
     path = folder / name_or_path
-    if not path.is_file():
+    if not is_file(path):
         raise InputError(
-            f"there is no target {name_or_path!r}: choose one of {', '.join(list_chips())}, "
+            f"there is no target {excerpt(name_or_path)}: choose one of {', '.join(list_chips())}, "
             "or give the path of a YAML file"
         )
     return path
@@ -124,23 +126,19 @@ def _read(path: Path, families: Sequence[type[Family]], descendants: tuple[Path,
             facts[key] = _fact(path, key, value, units[key])
         elif key not in texts:
             allowed = ", ".join((*texts, *units))
-            raise InputError(f"{path} has the unknown key {key!r}: allowed keys are {allowed}")
+            raise InputError(f"{path} has the unknown key {excerpt(key)}: allowed keys are {allowed}")
     return _Described(family, title, facts)
 
 
 def _entries(path: Path) -> dict[str, Any]:
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        reason = " ".join(str(error).split())
-        raise InputError(f"{path} cannot be read as YAML ({reason}): correct the file") from error
+    content = read_yaml(path, "correct the file")
     if not isinstance(content, dict):
         raise InputError(f"{path} holds {type(content).__name__}, not keys and values: see hw_targets/loihi-sim.yaml")
     for key, entry in content.items():
         if isinstance(entry, dict) and "certainty" in entry:
             raise InputError(
-                f"{path}: {key} has a certainty, which is called grade now: rename it, and give every number its unit "
-                "and the file its family, as in hw_targets/loihi-sim.yaml"
+                f"{path}: {capped(key)} has a certainty, which is called grade now: rename it, and give every number "
+                "its unit and the file its family, as in hw_targets/loihi-sim.yaml"
             )
     return content
 
@@ -157,7 +155,7 @@ def _family(
     name = _text(path, "family", content["family"])
     found = next((each for each in families if each.name == name), None)
     if found is None:
-        raise InputError(f"{path}: family is {name!r}, but must be one of {names}")
+        raise InputError(f"{path}: family is {excerpt(name)}, but must be one of {names}")
     if base is not None and found is not base.family:
         raise InputError(
             f"{path} is of family {name}, but extends a chip of family {base.family.name}: remove one of the two"
@@ -167,20 +165,20 @@ def _family(
 
 def _text(path: Path, key: str, value: object) -> str:
     if not isinstance(value, str) or not value.strip():
-        raise InputError(f"{path}: {key} is {value!r}, but must be a text: quote it")
+        raise InputError(f"{path}: {key} is {excerpt(value)}, but must be a text: quote it")
     return value
 
 
 def _fact(path: Path, key: str, entry: object, unit: str) -> Fact:
     keys = tuple(field.name for field in dataclasses.fields(Fact))
     if not isinstance(entry, dict) or set(entry) != set(keys):
-        found = ", ".join(map(str, entry)) if isinstance(entry, dict) else repr(entry)
+        found = capped(", ".join(map(str, entry))) if isinstance(entry, dict) else excerpt(entry)
         raise InputError(f"{path}: {key} has {found or 'nothing'}, but must have exactly the keys {', '.join(keys)}")
     if entry["unit"] != unit:
-        raise InputError(f"{path}: unit of {key} is {entry['unit']!r}, but must be {unit!r}: convert the value")
+        raise InputError(f"{path}: unit of {key} is {excerpt(entry['unit'])}, but must be {unit!r}: convert the value")
     if entry["grade"] not in get_args(Grade):
         raise InputError(
-            f"{path}: grade of {key} is {entry['grade']!r}, but must be one of {', '.join(get_args(Grade))}"
+            f"{path}: grade of {key} is {excerpt(entry['grade'])}, but must be one of {', '.join(get_args(Grade))}"
         )
     source = _text(path, f"source of {key}", entry["source"])
     return Fact(_number(path, key, entry["value"]), unit, source, entry["grade"])
@@ -190,18 +188,20 @@ def _number(path: Path, key: str, value: object) -> int | tuple[int, ...]:
     if key == "mesh":
         if isinstance(value, list) and len(value) == 2 and all(map(_is_count, value)):
             return tuple(value)
-        raise InputError(f"{path}: value of mesh is {value!r}, but must be two whole numbers above 0, as in [16, 8]")
+        raise InputError(
+            f"{path}: value of mesh is {excerpt(value)}, but must be two whole numbers above 0, as in [16, 8]"
+        )
     if key == "weight_bits_offered":
         if isinstance(value, list) and value and all(map(_is_count, value)) and value == sorted(set(value)):
             return tuple(value)
         raise InputError(
-            f"{path}: value of {key} is {value!r}, but must be ascending whole numbers above 0, as in [4, 8]"
+            f"{path}: value of {key} is {excerpt(value)}, but must be ascending whole numbers above 0, as in [4, 8]"
         )
     if key == "synaptic_delay_max" and value == 0 and type(value) is int:
         return 0
     if not _is_count(value):
         least = "of 0 or more" if key == "synaptic_delay_max" else "above 0"
-        raise InputError(f"{path}: value of {key} is {value!r}, but must be a whole number {least}")
+        raise InputError(f"{path}: value of {key} is {excerpt(value)}, but must be a whole number {least}")
     return cast(int, value)
 
 
