@@ -8,7 +8,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
 # Without a GPU the CPU build of torch is wanted; where pip knows of one, it takes it for this very release only.
 CPU_TORCH := torch==2.13.0
 
-.PHONY: demo test setup check lint types imports docs bench fuzz
+.PHONY: demo test setup check lint types imports docs bench fuzz fuzz-files
 
 demo: $(READY)
 	$(BIN)/neuroprune train
@@ -42,6 +42,10 @@ bench: $(READY)
 # Random programs through reference, engine and Lava: make fuzz N=10000 SEED=0
 fuzz: $(READY)
 	$(BIN)/python tests/support/fuzz.py --programs $(or $(N),200) --seed $(or $(SEED),0)
+
+# Mutated files through every reader: make fuzz-files N=1000 SEED=0
+fuzz-files: $(READY)
+	$(BIN)/python tests/support/fuzz_files.py --files $(or $(N),100) --seed $(or $(SEED),0)
 
 $(READY): pyproject.toml Makefile
 	@$(PYTHON) -c 'import sys; v = sys.version_info; (3, 11) <= v[:2] <= (3, 12) or sys.exit("neuroprune needs Python 3.11 \
