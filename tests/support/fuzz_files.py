@@ -168,6 +168,9 @@ class Worker:
         self.process = context.Process(target=work, args=(theirs, self.valid, self.scratch), daemon=True)
         self.process.start()
         theirs.close()
+
+    def await_start(self) -> None:
+        """Wait until it has read the valid files."""
         self.connection.recv()
 
     def give(self, case: Case) -> None:
@@ -184,11 +187,13 @@ class Worker:
                 self.process.join()
                 died = Outcome("killed", f"the worker ended with code {self.process.exitcode}")
                 self._start()
+                self.await_start()
                 return died
         if time.monotonic() < self.until:
             return None
         self.stop()
         self._start()
+        self.await_start()
         return Outcome("hang", f"no answer after {SECONDS:.0f} s", seconds=SECONDS)
 
     def stop(self) -> None:
@@ -208,6 +213,8 @@ def fuzz_files(
         write_valid_files(valid, readers)
         pool = [Worker(valid, Path(folder, f"worker-{number}")) for number in range(workers)]
         try:
+            for worker in pool:
+                worker.await_start()
             for case, outcome in _outcomes(pool, cases):
                 tallies[case.reader].add(case.seed, outcome)
                 if outcome.verdict not in FINE:
