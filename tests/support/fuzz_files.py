@@ -39,7 +39,7 @@ FINE = VERDICTS[:2]
 LONGEST_SENTENCE = 600
 MEMORY = 256 << 20
 """Bytes of address space that a reader may take for a file of some kilobytes."""
-SECONDS = 20.0
+SECONDS = 60.0
 KEPT = Path("build", "fuzz-files")
 OWN_FOLDER = str(Path(neuroprune.__file__).parent)
 
