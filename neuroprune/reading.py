@@ -6,7 +6,6 @@ anything is made of them.
 """
 
 import gzip
-import io
 import stat
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -87,27 +86,11 @@ def read_up_to(stream: IO[bytes] | gzip.GzipFile, most: int) -> bytes:
     return bytes(content)
 
 
-class Unpacked(io.RawIOBase):
-    """The content of a gzipped file as a stream. Reading beyond `most` bytes raises ValueError."""
-
-    def __init__(self, path: Path, most: int) -> None:
-        super().__init__()
-        size_of(path)
-        self._file, self._left, self._most = gzip.open(path), most, most  # noqa: SIM115 (closed with this stream)
-
-    def readable(self) -> bool:
-        return True
-
-    def read(self, size: int = -1) -> bytes:
-        piece = self._file.read(min(size, CHUNK) if size >= 0 else CHUNK)
-        self._left -= len(piece)
-        if self._left < 0:
-            raise ValueError(f"it unpacks to more than the {self._most} bytes that are read")
-        return piece
-
-    def close(self) -> None:
-        self._file.close()
-        super().close()
+def read_unpacked(path: Path, most: int) -> bytes:
+    """The content of a gzipped file, of at most `most` bytes. Raises ValueError, and whatever damaged files cause."""
+    size_of(path)
+    with gzip.open(path) as stream:
+        return read_at_most(stream, most)
 
 
 def check_spread(root: Value, parts: Callable[[Value], Iterable[Value]], most: int) -> None:

@@ -8,6 +8,7 @@ Both are read here and not by tonic: two short formats do not justify numba and 
 readers neither detect a truncated file nor read a part of N-MNIST. Nothing is unpacked to the disk or executed.
 """
 
+import io
 import re
 import tarfile
 from collections.abc import Iterable, Iterator
@@ -19,7 +20,7 @@ import numpy.typing as npt
 from neuroprune.data.types import Images, Split
 from neuroprune.errors import InputError
 from neuroprune.excerpts import capped
-from neuroprune.reading import Unpacked, read_at_most, read_bytes, reading
+from neuroprune.reading import read_at_most, read_bytes, read_unpacked, reading
 
 Events = npt.NDArray[np.int64]
 """[events, 4] of time in microseconds, x, y, polarity (0 or 1)."""
@@ -41,7 +42,7 @@ POKER_HEADER = re.compile(
 """All that numpy writes before such an array; its own parser fails on damaged headers with errors of many kinds."""
 
 MOST_COUNTED = 255
-LARGEST, LARGEST_ARCHIVE = 1 << 22, 1 << 28
+LARGEST, LARGEST_ARCHIVE = 1 << 22, 1 << 27
 """Bytes of a recording, which has some ten thousands, and of an archive of them, unpacked."""
 
 
@@ -134,8 +135,9 @@ def _archived(path: Path) -> Iterator[tuple[int, str, bytes]]:
     """Label, name and content of each recording in a tar archive."""
     with (
         reading(path, "a whole gzipped tar archive", "fetch it again"),
-        Unpacked(path, LARGEST_ARCHIVE) as content,
-        tarfile.open(fileobj=content, mode="r|") as archive,
+        # As a stream, tarfile would skip what is not there piece by piece, for ever.
+        io.BytesIO(read_unpacked(path, LARGEST_ARCHIVE)) as content,
+        tarfile.open(fileobj=content, mode="r:") as archive,
     ):
         for member in archive:
             name = PurePosixPath(member.name)

@@ -1,6 +1,7 @@
 """Event recordings: read from their bytes, binned to counts, and refused in a sentence when they are not whole."""
 
 import contextlib
+import gzip
 import io
 import tarfile
 
@@ -205,9 +206,7 @@ def test_a_truncated_archive_is_refused(tmp_path, keep):
 def test_an_archive_is_unpacked_up_to_its_allowance(tmp_path, monkeypatch):
     monkeypatch.setattr(events_module, "LARGEST_ARCHIVE", 1 << 20)
     archive(tmp_path / "a.tar.gz", {"notes": bytes(1 << 21), "cl/0.npy": poker_bytes(recording(9, 90, (35, 35)))})
-    with pytest.raises(
-        InputError, match=r"gzipped tar archive \(it unpacks to more than the 1048576 bytes that are read"
-    ):
+    with pytest.raises(InputError, match=r"gzipped tar archive \(it holds more than the 1048576 bytes that are read"):
         read_poker(tmp_path / "a.tar.gz", 2)
 
 
@@ -222,3 +221,14 @@ def test_a_recording_of_more_than_its_allowance_is_refused(tmp_path, monkeypatch
         InputError, match=r"a\.bin is not a recording \(it holds 305 bytes, and at most 300 are read\): fetch"
     ):
         read_nmnist(tmp_path, 2)
+
+
+@pytest.mark.parametrize("size", [1 << 40, (1 << 62) + 1])
+def test_an_archive_that_states_more_than_it_holds_is_refused_at_once(tmp_path, size):
+    member = tarfile.TarInfo("notes")
+    member.size = size
+    (tmp_path / "a.tar.gz").write_bytes(gzip.compress(member.tobuf(tarfile.GNU_FORMAT) + bytes(1024)))
+    with pytest.raises(
+        InputError, match=r"a\.tar\.gz is not a whole gzipped tar archive \(unexpected end of data\): fetch"
+    ):
+        read_poker(tmp_path / "a.tar.gz", 2)

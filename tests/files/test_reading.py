@@ -10,7 +10,7 @@ import pytest
 from neuroprune.documents import LARGEST_YAML, read_json, read_yaml
 from neuroprune.errors import InputError, OutputError
 from neuroprune.excerpts import capped, excerpt, harmless
-from neuroprune.reading import Unpacked, check_spread, is_file, read_at_most, read_bytes, reading
+from neuroprune.reading import check_spread, is_file, read_bytes, read_unpacked, reading
 
 
 class PanicException(BaseException):
@@ -85,15 +85,9 @@ def test_there_is_no_file_of_an_impossible_name(name: str) -> None:
 
 def test_a_gzipped_file_is_unpacked_up_to_its_allowance(tmp_path: Path) -> None:
     path = written(tmp_path, gzip.compress(bytes(1 << 24)))
-    with Unpacked(path, 1 << 24) as stream:
-        assert len(read_at_most(stream, 1 << 24)) == 1 << 24
-    with (
-        Unpacked(path, 1 << 20) as stream,
-        pytest.raises(ValueError, match="it unpacks to more than the 1048576 bytes"),
-    ):
-        read_at_most(stream, 1 << 24)
-    with gzip.open(path) as plain, pytest.raises(ValueError, match="it holds more than the 99 bytes that are read"):
-        read_at_most(plain, 99)
+    assert read_unpacked(path, 1 << 24) == bytes(1 << 24)
+    with pytest.raises(ValueError, match="it holds more than the 1048576 bytes that are read"):
+        read_unpacked(path, 1 << 20)
 
 
 def test_what_is_named_repeatedly_counts_each_time() -> None:
