@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from neuroprune.arrays import frozen_array
 from neuroprune.errors import InputError
-from neuroprune.readable import excerpt
+from neuroprune.excerpts import excerpt
 
 WeightArray = npt.NDArray[np.int16]
 IntArray = npt.NDArray[np.int32]

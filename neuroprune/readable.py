@@ -1,6 +1,5 @@
 """Numbers and tables for people: few digits, few lines."""
 
-from reprlib import Repr
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -32,18 +31,6 @@ def quantity(value: float, unit: str = "") -> str:
 def figure(value: float) -> str:
     """Whole numbers as they are, others with at most four significant digits."""
     return f"{value:,.0f}" if value == int(value) or abs(value) >= 1000 else f"{value:.4g}"
-
-
-def excerpt(value: object) -> str:
-    """What a file or a caller gave, as Python writes it, cut to a few words whatever its size."""
-    if isinstance(value, int) and value.bit_length() > 64:
-        return f"a whole number of {value.bit_length()} bits"
-    shortened = Repr()
-    shortened.maxlevel, shortened.maxstring, shortened.maxother = 2, 60, 60
-    try:
-        return shortened.repr(value)
-    except ValueError:  # a number in it has more digits than Python writes
-        return f"a {type(value).__name__} of large numbers"
 
 
 def plural(count: int, noun: str) -> str:

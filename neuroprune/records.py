@@ -6,10 +6,12 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
+from neuroprune.documents import read_json, validate
 from neuroprune.errors import InputError
 from neuroprune.files import write_text
+from neuroprune.reading import is_file, reading
 
 
 class Record(BaseModel):
@@ -43,22 +45,18 @@ def load_record(schema: type[Schema], file: Path, noun: str, command: str, remed
     noun, command, remedy: what errors call it, which command of ours writes it, and what to do about one that cannot
     be read. Raises InputError for a file that is missing, not whole, or of another version.
     """
-    try:
-        text = file.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
-        raise InputError(f"{file} cannot be read ({reason}); `neuroprune {command}` writes a {noun}") from error
-    try:
-        stated, read = _Version.model_validate_json(text).schema_version, schema.model_fields["schema_version"].default
+    if not is_file(file):
+        raise InputError(f"{file} is not there; `neuroprune {command}` writes a {noun}")
+    with reading(file, f"a whole {noun}", remedy):
+        values = read_json(file, remedy)
+        if not isinstance(values, dict):
+            raise ValueError("it is no object of JSON")
+        stated, read = validate(_Version, values).schema_version, schema.model_fields["schema_version"].default
         if stated != read:
             raise InputError(
                 f"{file} is a {noun} of schema {stated}, but this neuroprune reads schema {read}; {remedy}"
             )
-        return schema.model_validate_json(text)
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"]) or "file"
-        raise InputError(f"{file} is not a whole {noun} ({where}: {first['msg']}); {remedy}") from error
+        return validate(schema, values)
 
 
 def csv_text(fields: Iterable[str], rows: Iterable[Mapping[str, object]]) -> str:

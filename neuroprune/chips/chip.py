@@ -6,8 +6,8 @@ from typing import Literal
 
 from neuroprune.chips.family import LARGEST_NUMBER, Family
 from neuroprune.errors import InputError
+from neuroprune.excerpts import excerpt
 from neuroprune.fixed_point import IntegerRules, check_number
-from neuroprune.readable import excerpt
 
 Grade = Literal["published", "fitted", "derived", "assumed"]
 """How well a number is known: stated by its source; fitted to measurements; arithmetic on published numbers; a choice

@@ -18,15 +18,15 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple, get_args
 
-import yaml
-
 from neuroprune.bundled import hw_targets_folder
 from neuroprune.chips.catalog import FAMILIES
 from neuroprune.chips.chip import Chip, Fact, Grade
 from neuroprune.chips.family import Family
+from neuroprune.documents import read_yaml
 from neuroprune.errors import InputError
+from neuroprune.excerpts import capped, excerpt
 from neuroprune.fixed_point import IntegerRules
-from neuroprune.readable import excerpt
+from neuroprune.reading import is_file, reading
 
 WIDTHS = tuple(field.name for field in dataclasses.fields(IntegerRules) if field.name != "chip")
 
@@ -56,7 +56,8 @@ def load_chip(name_or_path: str, families: Sequence[type[Family]] = FAMILIES) ->
     ('loihi', 128, 'derived')
     """
     path = _find(name_or_path, Path())
-    described = _read(path, families, ())
+    with reading(path, "the description of a chip", "correct the file"):
+        described = _read(path, families, ())
     units = units_of(described.family)
     facts = {key: described.facts[key] for key in units if key in described.facts}
     missing = [*(["title"] if described.title is None else []), *(key for key in units if key not in facts)]
@@ -97,9 +98,9 @@ def _find(name_or_path: str, folder: Path) -> Path:
     if name_or_path in list_chips():
         return hw_targets_folder() / f"{name_or_path}.yaml"
     path = folder / name_or_path
-    if not path.is_file():
+    if not is_file(path):
         raise InputError(
-            f"there is no target {name_or_path!r}: choose one of {', '.join(list_chips())}, "
+            f"there is no target {excerpt(name_or_path)}: choose one of {', '.join(list_chips())}, "
             "or give the path of a YAML file"
         )
     return path
@@ -132,18 +133,14 @@ def _read(path: Path, families: Sequence[type[Family]], descendants: tuple[Path,
 
 
 def _entries(path: Path) -> dict[str, Any]:
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        reason = " ".join(str(error).split())
-        raise InputError(f"{path} cannot be read as YAML ({reason}): correct the file") from error
+    content = read_yaml(path, "correct the file")
     if not isinstance(content, dict):
         raise InputError(f"{path} holds {type(content).__name__}, not keys and values: see hw_targets/loihi-sim.yaml")
     for key, entry in content.items():
         if isinstance(entry, dict) and "certainty" in entry:
             raise InputError(
-                f"{path}: {key} has a certainty, which is called grade now: rename it, and give every number its unit "
-                "and the file its family, as in hw_targets/loihi-sim.yaml"
+                f"{path}: {capped(key)} has a certainty, which is called grade now: rename it, and give every number "
+                "its unit and the file its family, as in hw_targets/loihi-sim.yaml"
             )
     return content
 
@@ -160,7 +157,7 @@ def _family(
     name = _text(path, "family", content["family"])
     found = next((each for each in families if each.name == name), None)
     if found is None:
-        raise InputError(f"{path}: family is {name!r}, but must be one of {names}")
+        raise InputError(f"{path}: family is {excerpt(name)}, but must be one of {names}")
     if base is not None and found is not base.family:
         raise InputError(
             f"{path} is of family {name}, but extends a chip of family {base.family.name}: remove one of the two"
@@ -170,15 +167,15 @@ def _family(
 
 def _text(path: Path, key: str, value: object) -> str:
     if not isinstance(value, str) or not value.strip():
-        raise InputError(f"{path}: {key} is {value!r}, but must be a text: quote it")
+        raise InputError(f"{path}: {key} is {excerpt(value)}, but must be a text: quote it")
     return value
 
 
 def _fact(path: Path, key: str, entry: object, unit: str) -> Fact:
     keys = tuple(field.name for field in dataclasses.fields(Fact))
     if not isinstance(entry, dict) or set(entry) != set(keys):
-        found = excerpt(entry) if entry else "nothing"
-        raise InputError(f"{path}: {key} has {found}, but must have exactly the keys {', '.join(keys)}")
+        found = capped(", ".join(map(str, entry))) if isinstance(entry, dict) else excerpt(entry)
+        raise InputError(f"{path}: {key} has {found or 'nothing'}, but must have exactly the keys {', '.join(keys)}")
     if entry["unit"] != unit:
         raise InputError(f"{path}: unit of {key} is {excerpt(entry['unit'])}, but must be {unit!r}: convert the value")
     if entry["grade"] not in get_args(Grade):

@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from neuroprune.errors import NeuropruneError
+from neuroprune.excerpts import harmless
 from neuroprune.progress import Progress, silent
 from neuroprune.readable import figure
 
 if TYPE_CHECKING:
-    from rich.console import RenderableType
+    from rich.console import ConsoleOptions, RenderableType
 
 NARROWEST = 80
 WIDTH_OF_A_FILE = 120
@@ -21,8 +23,18 @@ WIDTH_OF_A_FILE = 120
 
 
 def note(text: str) -> None:
-    """Print a note beside the result."""
-    click.echo(text, err=True)
+    """Print a note beside the result, without the control characters that a name in a file may hold."""
+    click.echo(harmless(text, lines=True), err=True)
+
+
+def show_error(error: NeuropruneError) -> None:
+    """Print an error as one line."""
+    click.echo(f"Error: {harmless(str(error))}", err=True)
+
+
+def show_text(text: str) -> None:
+    """Print CSV or JSON as it is, and on a terminal without control characters."""
+    click.echo(harmless(text, lines=True) if sys.stdout.isatty() else text, nl=not text.endswith("\n"))
 
 
 def next_step(command: str) -> None:
@@ -32,7 +44,7 @@ def next_step(command: str) -> None:
 
 def show_json(value: Any) -> None:
     """Print `value` as JSON."""
-    click.echo(json.dumps(value, indent=2, allow_nan=False))
+    show_text(json.dumps(value, indent=2, allow_nan=False))
 
 
 def page_width() -> int:
@@ -41,10 +53,16 @@ def page_width() -> int:
 
 
 def show(*parts: "RenderableType") -> None:
-    """Print rich tables and texts."""
+    """Print rich tables and texts, without the control characters that a name in a file may hold."""
     from rich.console import Console
+    from rich.segment import Segment
 
-    console = Console(width=page_width(), highlight=False)
+    class Harmless(Console):
+        def render(self, renderable: "RenderableType", options: "ConsoleOptions | None" = None) -> Iterator[Segment]:
+            for text, style, control in super().render(renderable, options):
+                yield Segment(text if control else harmless(text, lines=True), style, control)
+
+    console = Harmless(width=page_width(), highlight=False)
     for part in parts:
         console.print(part)
 

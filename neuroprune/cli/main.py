@@ -14,6 +14,7 @@ from typing import NoReturn
 
 import click
 
+from neuroprune.cli.console import show_error
 from neuroprune.errors import NeuropruneError
 from neuroprune.version import __version__
 
@@ -76,7 +77,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         with _terminable():
             cli.main(args=arguments, prog_name="neuroprune", standalone_mode=False)
     except NeuropruneError as error:
-        click.echo(f"Error: {error}", err=True)
+        show_error(error)
         sys.exit(error.exit_code)
     except click.exceptions.NoArgsIsHelpError as error:
         error.show()

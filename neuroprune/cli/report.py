@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from neuroprune.cli.console import next_step, page_width, show
+from neuroprune.cli.console import next_step, page_width, show, show_text
 from neuroprune.cli.networks import resume_command, take_run
 from neuroprune.cli.options import json_option, runs_option
 from neuroprune.errors import InputError
@@ -65,9 +65,9 @@ def _show_deployment(folder: Path, as_json: bool, as_csv: bool, layers: bool) ->
 
     report = load_report(folder)
     if as_json:
-        click.echo(report.model_dump_json(indent=2))
+        show_text(report.model_dump_json(indent=2))
     elif as_csv:
-        click.echo(layers_csv(report) if layers else cores_csv(report), nl=False)
+        show_text(layers_csv(report) if layers else cores_csv(report))
     else:
         show(render(report, page_width()))
         next_step("neuroprune report --csv > cores.csv")
@@ -82,9 +82,9 @@ def _show_compression(folder: Path, as_json: bool, as_csv: bool, layers: bool) -
         raise InputError(f"{folder} is a compression, whose CSV has one row per layer already: leave out --layers")
     record = load_compress_record(folder)
     if as_json:
-        click.echo(record_json(record))
+        show_text(record_json(record))
     elif as_csv:
-        click.echo(channels_csv(record), nl=False)
+        show_text(channels_csv(record))
     else:
         show(render(record))
         next_step(f"neuroprune report {folder} --csv > channels.csv")

@@ -1,6 +1,7 @@
 """The record of a compression for the terminal, and its channels as CSV."""
 
 from rich.console import Group, RenderableType
+from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
@@ -28,7 +29,7 @@ def _warning(sentence: str) -> Text:
 
 
 def _cost_table(record: CompressRecord) -> Table:
-    table = Table(title=f"Pruned by {record.method} to {record.flops_share:.1%} of the FLOPs")
+    table = Table(title=f"Pruned by {escape(record.method)} to {record.flops_share:.1%} of the FLOPs")
     table.add_column("")
     for column in ("dense", "slimmed", "remains"):
         table.add_column(column, justify="right")
@@ -57,7 +58,7 @@ def _channel_table(record: CompressRecord) -> Table:
         table.add_column(column, justify="right")
     for width in record.channels:
         remains = f"{width.after / width.before:.1%}" if width.before else "-"
-        table.add_row(width.name, str(width.before), str(width.after), remains, str(width.regenerated))
+        table.add_row(Text(width.name), str(width.before), str(width.after), remains, str(width.regenerated))
     return table
 
 

@@ -14,9 +14,12 @@ from neuroprune.arrays import Labels
 from neuroprune.data.plainpickle import Call, read_plain_pickle
 from neuroprune.data.types import Images, Split
 from neuroprune.errors import InputError
+from neuroprune.reading import read_bytes, reading
 
 SHAPE = (3, 32, 32)
 PIXELS = 3072
+LARGEST = 1 << 29
+"""Bytes of a batch; the training split of CIFAR-100, the largest one, has up to 237 MB as a pickle."""
 
 
 def read_binary(paths: Sequence[Path], label_bytes: int) -> Split:
@@ -32,7 +35,8 @@ def read_python(paths: Sequence[Path], labels_key: str) -> Split:
 
 
 def _binary_records(path: Path, record: int) -> npt.NDArray[np.uint8]:
-    data = path.read_bytes()
+    with reading(path, "a batch of CIFAR", "fetch it again"):
+        data = read_bytes(path, LARGEST)
     if not data or len(data) % record:
         raise InputError(
             f"{path} holds {len(data)} bytes, which is not a whole number of records of {record} bytes: fetch it again"
@@ -41,17 +45,19 @@ def _binary_records(path: Path, record: int) -> npt.NDArray[np.uint8]:
 
 
 def _python_batch(path: Path, labels_key: str) -> tuple[Images, Labels]:
-    batch = read_plain_pickle(path)
+    batch = read_plain_pickle(path, LARGEST)
     if not isinstance(batch, dict) or not {"data", labels_key} <= batch.keys():
         raise InputError(f"{path} has no data and {labels_key}, as a CIFAR batch must have: fetch it again")
-    labels = np.array(batch[labels_key], dtype=np.int64)
-    pixels = _array_bytes(batch["data"])
-    if pixels is None or len(pixels) != len(labels) * PIXELS:
-        found = "no array of bytes" if pixels is None else f"{len(pixels)} bytes"
-        raise InputError(
-            f"{path} holds {found} for {len(labels)} labels, but needs {len(labels) * PIXELS} bytes: fetch it again"
-        )
-    return np.frombuffer(pixels, np.uint8).reshape(-1, *SHAPE), labels
+    with reading(path, "a batch of CIFAR", "fetch it again"):
+        labels, pixels = batch[labels_key], _array_bytes(batch["data"])
+        if not isinstance(labels, list) or not all(type(label) is int for label in labels):
+            raise ValueError(f"its {labels_key} are no list of whole numbers")
+        if pixels is None or len(pixels) != len(labels) * PIXELS:
+            found = "no array of bytes" if pixels is None else f"{len(pixels)} bytes"
+            raise InputError(
+                f"{path} holds {found} for {len(labels)} labels, but needs {len(labels) * PIXELS} bytes: fetch it again"
+            )
+        return np.frombuffer(pixels, np.uint8).reshape(-1, *SHAPE), np.array(labels, dtype=np.int64)
 
 
 def _array_bytes(call: object) -> bytes | None:
@@ -64,4 +70,6 @@ def _array_bytes(call: object) -> bytes | None:
         return None
     if isinstance(content, Call) and content.function == "_codecs encode":
         content = content.arguments[0]
-    return content.encode("latin-1") if isinstance(content, str) else content
+    if isinstance(content, str):
+        content = content.encode("latin-1")
+    return content if isinstance(content, bytes) else None

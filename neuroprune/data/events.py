@@ -8,9 +8,9 @@ Both are read here and not by tonic: two short formats do not justify numba and 
 readers neither detect a truncated file nor read a part of N-MNIST. Nothing is unpacked to the disk or executed.
 """
 
+import io
 import re
 import tarfile
-import zlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath
 
@@ -19,6 +19,8 @@ import numpy.typing as npt
 
 from neuroprune.data.types import Images, Split
 from neuroprune.errors import InputError
+from neuroprune.excerpts import capped
+from neuroprune.reading import read_at_most, read_bytes, read_unpacked, reading
 
 Events = npt.NDArray[np.int64]
 """[events, 4] of time in microseconds, x, y, polarity (0 or 1)."""
@@ -40,6 +42,8 @@ POKER_HEADER = re.compile(
 """All that numpy writes before such an array; its own parser fails on damaged headers with errors of many kinds."""
 
 MOST_COUNTED = 255
+LARGEST, LARGEST_ARCHIVE = 1 << 22, 1 << 27
+"""Bytes of a recording, which has some ten thousands, and of an archive of them, unpacked."""
 
 
 def bin_events(events: Events, steps: int, size: tuple[int, int]) -> Images:
@@ -61,7 +65,7 @@ def read_nmnist(folder: Path, steps: int) -> Split:
     """The recordings <digit>/*.bin below `folder`, as frames. Raises InputError for one that is not whole."""
     paths = [path for digit in range(10) for path in sorted((folder / str(digit)).glob("*.bin"))]
     return _binned(
-        ((int(path.parent.name), str(path), parse_nmnist(path.read_bytes(), str(path))) for path in paths),
+        ((int(path.parent.name), str(path), parse_nmnist(_content(path), str(path))) for path in paths),
         len(paths),
         steps,
         NMNIST_SIZE,
@@ -129,22 +133,29 @@ def _check_events(events: Events, source: str, size: tuple[int, int]) -> None:
 
 def _archived(path: Path) -> Iterator[tuple[int, str, bytes]]:
     """Label, name and content of each recording in a tar archive."""
-    try:
-        with tarfile.open(path, "r:gz") as archive:
-            for member in archive:
-                name = PurePosixPath(member.name)
-                content = archive.extractfile(member) if member.isfile() and _is_recording(name) else None
-                if content is not None:
-                    yield POKER_CLASSES.index(name.parent.name), f"{name} in {path}", content.read()
-    except (tarfile.TarError, OSError, EOFError, zlib.error) as error:
-        raise InputError(f"{path} cannot be read whole as a gzipped tar archive ({error}): fetch it again") from error
+    with (
+        reading(path, "a whole gzipped tar archive", "fetch it again"),
+        # As a stream, tarfile would skip what is not there piece by piece, for ever.
+        io.BytesIO(read_unpacked(path, LARGEST_ARCHIVE)) as content,
+        tarfile.open(fileobj=content, mode="r:") as archive,
+    ):
+        for member in archive:
+            name = PurePosixPath(member.name)
+            file = archive.extractfile(member) if member.isreg() and _is_recording(name) else None
+            if file is not None:
+                yield POKER_CLASSES.index(name.parent.name), f"{capped(name)} in {path}", read_at_most(file, LARGEST)
 
 
 def _unpacked(folder: Path) -> Iterator[tuple[int, str, bytes]]:
     """Label, name and content of each recording below a folder."""
     for path in folder.glob("*/*.npy"):
         if _is_recording(path):
-            yield POKER_CLASSES.index(path.parent.name), str(path), path.read_bytes()
+            yield POKER_CLASSES.index(path.parent.name), str(path), _content(path)
+
+
+def _content(path: Path) -> bytes:
+    with reading(path, "a recording", "fetch it again"):
+        return read_bytes(path, LARGEST)
 
 
 def _is_recording(path: PurePosixPath | Path) -> bool:

@@ -5,35 +5,44 @@ big-endian 32-bit integer; the values follow.
 """
 
 import gzip
+import math
 import struct
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import numpy.typing as npt
 
 from neuroprune.data.types import Split
 from neuroprune.errors import InputError
+from neuroprune.reading import read_up_to, reading, size_of
 
 UNSIGNED_BYTE = 8
+MOST_VALUES = 1 << 28
+"""Five times the pixels of MNIST."""
 
 
 def read_idx(path: Path, dimensions: int) -> npt.NDArray[np.uint8]:
     """The unsigned bytes of an idx file of that many dimensions. Raises InputError when it is none, or cut short."""
-    data = _content(path)
-    head = 4 + 4 * dimensions
-    if len(data) < head or data[:4] != bytes([0, 0, UNSIGNED_BYTE, dimensions]):
-        raise InputError(
-            f"{path} begins with the bytes {data[:4].hex(' ') or '(none)'}, but an idx file of unsigned bytes in "
-            f"{dimensions} dimensions begins with 00 00 08 {dimensions:02x}: fetch it again"
-        )
-    shape = struct.unpack(f">{dimensions}I", data[4:head])
-    promised = int(np.prod(shape, dtype=object))
-    if len(data) - head != promised:
-        raise InputError(
-            f"{path} holds {len(data) - head} bytes of values, but its header promises {promised} "
-            f"({' x '.join(map(str, shape))}): fetch it again"
-        )
-    return np.frombuffer(data, np.uint8, offset=head).reshape(shape)
+    with reading(path, "a whole idx file", "fetch it again"), _opened(path) as stream:
+        head = read_up_to(stream, 4 + 4 * dimensions)
+        if len(head) < 4 + 4 * dimensions or head[:4] != bytes([0, 0, UNSIGNED_BYTE, dimensions]):
+            raise InputError(
+                f"{path} begins with the bytes {head[:4].hex(' ') or '(none)'}, but an idx file of unsigned bytes in "
+                f"{dimensions} dimensions begins with 00 00 08 {dimensions:02x}: fetch it again"
+            )
+        shape = struct.unpack(f">{dimensions}I", head[4:])
+        promised = math.prod(shape)
+        if promised > MOST_VALUES:
+            raise ValueError(f"its header promises {promised} bytes of values, and at most {MOST_VALUES} are read")
+        values = read_up_to(stream, promised + 1)
+        if len(values) != promised:
+            found = f"{len(values)} bytes" if len(values) < promised else f"more than {promised} bytes"
+            raise InputError(
+                f"{path} holds {found} of values, but its header promises {promised} "
+                f"({' x '.join(map(str, shape))}): fetch it again"
+            )
+        return np.frombuffer(values, np.uint8).reshape(shape)
 
 
 def read_idx_split(images: Path, labels: Path, size: tuple[int, int]) -> Split:
@@ -52,8 +61,6 @@ def read_idx_split(images: Path, labels: Path, size: tuple[int, int]) -> Split:
     return Split(pixels[:, None], numbers.astype(np.int64))
 
 
-def _content(path: Path) -> bytes:
-    try:
-        return gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
-    except (OSError, EOFError) as error:
-        raise InputError(f"{path} cannot be read whole ({error}): fetch it again") from error
+def _opened(path: Path) -> BinaryIO | gzip.GzipFile:
+    size_of(path)
+    return gzip.open(path) if path.suffix == ".gz" else path.open("rb")

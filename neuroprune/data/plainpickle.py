@@ -6,11 +6,17 @@ array constructor, in these files) becomes a `Call` that holds the function's na
 """
 
 import pickletools
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from neuroprune.errors import InputError
+from neuroprune.reading import check_spread, read_bytes, reading
+
+MOST_VALUES = 1_000_000
+"""Six times those of CIFAR-100: 50,000 images with two labels and a name each."""
+MOST_OPCODES = 3 * MOST_VALUES
+"""A value takes an opcode, and perhaps others that mark and keep it."""
 
 
 @dataclass
@@ -42,18 +48,30 @@ _CONSTANTS = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False}
 _EMPTY = {"EMPTY_DICT": dict, "EMPTY_LIST": list, "EMPTY_TUPLE": tuple}
 
 
-def read_plain_pickle(path: Path) -> Any:
+def read_plain_pickle(path: Path, largest: int) -> Any:
     """The value pickled in `path`; byte strings of Python 2 come back as text in Latin-1, one character a byte.
 
-    Raises InputError when the file is cut short, is no pickle, or uses an opcode that plain data does not need.
+    Raises InputError when the file is cut short, holds more than `largest` bytes or MOST_VALUES values, is no pickle,
+    or uses an opcode that plain data does not need.
     """
-    try:
-        return _follow(path)
-    except (ValueError, IndexError, KeyError, TypeError, AttributeError, OSError) as error:
-        raise InputError(f"{path} is not a whole pickle of plain data ({error}): fetch it again") from error
+    with reading(path, "a whole pickle of plain data", "fetch it again"):
+        value = _follow(read_bytes(path, largest))
+        check_spread(value, _parts, MOST_VALUES)
+        return value
 
 
-def _follow(path: Path) -> Any:
+def _parts(value: Any) -> Iterable[Any]:
+    match value:
+        case list() | tuple():
+            return value
+        case dict():
+            return value.values()
+        case Call():
+            return (value.function, value.arguments, value.state)
+    return ()
+
+
+def _follow(content: bytes) -> Any:
     stack: list[Any] = []
     memo: dict[Any, Any] = {}
 
@@ -63,7 +81,9 @@ def _follow(path: Path) -> Any:
         del stack[start:]
         return values
 
-    for opcode, argument, _ in pickletools.genops(path.read_bytes()):
+    for number, (opcode, argument, _) in enumerate(pickletools.genops(content)):
+        if number > MOST_OPCODES:
+            raise ValueError(f"it has more than the {MOST_OPCODES} opcodes that are read")
         name = opcode.name
         if name in _VALUES:
             stack.append(argument)
@@ -82,6 +102,8 @@ def _follow(path: Path) -> Any:
             stack[-1].extend(values)
         elif name in ("SETITEM", "SETITEMS"):
             values = pop_marked() if name == "SETITEMS" else [stack.pop(-2), stack.pop()]
+            if not all(isinstance(key, str) for key in values[::2]):
+                raise ValueError("it has a key that is no text")
             stack[-1].update(zip(values[::2], values[1::2], strict=True))
         elif name in ("TUPLE1", "TUPLE2", "TUPLE3"):
             length = int(name[-1])

@@ -8,6 +8,7 @@ from spikingjelly.activation_based import functional, layer, neuron, surrogate
 from torch import nn
 
 from neuroprune.errors import InputError
+from neuroprune.excerpts import capped
 from neuroprune.networks.catalog import SurrogateKind
 from neuroprune.networks.recipe import (
     BlockLayer,
@@ -22,9 +23,13 @@ from neuroprune.networks.recipe import (
 )
 from neuroprune.networks.residual import BLOCKS, Pair
 from neuroprune.networks.user import load_class
+from neuroprune.reading import reading
 from neuroprune.selection import ChannelSelection
 
 __all__ = ["SpikingNetwork", "build", "load_class"]
+
+MOST_PARAMETERS = 1 << 30
+"""A choice: 4 GiB of float32, and half as many 8-bit weights as 16,384 cores of 128 KiB have bytes for."""
 
 SURROGATES: dict[SurrogateKind, Callable[..., nn.Module]] = {
     "atan": surrogate.ATan,
@@ -60,7 +65,7 @@ class SpikingNetwork(nn.Module):
 def build(recipe: Recipe, input_shape: tuple[int, int, int], classes: int, seed: int = 0) -> SpikingNetwork:
     """The network of `recipe` for frames of `input_shape` (channels, height, width), with initial weights from `seed`.
 
-    Raises InputError when frames of this size are too small for a layer of the recipe.
+    Raises InputError when frames of this size are too small for a layer of the recipe, or the network is too large.
 
     >>> from neuroprune import build, load_recipe
     >>> network = build(load_recipe("digits-conv"), input_shape=(1, 8, 8), classes=10)
@@ -69,7 +74,19 @@ def build(recipe: Recipe, input_shape: tuple[int, int, int], classes: int, seed:
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
+        _check_size(recipe, input_shape, classes)
         return _build(recipe, input_shape, classes)
+
+
+def _check_size(recipe: Recipe, input_shape: tuple[int, int, int], classes: int) -> None:
+    """Raises InputError for a network of more than MOST_PARAMETERS, before any of them takes memory."""
+    subject = f"the network of recipe {capped(recipe.name)}"
+    with reading(subject, "one that can be built", "make its layers smaller"), torch.device("meta"):
+        parameters = sum(parameter.numel() for parameter in _build(recipe, input_shape, classes).parameters())
+    if parameters > MOST_PARAMETERS:
+        raise InputError(
+            f"{subject} has {parameters} parameters, and at most {MOST_PARAMETERS} are built: make its layers smaller"
+        )
 
 
 def _build(recipe: Recipe, input_shape: tuple[int, int, int], classes: int) -> SpikingNetwork:

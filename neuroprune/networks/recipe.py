@@ -4,11 +4,12 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, ValidationError, model_validator
 
 from neuroprune.bundled import models_folder
+from neuroprune.documents import read_yaml
 from neuroprune.errors import InputError
+from neuroprune.excerpts import capped, excerpt
 from neuroprune.networks.catalog import (
     BlockKind,
     NeuronKind,
@@ -19,6 +20,10 @@ from neuroprune.networks.catalog import (
     ScheduleKind,
     SurrogateKind,
 )
+from neuroprune.reading import is_file, reading
+
+DEEPEST = 1000
+"""A choice: deeper than any published spiking network, and built within seconds."""
 
 Size = Annotated[int, Field(ge=1)]
 Sizes = Size | tuple[Size, Size]
@@ -183,6 +188,14 @@ class Recipe(Part):
         return 1 + sum(2 * each.repeat if isinstance(each, BlockLayer) else 1 for each in weighted)
 
     @model_validator(mode="after")
+    def _size(self) -> "Recipe":
+        if self.depth > DEEPEST:
+            raise ValueError(
+                f"it has {self.depth} layers with weights, and at most {DEEPEST} are built: leave some out"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _order(self) -> "Recipe":
         if not isinstance(self.layers[0], ConvLayer):
             raise ValueError("layers must begin with a conv layer: add one that reads the frames")
@@ -227,14 +240,12 @@ def load_recipe(name_or_path: str) -> Recipe:
     """
     given = name_or_path.endswith((".yaml", ".yml"))
     path = Path(name_or_path) if given else models_folder() / f"{name_or_path}.yaml"
-    if not path.is_file():
+    if not is_file(path):
         known = ", ".join(list_recipes())
-        raise InputError(f"there is no recipe {name_or_path}; choose one of {known}, or give the path of a .yaml file")
-    try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        reason = " ".join(str(error).split())
-        raise InputError(f"recipe {path} is not valid YAML ({reason}): correct it") from error
+        raise InputError(
+            f"there is no recipe {capped(name_or_path)}; choose one of {known}, or give the path of a .yaml file"
+        )
+    values = read_yaml(path, "correct it", f"recipe {path}")
     if not isinstance(values, dict):
         raise InputError(
             f"recipe {path} holds {type(values).__name__}, but must hold keys such as title, steps and layers"
@@ -244,17 +255,19 @@ def load_recipe(name_or_path: str) -> Recipe:
 
 def parse_recipe(values: dict[str, Any], source: str) -> Recipe:
     """`values` as a Recipe; errors call it by `source`. Raises InputError with the first fault that is found."""
-    try:
-        return Recipe.model_validate(values)
-    except ValidationError as error:
-        raise InputError(f"{source} {_fault(error.errors()[0], values)}") from error
+    with reading(source, "one that can be built", "correct it"):
+        try:
+            return Recipe.model_validate(values)
+        except ValidationError as error:
+            fault = error.errors(include_url=False)[0]
+            raise InputError(f"{source} {_fault(fault, values)}") from error
 
 
 def _fault(error: Any, values: dict[str, Any]) -> str:
     """What is wrong and what is allowed, as the rest of a sentence that begins with the recipe's name."""
     location = error["loc"]
     steps = (*location[:2], *location[3:4]) if location[:1] == ("layers",) else location[:2]  # without pydantic's tags
-    place = ".".join(str(step) for step in steps)
+    place = capped(".".join(capped(step, 40) for step in steps), 100)
     match error["type"]:
         case "extra_forbidden":
             allowed = ", ".join(_part_at(location[:-1]).model_fields)
@@ -265,7 +278,7 @@ def _fault(error: Any, values: dict[str, Any]) -> str:
             return f"lacks the key {place}: add it"
         case "value_error":
             return f"{f'has a fault at {place}' if place else 'cannot be built'}: {error['ctx']['error']}"
-    return f"has {place} = {error['input']!r}, which is not allowed ({error['msg']}): correct it"
+    return f"has {place} = {excerpt(error['input'])}, which is not allowed ({capped(error['msg'])}): correct it"
 
 
 def _part_at(path: tuple[int | str, ...]) -> type[Part]:

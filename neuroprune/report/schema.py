@@ -11,7 +11,7 @@ effective SynOps do. Both count existing synapses only: the padding of a convolu
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from neuroprune.intervals import AccuracyChange, Share, ShareInterval
 from neuroprune.records import Record, load_record, save_record
@@ -300,6 +300,19 @@ class Report(Record):
     exchange_remarks: tuple[ExchangeRemark, ...]
     warnings: tuple[str, ...] = ()
     versions: dict[str, str]
+
+    @model_validator(mode="after")
+    def _agrees_with_itself(self) -> "Report":
+        kinds = [(each.name, each.unit) for each in self.target.resources]
+        used = [self.totals.resources, *(core.resources for core in self.cores)]
+        if not self.layers or self.totals.busiest_core >= len(self.cores):
+            core = f"core {self.totals.busiest_core} of {len(self.cores)}"
+            raise ValueError(f"it has {len(self.layers)} layers, and {core} is the busiest")
+        if any([(use.name, use.unit) for use in uses] != kinds for uses in used):
+            raise ValueError("its cores have other resources than its chip")
+        if any(len(layer.sources) != len(layer.waits) for layer in self.layers):
+            raise ValueError("a layer has more sources than waits, or fewer")
+        return self
 
 
 def load_report(path: Path) -> Report:

@@ -67,7 +67,7 @@ def _summary(report: Report) -> Panel:
         f"{plural(totals.neurons, 'neuron')}, {amount(totals.synapses)} synapses "
         f"({amount(totals.nonzero_synapses)} not zero)",
     )
-    lines.add_row("load", ", ".join(map(_load, totals.resources)))
+    lines.add_row("load", Text(", ".join(map(_load, totals.resources))))
     if totals.relay_neurons or totals.delayed_synapses:
         lines.add_row("paths", _paths(report))
     lines.add_row(
@@ -162,12 +162,13 @@ def _paths(report: Report) -> str:
     if totals.relay_neurons:
         ways.append(f"{amount(totals.relay_neurons)} relay neurons in {plural(relays, 'layer')}")
     if totals.delayed_synapses:
-        longest = max(
+        waits = (
             wait
             for layer in report.layers
             for source, wait in zip(layer.sources, layer.waits, strict=True)
             if source != INPUT
         )
+        longest = max(waits, default=0)
         ways.append(f"{amount(totals.delayed_synapses)} synapses that delay by up to {plural(longest, 'step')}")
     return f"balanced by {' and '.join(ways)}"
 
@@ -219,7 +220,7 @@ def _core_table(title: str, count: str, resources: Sequence[ResourceUse], width:
     table.add_column("chip x,y" if count == "core" else "chip", no_wrap=True)
     table.add_column("layers", overflow="fold")
     for resource in resources:
-        table.add_column(heading(resource), justify="right", no_wrap=True)
+        table.add_column(Text(heading(resource)), justify="right", no_wrap=True)
     if width >= WIDE:
         table.add_column("fullest", no_wrap=True)
         table.add_column("encoding")
@@ -241,7 +242,9 @@ def _core_row(group: Sequence[CoreReport], place: str, kept: Sequence[int], widt
         row.append(Text.assemble(text, (f" {percents[number]:3.0f}%", style)))
     if width >= WIDE:
         row.append(
-            ProgressBar(total=100, completed=max(percents), width=7, complete_style="cyan", finished_style="cyan")
+            ProgressBar(
+                total=100, completed=max(percents, default=0), width=7, complete_style="cyan", finished_style="cyan"
+            )
         )
-        row.append(" ".join(dict.fromkeys(encoding for core in group for encoding in core.encodings)))
+        row.append(Text(" ".join(dict.fromkeys(encoding for core in group for encoding in core.encodings))))
     return [*row, amount(max(core.synops_per_step for core in group))]

@@ -5,7 +5,6 @@ line per epoch. During training, training.safetensors also holds what resuming n
 one step. Nothing in a checkpoint is ever executed.
 """
 
-import json
 import platform
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -14,17 +13,20 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 from torch import nn
 
 from neuroprune.data.types import Coding, Dataset
+from neuroprune.documents import read_json, validate
 from neuroprune.errors import InputError
+from neuroprune.excerpts import capped, excerpt
 from neuroprune.files import write_json
 from neuroprune.networks.build import build, load_class
 from neuroprune.networks.recipe import Recipe
+from neuroprune.reading import is_file, reading
 from neuroprune.training.history import EpochRecord, write_metrics
 from neuroprune.training.settings import TrainSettings
-from neuroprune.training.tensors import load_tensors, read_tensors, widths, write_tensors
+from neuroprune.training.tensors import REMEDY, load_tensors, read_tensors, widths, write_tensors
 from neuroprune.version import __version__
 
 SCHEMA = 2
@@ -82,6 +84,15 @@ class _Document(BaseModel):
     settings: TrainSettings
     history: tuple[EpochRecord, ...]
     versions: dict[str, str]
+
+    @model_validator(mode="after")
+    def _data_fit(self) -> "_Document":
+        shape, coding = self.data.input_shape, self.data.coding
+        if min(shape) < 1 or not self.data.classes:
+            raise ValueError(f"its data has frames of {shape} and {len(self.data.classes)} classes")
+        if not len(coding.mean) == len(coding.std) == shape[0] or min(coding.std) <= 0:
+            raise ValueError(f"its coding needs a mean and a deviation above 0 for each of {shape[0]} channels")
+        return self
 
 
 def facts_of(data: Dataset) -> DataFacts:
@@ -153,7 +164,7 @@ def load_checkpoint(path: Path) -> Checkpoint:
     """
     folder = path.parent if path.is_file() else path
     description = folder / DESCRIPTION
-    if not description.is_file():
+    if not is_file(description):
         raise InputError(f"{folder} holds no {DESCRIPTION}, so no checkpoint: name the folder of a finished training")
     document = _parse(description)
     tensors, _ = read_tensors(folder / TENSORS)
@@ -192,11 +203,13 @@ def restore(checkpoint: Checkpoint, model: str | None = None) -> nn.Module:
     if model is not None:
         module = load_class(model)
     elif isinstance(checkpoint.model, Recipe):
-        module = build(checkpoint.model, checkpoint.data.input_shape, len(checkpoint.data.classes))
+        # On the meta device, where the widths that a file states take no memory: its tensors bring theirs.
+        with reading(f"the network of {DESCRIPTION}", "one that can be built", REMEDY), torch.device("meta"):
+            module = build(checkpoint.model, checkpoint.data.input_shape, len(checkpoint.data.classes))
     else:
         raise InputError(
-            f"this checkpoint is of the class {checkpoint.model}, whose code is not run unless you name it: "
-            f"add --model {checkpoint.model}"
+            f"this checkpoint is of the class {capped(checkpoint.model)}, whose code is not run unless you name it: "
+            f"add --model {capped(checkpoint.model)}"
         )
     load_tensors(module, checkpoint.tensors)
     for name, width in widths(module).items():
@@ -210,26 +223,15 @@ def restore(checkpoint: Checkpoint, model: str | None = None) -> nn.Module:
 
 
 def _parse(path: Path) -> _Document:
-    try:
-        values: Any = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise InputError(f"{path} is not whole JSON ({error}): restore it or train again") from error
+    values = read_json(path, REMEDY)
     schema = values.get("schema_version") if isinstance(values, dict) else None
     if schema not in (1, SCHEMA):
         raise InputError(
-            f"{path} has schema version {schema}, but neuroprune {__version__} reads versions 1 and {SCHEMA}: "
+            f"{path} has schema version {excerpt(schema)}, but neuroprune {__version__} reads versions 1 and {SCHEMA}: "
             "use the neuroprune that wrote it, or train again"
         )
-    if schema == 1:
-        values = _lift(values)
-    try:
-        return _Document.model_validate(values)
-    except ValidationError as error:
-        fault = error.errors()[0]
-        place = ".".join(str(step) for step in fault["loc"])
-        raise InputError(
-            f"{path} does not describe a checkpoint ({place}: {fault['msg']}): restore it or train again"
-        ) from error
+    with reading(path, "the description of a checkpoint", REMEDY):
+        return validate(_Document, _lift(values) if schema == 1 else values)
 
 
 def _lift(values: dict[str, Any]) -> dict[str, Any]:

@@ -5,17 +5,21 @@ it is there, the run is unfinished.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
 import torch
+from pydantic import BaseModel
 from torch import nn
 
+from neuroprune.documents import parse_json, validate
 from neuroprune.errors import InputError
+from neuroprune.excerpts import capped, excerpt
 from neuroprune.files import sync_folder
 from neuroprune.networks.recipe import Recipe
+from neuroprune.reading import is_file, reading
 from neuroprune.runs import STATE
 from neuroprune.training.history import EpochRecord
 from neuroprune.training.observer import Observer, ObserverState
@@ -47,6 +51,14 @@ class Unfinished:
     command: Command
     epochs: int
     history: tuple[EpochRecord, ...]
+
+
+STATE_KEYS = {"SGD": {"momentum_buffer"}, "AdamW": {"step", "exp_avg", "exp_avg_sq"}}
+"""What torch's optimisers keep for each parameter."""
+
+
+class _History(BaseModel):
+    records: list[EpochRecord]
 
 
 def save_state(
@@ -84,14 +96,23 @@ def finish(folder: Path) -> None:
 def read_unfinished(folder: Path) -> Unfinished:
     """How far the unfinished run in `folder` has come. Raises InputError."""
     _, metadata = read_tensors(folder / STATE)
-    try:
-        epochs = int(json.loads(metadata["settings"])["epochs"])
-        history = tuple(EpochRecord(**record) for record in json.loads(metadata["history"]))
-    except (KeyError, ValueError, TypeError) as error:
-        raise InputError(
-            f"{folder / STATE} lacks the record of its training ({error!r}): train without --resume"
-        ) from error
-    return Unfinished("compress" if metadata.get("command") == "compress" else "train", epochs, history)
+    with reading(folder / STATE, "the record of a training", "train without --resume"):
+        return Unfinished(_command(metadata), int(_settings(metadata)["epochs"]), _records(metadata["history"]))
+
+
+def _command(metadata: Mapping[str, str]) -> Command:
+    return "compress" if metadata.get("command") == "compress" else "train"
+
+
+def _settings(metadata: Mapping[str, str]) -> dict[str, Any]:
+    settings = parse_json(metadata["settings"])
+    if not isinstance(settings, dict):
+        raise ValueError("it lacks the settings")
+    return settings
+
+
+def _records(text: str) -> tuple[EpochRecord, ...]:
+    return tuple(validate(_History, {"records": parse_json(text)}).records)
 
 
 def load_state(
@@ -109,52 +130,65 @@ def load_state(
     """
     folder, command = keeping.folder, keeping.command
     path = folder / STATE
-    if not path.is_file():
-        raise InputError(f"{folder} holds no {STATE}, so nothing that could be resumed: {command} without --resume")
+    remedy = f"{command} without --resume"
+    if not is_file(path):
+        raise InputError(f"{folder} holds no {STATE}, so nothing that could be resumed: {remedy}")
     tensors, metadata = read_tensors(path)
     if metadata.get("command", "train") != command:
+        other = _command(metadata)
         raise InputError(
-            f"the run in {folder} was started by `neuroprune {metadata['command']}`, not by {command}: resume it with "
-            f"`neuroprune {metadata['command']} --resume {folder}`"
+            f"the run in {folder} was started by `neuroprune {other}`, not by {command}: resume it with "
+            f"`neuroprune {other} --resume {folder}`"
         )
-    try:
-        started, history = json.loads(metadata["settings"]), json.loads(metadata["history"])
-        records = tuple(EpochRecord(**record) for record in history)
-        earlier = tuple(EpochRecord(**record) for record in json.loads(metadata.get("earlier", "[]")))
+    with reading(path, "the record of a training", remedy):
+        started, records = _settings(metadata), _records(metadata["history"])
+        earlier = _records(metadata.get("earlier", "[]"))
+        # What observers keep may be infinite, or as long as the state of a generator of random numbers.
         kept = [(str(name), dict(values)) for name, values in json.loads(metadata.get("observers", "[]"))]
-    except (KeyError, ValueError, TypeError) as error:
-        raise InputError(f"{path} lacks the record of its training ({error!r}): {command} without --resume") from error
     now = _comparable(settings)
     for name in now:
         if started.get(name) != now[name]:
             raise InputError(
-                f"the training in {folder} was started with {name} = {started.get(name)}, but resuming asks for "
-                f"{now[name]}: give the same settings, or {command} without --resume"
+                f"the training in {folder} was started with {name} = {excerpt(started.get(name))}, but resuming asks "
+                f"for {now[name]}: give the same settings, or {remedy}"
             )
     if (before := [name for name, _ in kept]) != (given := [observer.name for observer in observers]):
         raise InputError(
             f"the training in {folder} was started with {_listed(before)}, but resuming has {_listed(given)}: give the "
-            f"same observers in the same order, or {command} without --resume"
+            f"same observers in the same order, or {remedy}"
         )
     load_tensors(module, _under("module.", tensors))
-    state: dict[int, dict[str, torch.Tensor]] = {}
-    for name, tensor in _under("optimizer.", tensors).items():
-        index, key = name.split(".", 1)
-        state.setdefault(int(index), {})[key] = tensor
-    optimizer.load_state_dict({**optimizer.state_dict(), "state": state})
+    with reading(path, "a state that its optimiser can go on from", remedy):
+        _load_optimizer(optimizer, _under("optimizer.", tensors))
     for number, (observer, (name, values)) in enumerate(zip(observers, kept, strict=True)):
-        try:
+        with reading(path, f"a state that the observer {name} can go on from", remedy):
             observer.restore(ObserverState(_under(f"observer.{number}.", tensors), values))
-        except (KeyError, TypeError, ValueError, RuntimeError) as error:
-            raise InputError(
-                f"{path} holds a state that the observer {name} cannot go on from ({error!r}): {command} without "
-                "--resume"
-            ) from error
     return replace(keeping, earlier=earlier), records
 
 
+def _load_optimizer(optimizer: torch.optim.Optimizer, tensors: dict[str, torch.Tensor]) -> None:
+    """Put `tensors`, named "number of the parameter.key", into `optimizer`.
+
+    Raises ValueError where a parameter lacks what the others have, or has another shape.
+    """
+    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+    state: dict[int, dict[str, torch.Tensor]] = {}
+    for name, tensor in tensors.items():
+        number, _, key = name.partition(".")
+        state.setdefault(int(number), {})[key] = tensor
+    keys = STATE_KEYS[type(optimizer).__name__]
+    for index, found in state.items():
+        if set(found) != keys or not 0 <= index < len(parameters):
+            raise ValueError(f"parameter {index} of {len(parameters)} has the state {excerpt(sorted(found))}")
+        for key, tensor in found.items():
+            needed = torch.Size() if key == "step" else parameters[index].shape
+            if tensor.shape != needed or not tensor.is_floating_point() or not tensor.isfinite().all():
+                raise ValueError(f"{key} of parameter {index} is not of finite numbers in the shape {tuple(needed)}")
+    optimizer.load_state_dict({**optimizer.state_dict(), "state": state})
+
+
 def _listed(names: Sequence[str]) -> str:
-    return f"the observers {', '.join(names)}" if names else "no observers"
+    return f"the observers {capped(', '.join(names))}" if names else "no observers"
 
 
 def _comparable(settings: TrainSettings) -> dict[str, Any]:

@@ -1,7 +1,9 @@
 """Reads and writes safetensors files, and loads their tensors into modules, with checks."""
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -9,11 +11,23 @@ from safetensors.torch import save_file
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from neuroprune.documents import parse_json
 from neuroprune.errors import InputError
+from neuroprune.excerpts import capped, excerpt
 from neuroprune.files import replace_file
+from neuroprune.reading import is_file, read_up_to, reading, size_of
 from neuroprune.selection import ChannelSelection
 
 Tensors = Mapping[str, torch.Tensor]
+
+REMEDY = "restore it or train again"
+
+LENGTH_BYTES = 8
+LARGEST_HEADER = 1 << 24
+"""Bytes: some 100,000 tensors, and the histories and settings of the longest training."""
+MOST_DIMENSIONS = 8
+ITEM_BYTES = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2, "I64": 8, "I32": 4, "I16": 2, "I8": 1, "U8": 1, "BOOL": 1}
+"""Bytes of a value of each dtype, as safetensors calls them, that neuroprune writes or loads as weights."""
 
 
 def write_tensors(path: Path, tensors: Tensors, metadata: Mapping[str, str] | None = None) -> None:
@@ -31,14 +45,51 @@ def write_tensors(path: Path, tensors: Tensors, metadata: Mapping[str, str] | No
 
 def read_tensors(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
     """The tensors and metadata of a safetensors file. Raises InputError when it is missing or not whole."""
-    if not path.is_file():
-        raise InputError(f"{path} is missing, which holds the tensors of this checkpoint: restore it or train again")
-    try:
+    if not is_file(path):
+        raise InputError(f"{path} is missing, which holds the tensors of this checkpoint: {REMEDY}")
+    with reading(path, "a whole safetensors file", REMEDY):
+        _check_header(path)
         with safe_open(path, framework="pt") as file:
             names = file.keys()
             return {name: file.get_tensor(name) for name in names}, file.metadata() or {}
-    except (SafetensorError, OSError) as error:
-        raise InputError(f"{path} is not a whole safetensors file ({error}): restore it or train again") from error
+
+
+def _check_header(path: Path) -> None:
+    """Check what the header states before tensors are made of it. Raises OSError, or ValueError with the reason.
+
+    The header is JSON after its length in 8 bytes: for each tensor its dtype, shape and place among the bytes behind.
+    """
+    size = size_of(path)
+    with path.open("rb") as file:
+        length = int.from_bytes(file.read(LENGTH_BYTES), "little")
+        if size < LENGTH_BYTES or length > min(size - LENGTH_BYTES, LARGEST_HEADER):
+            raise ValueError(f"it states a header of {length} bytes")
+        header = parse_json(read_up_to(file, length).decode("utf-8"))
+    if not isinstance(header, dict):
+        raise ValueError("its header has no names")
+    for name, entry in header.items():
+        if name != "__metadata__":
+            _check_entry(capped(name, 60), entry, size - LENGTH_BYTES - length)
+
+
+def _check_entry(name: str, entry: Any, behind: int) -> None:
+    """Check a tensor's entry in the header of a file with `behind` bytes of tensors. Raises ValueError."""
+    if not isinstance(entry, dict) or entry.get("dtype") not in tuple(ITEM_BYTES):
+        found = excerpt(entry.get("dtype") if isinstance(entry, dict) else entry)
+        raise ValueError(f"tensor {name} is of type {found}, and those read are {', '.join(ITEM_BYTES)}")
+    shape: Any = entry.get("shape")
+    place: Any = entry.get("data_offsets")
+    if not _are_sizes(shape) or len(shape) > MOST_DIMENSIONS:
+        raise ValueError(f"tensor {name} has the shape {excerpt(shape)}, and at most {MOST_DIMENSIONS} sizes are read")
+    if not _are_sizes(place) or len(place) != 2 or max(place) > behind:
+        raise ValueError(f"tensor {name} lies at the bytes {excerpt(place)} of {behind}")
+    needed = math.prod(shape) * ITEM_BYTES[entry["dtype"]]
+    if place[1] - place[0] != needed:
+        raise ValueError(f"tensor {name} has {place[1] - place[0]} bytes for a shape that needs {needed}")
+
+
+def _are_sizes(value: Any) -> bool:
+    return isinstance(value, list) and all(type(each) is int and each >= 0 for each in value)
 
 
 def load_tensors(module: nn.Module, tensors: Tensors) -> None:
@@ -46,7 +97,7 @@ def load_tensors(module: nn.Module, tensors: Tensors) -> None:
 
     Convolutions, linear layers, BatchNorms and channel selections whose tensors have another number of channels or
     features are resized to them, widths included: so a slimmed network is restored by the code that built the dense
-    one.
+    one. A module on torch's meta device, which has shapes alone, gets its memory here.
     Raises InputError, before anything is changed, for missing or foreign names, for values that are not finite, and for
     shapes that no change of width explains.
     """
@@ -55,7 +106,7 @@ def load_tensors(module: nn.Module, tensors: Tensors) -> None:
         if names:
             more = f" and {len(names) - 1} more" if len(names) > 1 else ""
             raise InputError(
-                f"the checkpoint {kind} tensor {min(names)}{more}, so it was not made with this network "
+                f"the checkpoint {kind} tensor {capped(min(names), 60)}{more}, so it was not made with this network "
                 f"({type(module).__name__}): name the network it was made with"
             )
     for name, tensor in tensors.items():
@@ -74,8 +125,8 @@ def load_tensors(module: nn.Module, tensors: Tensors) -> None:
         owner, _, leaf = name.rpartition(".")
         layer = module.get_submodule(owner)
         current = getattr(layer, leaf)
-        value = tensor.to(device=current.device, dtype=current.dtype, copy=True)
-        if value.shape == current.shape:
+        value = tensor.to(device=None if current.is_meta else current.device, dtype=current.dtype, copy=True)
+        if value.shape == current.shape and not current.is_meta:
             current.data.copy_(value)
         elif isinstance(current, nn.Parameter):
             setattr(layer, leaf, nn.Parameter(value, requires_grad=current.requires_grad))

@@ -261,17 +261,36 @@ def test_inheritance_that_never_ends(tmp_path: Path) -> None:
 def test_a_file_that_is_no_yaml(tmp_path: Path) -> None:
     path = tmp_path / "a.yaml"
     path.write_text("title: [", encoding="utf-8")
-    with pytest.raises(InputError, match=r"a\.yaml cannot be read as YAML \(.*line.*\): correct the file"):
+    with pytest.raises(InputError, match=r"a\.yaml is not valid YAML \(.* in line 1\): correct the file"):
         load_chip(str(path))
 
 
 def test_a_file_that_asks_for_code_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "a.yaml"
     path.write_text("title: !!python/object/apply:os.getcwd []", encoding="utf-8")
-    with pytest.raises(InputError, match="cannot be read as YAML"):
+    with pytest.raises(
+        InputError,
+        match=r"is not valid YAML \(could not determine a constructor for the tag .* in line 1\): correct the file",
+    ):
         load_chip(str(path))
 
 
 def test_a_file_without_keys(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"a\.yaml holds list, not keys and values: see hw_targets/loihi-sim\.yaml"):
         load_chip(write(tmp_path, "a", ["title"]))
+
+
+def test_values_are_quoted_as_far_as_a_sentence_has_room(tmp_path: Path) -> None:
+    for value in ("x" * 9999, [["y"] * 90] * 90, {"a\x1b[2J": 1}, "\x1b[2J"):
+        path = write(tmp_path, "a", {"extends": "loihi-sim", "neurons_per_core": entry(value, "neurons")})
+        with pytest.raises(
+            InputError, match=r"a\.yaml: value of neurons_per_core is .*, but must be a whole"
+        ) as caught:
+            load_chip(path)
+        assert len(str(caught.value)) < 400 and str(caught.value).isprintable()
+
+
+def test_a_base_that_no_file_can_be_called(tmp_path: Path) -> None:
+    for name in ("x" * 5000, "a\0b"):
+        with pytest.raises(InputError, match=r"^there is no target '.*': choose one of"):
+            load_chip(write(tmp_path, "a", {"extends": name}))

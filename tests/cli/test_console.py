@@ -4,9 +4,12 @@ import io
 import re
 
 import pytest
+from rich.text import Text
 
-from neuroprune.cli.console import page_width, progress_bars
+from neuroprune.cli.console import note, page_width, progress_bars, show, show_error, show_json, show_text
+from neuroprune.errors import InputError
 from neuroprune.progress import silent
+from neuroprune.readable import plain_table
 
 
 class Terminal(io.StringIO):
@@ -66,3 +69,27 @@ def test_a_file_gets_tables_of_one_width_whatever_the_terminal(monkeypatch: pyte
     assert page_width() == 120
     monkeypatch.setattr("sys.stdout", Terminal())
     assert page_width() == 80
+
+
+def test_what_a_file_holds_never_steers_the_terminal(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    table = plain_table("", "layer")
+    table.add_row(Text("a\x1b[2J\x9b\u202eb"))
+    show(table, Text("\x1b]0;title\x07"))
+    note("next: \x1b[31mred\nsecond line")
+    show_error(InputError("a\x1b[2J\nError: b"))
+    said = capsys.readouterr()
+    assert said.err == "next: �[31mred\nsecond line\nError: a�[2J�Error: b\n"
+    assert "a�[2J" in said.out and "�]0;title" in said.out
+    assert not {"\x1b", "\x9b", "\u202e", "\x07"} & set(said.out)
+    terminal = Terminal()
+    monkeypatch.setattr("sys.stdout", terminal)
+    show_text("name\n\x1b[2J\n")
+    assert terminal.getvalue() == "name\n�[2J\n"
+
+
+def test_a_file_gets_its_csv_as_it_is(capsys: pytest.CaptureFixture[str]) -> None:
+    show_text("name\n\x07\n")
+    show_json({"name": "x"})
+    assert capsys.readouterr().out == 'name\n\x07\n{\n  "name": "x"\n}\n'

@@ -89,23 +89,23 @@ def test_the_names_of_the_fields_are_what_scripts_read(record: CompressRecord) -
 
 
 def test_a_record_that_is_not_there_names_the_command_that_writes_it(tmp_path: Path) -> None:
-    sentence = (
-        r"compress\.json cannot be read \(No such file or directory\); `neuroprune compress` writes a record of a comp"
-    )
+    sentence = r"compress\.json is not there; `neuroprune compress` writes a record of a compression"
     with pytest.raises(InputError, match=sentence):
         load_compress_record(tmp_path)
 
 
 def test_a_file_that_is_no_text_is_refused(tmp_path: Path) -> None:
     (tmp_path / "compress.json").write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(InputError, match=r"compress\.json cannot be read \(it is not UTF-8 text\)"):
+    with pytest.raises(
+        InputError, match=r"compress\.json is not whole JSON \(it is not UTF-8 text\): compress the network again"
+    ):
         load_compress_record(tmp_path)
 
 
 @pytest.mark.parametrize("kept", [0, 1, 40, 400])
 def test_a_truncated_record_is_refused(record: CompressRecord, tmp_path: Path, kept: int) -> None:
     (tmp_path / "compress.json").write_text(record_json(record)[:kept])
-    sentence = r"is not a whole record of a compression \(file: Invalid JSON.*; compress the network again"
+    sentence = r"is not whole JSON \(.*\): compress the network again"
     with pytest.raises(InputError, match=sentence):
         load_compress_record(tmp_path)
 
@@ -144,7 +144,7 @@ def test_a_record_from_before_there_was_a_schema_is_refused(record: CompressReco
     values = json.loads(record_json(record))
     del values["schema_version"]
     (tmp_path / "compress.json").write_text(json.dumps(values))
-    with pytest.raises(InputError, match=r"\(schema_version: Field required\); compress the network again"):
+    with pytest.raises(InputError, match=r"\(schema_version: Field required\): compress the network again"):
         load_compress_record(tmp_path)
 
 

@@ -48,6 +48,11 @@ def test_a_binary_batch_with_a_broken_record_is_refused(tmp_path, size):
     [
         ([1], "has no data and labels, as a CIFAR batch must have: fetch it again"),
         ({"data": [1], "fine_labels": [1]}, "has no data and labels, as a CIFAR batch must have"),
+        (
+            {"data": PIXELS[:1], "labels": "1"},
+            r"is not a batch of CIFAR \(its labels are no list of whole numbers\): fetch",
+        ),
+        ({"data": PIXELS[:1], "labels": [2**70]}, r"is not a batch of CIFAR \(Python int too large"),
         ({"data": [1], "labels": [1]}, "holds no array of bytes for 1 labels, but needs 3072 bytes: fetch it again"),
         (
             {"data": np.zeros(3072, np.int64), "labels": [1]},

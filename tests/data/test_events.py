@@ -1,6 +1,7 @@
 """Event recordings: read from their bytes, binned to counts, and refused in a sentence when they are not whole."""
 
 import contextlib
+import gzip
 import io
 import tarfile
 
@@ -8,6 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given, strategies as st
 
+from neuroprune.data import events as events_module
 from neuroprune.data.events import bin_events, parse_nmnist, parse_poker, read_nmnist, read_poker
 from neuroprune.errors import InputError
 
@@ -197,7 +199,36 @@ def test_a_truncated_archive_is_refused(tmp_path, keep):
     archive(path, {f"cl/{number}.npy": poker_bytes(recording(20, 90, (35, 35))) for number in range(5)})
     assert path.stat().st_size > keep
     path.write_bytes(path.read_bytes()[:keep])
-    with pytest.raises(
-        InputError, match=r"a\.tar\.gz cannot be read whole as a gzipped tar archive \(.*\): fetch it again"
-    ):
+    with pytest.raises(InputError, match=r"a\.tar\.gz is not a whole gzipped tar archive \(.*\): fetch it again"):
         read_poker(path, 2)
+
+
+def test_an_archive_is_unpacked_up_to_its_allowance(tmp_path, monkeypatch):
+    monkeypatch.setattr(events_module, "LARGEST_ARCHIVE", 1 << 20)
+    archive(tmp_path / "a.tar.gz", {"notes": bytes(1 << 21), "cl/0.npy": poker_bytes(recording(9, 90, (35, 35)))})
+    with pytest.raises(InputError, match=r"gzipped tar archive \(it holds more than the 1048576 bytes that are read"):
+        read_poker(tmp_path / "a.tar.gz", 2)
+
+
+def test_a_recording_of_more_than_its_allowance_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(events_module, "LARGEST", 300)
+    archive(tmp_path / "a.tar.gz", {"cl/0.npy": poker_bytes(recording(90, 90, (35, 35)))})
+    with pytest.raises(InputError, match=r"gzipped tar archive \(it holds more than the 300 bytes that are read"):
+        read_poker(tmp_path / "a.tar.gz", 2)
+    (tmp_path / "0").mkdir()
+    (tmp_path / "0" / "a.bin").write_bytes(bytes(305))
+    with pytest.raises(
+        InputError, match=r"a\.bin is not a recording \(it holds 305 bytes, and at most 300 are read\): fetch"
+    ):
+        read_nmnist(tmp_path, 2)
+
+
+@pytest.mark.parametrize("size", [1 << 40, (1 << 62) + 1])
+def test_an_archive_that_states_more_than_it_holds_is_refused_at_once(tmp_path, size):
+    member = tarfile.TarInfo("notes")
+    member.size = size
+    (tmp_path / "a.tar.gz").write_bytes(gzip.compress(member.tobuf(tarfile.GNU_FORMAT) + bytes(1024)))
+    with pytest.raises(
+        InputError, match=r"a\.tar\.gz is not a whole gzipped tar archive \(unexpected end of data\): fetch"
+    ):
+        read_poker(tmp_path / "a.tar.gz", 2)

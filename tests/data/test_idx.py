@@ -2,6 +2,7 @@
 
 import gzip
 import struct
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -46,8 +47,11 @@ def test_frames_and_labels_make_a_split(tmp_path):
         (b"\x1f\x8b\x08\x00rest", "begins with the bytes 1f 8b 08 00, but"),
         (idx_bytes(np.zeros((2, 2))), "begins with the bytes 00 00 08 02, but"),
         (idx_bytes(np.zeros(9))[:-1], r"holds 8 bytes of values, but its header promises 9 \(9\): fetch it again"),
-        (idx_bytes(np.zeros(9)) + b"x", "holds 10 bytes of values, but its header promises 9"),
-        (bytes([0, 0, 8, 1, 255, 255, 255, 255]), "holds 0 bytes of values, but its header promises 4294967295"),
+        (idx_bytes(np.zeros(9)) + b"x", "holds more than 9 bytes of values, but its header promises 9"),
+        (
+            bytes([0, 0, 8, 1, 255, 255, 255, 255]),
+            r"is not a whole idx file \(its header promises 4294967295 bytes of values, and at most 268435456 are",
+        ),
     ],
 )
 def test_what_is_no_whole_idx_file_is_refused(tmp_path, content, sentence):
@@ -60,7 +64,7 @@ def test_what_is_no_whole_idx_file_is_refused(tmp_path, content, sentence):
 def test_a_truncated_gzip_file_is_refused(tmp_path):
     path = tmp_path / "labels.gz"
     path.write_bytes(gzip.compress(idx_bytes(np.arange(200)))[:-12])
-    with pytest.raises(InputError, match=r"labels\.gz cannot be read whole .*: fetch it again"):
+    with pytest.raises(InputError, match=r"labels\.gz is not a whole idx file \(.*\): fetch it again"):
         read_idx(path, 1)
 
 
@@ -76,3 +80,23 @@ def test_another_number_of_labels_is_refused(tmp_path):
         InputError, match=r"holds 2 frames and .* 5 labels, but every frame needs one: fetch both again"
     ):
         read_idx_split(images, labels, (3, 4))
+
+
+def test_a_file_that_unpacks_to_more_than_it_states_is_not_unpacked(tmp_path):
+    path = tmp_path / "labels.gz"
+    path.write_bytes(gzip.compress(idx_bytes(np.zeros(9)) + bytes(1 << 24)))
+    with pytest.raises(
+        InputError, match=r"holds more than 9 bytes of values, but its header promises 9 \(9\): fetch it"
+    ):
+        read_idx(path, 1)
+
+
+def test_no_memory_is_taken_for_what_a_header_only_promises(tmp_path):
+    path = tmp_path / "labels"
+    path.write_bytes(bytes([0, 0, 8, 1]) + struct.pack(">I", 1 << 28))
+    tracemalloc.start()
+    with pytest.raises(InputError, match="holds 0 bytes of values, but its header promises 268435456"):
+        read_idx(path, 1)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 1 << 22

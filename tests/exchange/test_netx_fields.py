@@ -49,10 +49,12 @@ def replaced(folder: Path, change: Callable[[h5py.Group], object], field: str = 
 
 
 def test_files_that_are_not_there_or_not_hdf5_are_refused(tmp_path: Path) -> None:
-    refused(tmp_path / "none.net", r"could not be read as a netx file \(No such file or directory\): name an HDF5 file")
-    refused(tmp_path, r"could not be read as a netx file \(it is a folder\): name an HDF5 file that lava-dl or neuropr")
+    refused(tmp_path / "none.net", r"cannot be read \(No such file or directory\): name an HDF5 file")
+    refused(
+        tmp_path, r"is not a whole netx file \(it is a folder\): name an HDF5 file that lava-dl or neuroprune wrote"
+    )
     (tmp_path / "text.net").write_text("a text")
-    refused(tmp_path / "text.net", r"could not be read as a netx file \(.*file signature not found.*\): name an HDF5")
+    refused(tmp_path / "text.net", r"is not a whole netx file \(.*file signature not found.*\): name an HDF5")
 
 
 @pytest.mark.parametrize("share", [0.0, 0.1, 0.5, 0.9])
@@ -60,7 +62,7 @@ def test_truncated_files_are_refused(tmp_path: Path, share: float) -> None:
     path = sample_net(tmp_path / "some.net")
     whole = path.read_bytes()
     path.write_bytes(whole[: int(len(whole) * share)])
-    refused(path, r"could not be read as a netx file \(")
+    refused(path, r"is not a whole netx file \(")
 
 
 def test_damaged_files_are_refused_or_read_but_nothing_else(tmp_path: Path) -> None:
@@ -254,3 +256,13 @@ def test_groups_that_are_not_apart_are_refused(tmp_path: Path) -> None:
             file["layer/1"].attrs["groups_of_program"] = groups
             file.move("layer/4", "layer/3")
         refused(path, reason)
+
+
+def test_delays_that_lava_dl_does_not_have_cost_no_more_than_others(tmp_path: Path) -> None:
+    """A connection for each of a million delays would take terabytes."""
+    weight = np.full((1000, 1000), 2)
+    path = write_lava_dl(
+        tmp_path / "some.net", [dense_fields(weight, delay=np.arange(weight.size).reshape(weight.shape))]
+    )
+    with pytest.raises(UnsupportedNetwork, match="has delays of 0 to 999999 steps, and lava-dl has 0 to 62: train it"):
+        read_netx(path, RULES, steps=4)

@@ -185,3 +185,19 @@ def test_frames_too_small_for_the_layers_are_refused():
     )
     with pytest.raises(InputError, match=sentence):
         small([{"conv": 3}, {"pool": "max"}, {"pool": "average", "size": 4}])
+
+
+@pytest.mark.parametrize(
+    ("width", "sentence"),
+    [
+        (
+            10**8,
+            r"^the network of recipe small has \d+ parameters, and at most 1073741824 are built: make its layers smal",
+        ),
+        (2**62, r"^the network of recipe small is not one that can be built \(.*\): make its layers smaller$"),
+    ],
+)
+def test_a_network_that_no_memory_holds_is_refused_before_it_is_built(width, sentence):
+    values = {"name": "small", "title": "t", "data": "digits", "steps": 2, "layers": [{"conv": width}]}
+    with pytest.raises(InputError, match=sentence):
+        build(parse_recipe(values, "recipe f"), (1, 8, 8), 10)

@@ -178,3 +178,24 @@ def test_a_file_that_is_no_recipe_is_refused(tmp_path, content, sentence):
 def test_an_unknown_recipe_is_answered_with_the_known_ones(name):
     with pytest.raises(InputError, match=f"there is no recipe {name}; choose one of depthwise-conv, digits-conv"):
         load_recipe(name)
+
+
+def test_a_recipe_of_endless_layers_is_refused():
+    layers = [{"conv": 4}, {"block": "td", "channels": 4, "repeat": 10**9}]
+    with pytest.raises(
+        InputError, match="has 2000000002 layers with weights, and at most 1000 are built: leave some out"
+    ):
+        parse_recipe({**SMALL, "layers": layers}, "recipe f")
+
+
+def test_values_are_quoted_as_far_as_a_sentence_has_room():
+    for value in ("x" * 10**6, [["y"] * 10**4] * 10**4, {"a\x1b[2J": 1}):
+        with pytest.raises(InputError, match=r"^recipe f has steps = ") as caught:
+            parse_recipe({**SMALL, "steps": value}, "recipe f")
+        assert len(str(caught.value)) < 300 and str(caught.value).isprintable()
+
+
+@pytest.mark.parametrize("name", ["x" * 5000, "x" * 5000 + ".yaml", "a\0b.yaml"])
+def test_a_name_that_no_file_can_have_is_no_recipe(name):
+    with pytest.raises(InputError, match=r"there is no recipe .*; choose one of"):
+        load_recipe(name)

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pydantic import ValidationError
@@ -34,29 +35,27 @@ def test_accuracies_are_shares_or_unknown(value: float) -> None:
 
 
 def test_a_missing_report_is_named(tmp_path: Path) -> None:
-    with pytest.raises(
-        InputError, match=r"none\.json cannot be read \(No such file or directory\); `neuroprune deploy`"
-    ):
+    with pytest.raises(InputError, match=r"none\.json is not there; `neuroprune deploy` writes a report"):
         load_report(tmp_path / "none.json")
 
 
 def test_a_folder_without_a_report_is_named(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"report\.json cannot be read \(No such file or directory\)"):
+    with pytest.raises(InputError, match=r"report\.json is not there"):
         load_report(tmp_path)
 
 
 def test_a_file_that_is_no_text_is_refused(tmp_path: Path) -> None:
     (tmp_path / "report.json").write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(InputError, match=r"report\.json cannot be read \(it is not UTF-8 text\)"):
+    with pytest.raises(
+        InputError, match=r"report\.json is not whole JSON \(it is not UTF-8 text\): deploy the network again"
+    ):
         load_report(tmp_path)
 
 
 @pytest.mark.parametrize("kept", [0, 1, 40, 400])
 def test_a_truncated_report_is_refused(report: Report, tmp_path: Path, kept: int) -> None:
     (tmp_path / "report.json").write_text(report.model_dump_json()[:kept])
-    with pytest.raises(
-        InputError, match=r"report\.json is not a whole report \(file: Invalid JSON.*deploy the network again"
-    ):
+    with pytest.raises(InputError, match=r"report\.json is not whole JSON \(.*\): deploy the network again"):
         load_report(tmp_path)
 
 
@@ -87,7 +86,9 @@ def test_a_damaged_report_names_the_field(
 
 def test_other_json_is_no_report(tmp_path: Path) -> None:
     (tmp_path / "report.json").write_text("[1, 2]")
-    with pytest.raises(InputError, match=r"is not a whole report \(file: Input should be an object"):
+    with pytest.raises(
+        InputError, match=r"is not a whole report \(it is no object of JSON\): deploy the network again"
+    ):
         load_report(tmp_path)
 
 
@@ -96,3 +97,36 @@ def test_a_report_that_cannot_be_written_leaves_the_old_one(report: Report, tmp_
     with pytest.raises(OutputError, match=r"report\.json could not be written"):
         save_report(report, tmp_path / "file" / "report.json")
     assert (tmp_path / "file").read_text() == "in the way"
+
+
+@pytest.mark.parametrize(
+    ("change", "complaint"),
+    [
+        ({"cores": []}, "it has 2 layers, and core 2 of 0 is the busiest"),
+        ({"layers": []}, "it has 0 layers, and core 2 of 3 is the busiest"),
+        ({"target": {"resources": []}}, "its cores have other resources than its chip"),
+        ({"totals": {"resources": []}}, "its cores have other resources than its chip"),
+        ({"totals": {"busiest_core": 3}}, "it has 2 layers, and core 3 of 3 is the busiest"),
+    ],
+)
+def test_a_report_that_contradicts_itself_is_refused(
+    report: Report, tmp_path: Path, change: dict[str, Any], complaint: str
+) -> None:
+    values = report.model_dump(mode="json")
+    for key, value in change.items():
+        values[key] = {**values[key], **value} if isinstance(value, dict) else value
+    (tmp_path / "report.json").write_text(json.dumps(values))
+    with pytest.raises(
+        InputError, match=rf"is not a whole report \(Value error, {complaint}\): deploy the network again"
+    ):
+        load_report(tmp_path)
+
+
+def test_a_layer_with_more_sources_than_waits_is_refused(report: Report, tmp_path: Path) -> None:
+    values = report.model_dump(mode="json")
+    values["layers"][0]["waits"] = [0, 0]
+    (tmp_path / "report.json").write_text(json.dumps(values))
+    with pytest.raises(
+        InputError, match=r"is not a whole report \(Value error, a layer has more sources than waits, or"
+    ):
+        load_report(tmp_path)

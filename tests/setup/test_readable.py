@@ -2,7 +2,7 @@
 
 import pytest
 
-from neuroprune.readable import amount, excerpt, figure, quantity
+from neuroprune.readable import amount, figure, quantity
 
 
 @pytest.mark.parametrize(
@@ -31,15 +31,3 @@ def test_figures_are_as_long_as_they_say_something(value: float, text: str) -> N
 )  # fmt: skip
 def test_quantities_have_four_digits_and_a_unit(value: float, unit: str, text: str) -> None:
     assert quantity(value, unit) == text
-
-
-def test_an_excerpt_is_short_whatever_it_is_of() -> None:
-    bomb: list[object] = ["lol"] * 9
-    for _ in range(30):
-        bomb = [bomb] * 9
-    values = (bomb, "x" * 10**6, 16**5000, [16**5000], {str(key): key for key in range(1000)}, -(10**30), "\x1b[2J")
-    for value in values:
-        shown = excerpt(value)
-        assert len(shown) < 400 and shown.isprintable()
-    assert [excerpt(value) for value in (5, "a", None, [1, 2])] == ["5", "'a'", "None", "[1, 2]"]
-    assert excerpt(16**5000) == "a whole number of 20001 bits"

@@ -116,14 +116,14 @@ def test_a_truncated_description_is_refused(folder):
         ),
         (
             {"extra": 1},
-            r"does not describe a checkpoint \(extra: Extra inputs are not permitted\): restore it or train",
+            r"is not the description of a checkpoint \(extra: Extra inputs are not permitted\): restore",
         ),
-        ({"model": {"pickle": "x"}}, r"does not describe a checkpoint \(model\."),
-        ({"data": {"name": "bars"}}, r"does not describe a checkpoint \(data\.coding: Field required\)"),
+        ({"model": {"pickle": "x"}}, r"is not the description of a checkpoint \(model\."),
+        ({"data": {"name": "bars"}}, r"is not the description of a checkpoint \(data\.coding: Field required\)"),
         ({"schema_version": 1, "data": {"std": [1.0]}}, r"a checkpoint \(data\.(name|coding\.mean): Field required\)"),
-        ({"schema_version": 1, "data": 5}, r"does not describe a checkpoint \(data: "),
-        ({"model": {}}, r"does not describe a checkpoint \(model"),
-        ({"history": [{"epoch": 1}]}, r"does not describe a checkpoint \(history\.0\.loss: Field required\)"),
+        ({"schema_version": 1, "data": 5}, r"is not the description of a checkpoint \(data: "),
+        ({"model": {}}, r"is not the description of a checkpoint \(model"),
+        ({"history": [{"epoch": 1}]}, r"is not the description of a checkpoint \(history\.0\.loss: Field required\)"),
     ],
 )
 def test_a_description_of_something_else_is_refused(folder, changes, sentence):
@@ -154,3 +154,45 @@ def test_nan_weights_are_refused_by_name(tmp_path, network, recipe, data):
         InputError, match=r"tensor body\.conv2\.weight of the checkpoint holds 1 values that are not fin"
     ):
         restore(load_checkpoint(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"input_shape": [1, 0, 6]}, r"its data has frames of \(1, 0, 6\) and 3 classes"),
+        ({"classes": []}, r"its data has frames of \(1, 6, 6\) and 0 classes"),
+        (
+            {"coding": {"mean": [1.0, 2.0], "std": [1.0]}},
+            "its coding needs a mean and a deviation above 0 for each of 1",
+        ),
+        ({"coding": {"mean": [1.0], "std": [0.0]}}, "its coding needs a mean and a deviation above 0 for each of 1"),
+    ],
+)
+def test_facts_of_data_that_there_cannot_be_are_refused(folder, changes, reason):
+    facts = json.loads((folder / "checkpoint.json").read_text())["data"]
+    edit(folder, data={**facts, **changes})
+    with pytest.raises(InputError, match=rf"is not the description of a checkpoint \(Value error, {reason}"):
+        load_checkpoint(folder)
+
+
+def widened(folder: Path, **layer: object) -> None:
+    model = json.loads((folder / "checkpoint.json").read_text())["model"]
+    model["recipe"]["layers"][0] |= layer
+    edit(folder, model=model)
+
+
+def test_widths_that_a_file_states_take_no_memory(folder, network):
+    """A network of 4 GB, whose tensors are those of a small one: as slimmed networks are kept."""
+    widened(folder, conv=15_000_000)
+    restored = restore(load_checkpoint(folder))
+    assert restored.stem.conv1.weight.shape == network.stem.conv1.weight.shape
+    assert all(not tensor.is_meta for tensor in restored.state_dict().values())
+
+
+@pytest.mark.parametrize("conv", [10**12, 2**62])
+def test_a_network_of_terabytes_is_refused(folder, conv):
+    widened(folder, conv=conv)
+    with pytest.raises(
+        InputError, match=r"network of recipe tiny (has \d+ parameters, and at most|is not one that can)"
+    ):
+        restore(load_checkpoint(folder))

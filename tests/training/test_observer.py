@@ -249,7 +249,7 @@ def test_a_state_that_an_observer_cannot_go_on_from_is_said(tmp_path, network, r
     interrupted(tmp_path, recipe, data, RandomMask())
     damaged(tmp_path, drop="observer.0.mask")
     sentence = (
-        r"training\.safetensors holds a state that the observer RandomMask cannot go on from \(KeyError\('mask'\)\): "
+        r"training\.safetensors is not a state that the observer RandomMask can go on from \('mask' is missing\): "
         "train without --resume"
     )
     with pytest.raises(InputError, match=sentence):
@@ -260,7 +260,7 @@ def test_a_state_that_an_observer_cannot_go_on_from_is_said(tmp_path, network, r
 def test_a_list_of_observers_that_is_none_is_said(tmp_path, network, recipe, data, observers):
     interrupted(tmp_path, recipe, data, RandomMask())
     damaged(tmp_path, observers=observers)
-    with pytest.raises(InputError, match=r"training\.safetensors lacks the record of its training \("):
+    with pytest.raises(InputError, match=r"training\.safetensors is not the record of a training \("):
         train(network, data, SETTINGS, tmp_path, recipe, resume=True, observers=[RandomMask()])
 
 

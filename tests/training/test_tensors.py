@@ -1,5 +1,6 @@
 """Tensors: written whole or not at all, and loaded into networks of other widths."""
 
+import json
 import os
 
 import pytest
@@ -183,3 +184,54 @@ def test_a_full_disk_leaves_what_was_there(tmp_path, monkeypatch):
         write_tensors(path, {"a": torch.zeros(1)})
     assert read_tensors(path)[0]["a"] == 1
     assert [file.name for file in tmp_path.iterdir()] == ["t"]
+
+
+def with_header(path, header: object, length: int | None = None) -> None:
+    """A safetensors file of 16 bytes of tensors behind such a header."""
+    text = header if isinstance(header, bytes) else json.dumps(header).encode()
+    path.write_bytes((len(text) if length is None else length).to_bytes(8, "little") + text + bytes(16))
+
+
+def entry(dtype: object = "F32", shape: object = (4,), place: object = (0, 16)) -> dict[str, object]:
+    return {"a": {"dtype": dtype, "shape": shape, "data_offsets": place}}
+
+
+@pytest.mark.parametrize(
+    ("header", "reason"),
+    [
+        ([], "its header has no names"),
+        (b"[" * 5000, "it is nested too deeply"),
+        (b'{"a": 1, "a": 2}', "it has the key 'a' twice"),
+        ({"a": 3}, "tensor a is of type 3, and those read are F64, F32"),
+        (entry("F8_E4M3"), "tensor a is of type 'F8_E4M3', and those read are F64, F32, F16, BF16, I64"),
+        (entry(["F32"]), r"tensor a is of type \['F32'\], and those"),
+        (entry(shape=[1] * 65), r"tensor a has the shape \[1, 1, 1, 1, \.\.\.\], and at most 8 sizes are read"),
+        (entry(shape=[-4]), r"tensor a has the shape \[-4\], and at most"),
+        (entry(shape=[2**62, 2**62]), "tensor a has 16 bytes for a shape that needs 8507059"),
+        (entry(place=[0, 2**40]), r"tensor a lies at the bytes \[0, 1099511627776\] of 16"),
+        (entry(place=[16, 0]), "tensor a has -16 bytes for a shape that needs 16"),
+        (entry(place=[0]), r"tensor a lies at the bytes \[0\] of 16"),
+    ],
+)
+def test_what_a_header_states_is_compared_with_what_is_there(tmp_path, header, reason):
+    with_header(tmp_path / "t", header)
+    with pytest.raises(
+        InputError, match=rf"t is not a whole safetensors file \({reason}.*\): restore it or train again"
+    ):
+        read_tensors(tmp_path / "t")
+
+
+@pytest.mark.parametrize("length", [2**63, 1 << 30, 300])
+def test_a_header_longer_than_its_file_is_refused(tmp_path, length):
+    with_header(tmp_path / "t", entry(), length)
+    with pytest.raises(InputError, match=f"it states a header of {length} bytes"):
+        read_tensors(tmp_path / "t")
+
+
+def test_a_module_without_memory_gets_that_of_the_tensors():
+    slim = net(2, 5).eval()
+    with torch.device("meta"):
+        module = net(4000, 6000).eval()
+    load_tensors(module, slim.state_dict())
+    frames = torch.randn(3, 1, 4, 4)
+    assert torch.equal(module(frames), slim(frames))

@@ -22,7 +22,7 @@ from neuroprune.training.evaluate import measure_accuracy
 from neuroprune.training.observer import Observer
 from neuroprune.training.resume import Keeping, read_unfinished
 from neuroprune.training.settings import TrainSettings
-from neuroprune.training.tensors import write_tensors
+from neuroprune.training.tensors import read_tensors, write_tensors
 from neuroprune.training.train import train
 
 SETTINGS = TrainSettings(epochs=3, batch=20, lr=0.02, device="cpu", l1=1e-4)
@@ -354,7 +354,7 @@ def test_resuming_on_another_device_is_allowed(tmp_path, network, recipe, data):
 def test_a_state_without_its_record_is_refused(tmp_path, network, recipe, data):
     write_tensors(tmp_path / "training.safetensors", {"a": torch.zeros(1)})
     with pytest.raises(
-        InputError, match=r"training\.safetensors lacks the record of its training \(KeyError\('settings"
+        InputError, match=r"training\.safetensors is not the record of a training \('settings' is missing\): train with"
     ):
         train(network, data, SETTINGS, tmp_path, recipe, resume=True)
 
@@ -465,3 +465,29 @@ def test_a_full_disk_is_said_and_nothing_half_written_stays(tmp_path, network, r
     with pytest.raises(OutputError, match=r"training\.safetensors could not be written \(No space left on device\)"):
         train(network, data, SETTINGS, tmp_path, recipe)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "tensor", "reason"),
+    [
+        (
+            "optimizer.0.exp_avg",
+            torch.zeros(3),
+            r"exp_avg of parameter 0 is not of finite numbers in the shape \(4, 1, 3",
+        ),
+        ("optimizer.0.exp_avg", torch.full((4, 1, 3, 3), torch.nan), "exp_avg of parameter 0 is not of finite numbers"),
+        ("optimizer.0.step", torch.tensor(1), r"step of parameter 0 is not of finite numbers in the shape \(\)"),
+        ("optimizer.0.other", torch.zeros(1), r"parameter 0 of \d+ has the state \["),
+        ("optimizer.99.step", torch.tensor(1.0), r"parameter 99 of \d+ has the state \['step'\]"),
+        ("optimizer.x.step", torch.tensor(1.0), "invalid literal for int"),
+    ],
+)
+def test_a_state_that_no_optimiser_can_go_on_from_is_refused(tmp_path, network, recipe, data, name, tensor, reason):
+    adamw = replace(SETTINGS, optimizer="adamw")
+    with pytest.raises(StopError):
+        train(network, data, adamw, tmp_path, recipe, progress=stop_after(5))
+    path = tmp_path / "training.safetensors"
+    tensors, metadata = read_tensors(path)
+    write_tensors(path, {**tensors, name: tensor}, metadata)
+    with pytest.raises(InputError, match=rf"is not a state that its optimiser can go on from \({reason}"):
+        train(network, data, adamw, tmp_path, recipe, resume=True)

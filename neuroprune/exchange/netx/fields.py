@@ -5,9 +5,8 @@ its bytes lie in the file itself, unfiltered, and no more bytes are read in tota
 ever code.
 """
 
-import errno
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any, get_args
 
@@ -17,6 +16,7 @@ import numpy.typing as npt
 
 from neuroprune.errors import InputError
 from neuroprune.exchange.netx.heap import heap_text
+from neuroprune.reading import reading, size_of
 
 Integers = npt.NDArray[np.int32]
 
@@ -170,42 +170,21 @@ class Fields:
         if data.is_virtual or data.external or data.id.get_create_plist().get_nfilters():
             raise self.error(f"has a field {name!r} that is compressed or lies elsewhere: copy the file with h5repack")
 
-    @contextmanager
-    def _damage(self) -> Iterator[None]:
-        """h5py has no exception of its own: a damaged file causes one of these."""
-        try:
-            yield
-        except InputError:
-            raise
-        except (OSError, RuntimeError, KeyError, ValueError, TypeError, MemoryError) as error:
-            raise self.error(f"is damaged ({_short(error)}): {AGAIN}") from error
+    def _damage(self) -> AbstractContextManager[None]:
+        return reading(f"{self._path}: {self._place}", "whole", AGAIN)
 
 
 @contextmanager
 def open_fields(path: Path) -> Iterator[Fields]:
     """The whole file, closed afterwards. Raises InputError where it is not there or is not a whole HDF5 file."""
-    try:
-        if path.is_dir():
-            raise IsADirectoryError(errno.EISDIR, "it is a folder")
-        size = path.stat().st_size
-        file = h5py.File(path, "r")
-    except (OSError, RuntimeError, ValueError, TypeError) as error:
-        raise InputError(
-            f"{path} could not be read as a netx file ({_short(error)}): name an HDF5 file that lava-dl or neuroprune "
-            "wrote"
-        ) from error
-    with file:
-        made = file.id.get_create_plist()
-        if made.get_sizes() != (8, 8) or made.get_userblock() != 0:
-            raise InputError(f"{path} is laid out in a way that lava-dl does not write: copy it with h5repack")
-        yield Fields(file, path, "the file", Allowance(size))
+    with reading(path, "a whole netx file", "name an HDF5 file that lava-dl or neuroprune wrote"):
+        size = size_of(path)
+        with h5py.File(path, "r") as file:
+            made = file.id.get_create_plist()
+            if made.get_sizes() != (8, 8) or made.get_userblock() != 0:
+                raise InputError(f"{path} is laid out in a way that lava-dl does not write: copy it with h5repack")
+            yield Fields(file, path, "the file", Allowance(size))
 
 
 def _is_short(text: str) -> bool:
     return 0 < len(text) <= LONGEST_TEXT and text.isprintable() and "\N{REPLACEMENT CHARACTER}" not in text
-
-
-def _short(error: Exception) -> str:
-    """The first line of what the system or h5py says."""
-    text = str(error.strerror if isinstance(error, OSError) and error.strerror else error)
-    return (text.strip("'\" ").splitlines() or [type(error).__name__])[0][:LONGEST_TEXT]

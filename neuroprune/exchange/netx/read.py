@@ -12,6 +12,7 @@ import numpy as np
 
 from neuroprune.arrays import FramesLike
 from neuroprune.errors import InputError, UnsupportedNetwork
+from neuroprune.excerpts import excerpt
 from neuroprune.exchange.format import ReadProgram
 from neuroprune.exchange.netx.fields import AGAIN, Fields, open_fields
 from neuroprune.exchange.netx.neurons import read_neurons
@@ -136,7 +137,9 @@ def _input_shape(file: Fields, parts: tuple[Part, ...], frames: IntInput | None)
     else:
         raise file.error("does not say the shape of its input, which a convolution reads: name data with --data")
     if not 1 <= len(sizes) <= 3 or min(sizes) < 1 or math.prod(sizes) > LARGEST_MAP:
-        raise file.error(f"has an input of shape {sizes}, not 1 to {LARGEST_MAP} values in 1 to 3 dimensions: {AGAIN}")
+        raise file.error(
+            f"has an input of shape {excerpt(sizes)}, not 1 to {LARGEST_MAP} values in 1 to 3 dimensions: {AGAIN}"
+        )
     if _stated_steps(file) is not None or len(sizes) == 3:
         stated: Shape = tuple(sizes)
     else:

@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from neuroprune.arrays import frozen_array
 from neuroprune.errors import UnsupportedNetwork
+from neuroprune.excerpts import excerpt
 from neuroprune.exchange.netx.fields import AGAIN, Integers
 from neuroprune.exchange.netx.parts import Notes, Part
 from neuroprune.fixed_point import IntegerRules, weight_range, weight_step
@@ -46,9 +47,12 @@ def read_connections(
             f"{weight_step(bits)} from {low} to {high}: train it with lava-dl's 8-bit quantisation"
         )
     delay = _delays(part, weight.shape, notes)
-    apart = [(int(each), np.where(delay == each, weight, 0)) for each in np.unique(delay)]
-    apart = [(each, masked) for each, masked in apart if masked.any()] or apart[:1]
-    return tuple(IntConnection(source, _synapse(part, masked, shape), shape, each) for each, masked in apart), bits
+    steps = [int(each) for each in np.unique(delay)]
+    carrying = [each for each in steps if np.where(delay == each, weight, 0).any()] or steps[:1]
+    return tuple(
+        IntConnection(source, _synapse(part, np.where(delay == each, weight, 0), shape), shape, each)
+        for each in carrying
+    ), bits
 
 
 def output_shape(part: Part, connection: IntConnection) -> Shape:
@@ -71,7 +75,7 @@ def output_shape(part: Part, connection: IntConnection) -> Shape:
         raise part.fields.error(f"makes a map of {list(found)}, not 1 to {LARGEST_MAP} neurons: {AGAIN}")
     stated = part.fields.integers("shape").reshape(-1).tolist()
     if stated != list(found) and not (part.kind == "dense" and math.prod(stated) == found[0]):
-        raise part.fields.error(f"states a shape of {stated}, but its weights make {list(found)}: {AGAIN}")
+        raise part.fields.error(f"states a shape of {excerpt(stated)}, but its weights make {list(found)}: {AGAIN}")
     return found
 
 
@@ -161,7 +165,9 @@ def _pair(part: Part, name: str, least: int) -> Pair:
     """(vertical, horizontal), or one number for both."""
     values = part.fields.integers(name).reshape(-1).tolist()
     if len(values) not in (1, 2) or min(values) < least:
-        raise part.fields.error(f"has a {name} of {values}, not one or two numbers of at least {least}: {AGAIN}")
+        raise part.fields.error(
+            f"has a {name} of {excerpt(values)}, not one or two numbers of at least {least}: {AGAIN}"
+        )
     return values[0], values[-1]
 
 
@@ -175,7 +181,8 @@ def _delays(part: Part, shape: tuple[int, ...], notes: Notes) -> Integers:
             f"{part.place} has delays of {delay.min()} to {delay.max()} steps, and lava-dl has 0 to {MOST_DELAY}: "
             "train it within that"
         )
-    elif delay.any():
+        return np.zeros((), np.int32)
+    if delay.any():
         _remark_delays(part, int(delay.max()), notes)
     if delay.size == 1:
         return delay.reshape(())
