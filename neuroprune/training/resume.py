@@ -134,8 +134,8 @@ def load_state(
     if not is_file(path):
         raise InputError(f"{folder} holds no {STATE}, so nothing that could be resumed: {remedy}")
     tensors, metadata = read_tensors(path)
-    if metadata.get("command", "train") != command:
-        other = _command(metadata)
+    other = _command(metadata)
+    if other != command:
         raise InputError(
             f"the run in {folder} was started by `neuroprune {other}`, not by {command}: resume it with "
             f"`neuroprune {other} --resume {folder}`"

@@ -26,6 +26,7 @@ from neuroprune.data.idx import read_idx_split
 from neuroprune.data.types import Coding
 from neuroprune.exchange.format import read_program
 from neuroprune.exchange.netx.write import write_netx
+from neuroprune.intervals import accuracy_change
 from neuroprune.networks.build import build
 from neuroprune.networks.recipe import load_recipe, parse_recipe
 from neuroprune.pipeline import LavaSettings, deploy
@@ -35,7 +36,7 @@ from neuroprune.report.tables import cores_csv, layers_csv
 from neuroprune.report.terminal import render
 from neuroprune.training.checkpoint import DataFacts, load_checkpoint, restore, save_checkpoint
 from neuroprune.training.history import EpochRecord
-from neuroprune.training.resume import load_state, save_state
+from neuroprune.training.resume import Keeping, load_state, read_unfinished, save_state
 from neuroprune.training.settings import TrainSettings
 
 SHAPE = (1, 6, 6)
@@ -135,13 +136,14 @@ def _write_checkpoint(folder: Path) -> None:
     for parameter in network.parameters():
         parameter.grad = torch.ones_like(parameter)
     optimizer.step()
-    save_state(folder, network, optimizer, SETTINGS, HISTORY)
+    save_state(Keeping(folder, SMALL), network, optimizer, SETTINGS, HISTORY)
 
 
 def _read_state(folder: Path) -> None:
     network = small_network()
     optimizer = torch.optim.AdamW(network.parameters())
-    load_state(folder, network, optimizer, SETTINGS)
+    read_unfinished(folder)
+    load_state(Keeping(folder, SMALL), network, optimizer, SETTINGS)
     for parameter in network.parameters():
         parameter.grad = torch.ones_like(parameter)
     optimizer.step()
@@ -175,12 +177,14 @@ def _read_report(folder: Path) -> None:
 
 
 def _write_compression(folder: Path) -> None:
-    cost = NetworkCost(accuracy=0.5, parameters=600, flops=1000, synops=300.5, bytes=2400)
+    cost = NetworkCost(
+        accuracy=0.5, accuracy_interval=(0.4, 0.6), parameters=600, flops=1000, unfolded_synops=300.5, bytes=2400
+    )
     widths = (LayerWidth(name="stem.conv1", before=24, after=18, regenerated=2),)
     record = CompressRecord(
         run="runs/0002", source="runs/0001", method="criticality", regeneration=0.1, flops_asked=0.5, flops_share=0.5,
         channels_prunable=24, channels_total=30, channels_removed_share=0.25, dense=cost, cut=cost, slim=cost,
-        channels=widths, history=HISTORY,
+        samples=90, change=accuracy_change(1, 2, 90), warnings=("a warning",), channels=widths, history=HISTORY,
     )  # fmt: skip
     save_record(record, folder / "compress.json")
 
