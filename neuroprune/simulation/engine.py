@@ -26,11 +26,14 @@ from neuroprune.simulation.layers import Layer, compile_layers, run_layers
 from neuroprune.simulation.types import LayerRecord, LayerTrace, Record, Trace
 
 CPU_BYTES, DEVICE_BYTES = 16 * 2**20, 2**28
-"""Memory of a thread for the frames, or the largest layer's currents, in all steps; the samples that fit run at once.
+"""Memory of a thread for the largest layer's currents in all steps; the samples that fit into it run at once.
 
 On a CPU more of them fall out of the caches, and above 32 MiB the C library asks the system for new pages each time:
 the layers of benchmarks/vgg6.yaml then take 10 to 30 % longer.
 """
+
+COPIES = 4
+"""Copies of float frames that coding and quantising them need at the same time; they fit into that memory, too."""
 
 
 def simulate(
@@ -69,25 +72,25 @@ def simulate(
     events, clipped = np.zeros(program.input.shape, np.int64), 0
     spikes = [torch.zeros(_channels_last(layer.shape), dtype=torch.int64, device=device) for layer in program.layers]
     wraps, saturations = np.zeros((2, len(layers)), np.int64)
-    outputs: list[npt.NDArray[np.int64]] = []
+    outputs = np.empty((len(frames), int(np.prod(program.layers[-1].shape))), np.int64)
     done = 0
     with direct_convolutions(), _threads(device) as threads:
         size = min(batch, _samples_at_once(program, device), -(-len(frames) // threads.count))
         chunks = (slice(first, first + size) for first in range(0, len(frames), size))
-        for chunk in threads.map(lambda samples: _run_chunk(program, layers, frames[samples], device), chunks):
+        for chunk in threads.map(lambda samples: _run_chunk(program, layers, frames, samples, device), chunks):
             events += chunk.events
             clipped += chunk.clipped
             for total, fired in zip(spikes, chunk.spikes, strict=True):
                 total += fired
             wraps += chunk.wraps
             saturations += chunk.saturations
-            outputs.append(chunk.outputs)
+            outputs[done : done + len(chunk.outputs)] = chunk.outputs
             done += len(chunk.outputs)
             progress("simulate", done, len(frames))
     return Trace(
         samples=len(frames),
         steps=program.steps,
-        outputs=np.concatenate(outputs),
+        outputs=outputs,
         input_events=events,
         saturated_inputs=clipped,
         layers=tuple(
@@ -151,15 +154,17 @@ class _Chunk:
     saturations: list[int]
 
 
-def _run_chunk(program: IntProgram, layers: list[Layer], frames: npt.NDArray[Any], device: str) -> _Chunk:
-    events, clipped = input_spikes(program, frames)
+def _run_chunk(
+    program: IntProgram, layers: list[Layer], frames: FramesLike | InputSpikes, samples: slice, device: str
+) -> _Chunk:
+    events, clipped = input_spikes(program, frames[samples])
     spikes, wraps, saturations = [], [], []
     for firing in run_layers(layers, _on_device(program, events, device), program.steps):
         spikes.append(_count(firing.spikes))
         wraps.append(firing.current_wraps)
         saturations.append(firing.voltage_saturations)
     last = firing.voltages if program.readout.of == "voltage" else firing.spikes.sum(dim=0)
-    outputs = _array(last.long(), program.layers[-1].shape).reshape(len(frames), -1)
+    outputs = _array(last.long(), program.layers[-1].shape).reshape(len(events), -1)
     return _Chunk(count_events(program, events), clipped, outputs, spikes, wraps, saturations)
 
 
@@ -191,8 +196,9 @@ def _threads(device: str) -> Iterator[_Threads]:
 
 
 def _samples_at_once(program: IntProgram, device: str) -> int:
-    largest = max(int(np.prod(shape)) for shape in (program.input.shape, *(layer.shape for layer in program.layers)))
-    return max((CPU_BYTES if device == "cpu" else DEVICE_BYTES) // (4 * program.steps * largest), 1)
+    presented = COPIES * int(np.prod(program.input.shape)) * (program.steps if program.input.sequence else 1)
+    largest = max(presented, *(program.steps * int(np.prod(layer.shape)) for layer in program.layers))
+    return max((CPU_BYTES if device == "cpu" else DEVICE_BYTES) // (4 * largest), 1)
 
 
 def _count(spikes: Tensor) -> Tensor:

@@ -91,7 +91,7 @@ def test_a_file_of_lava_dls_is_fitted_to_its_samples_a_few_at_a_time(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its input is larger than its layers, and the bytes of the frames decide how many run at once."""
-    monkeypatch.setattr(engine, "CPU_BYTES", 4 * 5 * 2 * 6 * 5 * AT_ONCE)
+    monkeypatch.setattr(engine, "CPU_BYTES", engine.COPIES * 4 * 5 * 2 * 6 * 5 * AT_ONCE)
     path = sample_net(tmp_path / "trained.net", in_shape=(2, 6, 5))
     frames = Watched(images((5, 2, 6, 5)) // 128, Coding((0.0, 0.0), (1.0, 1.0), "direct", 5))
     done = deploy_program(path, frames, steps=5, lava=NO_LAVA)
