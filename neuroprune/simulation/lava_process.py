@@ -137,7 +137,9 @@ def start_worker(python: str | None = None) -> Iterator[LavaWorker]:
             folder = Path(
                 stack.enter_context(tempfile.TemporaryDirectory(prefix="neuroprune-lava-", ignore_cleanup_errors=True))
             )
-            shutil.copytree(WORKER, folder / WORKER.name, ignore=shutil.ignore_patterns("__pycache__"))
+            (folder / WORKER.name).mkdir()
+            for file in WORKER.glob("*.py"):
+                shutil.copyfile(file, folder / WORKER.name / file.name)
             output = stack.enter_context((folder / "output.txt").open("wb"))
         process = _start(python or sys.executable, folder, output.fileno())
         stack.callback(_end, process)
