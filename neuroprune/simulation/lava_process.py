@@ -135,7 +135,9 @@ def start_worker(python: str | None = None) -> Iterator[LavaWorker]:
     with contextlib.ExitStack() as stack:
         with temporary_files():
             folder = stack.enter_context(temporary_folder(LAVA_JOBS))
-            shutil.copytree(WORKER, folder / WORKER.name, ignore=shutil.ignore_patterns("__pycache__"))
+            (folder / WORKER.name).mkdir()
+            for file in WORKER.glob("*.py"):
+                shutil.copyfile(file, folder / WORKER.name / file.name)
             output = stack.enter_context((folder / "output.txt").open("wb"))
         process = _start(python or sys.executable, folder, output.fileno())
         stack.callback(_end, process)

@@ -3,6 +3,7 @@
 import dataclasses
 import errno
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -385,6 +386,10 @@ def test_a_full_temporary_disk_is_named(tmp_path: Path, monkeypatch: pytest.Monk
         patched.setattr(np, "savez", full)
         with pytest.raises(LavaError, match=sentence):
             record_with_lava(*small())
+    with monkeypatch.context() as patched:
+        patched.setattr(shutil, "copyfile", full)
+        with pytest.raises(LavaError, match=sentence), start_worker():
+            raise AssertionError("it was not noticed at the start")
     with monkeypatch.context() as patched:
         patched.setattr(tempfile, "tempdir", str(tmp_path / "gone"))
         with pytest.raises(LavaError, match=r"cannot be written \(No such file or directory\)"), start_worker():
