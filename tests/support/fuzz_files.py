@@ -40,6 +40,8 @@ LONGEST_SENTENCE = 600
 MEMORY = 256 << 20
 """Bytes of address space that a reader may take for a file of some kilobytes."""
 SECONDS = 60.0
+NO_MEMORY = re.compile("allocate memory|allocation failed|out of memory|unable to allocate", re.IGNORECASE)
+"""What libraries say that have no MemoryError."""
 KEPT = Path("build", "fuzz-files")
 OWN_FOLDER = str(Path(neuroprune.__file__).parent)
 
@@ -104,7 +106,7 @@ def judge(read: Callable[[], object]) -> tuple[str, str]:
 
 def _judge_sentence(error: NeuropruneError) -> tuple[str, str]:
     cause = error.__cause__
-    if isinstance(cause, MemoryError) or (cause is not None and re.search(r"alloc|memory", str(cause)[:1000])):
+    if isinstance(cause, MemoryError) or (cause is not None and NO_MEMORY.search(str(cause)[:1000])):
         return "over memory", "".join(traceback.format_exception(error))
     if isinstance(cause, AssertionError) and _raised_in(cause).startswith(OWN_FOLDER):
         return "traceback", "".join(traceback.format_exception(error))
