@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from neuroprune.errors import InputError
+from neuroprune.excerpts import excerpt
 
 
 @dataclass(frozen=True)
@@ -33,4 +34,4 @@ def check_choice(what: str, name: str, catalogue: Iterable[Named]) -> None:
     """Raise InputError unless `name` is in `catalogue`, which holds every `what` there is."""
     known = names(catalogue)
     if name not in known:
-        raise InputError(f"there is no {what} {name!r}: choose one of {', '.join(known)}")
+        raise InputError(f"there is no {what} {excerpt(name)}: choose one of {', '.join(known)}")

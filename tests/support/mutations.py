@@ -323,7 +323,8 @@ def change_fields(content: bytes, random: Random) -> bytes:
 
 def _replace_field(file: h5py.File, name: str, random: Random) -> None:
     old = file[name]
-    values = old[()] if isinstance(old, h5py.Dataset) and old.dtype.kind in "iuf" else np.zeros(1)
+    is_small = isinstance(old, h5py.Dataset) and old.dtype.kind in "iuf" and (old.size or 0) < 1 << 20
+    values = old[()] if is_small else np.zeros(1)
     del file[name]
     kinds = ("i1", "u1", "i8", "u8", "f2", "f4", "f8", "?", "c8", "S3")
     match random.randrange(9):

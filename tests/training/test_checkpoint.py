@@ -196,3 +196,10 @@ def test_a_network_of_terabytes_is_refused(folder, conv):
         InputError, match=r"network of recipe tiny (has \d+ parameters, and at most|is not one that can)"
     ):
         restore(load_checkpoint(folder))
+
+
+def test_a_choice_that_there_is_not_is_quoted_as_far_as_a_sentence_has_room(folder):
+    settings = json.loads((folder / "checkpoint.json").read_text())["settings"]
+    edit(folder, settings={**settings, "schedule": "x" * 5000})
+    with pytest.raises(InputError, match=r"^there is no schedule 'x+\.\.\.x+': choose one of cosine, step$"):
+        load_checkpoint(folder)
