@@ -3,6 +3,7 @@
 import dataclasses
 import sys
 from collections import Counter
+from concurrent.futures import Future
 from typing import Any
 
 import fuzz
@@ -42,7 +43,7 @@ def test_a_share_of_the_programs_runs_in_lava() -> None:
         100,
         1000,
     ]
-    assert verify(range(8), lava=0.0).kinds["in Lava"] == 0
+    assert verify(range(8), lava=False).kinds["in Lava"] == 0
 
 
 def run(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
@@ -62,6 +63,39 @@ def test_the_line_at_the_end_counts_what_was_compared(
     layers = sum(len(random_program(seed)[0].layers) for seed in (7, 8, 9))
     assert expected.line().startswith(f"3 programs, {layers} layers, ")
     assert expected.line().endswith(", 0 differences")
+
+
+class Interrupted:
+    """A pool whose second task is interrupted."""
+
+    def __init__(self, **_: object) -> None:
+        self.submitted = 0
+
+    def __enter__(self) -> "Interrupted":
+        return self
+
+    def __exit__(self, *_: object) -> None: ...
+
+    def shutdown(self, cancel_futures: bool) -> None:
+        assert cancel_futures
+
+    def submit(self, *_: object) -> Future[Tally]:
+        self.submitted += 1
+        future: Future[Tally] = Future()
+        if self.submitted == 1:
+            future.set_result(Tally(programs=100))
+        else:
+            future.set_exception(KeyboardInterrupt())
+        return future
+
+
+def test_an_interrupted_run_says_what_it_has(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(fuzz, "ProcessPoolExecutor", Interrupted)
+    assert run(monkeypatch, "--programs", "300", "--lava", "0") == 1
+    interrupted, line, *_ = filter(None, capsys.readouterr().out.split("\n"))
+    assert interrupted == "interrupted; so far:" and line.startswith("100 programs, ")
 
 
 def test_a_difference_is_reported_with_its_seed(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -40,7 +40,7 @@ from neuroprune.simulation.lava_job import Case
 from neuroprune.simulation.reference import run_reference
 from neuroprune.simulation.types import Record, Trace
 
-CHUNK = 200
+CHUNK = 100
 """Programs of one process at a time, and of one Lava worker, which takes seconds to start."""
 RULES = load_chip("loihi-sim").rules
 
@@ -75,13 +75,10 @@ class Tally:
         return "of them " + ", ".join(f"{count} {kind}" for kind, count in sorted(self.kinds.items()))
 
 
-def verify(seeds: Sequence[int], lava: float = 1.0) -> Tally:
-    """Compare engine, netx and Lava with the reference on the random programs of these seeds.
-
-    lava: the share of them that runs in Lava.
-    """
+def verify(seeds: Sequence[int], lava: bool = True) -> Tally:
+    """Compare engine, netx and perhaps Lava with the reference on the random programs of these seeds."""
     cases = {seed: random_program(seed) for seed in seeds}
-    chosen = [seed for seed, case in cases.items() if _in_share(seed, lava) and not_in_lava(case[0]) is None]
+    chosen = [seed for seed, case in cases.items() if lava and not_in_lava(case[0]) is None]
     by_lava: dict[int, dict[str, Record]] = {seed: {} for seed in seeds}
     for models in ("stock", "fast") if chosen else ():
         records = record_all_with_lava(
@@ -208,8 +205,11 @@ def _where(expected: Record, found: Record) -> Iterator[str]:
         yield str(error)
 
 
-def _chunks(first: int, programs: int) -> list[range]:
-    return [range(at, min(at + CHUNK, first + programs)) for at in range(first, first + programs, CHUNK)]
+def _chunks(seeds: range, lava: float) -> Iterator[tuple[list[int], bool]]:
+    """Seeds of programs that run in one process, and whether in Lava, too, which a share of them does."""
+    for chosen in (True, False):
+        of_kind = [seed for seed in seeds if _in_share(seed, lava) == chosen]
+        yield from ((of_kind[at : at + CHUNK], chosen) for at in range(0, len(of_kind), CHUNK))
 
 
 def main() -> int:
@@ -218,7 +218,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0, help="Random seed of the first program.  [default: 0]")
     parser.add_argument("--lava", type=float, default=0.1, help="Share of them that runs in Lava.  [default: 0.1]")
     options = parser.parse_args()
-    chunks = _chunks(options.seed, options.programs)
+    chunks = _chunks(range(options.seed, options.seed + options.programs), options.lava)
     console, total, start = Console(soft_wrap=True, highlight=False), Tally(), time.perf_counter()
     context = multiprocessing.get_context("spawn")
     columns = (BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
@@ -227,11 +227,15 @@ def main() -> int:
         ProcessPoolExecutor(mp_context=context, initializer=torch.set_num_threads, initargs=(1,)) as pool,
     ):
         task = progress.add_task("fuzz", total=options.programs)
-        for seeds, running in [(seeds, pool.submit(verify, seeds, options.lava)) for seeds in chunks]:
+        for seeds, running in [(seeds, pool.submit(verify, seeds, in_lava)) for seeds, in_lava in chunks]:
             try:
                 tally = running.result()
+            except KeyboardInterrupt:
+                pool.shutdown(cancel_futures=True)
+                progress.print("interrupted; so far:")
+                break
             except Exception:
-                progress.print(f"seeds {seeds.start} to {seeds.stop - 1}, or those after them, did not come to an end:")
+                progress.print(f"seeds {seeds[0]} to {seeds[-1]}, or those after them, did not come to an end:")
                 raise
             total += tally
             progress.advance(task, tally.programs)
@@ -241,7 +245,7 @@ def main() -> int:
     console.print(total.covered())
     seconds = time.perf_counter() - start
     console.print(f"{seconds:.0f} s, {1000 * seconds / max(total.programs, 1):.1f} s for 1000 programs")
-    return 1 if total.differences else 0
+    return 1 if total.differences or total.programs < options.programs else 0
 
 
 if __name__ == "__main__":
