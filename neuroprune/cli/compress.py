@@ -96,7 +96,7 @@ def command(
         settings = CompressSettings(fine_tune=tuning, **{"flops": DEFAULT_FLOPS, **asked})
     else:
         if run is not None:
-            raise click.UsageError(f"{run} and --resume name two runs: give the one to resume after --resume.")
+            raise click.UsageError(f"{run} and --resume name two runs: give the one to resume after --resume")
         refuse_changes(out=out, unfinished=unfinished or None)
         resumed = take_interrupted(runs_folder, resume or None, "compress")
         trained = open_run(resumed, model)

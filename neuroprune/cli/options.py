@@ -53,7 +53,7 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print the re
 def refuse_changes(**options: Any) -> None:
     """Raise UsageError for an option that was given although a run is resumed, which cannot change there."""
     for name in given(**options):
-        raise click.UsageError(f"--{name} cannot change in a run that is resumed: leave it out.")
+        raise click.UsageError(f"--{name} cannot change in a run that is resumed: leave it out")
 
 
 def given(**options: Any) -> dict[str, Any]:

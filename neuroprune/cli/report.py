@@ -31,9 +31,9 @@ def command(run: str | None, runs_folder: Path, as_json: bool, as_csv: bool, lay
     after, and the channels of each layer. Of an unfinished run: how far it has come.
     """
     if as_json and as_csv:
-        raise click.UsageError("--json and --csv cannot be given together: leave one out.")
+        raise click.UsageError("--json and --csv cannot be given together: leave one out")
     if layers and not as_csv:
-        raise click.UsageError("--layers says what --csv prints: add --csv.")
+        raise click.UsageError("--layers says what --csv prints: add --csv")
     folder = take_run(runs_folder, run, ["deploy"] if run is None else ["deploy", "compress"], unfinished=True)
     if is_unfinished(folder):
         _show_unfinished(folder, as_json or as_csv)

@@ -154,7 +154,7 @@ def _epochs(text: str) -> tuple[int, ...]:
     try:
         return tuple(int(part) for part in text.split(","))
     except ValueError:
-        raise click.BadParameter(f"{text!r} is not a list of epochs such as 80,120.") from None
+        raise click.BadParameter(f"{text!r} is not a list of epochs such as 80,120") from None
 
 
 def _data_of(model: str | None) -> str:

@@ -191,9 +191,10 @@ def test_lava_which_has_no_such_neurons_is_refused_in_a_sentence(program: neurop
     expected = (
         "layer body.2 has IntFloorNeuron neurons, of which Lava has no process: leave Lava out with --lava-samples 0"
     )
-    with pytest.raises(neuroprune.LavaError) as caught:
+    with pytest.raises(neuroprune.UnverifiedDeployment) as caught:
         neuroprune.deploy(network().float(), FRAMES, neurons=NEURONS, lava=neuroprune.LavaSettings(samples=1))
-    assert (str(caught.value), caught.value.exit_code) == (expected, 4)
+    assert (str(caught.value.__cause__), caught.value.exit_code) == (expected, 4)
+    assert caught.value.deployment.report.lava.unverified == expected
     with pytest.raises(neuroprune.InputError) as unknown:
         neuroprune.run_reference(program, neuroprune.quantize_input(program.input, FRAMES)[0])
     assert str(unknown.value) == (

@@ -39,7 +39,7 @@ from neuroprune.simulation.lava import not_in_lava, record_all_with_lava
 from neuroprune.simulation.reference import run_reference
 
 UNITS = units_of(Loihi)
-BEYOND = (-1, 10**10, 10**30, 1.5, True, "8", None, datetime.date(2020, 1, 1), [[]], {"a": 1})
+BEYOND = (-1, 10**10, 2**62, 1.5, True, "8", None, datetime.date(2020, 1, 1), [[]], {"a": 1})
 """Values that no number of a chip can have."""
 LOIHI = load_chip("loihi-sim")
 BASE = replace(LOIHI, core=replace(LOIHI.core, neurons_per_core=100))  # type: ignore[call-arg]
@@ -181,7 +181,7 @@ def test_what_is_no_number_of_a_chip_is_refused_by_its_name(key: str, tmp_path: 
     for value in BEYOND:
         path = described(tmp_path, **{key: value})
         with pytest.raises(
-            InputError, match=rf"^{path}: {key} is .{{1,120}}, but (must be|a synapse stores) .+"
+            InputError, match=rf"^{path}: {key} is .{{1,160}}, but (must be|a synapse stores) .+"
         ) as refused:
             load_chip(path)
         assert len(str(refused.value)) < len(path) + 400
@@ -191,11 +191,8 @@ def test_a_number_of_more_digits_than_python_writes(tmp_path: Path) -> None:
     path = Path(described(tmp_path, state_bits=1))
     path.write_text(path.read_text().replace("value: 1\n", f"value: 0x{'f' * 5000}\n"))
     with pytest.raises(
-        InputError, match=r": state_bits is a whole number of 20000 bits, but must be a whole number from"
+        InputError, match=r"is not valid YAML \(it holds a whole number of 20000 bits, and at most 64 are"
     ):
-        load_chip(str(path))
-    path.write_text(path.read_text().replace("0xf", "[0xf").replace("f\n", "f]\n"))
-    with pytest.raises(InputError, match=r": state_bits is a tuple of large numbers, but must be a whole number from"):
         load_chip(str(path))
 
 

@@ -283,9 +283,7 @@ def test_a_file_without_keys(tmp_path: Path) -> None:
 def test_values_are_quoted_as_far_as_a_sentence_has_room(tmp_path: Path) -> None:
     for value in ("x" * 9999, [["y"] * 90] * 90, {"a\x1b[2J": 1}, "\x1b[2J"):
         path = write(tmp_path, "a", {"extends": "loihi-sim", "neurons_per_core": entry(value, "neurons")})
-        with pytest.raises(
-            InputError, match=r"a\.yaml: neurons_per_core is .*, but must be a whole"
-        ) as caught:
+        with pytest.raises(InputError, match=r"a\.yaml: neurons_per_core is .*, but must be a whole") as caught:
             load_chip(path)
         assert len(str(caught.value)) < 400 and str(caught.value).isprintable()
 

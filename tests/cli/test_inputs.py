@@ -121,7 +121,7 @@ def test_an_interrupted_training_on_coded_images_goes_on_with_them(
         patched.setattr(training, "_train_epoch", interrupted)
         assert run("train", "--model", model, "--coding", "poisson", *common, "--out", broken) == 130
     assert run("train", "--resume", broken, "--coding", "latency") == 2
-    assert "--coding cannot change in a run that is resumed: leave it out." in capsys.readouterr().err
+    assert "--coding cannot change in a run that is resumed: leave it out" in capsys.readouterr().err
     assert run("train", "--resume", broken) == 0
     tensors, expected = load_checkpoint(broken).tensors, load_checkpoint(whole).tensors
     assert all(np.array_equal(tensors[name], expected[name]) for name in expected)

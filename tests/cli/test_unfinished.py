@@ -199,8 +199,8 @@ def tidy(path: Path) -> object:
             "was started with lr = 0.01, but resuming asks for 0.5: give the same settings, or compress w",
         ),
         (["--epochs", "9"], "was started with epochs = 2, but resuming asks for 9: give the same settings"),
-        (["--out", "x"], "--out cannot change in a run that is resumed: leave it out."),
-        (["--unfinished"], "--unfinished cannot change in a run that is resumed: leave it out."),
+        (["--out", "x"], "--out cannot change in a run that is resumed: leave it out"),
+        (["--unfinished"], "--unfinished cannot change in a run that is resumed: leave it out"),
     ],
 )
 def test_what_a_resumed_compression_cannot_change_is_refused(options: list[str], sentence: str, line: Line) -> None:
@@ -213,7 +213,7 @@ def test_what_a_resumed_compression_cannot_change_is_refused(options: list[str],
 def test_two_runs_to_resume_are_refused(line: Line) -> None:
     answer = line("compress", "0001-train-digits", "--resume", "0003-compress-digits")
     assert answer.code == 2
-    assert "0001-train-digits and --resume name two runs: give the one to resume after --resume." in answer.err
+    assert "0001-train-digits and --resume name two runs: give the one to resume after --resume" in answer.err
 
 
 def test_each_command_resumes_its_own_runs(line: Line) -> None:
