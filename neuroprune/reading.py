@@ -48,6 +48,14 @@ def is_file(path: Path) -> bool:
         return False
 
 
+def is_folder(path: Path) -> bool:
+    """Whether there is a folder; False for names that none can have."""
+    try:
+        return path.is_dir()
+    except (OSError, ValueError):
+        return False
+
+
 def size_of(path: Path) -> int:
     """Bytes of a file. Raises OSError, or ValueError for what is none: a folder, a device, a pipe."""
     found = path.stat()

@@ -18,7 +18,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from neuroprune.errors import InputError, OutputError
+from neuroprune.excerpts import capped
 from neuroprune.folders import LAVA_JOBS, PART, if_abandoned, is_alive, locked, sweep_parts, sweep_temporary
+from neuroprune.reading import is_folder
 
 RESULT_FILES = {"train": "checkpoint.json", "compress": "compress.json", "deploy": "report.json"}
 """The file that makes a run of each kind count; each command writes it last."""
@@ -144,9 +146,11 @@ def find_run(root: Path, given: str | None, kinds: Sequence[str]) -> Path:
     """
     if given is None:
         return latest_run(root, kinds)
-    folder = Path(given) if Path(given).is_dir() else root / given
-    if not folder.is_dir():
-        raise InputError(f"run {given} is neither a folder nor a run in {root.resolve()}: name one that is there")
+    folder = Path(given) if is_folder(Path(given)) else root / given
+    if not is_folder(folder):
+        raise InputError(
+            f"run {capped(given)} is neither a folder nor a run in {root.resolve()}: name one that is there"
+        )
     results = sorted({RESULT_FILES[kind] for kind in kinds})
     if not is_unfinished(folder) and not any((folder / file).is_file() for file in results):
         raise InputError(

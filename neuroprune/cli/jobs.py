@@ -109,8 +109,9 @@ def untrained_job(
 
     if is_class(model):
         dataset = load_dataset(data or "digits", data_dir, download, coding or "direct", steps)
+        network = load_class(model).eval()
         note(f"taking {model} as it is made, without a run")
-        return DeployJob(load_class(model).eval(), model, dataset, dataset.coding, None)
+        return DeployJob(network, model, dataset, dataset.coding, None)
     recipe = load_recipe(model)
     if steps is not None and steps != recipe.steps:
         raise InputError(

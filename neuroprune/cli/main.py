@@ -16,6 +16,7 @@ import click
 
 from neuroprune.cli.console import show_error
 from neuroprune.errors import NeuropruneError
+from neuroprune.excerpts import harmless
 from neuroprune.version import __version__
 
 COMMANDS = ("train", "compress", "deploy", "report", "targets", "models", "data")
@@ -98,7 +99,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 
 def _one_sentence(error: click.ClickException) -> str:
     """What click says in several, or on several lines, and where the options are listed."""
-    words = " ".join(error.format_message().split()).rstrip(".")
+    words = harmless(" ".join(error.format_message().split())).rstrip(".")
     said = re.sub(r"\. (\(?[A-Z])", lambda start: "; " + start[1].lower(), words)
     context = getattr(error, "ctx", None)
     command = "neuroprune" if context is None else context.command_path

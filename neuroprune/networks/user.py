@@ -13,6 +13,8 @@ import torch
 from torch import nn
 
 from neuroprune.errors import InputError
+from neuroprune.excerpts import capped
+from neuroprune.reading import is_file
 
 FITS_TORCH = ("torchvision", "torchaudio")
 """Packages whose releases are each built for one release, and one build, of torch."""
@@ -38,8 +40,10 @@ def load_class(reference: str) -> nn.Module:
     if not colon or not file or not name:
         raise InputError(f"model {reference!r} names no class: write file.py:Class")
     path = Path(file)
-    if not path.is_file():
-        raise InputError(f"model {reference} names the file {path.resolve()}, which is not there: correct the path")
+    if not is_file(path):
+        raise InputError(
+            f"model {capped(reference)} names the file {capped(path.absolute())}, which is not there: correct the path"
+        )
     module = _import(path, reference)
     with _users_code(reference, "when it is made"):
         kind = getattr(module, name, None)

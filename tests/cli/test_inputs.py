@@ -131,3 +131,25 @@ def test_the_list_of_data_tells_recordings_by_their_steps(capsys: pytest.Capture
     assert run("data") == 0
     said = capsys.readouterr().out
     assert "Tx2x34x34" in said and "Tx2x35x35" in said
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("report", "x" * 5000),
+        ("compress", "x" * 300),
+        ("deploy", "--model", f"{'x' * 5000}.py:Net"),
+        ("deploy", "x\x1b[2J", "--colour\x1b[2J"),
+        ("train", "--model", "x" * 5000),
+        ("deploy", "--target", "x" * 5000),
+    ],
+)
+def test_names_that_no_file_can_have_are_one_short_sentence(
+    arguments: tuple[str, ...], tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit) as ended:
+        main(arguments)
+    said = capsys.readouterr().err
+    assert ended.value.code == 2
+    assert said.startswith("Error: ") and len(said) < 800 and said.rstrip("\n").isprintable()
