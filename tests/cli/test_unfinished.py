@@ -310,6 +310,26 @@ def test_a_disk_that_fills_up_is_one_sentence_and_what_was_finished_stays(line: 
     assert line("train", "--resume").code == 0
 
 
+@pytest.mark.parametrize(
+    ("most_bytes", "says"), [(2000, "nothing can be written to "), (20_000, " could not be written (")]
+)
+def test_a_deployment_on_a_full_disk_is_one_sentence_and_leaves_nothing_half_written(
+    line: Line, made: Path, most_bytes: int, says: str
+) -> None:
+    """Full at the start, and full once some of its files are there, which are whole."""
+    runs = line.runs / "other"
+    process = started(
+        "deploy", str(line.runs / "0001-train-digits"), "--lava-samples", "0", "--samples", "4", "--runs", str(runs),
+        most_bytes=most_bytes,
+    )  # fmt: skip
+    _, said = process.communicate(timeout=120)
+    last = said.splitlines()[-1]
+    assert process.returncode == 2, said
+    assert last.startswith("Error: ") and says in last and "Traceback" not in said
+    left = {path.name for folder in runs.glob("*") for path in folder.iterdir()}
+    assert left <= {"program.net", "model.onnx", "layers.csv", "cores.csv"} and not (runs / "latest").exists()
+
+
 def test_two_commands_do_not_work_in_one_folder(line: Line) -> None:
     run = line.runs / "0002-train-digits"
     from neuroprune.folders import locked
