@@ -6,7 +6,8 @@ HARMLESS = frozenset(
     """__init__ __new__ __module__ __doc__ __annotations__ __dict__ __weakref__ __slots__ __qualname__ __orig_bases__
     __parameters__ __firstlineno__ __static_attributes__ __init_subclass__ __class_getitem__ __constants__ _version
     __repr__ __str__ __dir__ __getstate__ __setstate__ __deepcopy__ __copy__ __reduce__ __reduce_ex__ __hash__ __eq__
-    train eval extra_repr _get_name reset_parameters _check_input_dim _save_to_state_dict _load_from_state_dict""".split()  # noqa: SIM905
+    train eval extra_repr _get_name reset_parameters _check_input_dim _save_to_state_dict
+    _load_from_state_dict""".split()  # noqa: SIM905
 )
 """Attributes of a class that play no part in what its layers compute once they are made."""
 
