@@ -18,7 +18,6 @@ from neuroprune.reading import is_file
 
 FITS_TORCH = ("torchvision", "torchaudio")
 """Packages whose releases are each built for one release, and one build, of torch."""
-REASON_LETTERS = 300
 
 
 def load_class(reference: str) -> nn.Module:
@@ -138,12 +137,11 @@ def _package_that_failed(error: BaseException) -> str | None:
 
 
 def _said(error: BaseException) -> str:
-    """What `error` says, on one line of bounded length; a user's exception may fail even at that."""
+    """What `error` says, short; a user's exception may fail even at that."""
     try:
-        text = " ".join(str(error).split())
+        return capped(error)
     except Exception:  # noqa: BLE001
         return "it cannot say why"
-    return text if len(text) <= REASON_LETTERS else f"{text[:REASON_LETTERS]}..."
 
 
 def _is_own_network(value: object, module: ModuleType) -> bool:

@@ -1,11 +1,12 @@
 """Whether a network can be trained on a data set; a class of the user's may return and raise anything."""
 
 import torch
-from spikingjelly.activation_based import functional
 from torch import nn
 
 from neuroprune.data.types import Dataset
 from neuroprune.errors import InputError
+from neuroprune.evaluation import evaluation_mode
+from neuroprune.excerpts import capped
 
 
 def check_fits(module: nn.Module, data: Dataset, device: torch.device) -> None:
@@ -15,20 +16,15 @@ def check_fits(module: nn.Module, data: Dataset, device: torch.device) -> None:
     if steps is not None:
         frames = frames.expand(steps, *frames.shape)
     name, kind = type(module).__name__, "frames" if steps is None else f"sequences [{steps}, N, C, H, W] with frames"
-    was_training = module.training
-    module.eval()
     try:
-        with torch.no_grad():
+        with evaluation_mode(module), torch.no_grad():
             given = module(frames)
     except Exception as error:  # whatever the user's code raises
-        reason = str(error) if isinstance(error, RuntimeError | ValueError) else f"{type(error).__name__}: {error}"
+        reason = f"{type(error).__name__}: {error}"
         raise InputError(
             f"network {name} cannot take {kind} of {tuple(frames.shape[-3:])} (channels, height, width), those of "
-            f"{data.name} ({reason}): choose another data set or change the network"
+            f"{data.name} ({capped(reason)}): choose another data set or change the network"
         ) from error
-    finally:
-        functional.reset_net(module)
-        module.train(was_training)
     if not isinstance(given, torch.Tensor) or given.shape != (2, len(data.classes)):
         raise InputError(
             f"network {name} returns {_described(given)} for 2 samples, but data set {data.name} needs "
