@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 from sample_networks import Cuba, MergedTime, StepLoop, Unusual, branching_networks, stir
-from spikingjelly.activation_based import layer, monitor, neuron, surrogate
+from spikingjelly.activation_based import layer, neuron, surrogate
 from torch import nn
 from torch.nn.utils import parametrizations, prune
 
@@ -102,7 +102,9 @@ RIGHT: dict[str, Callable[[Net], Any]] = {
         prune.l1_unstructured(net.conv, "weight", amount=0.5),
         prune.random_unstructured(net.fc, "bias", amount=0.3),
     ),
-    "a monitor": lambda net: setattr(net, "monitor", [monitor.OutputMonitor(net, neuron.LIFNode)]),
+    "a hook that keeps what passes": lambda net: net.lif.register_forward_hook(
+        lambda module, args, output: setattr(module, "kept", output)
+    ),
     "a hook that looks": lambda net: net.conv.register_forward_hook(lambda module, args, output: output),
     "standardised weights": _replace("conv", lambda: layer.WSConv2d(1, 4, 3, 2, 1)),
     "a learned tau": _replace("lif", lambda: neuron.ParametricLIFNode(3.0, v_threshold=0.2)),
