@@ -3,29 +3,17 @@
 import json
 import re
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
+from command_line import Answer, Line
 from lava_dl import sample_net
-
-from neuroprune.cli.main import main
-
-
-class Answer(NamedTuple):
-    """What a command printed, on each stream, and its exit code."""
-
-    out: str
-    err: str
-    code: Any
 
 
 @pytest.fixture
 def deploy(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Any:
     def run(*arguments: str) -> Answer:
-        with pytest.raises(SystemExit) as stopped:
-            main(["deploy", *arguments, "--lava-samples", "0", "--runs", str(tmp_path / "runs")])
-        said = capsys.readouterr()
-        return Answer(said.out, said.err, stopped.value.code)
+        return Line(tmp_path / "runs", capsys)("deploy", *arguments, "--lava-samples", "0")
 
     return run
 

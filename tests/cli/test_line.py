@@ -8,9 +8,9 @@ import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
+from command_line import Answer, Line
 
 from neuroprune.cli.main import main
 
@@ -44,28 +44,6 @@ class Net(torch.nn.Module):
         x = frames.unsqueeze(0).repeat(2, 1, 1, 1, 1)
         return self.last(self.out(self.flat(self.spikes(self.norm(self.conv(x)))))).mean(0)
 """
-
-
-class Answer(NamedTuple):
-    """What a command printed, on each stream, and its exit code."""
-
-    out: str
-    err: str
-    code: int | str | None
-
-
-class Line:
-    """Runs commands over one folder of runs."""
-
-    def __init__(self, runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
-        self.runs = runs
-        self.capsys = capsys
-
-    def __call__(self, *arguments: str) -> Answer:
-        with pytest.raises(SystemExit) as stopped:
-            main([*arguments, "--runs", str(self.runs)])
-        said = self.capsys.readouterr()
-        return Answer(said.out, said.err, stopped.value.code)
 
 
 @pytest.fixture

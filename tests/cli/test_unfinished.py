@@ -10,11 +10,10 @@ import sys
 import time
 from contextlib import nullcontext
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
+from command_line import Line, ended
 
-from neuroprune.cli.main import main
 from neuroprune.runs import is_unfinished
 
 RECIPE = """
@@ -29,33 +28,6 @@ training: {epochs: 2, batch: 256, lr: 0.01, l1: 1.0e-4}
 fine_tuning: {epochs: 2, lr: 0.01}
 """
 PRUNED = ("compress", "--flops", "0.5", "--device", "cpu")
-
-
-class Answer(NamedTuple):
-    """What a command printed, on each stream, and its exit code."""
-
-    out: str
-    err: str
-    code: int | str | None
-
-
-class Line:
-    """Runs commands over one folder of runs."""
-
-    def __init__(self, runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
-        self.runs = runs
-        self.capsys = capsys
-
-    def __call__(self, *arguments: str) -> Answer:
-        code = ended(*arguments, "--runs", str(self.runs))
-        said = self.capsys.readouterr()
-        return Answer(said.out, said.err, code)
-
-
-def ended(*arguments: str) -> int | str | None:
-    with pytest.raises(SystemExit) as stopped:
-        main(arguments)
-    return stopped.value.code
 
 
 def interrupted(*arguments: str) -> None:
