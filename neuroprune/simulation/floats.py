@@ -60,6 +60,7 @@ def run_module(module: nn.Module, frames: FramesLike, batch: int = BATCH, progre
             chunk = torch.from_numpy(frames[start : start + batch])
             chunk = chunk.to(next(module.parameters(), chunk))
             output = module(chunk.transpose(0, 1) if chunk.ndim == 5 else chunk)
+            output = output[0] if isinstance(output, tuple | list) else output  # of one, as tracing asks
             outputs.append((output.mean(0) if output.ndim == 3 else output).float().cpu())
             progress("float", min(start + batch, len(frames)), len(frames))
     return torch.cat(outputs).numpy()

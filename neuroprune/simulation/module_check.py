@@ -13,17 +13,15 @@ from typing import Any, NoReturn
 
 import numpy as np
 import torch
-from spikingjelly.activation_based import functional
 from torch import Tensor, nn
 
-from neuroprune.arrays import Frames, FramesLike
+from neuroprune.arrays import FramesLike
 from neuroprune.errors import VerificationError
-from neuroprune.evaluation import evaluation_mode
 from neuroprune.graph.float_program import FloatLayer, FloatProgram
 from neuroprune.graph.nodes import INPUT, Graph
 from neuroprune.graph.readout import class_scores
 from neuroprune.neurons.model import FloatNeuron, fire_float
-from neuroprune.simulation.floats import layer_tensors
+from neuroprune.simulation.floats import layer_tensors, run_module
 
 COMPARED_FRAMES = 4
 """Samples that are compared: each brings every neuron at every step."""
@@ -48,9 +46,11 @@ def verify_module(module: nn.Module, graph: Graph, program: FloatProgram, frames
     >>> verify_module(network, graph, fold(graph), frames)
     """
     chosen = frames[:COMPARED_FRAMES]
-    observed, output = _observe(module, program, chosen)
-    tolerance = max(TOLERANCE, 8 * torch.finfo(output.dtype).eps)
-    dtype = torch.promote_types(output.dtype, torch.float32)
+    with _observed(module, program) as observed, torch.backends.cudnn.flags(allow_tf32=False):
+        output = torch.from_numpy(run_module(module, chosen))
+    of_module = next(module.parameters(), output).dtype
+    tolerance = max(TOLERANCE, 8 * torch.finfo(of_module).eps)
+    dtype = torch.promote_types(of_module, torch.float32)
     presented = torch.from_numpy(chosen).to(dtype)
     values = {INPUT: presented.transpose(0, 1) if program.input.sequence else presented.unsqueeze(0)}
     for tensors in layer_tensors(program, dtype):
@@ -104,19 +104,6 @@ class _Observed:
 
     received: Tensor
     fired: Tensor
-
-
-def _observe(module: nn.Module, program: FloatProgram, frames: Frames) -> tuple[dict[str, _Neurons], Tensor]:
-    """The calls of the module's neurons by name of their layer, and the output [samples, outputs]."""
-    chunk = torch.from_numpy(frames)
-    chunk = chunk.to(next(module.parameters(), chunk))
-    precise = torch.backends.cudnn.flags(allow_tf32=False)
-    with _observed(module, program) as neurons, evaluation_mode(module), torch.no_grad(), precise:
-        functional.reset_net(module)
-        output = module(chunk.transpose(0, 1) if chunk.ndim == 5 else chunk)
-        output = output[0] if isinstance(output, tuple | list) else output
-        output = (output.mean(0) if output.ndim == 3 else output).cpu()
-    return neurons, output
 
 
 @contextmanager

@@ -173,6 +173,24 @@ class Rescaled(nn.Module):
         return self.net(x) if self.calls == 1 else self.net(x) * 0.5
 
 
+class Wrapped(nn.Module):
+    """Returns a tuple of one."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.net = Net()
+
+    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor]:
+        return (self.net(x),)
+
+
+def test_a_tuple_of_one_output_is_that_output_down_the_whole_line() -> None:
+    labels, none = np.zeros(len(FRAMES), np.int64), neuroprune.LavaSettings(samples=0)
+    wrapped, plain = (neuroprune.deploy(net, FRAMES, labels=labels, lava=none) for net in (Wrapped(), Net()))
+    assert wrapped.report.accuracy == plain.report.accuracy
+    np.testing.assert_array_equal(wrapped.trace.outputs, plain.trace.outputs)
+
+
 WRONG: dict[str, tuple[Callable[[], nn.Module], str]] = {
     "state of the code": (
         lambda: Net(lambda net: setattr(net, "conv", Counting(net.conv))),
