@@ -3,19 +3,16 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Literal
 
 import numpy as np
 from torch import nn
 
 from neuroprune.arrays import FloatArray
+from neuroprune.compression.catalog import Currency
 from neuroprune.compression.channels import ChannelGroup, is_dense
 from neuroprune.compression.cost import synapse_work
 from neuroprune.compression.select import Mask
 from neuroprune.graph.nodes import Graph
-
-Currency = Literal["flops", "params", "synops"]
-"""FLOPs of a sample (`neuroprune.compression.cost`), trained numbers, synaptic operations of a sample."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,9 +91,7 @@ class _Layers:
     def __init__(self, groups: tuple[ChannelGroup, ...]) -> None:
         self._groups = groups
         self.reads = {path: number for number, group in enumerate(groups) for path in group.consumers}
-        self.feeds = {
-            path: number for number, group in enumerate(groups) for path in (*group.producers, *group.norms)
-        }
+        self.feeds = {path: number for number, group in enumerate(groups) for path in (*group.producers, *group.norms)}
 
     def term(self, path: str, cost: int, dense: bool) -> Term:
         """The `cost` of a layer, the same for each output, and for each input too where it is `dense`."""
