@@ -178,7 +178,7 @@ def _gathers(graph: Graph, node: Node, reused: set[str]) -> bool:
 
 
 def _keeps_channels(graph: Graph, node: Node, residual: Residual) -> bool:
-    """Whether a channel of the output depends on the same channel of the inputs alone, and is 0 where that is masked."""
+    """Whether each channel of the output is made of the same channel of the inputs alone."""
     match node.op:
         case Conv():
             return not is_dense(node) and is_depthwise(node.op)

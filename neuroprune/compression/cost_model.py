@@ -100,7 +100,7 @@ class _Layers:
         return Term(np.full(inputs, cost / (inputs * outputs)), reads, feeds)
 
     def measured(self, path: str, by_input: FloatArray, dense: bool) -> Term:
-        """The cost of a layer whose inputs, channels or features, cause `by_input` of it each, at all outputs together."""
+        """The cost of a layer, of which each of its input channels or features causes `by_input` at all outputs."""
         reads, feeds = (self.reads.get(path), self.feeds.get(path)) if dense else (self.feeds.get(path), None)
         return Term(by_input.reshape(self._channels(reads), -1).sum(1) / self._channels(feeds), reads, feeds)
 
