@@ -14,7 +14,7 @@ from neuroprune.compression.cost import synapse_work
 from neuroprune.compression.measure import measure
 from neuroprune.compression.record import FILE, LayerWidth
 from neuroprune.compression.result import CompressResult, StartKeeper
-from neuroprune.compression.scores import criticality, magnitude
+from neuroprune.compression.scores.channels import criticality, magnitude
 from neuroprune.compression.search import Selection, search
 from neuroprune.compression.select import rank
 from neuroprune.compression.settings import CompressSettings
@@ -80,7 +80,7 @@ def compress(
     graph = trace(dense, frames, neurons)
     verify_module(dense, graph, fold(graph), frames.cpu().numpy())
     groups = _prunable(dense, graph)
-    selection = _select(dense, graph, groups, data, settings, progress)
+    selection = _select(dense, graph, groups, data, settings, progress, neurons)
     slim = remove_channels(dense, groups, selection.kept)
     slim_graph = _trace_slim(slim, data, neurons)
     cut = measure(slim, slim_graph, data)
@@ -183,12 +183,14 @@ def _select(
     data: Dataset,
     settings: CompressSettings,
     progress: Progress,
+    neurons: Sequence[NeuronModel] | None,
 ) -> Selection:
     """The channels that stay; criticality needs a pass over the training set, and is computed only if it is used."""
     by_magnitude = rank(magnitude(module, groups))
     by_criticality = by_magnitude
     if settings.r > 0.0:
-        by_criticality = rank(criticality(module, graph, groups, _training_frames(module, data, progress)))
+        batches = _training_frames(module, data, progress)
+        by_criticality = rank(criticality(module, groups, batches, neurons=neurons))
     return search(groups, synapse_work(graph, groups), by_magnitude, by_criticality, settings.flops, settings.r)
 
 
