@@ -102,12 +102,13 @@ class TrialJob:
 
     def description(self) -> dict[str, Any]:
         """All that decides its numbers, as JSON."""
-        settings = asdict(replace(self.settings, fine_tune=None))
-        tuning = self.settings.fine_tune
+        settings = asdict(self.settings)
+        if self.settings.fine_tune is not None:
+            settings["fine_tune"] = _plain(self.settings.fine_tune)
         return {
             "comparison": self.comparison,
             "variant": self.variant,
-            "settings": settings | {"fine_tune": None if tuning is None else _plain(tuning)},
+            "settings": settings,
             "dense": self.dense.description(),
         }
 

@@ -4,18 +4,22 @@ A process that dies, for lack of memory say, is followed by another, which goes 
 started them dies, they end at once.
 """
 
+import logging
 import multiprocessing
 import os
 import signal
+import sys
 import threading
 import time
 import traceback
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
-from multiprocessing.context import BaseContext
+from multiprocessing.context import ForkServerContext, SpawnContext
 from multiprocessing.process import BaseProcess
+from types import ModuleType
 from typing import Protocol
 
 from neuroprune.errors import NeuropruneError
@@ -124,8 +128,9 @@ class ProcessPool:
     def _begin(self) -> _Worker:
         context = _context()
         ours, theirs = context.Pipe()
-        process: BaseProcess = context.Process(target=_serve, args=(theirs, self.work), daemon=True)  # type:
-        ignore[attr-defined] process.start()
+        process = context.Process(target=_serve, args=(theirs, self.work), daemon=True)
+        with _no_main_module():
+            process.start()
         theirs.close()
         worker = _Worker(process, ours)
         self._workers.append(worker)
@@ -170,7 +175,19 @@ class ProcessPool:
         ]
 
 
-def _context() -> BaseContext:
+@contextmanager
+def _no_main_module() -> Iterator[None]:
+    """Within it, processes that are started do not import the script that is run: they need nothing of it, and it would
+    run the experiment again where it does so without asking for its `__name__`."""
+    main = sys.modules["__main__"]
+    sys.modules["__main__"] = ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = main
+
+
+def _context() -> ForkServerContext | SpawnContext:
     """Forks of a server that has imported what jobs need and started no thread; new processes where there is none."""
     if "forkserver" not in multiprocessing.get_all_start_methods():
         return multiprocessing.get_context("spawn")
@@ -182,6 +199,7 @@ def _context() -> BaseContext:
 def _serve(connection: "Connection[Event, Job]", work: Work) -> None:
     """Do the jobs that come, until nobody sends any."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all processes of a terminal; the first one ends us
+    logging.getLogger("torch._library.triton").setLevel(logging.ERROR)  # as the command line does
     threading.Thread(target=_end_with_parent, daemon=True).start()
     while True:
         try:

@@ -64,7 +64,7 @@ def run_experiment(
             check_description(job, plan, folder)
         laboratory.data(trials[0])  # so that missing files are an error before any work
         running = _Running(laboratory, jobs, progress, tell)
-        running.run((pool or partial(ProcessPool, slots=processes))(partial(work, laboratory=laboratory)))
+        running.run((pool or partial(ProcessPool, slots=processes))(partial(work, laboratory)))
         return running.records()
 
 

@@ -86,7 +86,7 @@ def describe(job: Job, plan: Plan) -> dict[str, Any]:
     return {**job.description(), "data": plan.data.model_dump(mode="json"), "threads": plan.threads}
 
 
-def work(job: Job, laboratory: Laboratory, progress: Progress) -> None:
+def work(laboratory: Laboratory, job: Job, progress: Progress) -> None:
     """Do `job`, or go on with it, and leave its result in its folder. Raises NeuropruneError."""
     torch.set_num_threads(laboratory.plan.threads)
     place = laboratory.folder / job.place
