@@ -16,8 +16,10 @@ from torch import nn
 
 from neuroprune.compression.catalog import Currency
 from neuroprune.compression.channels import ChannelGroup
+from neuroprune.compression.cost_model import CostModel
 from neuroprune.compression.masks import Masks
-from neuroprune.compression.search import Selection
+from neuroprune.compression.search import Selection, search
+from neuroprune.compression.select import Order
 from neuroprune.compression.strategy import Strategy
 from neuroprune.compression.weights import PrunableWeight
 from neuroprune.data.types import Dataset
@@ -78,6 +80,19 @@ class ChannelPruning(Observer):
     def choose(self) -> Selection:
         """The channels that stay, after the algorithm's training if it has one."""
         raise NotImplementedError
+
+    def search(self, costs: CostModel, by_score: Order, by_regrowth: Order) -> Selection:
+        """The selection that comes nearest to the targets of the job, as its strategy says; see `search`."""
+        strategy = self.job.strategy
+        return search(
+            costs,
+            by_score,
+            by_regrowth,
+            self.job.targets,
+            strategy.regeneration,
+            floor=strategy.layer_floor,
+            uniform=strategy.uniform,
+        )
 
 
 class WeightPruning(Observer):
