@@ -248,6 +248,9 @@ from .training.checkpoint import (
     restore as restore,
     save_checkpoint as save_checkpoint,
 )
+from .training.loss import (
+    RATE_SCALE as RATE_SCALE,
+)
 from .training.observer import (
     Observer as Observer,
     ObserverState as ObserverState,
@@ -260,7 +263,6 @@ from .training.settings import (
     settings_of as settings_of,
 )
 from .training.train import (
-    RATE_SCALE as RATE_SCALE,
     TrainResult as TrainResult,
     train as train,
 )

@@ -48,7 +48,7 @@ class DeployJob(NamedTuple):
         """Fine-tuning on the training set with the chip's rounding and training's random seed; None for 0 epochs."""
         from neuroprune.pipeline import Tuning
         from neuroprune.quantization.qat import QatSettings
-        from neuroprune.training.train import RATE_SCALE
+        from neuroprune.training.loss import RATE_SCALE
 
         if epochs == 0:
             return None

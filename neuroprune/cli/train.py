@@ -31,7 +31,7 @@ from neuroprune.cli.options import (
 )
 from neuroprune.data.codings import CODINGS
 from neuroprune.errors import InputError
-from neuroprune.networks.catalog import OPTIMIZERS, SCHEDULES
+from neuroprune.networks.catalog import LOSSES, OPTIMIZERS, SCHEDULES
 from neuroprune.runs import run_folder
 
 if TYPE_CHECKING:
@@ -88,6 +88,7 @@ class TrainingJob(NamedTuple):
     type=click.Choice(names(CODINGS)),
     help="Coding of images: as they are, rate (poisson) or time-to-first-spike (latency).  [default: direct]",
 )
+@click.option("--loss", type=click.Choice(names(LOSSES)), help="Loss.")
 @click.option("--l1", type=float, help="L1 penalty on BatchNorm scales, which prepares the network for pruning.")
 @click.option("--label-smoothing", type=float, help="Share of the target that is spread evenly over all classes.")
 @click.option("--seed", type=int, help="Random seed.  [default: 0]")

@@ -141,7 +141,9 @@ def load_state(
             f"`neuroprune {other} --resume {folder}`"
         )
     with reading(path, "the record of a training", remedy):
-        started, records = _settings(metadata), _records(metadata["history"])
+        # Settings that there were not yet when it was started have their defaults, with which they change nothing.
+        started = _comparable(TrainSettings()) | _settings(metadata)
+        records = _records(metadata["history"])
         earlier = _records(metadata.get("earlier", "[]"))
         # What observers keep may be infinite, or as long as the state of a generator of random numbers.
         kept = [(str(name), dict(values)) for name, values in json.loads(metadata.get("observers", "[]"))]

@@ -11,7 +11,6 @@ import numpy as np
 import torch
 from spikingjelly.activation_based import functional
 from torch import nn
-from torch.nn.functional import cross_entropy
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from neuroprune.data.augment import augment
@@ -23,15 +22,10 @@ from neuroprune.training.checkpoint import DESCRIPTION, Model, facts_of, save_ch
 from neuroprune.training.evaluate import measure_accuracy
 from neuroprune.training.fit import check_fits, rates_of
 from neuroprune.training.history import EpochRecord
+from neuroprune.training.loss import loss_of
 from neuroprune.training.observer import Observer, Step, TrainingRun, check_names
 from neuroprune.training.resume import Keeping, finish, load_state, save_state
 from neuroprune.training.settings import TrainSettings, pick_device
-
-RATE_SCALE = 5.0
-"""What firing rates (0..1) are multiplied by to serve as logits of the cross-entropy: an empirical constant.
-
-Without it the softmax of ten rates never exceeds 0.23, and the loss stays high for samples that are classified well.
-"""
 
 
 @dataclass(frozen=True, eq=False)
@@ -183,7 +177,7 @@ def _train_epoch(
                 observer.before_forward(step)
             with torch.autocast(device.type, dtype=torch.bfloat16, enabled=settings.amp):
                 rates = rates_of(module, frames, samples.classes)
-            loss = cross_entropy(RATE_SCALE * rates.float(), labels, label_smoothing=settings.label_smoothing)
+            loss = loss_of(rates, labels, settings)
             loss.backward()
             _add_l1(module, settings.l1)
             for observer in observers:

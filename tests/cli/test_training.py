@@ -56,3 +56,15 @@ def test_the_network_that_a_training_began_with_can_be_made_again(
     assert made.keys() == begun.keys() == checkpoint.tensors.keys()
     assert all(torch.equal(made[name], tensor) for name, tensor in begun.items())
     assert not all(torch.equal(made[name], tensor) for name, tensor in checkpoint.tensors.items())
+
+
+def test_the_loss_is_the_recipes_or_the_one_that_is_given_and_is_kept(line: Line, tmp_path: Path) -> None:
+    recipe = tmp_path / "tiny.yaml"
+    recipe.write_text(RECIPE.replace("epochs: 2", "loss: mse, epochs: 1"))
+    assert line("train", "--model", str(recipe)).code == 0
+    assert load_checkpoint(line.runs / "0001-train-digits").settings.loss == "mse"
+    assert line("train", "--model", str(recipe), "--loss", "cross-entropy").code == 0
+    assert load_checkpoint(line.runs / "0002-train-digits").settings.loss == "cross-entropy"
+    refused = line("train", "--model", str(recipe), "--label-smoothing", "0.1")
+    assert refused.code == 2
+    assert "label_smoothing is 0.1, but must be 0 with the loss mse, since only the cross-entropy" in refused.err

@@ -64,6 +64,12 @@ def test_the_defaults_of_recipes_and_of_settings_are_the_same():
         ({"label_smoothing": -0.1}, "training setting label_smoothing is -0.1, but must be at least 0 and below 1"),
         ({"optimizer": "lion"}, "there is no optimizer 'lion': choose one of adamw, sgd"),
         ({"schedule": "linear"}, "there is no schedule 'linear': choose one of cosine, step"),
+        ({"loss": "hinge"}, "there is no loss 'hinge': choose one of cross-entropy, mse"),
+        (
+            {"loss": "mse", "label_smoothing": 0.1},
+            "training setting label_smoothing is 0.1, but must be 0 with the loss mse, since only the cross-entropy is "
+            "smoothed: give --label-smoothing 0, or take the loss cross-entropy",
+        ),
         ({"schedule": "step"}, "the schedule step has 0 milestones, but needs at least 1: name the epochs"),
     ],
 )

@@ -1,6 +1,7 @@
 """Training: it learns, repeats itself, and says in a sentence when it cannot go on."""
 
 import json
+import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,12 +14,13 @@ from neuroprune.choices import names
 from neuroprune.data.types import Augmentation, Dataset, Split, make_dataset
 from neuroprune.errors import InputError, OutputError
 from neuroprune.networks.build import build
-from neuroprune.networks.catalog import OPTIMIZERS
+from neuroprune.networks.catalog import LOSSES, OPTIMIZERS
 from neuroprune.networks.recipe import parse_recipe
 from neuroprune.runs import is_unfinished
 from neuroprune.training import train as training
 from neuroprune.training.checkpoint import load_checkpoint, restore
 from neuroprune.training.evaluate import measure_accuracy
+from neuroprune.training.loss import loss_of
 from neuroprune.training.observer import Observer
 from neuroprune.training.resume import Keeping, read_unfinished
 from neuroprune.training.settings import TrainSettings
@@ -43,6 +45,29 @@ def test_a_network_learns(network, data, optimizer):
     assert result.history[-1].loss < result.history[0].loss
     assert result.history[-1].test_accuracy > 0.9
     assert result.module is network and not network.training
+
+
+@pytest.mark.parametrize("loss", names(LOSSES))
+def test_a_network_learns_by_each_loss(network, data, loss):
+    result = train(network, data, replace(SETTINGS, epochs=8, loss=loss))
+    assert result.history[-1].loss < result.history[0].loss
+    assert result.history[-1].test_accuracy > 0.7  # chance is a third
+
+
+def test_the_losses_are_those_stated():
+    rates, labels = torch.tensor([[0.5, 0.25, 0.0], [1.0, 0.0, 0.75]]), torch.tensor([0, 2])
+    squares = [0.5**2, 0.25**2, 0.0, 1.0, 0.0, 0.25**2]
+    assert float(loss_of(rates, labels, TrainSettings(loss="mse"))) == pytest.approx(sum(squares) / 6)
+    logits = [[5 * rate for rate in row] for row in rates.tolist()]
+    shares = [math.exp(row[label]) / sum(map(math.exp, row)) for row, label in zip(logits, (0, 2), strict=True)]
+    expected = -sum(map(math.log, shares)) / 2
+    assert float(loss_of(rates, labels, TrainSettings(loss="cross-entropy"))) == pytest.approx(expected)
+
+
+def test_a_loss_is_computed_in_float32_whatever_the_network_returns():
+    rates, labels = torch.tensor([[0.5, 0.25]], dtype=torch.bfloat16), torch.tensor([1])
+    for loss in names(LOSSES):
+        assert loss_of(rates, labels, TrainSettings(loss=loss)).dtype is torch.float32
 
 
 def test_the_last_record_is_of_the_network_that_is_returned(network, data):
@@ -349,6 +374,19 @@ def test_resuming_on_another_device_is_allowed(tmp_path, network, recipe, data):
     with pytest.raises(StopError):
         train(network, data, SETTINGS, tmp_path, recipe, progress=stop_after(5))
     assert len(train(network, data, replace(SETTINGS, device="auto"), tmp_path, recipe, resume=True).history) == 3
+
+
+def test_a_training_that_was_started_before_a_setting_was_there_is_resumed(tmp_path, network, recipe, data):
+    with pytest.raises(StopError):
+        train(network, data, SETTINGS, tmp_path, recipe, progress=stop_after(5))
+    path = tmp_path / "training.safetensors"
+    tensors, metadata = read_tensors(path)
+    started = json.loads(metadata["settings"])
+    assert started.pop("loss") == "cross-entropy"
+    write_tensors(path, tensors, {**metadata, "settings": json.dumps(started)})
+    with pytest.raises(InputError, match="was started with loss = 'cross-entropy', but resuming asks for mse"):
+        train(network, data, replace(SETTINGS, loss="mse"), tmp_path, recipe, resume=True)
+    assert len(train(network, data, SETTINGS, tmp_path, recipe, resume=True).history) == 3
 
 
 def test_a_state_without_its_record_is_refused(tmp_path, network, recipe, data):
