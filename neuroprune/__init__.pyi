@@ -45,6 +45,9 @@ from .data.coding import (
     CodedFrames as CodedFrames,
     frames_of as frames_of,
 )
+from .data.hold_out import (
+    hold_out as hold_out,
+)
 from .data.load import (
     load_dataset as load_dataset,
 )

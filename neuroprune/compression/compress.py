@@ -20,6 +20,7 @@ from neuroprune.compression.select import rank
 from neuroprune.compression.settings import CompressSettings
 from neuroprune.compression.surgery import duplicate, remove_channels
 from neuroprune.data.coding import encode, time_first
+from neuroprune.data.hold_out import hold_out
 from neuroprune.data.types import Dataset, Images
 from neuroprune.errors import InputError, UnsupportedNetwork
 from neuroprune.graph.fold import fold
@@ -73,6 +74,8 @@ def compress(
             raise InputError("a compression that is kept must say which run is pruned: pass source, its folder")
         pruned = load_checkpoint(source)
         keeping = Keeping(folder, pruned.model, "compress", pruned.history, from_start=True)
+    if settings.fine_tune is not None:
+        data = hold_out(data, settings.fine_tune.validation)
     dense = duplicate(module).eval()
     if settings.fine_tune is not None:
         dense.to(pick_device(settings.fine_tune.device))

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 
 from neuroprune.choices import check_choice
+from neuroprune.data.hold_out import check_share
 from neuroprune.errors import InputError
 from neuroprune.networks.catalog import LOSSES, OPTIMIZERS, SCHEDULES
 from neuroprune.networks.recipe import FineTuning, Recipe
@@ -36,6 +37,8 @@ class TrainSettings:
     label_smoothing: of the cross-entropy, share of the target spread evenly over all classes, in [0, 1).
     l1: lambda of the L1 penalty on BatchNorm scales, added as gamma.grad += lambda * sign(gamma) (network slimming, Liu
     et al. 2017; Eq 10 of "Brain-Inspired Efficient Pruning: Exploiting Criticality in Spiking Neural Networks").
+    validation: share of the training samples that is held out to choose by, in 0 to 0.5 (`hold_out`): they are not
+    trained on, the accuracy after each epoch is theirs, and the test split is read once, after the last epoch.
     augment: whether training frames are varied by the data set's `Augmentation`.
     seed: random seed; with the number of the epoch it decides every random number.
     device: "cpu", "cuda", "cuda:1", or "auto" for a GPU where there is one; amp: bfloat16 autocast, which takes many
@@ -55,6 +58,7 @@ class TrainSettings:
     loss: str = "cross-entropy"
     label_smoothing: float = 0.0
     l1: float = 0.0
+    validation: float = 0.0
     augment: bool = True
     seed: int = 0
     device: str = "auto"
@@ -76,6 +80,7 @@ class TrainSettings:
                 raise InputError(
                     f"training setting {name} is {getattr(self, name)}, but must be at least 0 and below 1: correct it"
                 )
+        check_share(self.validation)
         check_choice("optimizer", self.optimizer, OPTIMIZERS)
         check_choice("schedule", self.schedule, SCHEDULES)
         check_choice("loss", self.loss, LOSSES)

@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from neuroprune.choices import names
+from neuroprune.data.hold_out import hold_out
 from neuroprune.data.types import Augmentation, Dataset, Split, make_dataset
 from neuroprune.errors import InputError, OutputError
 from neuroprune.networks.build import build
@@ -220,6 +221,68 @@ def test_for_a_network_that_takes_no_sequences_the_error_names_their_shape(movin
     )
     with pytest.raises(InputError, match=sentence):
         train(Frames(2, 2, 3), moving, SETTINGS)
+
+
+# --- samples held out ------------------------------------------------------------------------------------------------
+
+
+def test_samples_held_out_are_those_of_every_epoch_and_the_test_split_is_read_once(network, data, monkeypatch):
+    read = []
+    original = training.measure_accuracy
+
+    def watched(module, images, labels, coding):
+        read.append(len(labels))
+        return original(module, images, labels, coding)
+
+    monkeypatch.setattr(training, "measure_accuracy", watched)
+    history = train(network, data, replace(SETTINGS, validation=0.25)).history
+    assert sorted(read) == [24, 24, 24, 30] and set(read[:2]) == {24}
+    assert [record.test_accuracy is None for record in history] == [True, True, False]
+    held = hold_out(data, 0.25)
+    last = history[-1]
+    for split, found in ((held.validation, last.validation_accuracy), (held.test, last.test_accuracy)):
+        assert found == original(network, split.images, split.labels, data.coding)
+
+
+def test_nothing_is_learned_from_samples_that_are_held_out(recipe, data):
+    first, second, third = (build(recipe, data.input_shape, 3) for _ in range(3))
+    held = hold_out(data, 0.25)
+    train(first, data, replace(SETTINGS, validation=0.25))
+    train(second, replace(held, validation=None), SETTINGS)
+    train(third, replace(held, validation=Split(255 - held.validation.images, held.validation.labels)), SETTINGS)
+    assert equal(state(first), state(second)) and equal(state(first), state(third))
+
+
+def test_progress_shows_the_accuracy_on_the_samples_held_out(network, data):
+    calls = []
+    result = train(
+        network, data, replace(SETTINGS, validation=0.25), progress=lambda t, done, n, **figures: calls.append(figures)
+    )
+    assert "validation" not in calls[0]
+    shown = {figures["epoch"]: figures["validation"] for figures in calls if figures["epoch"] > 1}
+    assert shown == {2: result.history[0].validation_accuracy, 3: result.history[1].validation_accuracy}
+
+
+@pytest.mark.parametrize("batches", [5, 8])
+def test_a_training_with_samples_held_out_resumes_to_the_same_records(tmp_path, recipe, data, batches):
+    settings = replace(SETTINGS, validation=0.25)
+    unbroken, first, resumed = (build(recipe, data.input_shape, 3) for _ in range(3))
+    expected = train(unbroken, data, settings).history
+    with pytest.raises(StopError):
+        train(first, data, settings, tmp_path, recipe, progress=stop_after(batches))
+    found = train(resumed, data, settings, tmp_path, recipe, resume=True).history
+    assert [replace(record, seconds=0) for record in found] == [replace(record, seconds=0) for record in expected]
+    assert equal(state(resumed), state(unbroken))
+    lines = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
+    assert [line["test_accuracy"] for line in lines[:2]] == [None, None]
+    assert [line["validation_accuracy"] for line in lines] == [record.validation_accuracy for record in found]
+
+
+def test_resuming_holds_out_the_same_share(tmp_path, network, recipe, data):
+    with pytest.raises(StopError):
+        train(network, data, replace(SETTINGS, validation=0.25), tmp_path, recipe, progress=stop_after(5))
+    with pytest.raises(InputError, match=r"was started with validation = 0.25, but resuming asks for 0.1: give the"):
+        train(network, data, replace(SETTINGS, validation=0.1), tmp_path, recipe, resume=True)
 
 
 # --- interrupted and resumed -----------------------------------------------------------------------------------------
