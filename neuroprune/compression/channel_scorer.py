@@ -16,7 +16,7 @@ from neuroprune.compression.scores.neurons import Activity, Criticality
 from neuroprune.compression.synops import SynopsCounter
 from neuroprune.data.coding import encode, time_first
 from neuroprune.evaluation import evaluation_mode
-from neuroprune.training.train import RATE_SCALE
+from neuroprune.training.loss import RATE_SCALE
 
 BATCH = 256
 """Samples at once; what neurons are scored by does not depend on it."""
