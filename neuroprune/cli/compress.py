@@ -1,12 +1,12 @@
 """`neuroprune compress`."""
 
-from dataclasses import replace
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from neuroprune.choices import names
+from neuroprune.choices import Named, names
 from neuroprune.cli.console import next_step, note, progress_bars, show
 from neuroprune.cli.networks import model_argument, open_run, say_how_to_go_on, take_interrupted, take_run
 from neuroprune.cli.options import (
@@ -22,33 +22,70 @@ from neuroprune.cli.options import (
     runs_option,
     unfinished_option,
 )
-from neuroprune.compression.catalog import METHODS
+from neuroprune.compression.catalog import (
+    AGGREGATIONS,
+    CURRENCIES,
+    KINDS,
+    METHODS,
+    REGROWTHS,
+    RESIDUALS,
+    SCORES,
+    STARTS,
+    SURROGATES,
+    Preset,
+    find_method,
+    methods_of,
+)
 from neuroprune.runs import run_folder
 
 if TYPE_CHECKING:
+    from neuroprune.compression.settings import CompressSettings
     from neuroprune.training.checkpoint import Checkpoint
     from neuroprune.training.settings import TrainSettings
 
-DEFAULT_FLOPS = 0.5
+DEFAULT_FLOPS, DEFAULT_SPARSITY = 0.5, 0.9
 EPILOG = """\b
 Examples:
   neuroprune compress --structured --flops 0.5
-  neuroprune compress --method slimming --flops 0.3 --epochs 20
-  neuroprune compress runs/0001-train-digits --flops 0.7 --json
+  neuroprune compress --structured --params 0.4 --synops 0.5 --residual coupled
+  neuroprune compress --unstructured --sparsity 0.95 --method gmp
+  neuroprune compress --method uniform --flops 0.3 --regenerate-by random
   neuroprune compress --resume"""
 
 
-@click.command(epilog=EPILOG, short_help="Prune the latest training to a share of its FLOPs.")
+def _methods() -> str:
+    return "; ".join(f"{kind.name}: {', '.join(names(methods_of(kind.name)))}" for kind in KINDS)
+
+
+def _choice(catalogue: Iterable[Named]) -> click.Choice[str]:
+    return click.Choice(names(catalogue))
+
+
+@click.command(epilog=EPILOG, short_help="Prune the latest training to a share of its cost.")
 @click.argument("run", required=False)
+@click.option("--structured", "kind", flag_value="structured", help="Remove whole channels.  [default]")
+@click.option("--unstructured", "kind", flag_value="unstructured", help="Hold single weights at zero.")
+@click.option("--flops", type=float, help=f"Structured: share of the FLOPs to keep.  [default: {DEFAULT_FLOPS}]")
+@click.option("--params", type=float, help="Structured: share of the parameters to keep.")
+@click.option("--synops", type=float, help="Structured: share of the synaptic operations to keep.")
+@click.option("--sparsity", type=float, help=f"Unstructured: share of zero weights.  [default: {DEFAULT_SPARSITY}]")
+@click.option("--method", type=_choice(METHODS), help=f"{_methods()}.  [default: criticality]")
+@click.option("--score", type=_choice(SCORES), help="What ranks, in place of the method's own.")
 @click.option(
-    "--structured", is_flag=True, default=True, help="Remove whole channels: the default, and the only way so far."
+    "--regenerate-by", type=_choice(REGROWTHS), help="What brings pruned ones back, in place of the method's."
 )
-@click.option("--flops", type=float, help=f"Share of the dense network's FLOPs to keep.  [default: {DEFAULT_FLOPS}]")
-@click.option("--method", type=click.Choice(names(METHODS)), help="How channels are chosen.  [default: criticality]")
-@click.option("--regenerate", "regeneration", type=float, help="Share of the channels kept for their criticality.")
+@click.option("--regenerate", "regeneration", type=float, help="r, the share of what stays that is brought back.")
+@click.option("--layer-floor", type=float, help="Share of each layer that stays at least.  [default: 0]")
+@click.option("--aggregation", type=_choice(AGGREGATIONS), help="Criticality of a map.  [default: max]")
+@click.option("--surrogate", type=_choice(SURROGATES), help="Whose derivative criticality is.  [default: trained]")
+@click.option("--residual", type=_choice(RESIDUALS), help="Channels of residual streams.  [default: gather]")
+@click.option("--start", type=_choice(STARTS), help="Unstructured: weights to begin with.  [default: the method's]")
+@click.option("--prune-epochs", type=int, help="N_p, epochs in which is pruned.  [default: the method's share]")
+@click.option("--interval", type=int, help="dT, iterations between prunings.  [default: 2000, or a 40th of all]")
+@click.option("--mask-momentum", is_flag=True, default=None, help="Forget what the optimiser holds for pruned weights.")
 @click.option("--model", help="file.py:Class, for a run of a class of your own.")
-@click.option("--epochs", type=int, help="Epochs of fine-tuning; 0 for none.  [default: the recipe's]")
-@click.option("--lr", type=float, help="Learning rate of fine-tuning.  [default: the recipe's]")
+@click.option("--epochs", type=int, help="N_f, epochs of fine-tuning; 0 for none.  [default: the recipe's]")
+@click.option("--lr", type=float, help="Learning rate.  [default: the recipe's]")
 @click.option("--seed", type=int, help="Random seed.  [default: the run's]")
 @resume_option
 @unfinished_option
@@ -60,7 +97,7 @@ Examples:
 @json_option
 def command(
     run: str | None,
-    structured: bool,
+    kind: str | None,
     model: str | None,
     epochs: int | None,
     lr: float | None,
@@ -75,25 +112,28 @@ def command(
     as_json: bool,
     **options: Any,
 ) -> None:
-    """Prune the network of RUN, by default the latest training, to a share of its FLOPs and fine-tune it.
+    """Prune the network of RUN, by default the latest training, to a share of its cost, and train what remains.
 
-    Channels are removed from the network, not only masked, so the result is smaller and computes the same as the masked
-    network. It is kept as soon as it is cut, and after every epoch of fine-tuning.
+    Structured, channels are removed from the network, so the result is smaller and computes the same as one in which
+    they are masked. Unstructured, the smallest weights are held at zero while the network trains. The result is kept at
+    the start of every training and after each of its epochs.
     """
     from neuroprune.compression.compress import compress, resume_compress
     from neuroprune.compression.record import load_compress_record
-    from neuroprune.compression.settings import CompressSettings
     from neuroprune.compression.table import render
     from neuroprune.data.load import load_dataset
     from neuroprune.records import record_json
+    from neuroprune.training.checkpoint import initial_module
 
     changes, asked = given(epochs=epochs, lr=lr, seed=seed, device=device), given(**options)
-    resumed = None
+    resumed, initial = None, None
     if resume is None:
         source = take_run(runs_folder, run, ["train"], unfinished)
         trained = open_run(source, model)
-        tuning = _fine_tuning(trained.checkpoint, {"device": "auto", **changes})
-        settings = CompressSettings(fine_tune=tuning, **{"flops": DEFAULT_FLOPS, **asked})
+        settings = _settings(trained.checkpoint, kind, asked, changes)
+        if _start(settings) == "initial":
+            note("beginning with the initial weights of that run, as the method does: --start trained goes on from it")
+            initial = initial_module(trained.checkpoint, model)
     else:
         if run is not None:
             raise click.UsageError(f"{run} and --resume name two runs: give the one to resume after --resume")
@@ -109,10 +149,9 @@ def command(
         progress_bars(not as_json) as progress,
     ):
         if resumed is None:
-            compress(trained.module, data, settings, progress, folder=folder, source=source)
+            compress(trained.module, data, settings, progress, initial=initial, folder=folder, source=source)
         else:
-            tuning = replace(checkpoint.settings, **changes)
-            resume_compress(trained.module, data, folder, checkpoint, tuning, asked, progress)
+            resume_compress(trained.module, data, folder, checkpoint, asked, changes, progress)
     record = load_compress_record(folder)
     if as_json:
         click.echo(record_json(record))
@@ -122,13 +161,53 @@ def command(
     next_step(f"neuroprune deploy {folder} --target loihi-sim{model_argument(checkpoint.model)}")
 
 
-def _fine_tuning(checkpoint: "Checkpoint", changes: dict[str, Any]) -> "TrainSettings | None":
-    """How the network of `checkpoint` is fine-tuned; not at all where `changes` ask for 0 epochs."""
+def _settings(
+    checkpoint: "Checkpoint", kind: str | None, asked: dict[str, Any], changes: dict[str, Any]
+) -> "CompressSettings":
+    """What is asked for, with the targets and the training that are meant where none are named."""
+    from neuroprune.compression.settings import CompressSettings
+
+    method = asked.get("method", "criticality")
+    targets = [name for name in (*names(CURRENCIES), "sparsity") if name in asked]
+    kinds = [each for each in names(KINDS) if method in names(methods_of(each))]
+    if kind is None:
+        kind = ("unstructured" if "sparsity" in targets else "structured") if targets else kinds[0]
+    for target in targets:
+        if (target == "sparsity") != (kind == "unstructured"):
+            belongs = "--sparsity to --unstructured" if target == "sparsity" else f"--{target} to --structured"
+            fitting = "--flops, --params or --synops" if kind == "structured" else "--sparsity"
+            raise click.UsageError(f"--{kind} and --{target} contradict each other, since {belongs}: give {fitting}")
+    if not targets:
+        asked = {"flops": DEFAULT_FLOPS} | asked if kind == "structured" else {"sparsity": DEFAULT_SPARSITY} | asked
+    _, preset = find_method(method, kind)
+    start = asked.get("start", preset.start)
+    tuning = _tuning(checkpoint, preset, start, asked, {"device": "auto", **changes})
+    return CompressSettings(fine_tune=tuning, **asked)
+
+
+def _start(settings: "CompressSettings") -> str:
+    _, preset = find_method(settings.method, settings.kind)
+    return settings.start or preset.start
+
+
+def _tuning(
+    checkpoint: "Checkpoint", preset: Preset, start: str, asked: dict[str, Any], changes: dict[str, Any]
+) -> "TrainSettings | None":
+    """How the network of `checkpoint` is trained; not at all where `changes` ask for 0 epochs.
+
+    From initial weights with the epochs and the rate of the run, from trained ones with those of fine-tuning. Where
+    weights go while it trains, these epochs are those of pruning and fine-tuning together.
+    """
     from neuroprune.networks.recipe import FineTuning
     from neuroprune.training.settings import fine_tuning_of
 
     if changes.get("epochs") == 0:
         return None
     usual = FineTuning() if isinstance(checkpoint.model, str) else checkpoint.model.fine_tuning
+    if start == "initial":
+        usual = FineTuning(epochs=checkpoint.settings.epochs, lr=checkpoint.settings.lr)
+    if preset.one_schedule and "epochs" not in changes:
+        together = max(1, round(usual.epochs / (1 + preset.prune_ratio)))
+        changes = {"epochs": together, **changes}
     amp = amp_that_pays(checkpoint.settings.amp, changes["device"])
     return fine_tuning_of(checkpoint.settings, usual, **changes, amp=amp)

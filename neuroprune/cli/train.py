@@ -167,26 +167,23 @@ def _data_of(model: str | None) -> str:
 def _new_job(
     load: "partial[Dataset]", name: str, model: str | None, coding: "Kind", steps: int | None, changes: dict[str, Any]
 ) -> TrainingJob:
-    import torch
-
     from neuroprune.data.catalog import find_dataset
-    from neuroprune.networks.build import build
-    from neuroprune.networks.user import load_class
+    from neuroprune.networks.build import initial_network
     from neuroprune.training.settings import TrainSettings, settings_of
 
     info = find_dataset(name)
     if model is not None and is_class(model):
         if steps is not None and coding == "direct" and not info.recordings:
             raise InputError(f"--steps {steps} sets the T of a recipe, but {model} has its own: set it in its code")
+        made_by: Model = model
         data = load(name, coding=coding, steps=steps)
         settings = TrainSettings(**changes)
-        torch.manual_seed(settings.seed)
-        return TrainingJob(load_class(model), model, data, settings)
-    recipe = choose_recipe(model, info, steps)
-    settings = settings_of(recipe, **changes)
-    data = load(name, coding=coding, steps=recipe.steps)
-    network = build(recipe, data.input_shape, len(data.classes), settings.seed)
-    return TrainingJob(network, recipe, data, settings)
+    else:
+        made_by = recipe = choose_recipe(model, info, steps)
+        settings = settings_of(recipe, **changes)
+        data = load(name, coding=coding, steps=recipe.steps)
+    network = initial_network(made_by, data.input_shape, len(data.classes), settings.seed)
+    return TrainingJob(network, made_by, data, settings)
 
 
 def _interrupted_job(load: "partial[Dataset]", run: Path, model: str | None, changes: dict[str, Any]) -> TrainingJob:

@@ -5,6 +5,8 @@ from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field
 
+from neuroprune.compression.catalog import Currency
+from neuroprune.compression.strategy import Strategy
 from neuroprune.intervals import AccuracyChange, Share, ShareInterval
 from neuroprune.records import Record, load_record
 from neuroprune.training.history import EpochRecord
@@ -18,8 +20,10 @@ class NetworkCost(Record):
     """Cost and accuracy of a network, measured on the test set.
 
     accuracy: share of the samples that are classified correctly, in 0..1, and its 95 % interval.
-    parameters: trained numbers. bytes: all tensors as stored, running statistics included.
-    flops: for one sample, two for each multiply-accumulate of `neuroprune.compression.cost`.
+    parameters: trained numbers; nonzero_parameters: those of them that are not zero. bytes: all tensors as stored,
+    running statistics included.
+    flops: for one sample, two for each multiply-accumulate of `neuroprune.compression.cost` whose weight is not zero;
+    flops_per_step: the same for one time step, the layers that are fed the frame counted once.
     unfolded_synops: synaptic operations for one sample, mean, of the layers as they were trained, which is how papers
     count (`neuroprune.compression.synops`). A deployment counts those on the chip, after pools were folded into
     synapses.
@@ -28,15 +32,17 @@ class NetworkCost(Record):
     accuracy: Share
     accuracy_interval: ShareInterval
     parameters: Count
+    nonzero_parameters: Count
     flops: Count
+    flops_per_step: Count
     unfolded_synops: Annotated[float, Field(ge=0)]
     bytes: Count
 
 
-class LayerWidth(Record):
-    """Channels of the layer or channel selection `name`, and so of the depthwise layers after it, before and after.
+class LayerShare(Record):
+    """What is left of the layer `name`: channels, also of the layers that are coupled with it, or single weights.
 
-    regenerated: how many of those left were kept for their criticality.
+    regenerated: how many of those left are there because they were brought back.
     """
 
     name: str
@@ -45,40 +51,59 @@ class LayerWidth(Record):
     regenerated: Count
 
 
+class Target(Record):
+    """What was asked for and what was reached: the share of the dense network's cost that remains, in a currency, or
+    under "sparsity" the share of prunable weights that are zero."""
+
+    of: Currency | Literal["sparsity"]
+    asked: Share
+    reached: Share
+
+
+class Survival(Record):
+    """A pruning while training: `cut` weights would have gone by the score alone, of which `rescued` came back.
+
+    iteration: the optimiser's step that it followed, from 0; sparsity: that it led to.
+    """
+
+    iteration: Count
+    sparsity: Share
+    cut: Count
+    rescued: Count
+
+
 class CompressRecord(Record):
     """One compression.
 
     run: the folder of its result; source ("from" in the file): the run whose network was pruned.
-    regeneration: the share of the surviving channels that the method chose by criticality.
-    flops_asked, flops_share: the share of the dense network's FLOPs that was asked for, and the one reached.
-    channels_prunable, channels_total: how many channels could be removed at all, of how many that the dense layers
-    have; channels_removed_share: of the prunable ones.
-    dense, cut, slim: costs before, right after the removal, and at the end (those of `cut` again if nothing was
-    fine-tuned). channels: every layer with prunable channels, in the order of the network.
-    samples: of the test set. change: of the accuracy, from dense to slim. warnings: a sentence for each figure that
+    strategy: how; see `neuroprune.compression.strategy.Strategy`. targets: what was asked for and reached.
+    prunable, total: how many channels or weights could be removed at all, of how many that the layers have.
+    dense, cut, pruned: costs before, right after channels were removed (None of single weights, which go while the
+    network trains), and at the end (those of `cut` again if nothing was fine-tuned).
+    layers: every layer with prunable channels or weights, in the order of the network. survival: every pruning of
+    single weights by score and regrowth.
+    samples: of the test set. change: of the accuracy, from dense to pruned. warnings: a sentence for each figure that
     looks like a result and is none, such as an accuracy at chance.
-    history: the log of fine-tuning, epoch by epoch.
+    history: the log of the training in and after which was pruned, epoch by epoch.
     """
 
     model_config = ConfigDict(populate_by_name=True)
 
-    schema_version: Literal[2] = 2
+    schema_version: Literal[3] = 3
     run: str
     source: str = Field(validation_alias="from", serialization_alias="from")
-    method: str
-    regeneration: Share
-    flops_asked: Share
-    flops_share: Share
-    channels_prunable: Count
-    channels_total: Count
-    channels_removed_share: Share
+    strategy: Strategy
+    targets: tuple[Target, ...]
+    prunable: Count
+    total: Count
     dense: NetworkCost
-    cut: NetworkCost
-    slim: NetworkCost
+    cut: NetworkCost | None
+    pruned: NetworkCost
     samples: Count
     change: AccuracyChange
     warnings: tuple[str, ...]
-    channels: tuple[LayerWidth, ...]
+    layers: tuple[LayerShare, ...]
+    survival: tuple[Survival, ...]
     history: tuple[EpochRecord, ...]
 
 

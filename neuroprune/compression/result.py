@@ -1,150 +1,175 @@
-"""What a compression returns, and how it is kept while it is fine-tuned."""
+"""What a compression returns, and what of it is kept while it trains."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
+from pydantic import TypeAdapter
 from torch import nn
 
-from neuroprune.compression.record import CompressRecord, LayerWidth, NetworkCost
+from neuroprune.compression.pruning import SurvivalStep
+from neuroprune.compression.record import CompressRecord, LayerShare, NetworkCost, Survival, Target
 from neuroprune.compression.search import Selection
 from neuroprune.compression.select import Mask
 from neuroprune.compression.settings import CompressSettings
-from neuroprune.errors import InputError
+from neuroprune.compression.strategy import Strategy
 from neuroprune.intervals import accuracy_change, chance_warning
 from neuroprune.training.history import EpochRecord
-from neuroprune.training.observer import Observer, ObserverState, TrainingRun
+from neuroprune.training.observer import Observer, ObserverState
 
 _KEPT, _REGENERATED = "kept.", "regenerated."
 """What the names of the masks' tensors begin with."""
-_DENSE_CORRECT, _CUT_CORRECT = "correct.dense", "correct.cut"
+_DENSE_CORRECT = "correct.dense"
+
+
+@dataclass(frozen=True, eq=False)
+class Before:
+    """What is known of a compression before anything is pruned.
+
+    source: the run that is pruned. dense: its cost; dense_correct: bool [test samples], which it classifies correctly.
+    most_frequent: share of the most frequent class among them. prunable, total: how many channels or weights could be
+    removed at all, of how many that the layers have.
+    """
+
+    settings: CompressSettings
+    strategy: Strategy
+    source: str
+    dense: NetworkCost
+    dense_correct: npt.NDArray[np.bool_]
+    most_frequent: float
+    prunable: int
+    total: int
+
+
+@dataclass(frozen=True, eq=False)
+class Cut:
+    """What is known once channels are removed.
+
+    selection: which stay; cost: right after it; layers: every layer with prunable ones. history: of the training in
+    which they were chosen.
+    """
+
+    selection: Selection
+    cost: NetworkCost
+    layers: tuple[LayerShare, ...]
+    history: tuple[EpochRecord, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
 class CompressResult:
-    """A slimmed network, and its costs before and after.
+    """A pruned network, and its costs before and after.
 
-    module: the slimmed network, in evaluation mode.
-    dense, cut, slim: costs before, right after the removal, and at the end (those of `cut` again if nothing was
-    fine-tuned). dense_correct, slim_correct: bool [test samples], whether the network before and that at the end
-    classifies each correctly. most_frequent: share of the most frequent class among them.
-    selection: the channels that were kept. widths: of every layer with prunable channels, in the order of the network.
-    prunable, channels: how many channels could be removed at all, of how many that the dense layers have.
-    history: the log of fine-tuning, epoch by epoch.
+    module: the pruned network, in evaluation mode.
+    before: what it was made from. targets: what was asked for and reached. layers: every layer with prunable channels
+    or weights, in the order of the network.
+    kept, regenerated: bool masks by name of the channel group or of the parameter: what stays, and what of it was
+    brought back. survival: each pruning while training.
+    cut, pruned: costs right after channels were removed (None of single weights), and at the end; correct: bool [test
+    samples], which the pruned network classifies correctly. history: the log of its training, epoch by epoch.
     """
 
     module: nn.Module
-    settings: CompressSettings
-    dense: NetworkCost
-    cut: NetworkCost
-    slim: NetworkCost
-    dense_correct: npt.NDArray[np.bool_]
-    slim_correct: npt.NDArray[np.bool_]
-    most_frequent: float
-    selection: Selection
-    widths: tuple[LayerWidth, ...]
-    prunable: int
-    channels: int
+    before: Before
+    targets: tuple[Target, ...]
+    layers: tuple[LayerShare, ...]
+    kept: Mapping[str, Mask]
+    regenerated: Mapping[str, Mask]
+    cut: NetworkCost | None
+    pruned: NetworkCost
+    correct: npt.NDArray[np.bool_]
     history: tuple[EpochRecord, ...]
+    survival: tuple[SurvivalStep, ...] = ()
 
-    def record(self, run: str, source: str) -> CompressRecord:
-        """The record of it that is saved beside the network, in the folder `run`; `source`: the run that was pruned."""
-        before, after = self.dense_correct, self.slim_correct
-        warning = chance_warning(self.slim.accuracy, len(after), self.most_frequent)
+    @property
+    def dense(self) -> NetworkCost:
+        """The cost before."""
+        return self.before.dense
+
+    def record(self, run: str) -> CompressRecord:
+        """The record of it that is saved beside the network, in the folder `run`."""
+        before, after = self.before.dense_correct, self.correct
+        warning = chance_warning(self.pruned.accuracy, len(after), self.before.most_frequent)
         return CompressRecord(
             run=run,
-            source=source,
-            method=self.settings.method,
-            regeneration=self.settings.r,
-            flops_asked=self.settings.flops,
-            flops_share=self.selection.share,
-            channels_prunable=self.prunable,
-            channels_total=self.channels,
-            channels_removed_share=self.selection.p,
-            dense=self.dense,
+            source=self.before.source,
+            strategy=self.before.strategy,
+            targets=self.targets,
+            prunable=self.before.prunable,
+            total=self.before.total,
+            dense=self.before.dense,
             cut=self.cut,
-            slim=self.slim,
+            pruned=self.pruned,
             samples=len(after),
             change=accuracy_change(int(np.sum(after & ~before)), int(np.sum(before & ~after)), len(after)),
             warnings=() if warning is None else (warning,),
-            channels=self.widths,
+            layers=self.layers,
+            survival=tuple(Survival(**vars(step)) for step in self.survival),
             history=self.history,
         )
 
 
-class StartKeeper(Observer):
-    """Keeps what a compression is before fine-tuning with every state of it, so that a resumed one chooses no more.
+class CompressKeeper(Observer):
+    """Keeps what is known of a compression with every state of its training, so that a resumed one chooses no more."""
 
-    start: the result with the costs right after the removal as those at the end; source: the run that was pruned. Both
-    are read back where a compression is resumed, which must have been started with the settings `asked`, fields of
-    CompressSettings by name.
-    """
-
-    def __init__(
-        self, start: CompressResult | None = None, source: str = "", asked: Mapping[str, Any] | None = None
-    ) -> None:
-        self.start = start
-        self.source = source
-        self._asked = asked or {}
+    def __init__(self, before: Before, cut: Cut | None = None) -> None:
+        self._before = before
+        self._cut = cut
 
     @property
     def name(self) -> str:
         """What files call it."""
         return "compress"
 
-    def begin(self, run: TrainingRun) -> None:
-        """Remember the network that `restore` is about."""
-        self._run = run
-
     def state(self) -> ObserverState:
         """The masks as tensors, all else as JSON."""
-        assert self.start is not None
-        start = self.start
-        masks = {f"{_KEPT}{name}": mask for name, mask in start.selection.kept.items()}
-        masks |= {f"{_REGENERATED}{name}": mask for name, mask in start.selection.regenerated.items()}
-        values = {
-            "source": self.source,
-            "settings": asdict(replace(start.settings, fine_tune=None)),
-            "dense": start.dense.model_dump(),
-            "cut": start.cut.model_dump(),
-            "most_frequent": start.most_frequent,
-            "share": start.selection.share,
-            "widths": [width.model_dump() for width in start.widths],
-            "prunable": start.prunable,
-            "channels": start.channels,
+        before, cut = self._before, self._cut
+        values: dict[str, Any] = {
+            "settings": asdict(before.settings),
+            "strategy": asdict(before.strategy),
+            "source": before.source,
+            "dense": before.dense.model_dump(),
+            "most_frequent": before.most_frequent,
+            "prunable": before.prunable,
+            "total": before.total,
         }
-        masks |= {_DENSE_CORRECT: start.dense_correct, _CUT_CORRECT: start.slim_correct}
-        return ObserverState({name: torch.from_numpy(mask) for name, mask in masks.items()}, values)
+        tensors = {_DENSE_CORRECT: before.dense_correct}
+        if cut is not None:
+            tensors |= {f"{_KEPT}{name}": mask for name, mask in cut.selection.kept.items()}
+            tensors |= {f"{_REGENERATED}{name}": mask for name, mask in cut.selection.regenerated.items()}
+            values |= {
+                "shares": cut.selection.shares,
+                "cut": cut.cost.model_dump(),
+                "layers": [layer.model_dump() for layer in cut.layers],
+                "history": [asdict(record) for record in cut.history],
+            }
+        return ObserverState({name: torch.from_numpy(mask) for name, mask in tensors.items()}, values)
 
-    def restore(self, state: ObserverState) -> None:
-        """Take what was kept. Raises InputError when other settings are asked for."""
-        values, settings = state.values, CompressSettings(**state.values["settings"])
-        for name, value in self._asked.items():
-            if value != getattr(settings, name):
-                raise InputError(
-                    f"this compression was started with {name} = {getattr(settings, name)}, but resuming asks for "
-                    f"{value}: give the same settings, or compress without --resume"
-                )
-        cut = NetworkCost.model_validate(values["cut"])
-        self.source = str(values["source"])
-        self.start = CompressResult(
-            module=self._run.module,
-            settings=replace(settings, fine_tune=self._run.settings),
-            dense=NetworkCost.model_validate(values["dense"]),
-            cut=cut,
-            slim=cut,
-            dense_correct=state.tensors[_DENSE_CORRECT].numpy(),
-            slim_correct=state.tensors[_CUT_CORRECT].numpy(),
-            most_frequent=float(values["most_frequent"]),
-            selection=Selection(_masks(_KEPT, state), _masks(_REGENERATED, state), float(values["share"])),
-            widths=tuple(LayerWidth.model_validate(width) for width in values["widths"]),
-            prunable=int(values["prunable"]),
-            channels=int(values["channels"]),
-            history=(),
-        )
+
+def read_kept(state: ObserverState) -> tuple[Before, Cut | None]:
+    """What a `CompressKeeper` has kept.
+
+    A KeyError, TypeError or ValueError means that the state is not one of this observer's.
+    """
+    values = state.values
+    before = Before(
+        settings=TypeAdapter(CompressSettings).validate_python(values["settings"]),
+        strategy=TypeAdapter(Strategy).validate_python(values["strategy"]),
+        source=str(values["source"]),
+        dense=NetworkCost.model_validate(values["dense"]),
+        dense_correct=state.tensors[_DENSE_CORRECT].numpy(),
+        most_frequent=float(values["most_frequent"]),
+        prunable=int(values["prunable"]),
+        total=int(values["total"]),
+    )
+    if "cut" not in values:
+        return before, None
+    selection = Selection(_masks(_KEPT, state), _masks(_REGENERATED, state), values["shares"])
+    layers = tuple(LayerShare.model_validate(layer) for layer in values["layers"])
+    history = TypeAdapter(tuple[EpochRecord, ...]).validate_python(values["history"])
+    return before, Cut(selection, NetworkCost.model_validate(values["cut"]), layers, history)
 
 
 def _masks(prefix: str, state: ObserverState) -> dict[str, Mask]:

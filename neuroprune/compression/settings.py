@@ -1,46 +1,193 @@
 """The settings of `compress`."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from neuroprune.choices import check_choice
-from neuroprune.compression.catalog import METHODS, Method
+from neuroprune.choices import Choice, check_choice
+from neuroprune.compression.catalog import (
+    AGGREGATIONS,
+    CURRENCIES,
+    REGROWTHS,
+    RESIDUALS,
+    SCORES,
+    STARTS,
+    SURROGATES,
+    Aggregation,
+    Currency,
+    Kind,
+    Regrowth,
+    Residual,
+    Score,
+    Start,
+    SurrogateOf,
+    find_method,
+)
 from neuroprune.errors import InputError
 from neuroprune.training.settings import TrainSettings
 
 
 @dataclass(frozen=True)
 class CompressSettings:
-    """Structured pruning to a share of the operations, then fine-tuning.
+    """How much of a network is to remain, and how what remains is chosen.
 
-    flops: the share of the dense network's FLOPs that remains, above 0 and below 1.
-    method: "criticality" (Algorithm 2 of "Brain-Inspired Efficient Pruning: Exploiting Criticality in Spiking Neural
-    Networks") or "slimming" (Liu et al. 2017), which is the same with r = 0.
-    regeneration: r, the share of the surviving channels that is chosen by criticality instead of |gamma|, in [0, 1).
-    The default is that paper's for VGG-16 at 44 % fewer FLOPs, the plain network of convolutions nearest to ours.
-    fine_tune: how the slimmed network is trained on, without L1 on its scales; None leaves it as it was cut.
+    flops, params, synops: structured pruning, in which whole channels go, to these shares of the dense network's FLOPs,
+    parameters and synaptic operations, each above 0 and below 1; where several are given, all hold.
+    sparsity: unstructured pruning in place of that, to this share of weights that are zero, above 0 and below 1.
 
-    Raises InputError for values out of range.
+    method: one of `neuroprune.compression.catalog.METHODS`, which are presets. Of those put together from parts
+    (criticality, uniform, slimming, gmp, grad, random) a part can be changed, None being the method's own:
+    score: what ranks channels or weights; regenerate_by: what brings pruned ones back; regeneration: r, the share of
+    those that stay that is chosen so, in [0, 1); layer_floor: the share of each layer that stays at least, in [0, 1).
+    aggregation: of the criticality over a map; surrogate: whose derivative it is; residual: how the channels of
+    residual streams are treated.
+
+    start: the weights that unstructured pruning begins with. prune_epochs: N_p, the epochs of training in which is
+    pruned; interval: dT, iterations between two prunings; mask_momentum: whether the optimiser forgets what it holds
+    for pruned weights.
+    fine_tune: how what remains is trained on, without L1 on its scales: its `epochs` are N_f, and where pruning takes a
+    training, that is of the same settings. None leaves a network as it was cut, which only methods without a training
+    of their own can.
+
+    Raises InputError for values out of range, targets that contradict each other, and parts that do not fit.
     """
 
-    flops: float
-    method: Method = "criticality"
-    regeneration: float = 0.1
+    flops: float | None = None
+    method: str = "criticality"
+    params: float | None = None
+    synops: float | None = None
+    sparsity: float | None = None
+    score: Score | None = None
+    regenerate_by: Regrowth | None = None
+    regeneration: float | None = None
+    layer_floor: float = 0.0
+    aggregation: Aggregation = "max"
+    surrogate: SurrogateOf = "trained"
+    residual: Residual = "gather"
+    start: Start | None = None
+    prune_epochs: int | None = None
+    interval: int | None = None
+    mask_momentum: bool = False
     fine_tune: TrainSettings | None = None
 
     def __post_init__(self) -> None:
-        if not 0.0 < self.flops < 1.0:
+        self._check_targets()
+        self._check_choices()
+        _, preset = find_method(self.method, self.kind)
+        if not preset.parts:
+            for name, own in (("score", None), ("regenerate_by", None), ("layer_floor", 0.0)):
+                if getattr(self, name) != own:
+                    raise InputError(
+                        f"{name} of method {self.method} cannot be changed to {getattr(self, name)}: leave it out, or "
+                        "choose a method that is put together from parts, such as criticality or uniform"
+                    )
+        if self.kind == "structured":
+            self._refuse_for_channels(("start", "interval", "mask_momentum"))
+        self._check_regeneration(self.regenerate_by or preset.regenerate_by)
+        if not 0.0 <= self.layer_floor < 1.0:
             raise InputError(
-                f"a share of {self.flops} of the FLOPs cannot remain after pruning: it must lie above 0 and below 1, "
-                "such as 0.5"
+                f"each layer cannot keep at least a share of {self.layer_floor}: it must be at least 0 and below 1, "
+                "such as 0.2"
             )
-        check_choice("pruning method", self.method, METHODS)
-        if not 0.0 <= self.regeneration < 1.0:
+        if self.sparsity is not None and self.layer_floor > 1.0 - self.sparsity:
             raise InputError(
-                f"a share of {self.regeneration} of the surviving channels cannot be regenerated: it must be at least "
-                "0 and below 1, such as 0.1"
+                f"a sparsity of {self.sparsity:.1%} leaves {1 - self.sparsity:.1%} of the weights, less than the "
+                f"{self.layer_floor:.1%} that each layer is to keep: lower one of the two"
+            )
+        for name in ("prune_epochs", "interval"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise InputError(f"{name} is {value}, but must be at least 1: give a larger one")
+        if preset.prune_ratio == 0.0 and self.prune_epochs is not None:
+            raise InputError(
+                f"method {self.method} chooses the channels at once, without {self.prune_epochs} epochs of pruning: "
+                "leave prune_epochs out"
+            )
+        if preset.prune_ratio > 0.0 and self.fine_tune is None:
+            raise InputError(
+                f"method {self.method} prunes while it trains, but there are 0 epochs of training: give at least 1"
             )
 
     @property
-    def r(self) -> float:
-        """The regeneration rate that the method uses."""
-        return self.regeneration if self.method == "criticality" else 0.0
+    def kind(self) -> Kind:
+        """Whether channels or weights are pruned."""
+        return "structured" if self.sparsity is None else "unstructured"
+
+    @property
+    def targets(self) -> dict[Currency, float]:
+        """The shares of the dense network's cost that are to remain."""
+        given = {"flops": self.flops, "params": self.params, "synops": self.synops}
+        return {name: share for name, share in given.items() if share is not None}  # type: ignore[misc]
+
+    def _check_targets(self) -> None:
+        titles = {choice.name: choice.title for choice in CURRENCIES}
+        for name, share in self.targets.items():
+            if not 0.0 < share < 1.0:
+                raise InputError(
+                    f"a share of {share} of the {name} ({titles[name]}) cannot remain after pruning: it must lie above "
+                    "0 and below 1, such as 0.5"
+                )
+        if self.sparsity is not None and not 0.0 < self.sparsity < 1.0:
+            raise InputError(
+                f"a sparsity of {self.sparsity} cannot be reached: it must lie above 0 and below 1, such as 0.95"
+            )
+        if self.sparsity is not None and self.targets:
+            other = next(iter(self.targets))
+            raise InputError(
+                f"sparsity {self.sparsity} is of single weights and {other} {self.targets[other]} of whole channels, "
+                "so they cannot both be the target: give one of the two"
+            )
+        if self.sparsity is None and not self.targets:
+            raise InputError(
+                "nothing says how much is to remain: give flops, params or synops to remove channels, such as flops = "
+                "0.5, or sparsity to hold weights at zero, such as 0.95"
+            )
+
+    def _check_choices(self) -> None:
+        catalogues: tuple[tuple[str, str, Sequence[Choice]], ...] = (
+            ("score", "score", SCORES),
+            ("regenerate_by", "regrowth", REGROWTHS),
+            ("aggregation", "aggregation", AGGREGATIONS),
+            ("surrogate", "surrogate of a score", SURROGATES),
+            ("residual", "treatment of residual streams", RESIDUALS),
+            ("start", "start", STARTS),
+        )
+        for name, what, catalogue in catalogues:
+            value = getattr(self, name)
+            if value is not None:
+                check_choice(what, value, catalogue)
+        of_weights, of_channels = ("magnitude",), ("gamma", "l1", "activity")
+        misfits = of_weights if self.kind == "structured" else of_channels
+        if self.score in misfits:
+            fitting = ", ".join(choice.name for choice in SCORES if choice.name not in misfits)
+            raise InputError(f"score {self.score} does not rank {_units(self.kind)}: choose one of {fitting}")
+        if self.kind == "unstructured" and self.residual != "gather":
+            raise InputError(
+                f"residual {self.residual} is about channels, but {self.sparsity:.1%} of single weights go: leave it "
+                "out"
+            )
+
+    def _refuse_for_channels(self, names: Sequence[str]) -> None:
+        for name in names:
+            value = getattr(self, name)
+            if value not in (None, False):
+                raise InputError(
+                    f"{name} is for pruning single weights, not channels: leave it out, or give a sparsity"
+                )
+
+    def _check_regeneration(self, regrowth: Regrowth) -> None:
+        r = self.regeneration
+        if r is None:
+            return
+        if not 0.0 <= r < 1.0:
+            raise InputError(
+                f"a share of {r} of what stays cannot be regenerated: it must be at least 0 and below 1, such as 0.1"
+            )
+        if r > 0.0 and regrowth == "none":
+            raise InputError(
+                f"a share of {r} cannot be regenerated by method {self.method}, which brings nothing back: give "
+                "regenerate_by as well, such as criticality"
+            )
+
+
+def _units(kind: Kind) -> str:
+    return "channels" if kind == "structured" else "weights"

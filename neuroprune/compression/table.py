@@ -1,64 +1,96 @@
-"""The record of a compression for the terminal, and its channels as CSV."""
+"""The record of a compression for the terminal, and its layers as CSV."""
 
 from rich.console import Group, RenderableType
 from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from neuroprune.compression.record import CompressRecord, LayerWidth, NetworkCost
+from neuroprune.compression.record import CompressRecord, LayerShare, NetworkCost
 from neuroprune.readable import plural, quantity
 from neuroprune.records import csv_text
 
+NOUNS = {"flops": "of the FLOPs", "params": "of the parameters", "synops": "of the SynOps", "sparsity": "zero weights"}
+
 
 def render(record: CompressRecord) -> RenderableType:
-    """What the network cost before and after, and how many channels each layer keeps; fits 80 columns."""
-    prunable = f"{record.channels_prunable} of the {record.channels_total} channels of all layers are prunable: "
-    notes: list[RenderableType] = [prunable + "no addition or output needs them whole", *map(_warning, record.warnings)]
+    """What the network cost before and after, and what each layer keeps; fits 80 columns."""
+    notes: list[RenderableType] = [_prunable(record), _how(record), *map(_warning, record.warnings)]
     if record.change.is_noise:
         notes.insert(0, f"the change of accuracy is within the noise of {plural(record.samples, 'test sample')}")
-    return Group(_cost_table(record), _channel_table(record), *notes)
+    return Group(_cost_table(record), _layer_table(record), *notes)
 
 
-def channels_csv(record: CompressRecord) -> str:
-    """A row for each layer with prunable channels: the fields of `LayerWidth`."""
-    return csv_text(LayerWidth.model_fields, (width.model_dump() for width in record.channels))
+def layers_csv(record: CompressRecord) -> str:
+    """A row for each layer with prunable channels or weights: the fields of `LayerShare`."""
+    return csv_text(LayerShare.model_fields, (layer.model_dump() for layer in record.layers))
 
 
 def _warning(sentence: str) -> Text:
     return Text(f"warning: {sentence}", "yellow")
 
 
+def _prunable(record: CompressRecord) -> str:
+    if record.strategy.kind == "unstructured":
+        return f"{quantity(record.prunable, '')} weights of convolutions and linear layers are prunable"
+    why = (
+        "no output needs them whole"
+        if record.strategy.residual == "coupled"
+        else "no addition or output needs them whole"
+    )
+    return f"{record.prunable} of the {record.total} channels of all layers are prunable: {why}"
+
+
+def _how(record: CompressRecord) -> str:
+    """The parts of the method, all defaults filled in."""
+    strategy = record.strategy
+    parts = [f"score {strategy.score}" + (", every layer alike" if strategy.uniform else "")]
+    if strategy.regenerate_by != "none":
+        rate = f"{strategy.regeneration:.3g} of what stays brought back by {strategy.regenerate_by}"
+        critical = f" ({strategy.aggregation}, {strategy.surrogate} surrogate)"
+        parts.append(rate + (critical if strategy.regenerate_by == "criticality" else ""))
+    if strategy.layer_floor:
+        parts.append(f"at least {strategy.layer_floor:.0%} of each layer")
+    if strategy.prune_epochs:
+        parts.append(f"{plural(strategy.prune_epochs, 'epoch')} of pruning from {strategy.start} weights")
+    return "; ".join(parts)
+
+
 def _cost_table(record: CompressRecord) -> Table:
-    table = Table(title=f"Pruned by {escape(record.method)} to {record.flops_share:.1%} of the FLOPs")
+    reached = " and ".join(f"{target.reached:.1%} {NOUNS[target.of]}" for target in record.targets)
+    table = Table(title=f"Pruned by {escape(record.strategy.method)} to {reached}")
     table.add_column("")
-    for column in ("dense", "slimmed", "remains"):
+    for column in ("dense", "pruned", "remains"):
         table.add_column(column, justify="right")
-    dense, cut, slim = record.dense, record.cut, record.slim
-    table.add_row("accuracy", _percent(dense), _percent(slim), _points(slim.accuracy - dense.accuracy))
+    dense, cut, pruned = record.dense, record.cut, record.pruned
+    table.add_row("accuracy", _percent(dense), _percent(pruned), _points(pruned.accuracy - dense.accuracy))
     between = f"{100 * record.change.low:+.2f} to {100 * record.change.high:+.2f}"
-    table.add_row("  95 % interval", _interval(dense), _interval(slim), between)
-    if record.history:
+    table.add_row("  95 % interval", _interval(dense), _interval(pruned), between)
+    if record.history and cut is not None:
         change = _points(cut.accuracy - dense.accuracy)
         table.add_row("  before fine-tuning", "", _percent(cut), change)
     for name, before, after, unit in (
-        ("parameters", dense.parameters, slim.parameters, ""),
-        ("FLOPs / sample", dense.flops, slim.flops, ""),
-        ("unfolded SynOps", dense.unfolded_synops, slim.unfolded_synops, ""),
-        ("bytes", dense.bytes, slim.bytes, "B"),
+        ("parameters", dense.parameters, pruned.parameters, ""),
+        ("  not zero", dense.nonzero_parameters, pruned.nonzero_parameters, ""),
+        ("FLOPs / sample", dense.flops, pruned.flops, ""),
+        ("FLOPs / step", dense.flops_per_step, pruned.flops_per_step, ""),
+        ("unfolded SynOps", dense.unfolded_synops, pruned.unfolded_synops, ""),
+        ("bytes", dense.bytes, pruned.bytes, "B"),
     ):
         remains = f"{after / before:.1%}" if before else "-"
         table.add_row(name, quantity(before, unit), quantity(after, unit), remains)
     return table
 
 
-def _channel_table(record: CompressRecord) -> Table:
-    table = Table(title=f"Channels kept ({1 - record.channels_removed_share:.1%} of all prunable ones)")
+def _layer_table(record: CompressRecord) -> Table:
+    before, after = (sum(getattr(layer, of) for layer in record.layers) for of in ("before", "after"))
+    noun = "Channels" if record.strategy.kind == "structured" else "Weights"
+    table = Table(title=f"{noun} kept ({after / before:.1%} of all prunable ones)")
     table.add_column("layer")
-    for column in ("dense", "slimmed", "remains", "regenerated"):
+    for column in ("dense", "pruned", "remains", "regenerated"):
         table.add_column(column, justify="right")
-    for width in record.channels:
-        remains = f"{width.after / width.before:.1%}" if width.before else "-"
-        table.add_row(Text(width.name), str(width.before), str(width.after), remains, str(width.regenerated))
+    for layer in record.layers:
+        remains = f"{layer.after / layer.before:.1%}" if layer.before else "-"
+        table.add_row(Text(layer.name), str(layer.before), str(layer.after), remains, str(layer.regenerated))
     return table
 
 

@@ -26,7 +26,7 @@ from neuroprune.networks.user import load_class
 from neuroprune.reading import reading
 from neuroprune.selection import ChannelSelection
 
-__all__ = ["SpikingNetwork", "build", "load_class"]
+__all__ = ["SpikingNetwork", "build", "initial_network", "load_class"]
 
 MOST_PARAMETERS = 1 << 30
 """A choice: 4 GiB of float32, and half as many 8-bit weights as 16,384 cores of 128 KiB have bytes for."""
@@ -76,6 +76,18 @@ def build(recipe: Recipe, input_shape: tuple[int, int, int], classes: int, seed:
         torch.manual_seed(seed)
         _check_size(recipe, input_shape, classes)
         return _build(recipe, input_shape, classes)
+
+
+def initial_network(model: Recipe | str, input_shape: tuple[int, int, int], classes: int, seed: int = 0) -> nn.Module:
+    """The network of `model` as a training with `seed` begins with it: of a recipe, or of a class, "file.py:Class".
+
+    The class is executed, with torch's generator at `seed`; the frames and classes are its own. Raises InputError.
+    """
+    if isinstance(model, Recipe):
+        return build(model, input_shape, classes, seed)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return load_class(model)
 
 
 def _check_size(recipe: Recipe, input_shape: tuple[int, int, int], classes: int) -> None:

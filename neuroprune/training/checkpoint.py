@@ -21,7 +21,7 @@ from neuroprune.documents import read_json, validate
 from neuroprune.errors import InputError
 from neuroprune.excerpts import capped, excerpt
 from neuroprune.files import write_json
-from neuroprune.networks.build import build, load_class
+from neuroprune.networks.build import build, initial_network, load_class
 from neuroprune.networks.recipe import Recipe
 from neuroprune.reading import is_file, reading
 from neuroprune.training.history import EpochRecord, write_metrics
@@ -200,17 +200,8 @@ def restore(checkpoint: Checkpoint, model: str | None = None) -> nn.Module:
     >>> torch.equal(again.stem.conv1.weight, network.stem.conv1.weight)
     True
     """
-    if model is not None:
-        module = load_class(model)
-    elif isinstance(checkpoint.model, Recipe):
-        # On the meta device, where the widths that a file states take no memory: its tensors bring theirs.
-        with reading(f"the network of {DESCRIPTION}", "one that can be built", REMEDY), torch.device("meta"):
-            module = build(checkpoint.model, checkpoint.data.input_shape, len(checkpoint.data.classes))
-    else:
-        raise InputError(
-            f"this checkpoint is of the class {capped(checkpoint.model)}, whose code is not run unless you name it: "
-            f"add --model {capped(checkpoint.model)}"
-        )
+    made_by = _made_by(checkpoint, model)
+    module = load_class(made_by) if isinstance(made_by, str) else _outline(made_by, checkpoint.data)
     load_tensors(module, checkpoint.tensors)
     for name, width in widths(module).items():
         stated = checkpoint.widths.get(name)
@@ -220,6 +211,49 @@ def restore(checkpoint: Checkpoint, model: str | None = None) -> nn.Module:
                 "put back the files that belong together"
             )
     return module.eval()
+
+
+def initial_module(checkpoint: Checkpoint, model: str | None = None) -> nn.Module:
+    """The network that the training of `checkpoint` began with, on the CPU, as `neuroprune train` makes it.
+
+    model: as for `restore`. Raises InputError without one that is needed, or when channels have been removed since,
+    which is a matter of the compression and not of the training.
+    """
+    made_by, data = _made_by(checkpoint, model), checkpoint.data
+    if not isinstance(made_by, str):
+        _check_whole(_outline(made_by, data), checkpoint)
+    module = initial_network(made_by, data.input_shape, len(data.classes), checkpoint.seed)
+    _check_whole(module, checkpoint)
+    return module
+
+
+def _outline(recipe: Recipe, data: DataFacts) -> nn.Module:
+    """The network of `recipe` on the meta device, where the widths that a file states take no memory."""
+    with reading(f"the network of {DESCRIPTION}", "one that can be built", REMEDY), torch.device("meta"):
+        return build(recipe, data.input_shape, len(data.classes))
+
+
+def _check_whole(module: nn.Module, checkpoint: Checkpoint) -> None:
+    """Raise InputError where a layer of `checkpoint` has another width than that of `module`, which was just made."""
+    for name, width in widths(module).items():
+        left = checkpoint.widths.get(name)
+        if left != width:
+            raise InputError(
+                f"layer {name} of this checkpoint has {left} of the {width} channels that it began with, so it is of a "
+                "pruned network: name the training that was pruned"
+            )
+
+
+def _made_by(checkpoint: Checkpoint, model: str | None) -> Model:
+    """What the network is built by: `model`, or else the recipe of `checkpoint`. Raises InputError without both."""
+    if model is not None:
+        return model
+    if isinstance(checkpoint.model, Recipe):
+        return checkpoint.model
+    raise InputError(
+        f"this checkpoint is of the class {capped(checkpoint.model)}, whose code is not run unless you name it: "
+        f"add --model {capped(checkpoint.model)}"
+    )
 
 
 def _parse(path: Path) -> _Document:

@@ -2,13 +2,18 @@
 
     begin                                   once, before the first step; then, where a training is resumed, restore
       for each iteration of each epoch
-        after_backward, after_step
+        before_forward                      the learning rate is set, gradients are cleared, neurons are at rest
+        after_backward
+        after_step
       state                                 at the end of each epoch, where a checkpoint is kept
     finish                                  once, however the training ends
 
 Several observers are called in their order, `finish` in the reverse. What one does to weights in `after_step` is in the
 checkpoint of the epoch, so the network must compute the same without its observers: `begin` may register hooks on
 modules, to record potentials or to send gradients through a gate, but a mask must not be applied by a hook alone.
+
+What the optimiser does is an observer's to change, and a resumed training repeats it: what is promised of the learning
+rate, of gradients set to None and of the optimiser's own state stands at the methods below.
 """
 
 from collections.abc import Mapping, Sequence
@@ -26,7 +31,8 @@ from neuroprune.training.settings import TrainSettings
 class TrainingRun:
     """What stays the same during one training.
 
-    module, optimizer: on the device of training; parameters may be changed in place, but not replaced.
+    module, optimizer: on the device of training; parameters may be changed in place, but not replaced. The optimiser's
+    state is kept with every epoch; its groups are not: their rate is the schedule's, all else the settings'.
     iterations_per_epoch: optimiser steps in each of the `settings.epochs` epochs.
     """
 
@@ -92,11 +98,24 @@ class Observer:
         A KeyError, TypeError, ValueError or RuntimeError means that the state is not one of this observer's.
         """
 
+    def before_forward(self, step: Step) -> None:
+        """Right before the network runs this batch: the moment to have a recorder of its potentials ready."""
+
     def after_backward(self, step: Step) -> None:
-        """When the gradients of this batch are computed, those of L1 included."""
+        """When the gradients of this batch are computed, those of L1 included.
+
+        A learning rate that is set here, in `step.run.optimizer.param_groups`, holds for this iteration alone, since
+        each begins with that of the schedule. A parameter whose gradient is set to None here, the optimiser leaves as
+        it is, weight decay included, and keeps no state for: it is this observer's to update.
+        """
 
     def after_step(self, step: Step) -> None:
-        """When the optimiser has changed the parameters."""
+        """When the optimiser has changed the parameters.
+
+        Here weights may be replaced, in place, and `step.run.optimizer.state` changed or cleared, of all parameters or
+        of some, so that the optimiser begins anew with them. What the last iteration of an epoch does is part of what
+        is kept of that epoch.
+        """
 
     def state(self) -> ObserverState:
         """What `restore` needs at the end of an epoch."""

@@ -44,13 +44,20 @@ class Keeping:
     from_start: bool = False
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Unfinished:
-    """An unfinished run: the command that left it and resumes it, the epochs asked for, and those that are done."""
+    """An unfinished run.
+
+    command: what left it and resumes it; epochs: those asked for; history: those that are done; earlier: those that led
+    to the network that this training began with. module: its tensors by name; observers: their states by name.
+    """
 
     command: Command
     epochs: int
     history: tuple[EpochRecord, ...]
+    earlier: tuple[EpochRecord, ...]
+    module: Mapping[str, torch.Tensor]
+    observers: Mapping[str, ObserverState]
 
 
 STATE_KEYS = {"SGD": {"momentum_buffer"}, "AdamW": {"step", "exp_avg", "exp_avg_sq"}}
@@ -95,9 +102,28 @@ def finish(folder: Path) -> None:
 
 def read_unfinished(folder: Path) -> Unfinished:
     """How far the unfinished run in `folder` has come. Raises InputError."""
-    _, metadata = read_tensors(folder / STATE)
-    with reading(folder / STATE, "the record of a training", "train without --resume"):
-        return Unfinished(_command(metadata), int(_settings(metadata)["epochs"]), _records(metadata["history"]))
+    path = folder / STATE
+    if not is_file(path):
+        raise InputError(f"{folder} holds no {STATE}, so nothing that could be resumed: start it without --resume")
+    tensors, metadata = read_tensors(path)
+    with reading(path, "the record of a training", "start it without --resume"):
+        states = {
+            name: ObserverState(_under(f"observer.{number}.", tensors), values)
+            for number, (name, values) in enumerate(_observers(metadata))
+        }
+        return Unfinished(
+            command=_command(metadata),
+            epochs=int(_settings(metadata)["epochs"]),
+            history=_records(metadata["history"]),
+            earlier=_records(metadata.get("earlier", "[]")),
+            module=_under("module.", tensors),
+            observers=states,
+        )
+
+
+def _observers(metadata: Mapping[str, str]) -> list[tuple[str, dict[str, Any]]]:
+    """Names and values of the observers; what they keep may be infinite, or as long as a generator's state."""
+    return [(str(name), dict(values)) for name, values in json.loads(metadata.get("observers", "[]"))]
 
 
 def _command(metadata: Mapping[str, str]) -> Command:
@@ -143,8 +169,7 @@ def load_state(
     with reading(path, "the record of a training", remedy):
         started, records = _settings(metadata), _records(metadata["history"])
         earlier = _records(metadata.get("earlier", "[]"))
-        # What observers keep may be infinite, or as long as the state of a generator of random numbers.
-        kept = [(str(name), dict(values)) for name, values in json.loads(metadata.get("observers", "[]"))]
+        kept = _observers(metadata)
     now = _comparable(settings)
     for name in now:
         if started.get(name) != now[name]:

@@ -179,6 +179,8 @@ def _train_epoch(
                 group["lr"] = settings.learning_rate(epoch, index / steps)
             optimizer.zero_grad(set_to_none=True)
             functional.reset_net(module)
+            for observer in observers:
+                observer.before_forward(step)
             with torch.autocast(device.type, dtype=torch.bfloat16, enabled=settings.amp):
                 rates = rates_of(module, frames, samples.classes)
             loss = cross_entropy(RATE_SCALE * rates.float(), labels, label_smoothing=settings.label_smoothing)

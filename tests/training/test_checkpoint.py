@@ -9,7 +9,8 @@ import torch
 
 from neuroprune.data.types import Coding, make_dataset
 from neuroprune.errors import InputError
-from neuroprune.training.checkpoint import facts_of, load_checkpoint, restore, save_checkpoint
+from neuroprune.networks.build import build, load_class
+from neuroprune.training.checkpoint import facts_of, initial_module, load_checkpoint, restore, save_checkpoint
 from neuroprune.training.history import EpochRecord
 from neuroprune.training.settings import TrainSettings
 
@@ -78,6 +79,47 @@ def test_a_class_is_run_only_when_it_is_named_again(tmp_path, data):
         restore(found)
     assert not marker.exists()
     assert torch.equal(restore(found, model=reference).weight, found.tensors["weight"])
+
+
+@pytest.fixture
+def own(tmp_path) -> str:
+    """A class whose weights are drawn when it is made."""
+    (tmp_path / "drawn.py").write_text(
+        "from torch import nn\nclass Net(nn.Linear):\n    def __init__(self):\n        super().__init__(2, 3)\n"
+    )
+    return f"{tmp_path / 'drawn.py'}:Net"
+
+
+def test_the_network_that_a_training_began_with_is_built_from_its_seed(folder, network, recipe, data):
+    torch.manual_seed(5)
+    made = initial_module(load_checkpoint(folder)).state_dict()
+    expected = build(recipe, data.input_shape, 3, seed=SETTINGS.seed).state_dict()
+    assert made.keys() == expected.keys() and all(torch.equal(made[name], expected[name]) for name in made)
+    assert not torch.equal(made["stem.conv1.weight"], network.state_dict()["stem.conv1.weight"])
+
+
+def test_a_class_is_made_anew_from_the_seed_and_only_when_it_is_named_again(tmp_path, data, own):
+    save_checkpoint(tmp_path / "run", torch.nn.Linear(2, 3), own, facts_of(data), SETTINGS, ())
+    found = load_checkpoint(tmp_path / "run")
+    with pytest.raises(InputError, match=f"of the class {own}, whose code is not run unless you name it: add --model"):
+        initial_module(found)
+    before = torch.get_rng_state()
+    made = initial_module(found, model=own)
+    assert torch.equal(torch.get_rng_state(), before)
+    torch.manual_seed(SETTINGS.seed)
+    assert torch.equal(made.weight, load_class(own).weight)
+
+
+def test_a_slimmed_network_has_no_beginning_of_its_own(tmp_path, recipe, data):
+    slim = build(recipe, data.input_shape, 3)
+    slim.stem.conv1 = torch.nn.Conv2d(1, 3, 3)
+    save_checkpoint(tmp_path, slim, recipe, facts_of(data), SETTINGS, ())
+    sentence = (
+        r"layer stem\.conv1 of this checkpoint has 3 of the 4 channels that it began with, so it is of a pruned network"
+        ": name the training that was pruned"
+    )
+    with pytest.raises(InputError, match=sentence):
+        initial_module(load_checkpoint(tmp_path))
 
 
 def test_a_missing_checkpoint_is_named(tmp_path):
@@ -186,6 +228,8 @@ def test_widths_that_a_file_states_take_no_memory(folder, network):
     widened(folder, conv=15_000_000)
     restored = restore(load_checkpoint(folder))
     assert restored.stem.conv1.weight.shape == network.stem.conv1.weight.shape
+    with pytest.raises(InputError, match="has 4 of the 15000000 channels that it began with"):
+        initial_module(load_checkpoint(folder))
     assert all(not tensor.is_meta for tensor in restored.state_dict().values())
 
 

@@ -8,8 +8,10 @@ import torch
 from safetensors import safe_open
 from torch import nn
 
+from neuroprune.choices import names
 from neuroprune.errors import InputError
 from neuroprune.networks.build import build
+from neuroprune.networks.catalog import OPTIMIZERS
 from neuroprune.training.observer import Observer, ObserverState, Step, TrainingRun
 from neuroprune.training.settings import TrainSettings
 from neuroprune.training.tensors import read_tensors, write_tensors
@@ -37,6 +39,10 @@ class Diary(Observer):
 
     def restore(self, state: ObserverState) -> None:
         self.calls.append(f"{self.name} goes on from {state.values['epochs']}")
+
+    def before_forward(self, step: Step) -> None:
+        assert all(parameter.grad is None for parameter in step.run.module.parameters())
+        self.calls.append(f"{self.name} {step.epoch}:{step.iteration} forward")
 
     def after_backward(self, step: Step) -> None:
         assert all(parameter.grad is not None for parameter in step.run.module.parameters())
@@ -92,6 +98,50 @@ class RandomMask(Observer):
         self.draws = state.values["draws"]
 
 
+class Rewinding(Observer):
+    """Puts every parameter back to where it began at the end of chosen epochs, and lets the optimiser forget them."""
+
+    def __init__(self, *epochs: int) -> None:
+        self.epochs = epochs
+
+    def begin(self, run: TrainingRun) -> None:
+        self.first = {name: parameter.detach().clone() for name, parameter in run.module.named_parameters()}
+
+    def after_step(self, step: Step) -> None:
+        if step.ends_epoch and step.epoch in self.epochs:
+            with torch.no_grad():
+                for name, parameter in step.run.module.named_parameters():
+                    parameter.copy_(self.first[name])
+            step.run.optimizer.state.clear()
+
+    def state(self) -> ObserverState:
+        return ObserverState(self.first)
+
+    def restore(self, state: ObserverState) -> None:
+        self.first = dict(state.tensors)
+
+
+class OwnUpdate(Observer):
+    """Takes a layer away from the optimiser from an epoch on, and walks it down its gradient with noise of its own."""
+
+    def __init__(self, layer: str, first_epoch: int = 0) -> None:
+        self.layer = layer
+        self.first_epoch = first_epoch
+
+    def begin(self, run: TrainingRun) -> None:
+        self.weight = run.module.get_submodule(self.layer).weight
+
+    def after_backward(self, step: Step) -> None:
+        self.gradient = self.weight.grad
+        if step.epoch >= self.first_epoch:
+            self.weight.grad = None
+
+    def after_step(self, step: Step) -> None:
+        if step.epoch >= self.first_epoch:
+            with torch.no_grad():
+                self.weight.sub_(0.1 * self.gradient + 1e-3 * torch.randn(self.weight.shape))
+
+
 class StopError(Exception):
     """Stands for whatever ends a training early."""
 
@@ -104,13 +154,13 @@ def stop_after(batches: int):
     return progress
 
 
-def interrupted(folder: Path, recipe, data, *observers: Observer, batches: int = 6) -> None:
-    """A training that is ended in its second epoch."""
+def interrupted(folder: Path, recipe, data, *observers: Observer, batches: int = 6, settings=SETTINGS) -> None:
+    """A training that is ended early, by default in its second epoch."""
     with pytest.raises(StopError):
         train(
             build(recipe, data.input_shape, 3),
             data,
-            SETTINGS,
+            settings,
             folder,
             recipe,
             progress=stop_after(batches),
@@ -118,16 +168,14 @@ def interrupted(folder: Path, recipe, data, *observers: Observer, batches: int =
         )
 
 
-def test_each_step_is_seen_after_its_gradients_and_after_its_update_in_the_order_of_the_observers(
-    tmp_path, network, recipe, data
-):
+def test_each_step_is_seen_at_its_three_moments_in_the_order_of_the_observers(tmp_path, network, recipe, data):
     calls: list[str] = []
     train(
         network, data, replace(SETTINGS, epochs=2), tmp_path, recipe, observers=[Diary("a", calls), Diary("b", calls)]
     )
     expected = ["a begins", "b begins"]
     for iteration in range(2 * PER_EPOCH):
-        for moment in ("backward", "step"):
+        for moment in ("forward", "backward", "step"):
             expected += [f"{name} {iteration // PER_EPOCH}:{iteration} {moment}" for name in "ab"]
         if iteration % PER_EPOCH == PER_EPOCH - 1:
             expected += ["a saves", "b saves"]
@@ -191,12 +239,101 @@ def test_a_mask_that_is_state_resumes_to_the_bytes_of_an_unbroken_run(tmp_path, 
     assert not resumed.body.conv2.weight[~broken.mask].any()
 
 
+def resumes_to_the_same_bytes(folder: Path, recipe, data, settings, batches: int, make) -> nn.Module:
+    """Whether a training observed by `make()` that is ended after `batches` resumes to the bytes of an unbroken one.
+
+    Returns the unbroken one's network.
+    """
+    module = build(recipe, data.input_shape, 3)
+    train(module, data, settings, folder / "whole", recipe, observers=[make()])
+    interrupted(folder / "broken", recipe, data, make(), batches=batches, settings=settings)
+    resumed = build(recipe, data.input_shape, 3, seed=99)
+    train(resumed, data, settings, folder / "broken", recipe, resume=True, observers=[make()])
+    files = [folder / name / "checkpoint.safetensors" for name in ("whole", "broken")]
+    assert files[0].read_bytes() == files[1].read_bytes()
+    return module
+
+
+@pytest.mark.parametrize("optimizer", names(OPTIMIZERS))
+@pytest.mark.parametrize("batches", [4, 6, 9])
+def test_weights_rewound_and_an_optimiser_cleared_at_an_epochs_end_resume_to_the_same_bytes(
+    tmp_path, recipe, data, optimizer, batches
+):
+    settings = replace(SETTINGS, optimizer=optimizer)
+    resumes_to_the_same_bytes(tmp_path, recipe, data, settings, batches, lambda: Rewinding(0, 1))
+
+
+@pytest.mark.parametrize("optimizer", names(OPTIMIZERS))
+def test_what_the_last_iteration_of_an_epoch_does_is_kept_with_it(tmp_path, network, recipe, data, optimizer):
+    first = {name: parameter.detach().clone() for name, parameter in network.named_parameters()}
+    interrupted(tmp_path, recipe, data, Rewinding(0), settings=replace(SETTINGS, optimizer=optimizer))
+    kept, _ = read_tensors(tmp_path / STATE)
+    assert all(torch.equal(kept[f"module.{name}"], tensor) for name, tensor in first.items())
+    assert not any(name.startswith("optimizer.") for name in kept)
+    shown, _ = read_tensors(tmp_path / "checkpoint.safetensors")
+    assert all(torch.equal(shown[name], tensor) for name, tensor in first.items())
+
+
+@pytest.mark.parametrize("optimizer", names(OPTIMIZERS))
+@pytest.mark.parametrize(("batches", "first_epoch"), [(4, 0), (6, 1), (9, 1)])
+def test_parameters_that_an_observer_updates_itself_resume_to_the_same_bytes(
+    tmp_path, recipe, data, optimizer, batches, first_epoch
+):
+    """Those that the optimiser never had a gradient of, and those that it lost at an epoch, with their state."""
+    settings = replace(SETTINGS, optimizer=optimizer)
+    resumes_to_the_same_bytes(
+        tmp_path, recipe, data, settings, batches, lambda: OwnUpdate("body.conv2", first_epoch=first_epoch)
+    )
+
+
+@pytest.mark.parametrize("optimizer", names(OPTIMIZERS))
+def test_a_parameter_without_a_gradient_is_left_alone_by_the_optimiser(network, data, optimizer):
+    class NoGradient(Observer):
+        def after_backward(self, step: Step) -> None:
+            step.run.module.stem.conv1.weight.grad = None
+            step.run.module.stem.norm1.weight.grad = None
+
+    before = {name: parameter.detach().clone() for name, parameter in network.named_parameters()}
+    train(network, data, replace(SETTINGS, optimizer=optimizer, weight_decay=0.1), observers=[NoGradient()])
+    same = {name for name, parameter in network.named_parameters() if torch.equal(parameter, before[name])}
+    assert same == {"stem.conv1.weight", "stem.norm1.weight"}
+
+
+@pytest.mark.parametrize("optimizer", names(OPTIMIZERS))
+def test_a_learning_rate_that_an_observer_sets_holds_for_one_iteration(network, data, optimizer):
+    class Pause(Observer):
+        """A rate of 0 in every second iteration, in which nothing may move."""
+
+        def begin(self, run: TrainingRun) -> None:
+            self.rates: list[float] = []
+
+        def before_forward(self, step: Step) -> None:
+            (group,) = step.run.optimizer.param_groups
+            self.rates.append(group["lr"])
+
+        def after_backward(self, step: Step) -> None:
+            if step.iteration % 2:
+                step.run.optimizer.param_groups[0]["lr"] = 0.0
+            self.before = [parameter.detach().clone() for parameter in step.run.module.parameters()]
+
+        def after_step(self, step: Step) -> None:
+            moved = [not torch.equal(*pair) for pair in zip(step.run.module.parameters(), self.before, strict=True)]
+            assert not any(moved) if step.iteration % 2 else all(moved)
+
+    pause, settings = Pause(), replace(SETTINGS, optimizer=optimizer)
+    train(network, data, settings, observers=[pause])
+    assert pause.rates == [
+        settings.learning_rate(iteration // PER_EPOCH, iteration % PER_EPOCH / PER_EPOCH)
+        for iteration in range(3 * PER_EPOCH)
+    ]
+
+
 def test_a_resumed_observer_begins_and_then_goes_on_from_its_state(tmp_path, recipe, data):
     interrupted(tmp_path, recipe, data, Diary("a", []))
     calls: list[str] = []
     resumed = build(recipe, data.input_shape, 3)
     train(resumed, data, SETTINGS, tmp_path, recipe, resume=True, observers=[Diary("a", calls)])
-    assert calls[:3] == ["a begins", "a goes on from 1", f"a 1:{PER_EPOCH} backward"]
+    assert calls[:3] == ["a begins", "a goes on from 1", f"a 1:{PER_EPOCH} forward"]
 
 
 def test_observers_finish_when_training_fails_and_only_those_that_began(network, data):
@@ -207,7 +344,7 @@ def test_observers_finish_when_training_fails_and_only_those_that_began(network,
     calls: list[str] = []
     with pytest.raises(StopError):
         train(network, data, SETTINGS, progress=stop_after(0), observers=[Diary("a", calls)])
-    assert calls == ["a begins", "a 0:0 backward", "a 0:0 step", "a finishes"]
+    assert calls == ["a begins", "a 0:0 forward", "a 0:0 backward", "a 0:0 step", "a finishes"]
     calls.clear()
     with pytest.raises(StopError):
         train(network, data, SETTINGS, observers=[Diary("a", calls), Unable("b", calls), Diary("c", calls)])
@@ -276,10 +413,16 @@ def test_potentials_can_be_recorded_by_hooks_that_are_gone_afterwards(network: n
     class Currents(Observer):
         def begin(self, run: TrainingRun) -> None:
             self.found: list[float] = []
+            self.wanted = False
             self.hook = run.module.get_submodule("body.neuron2").register_forward_pre_hook(self._record)
 
         def _record(self, neurons: nn.Module, args: tuple[torch.Tensor, ...]) -> None:
-            self.current = args[0].detach()
+            if self.wanted:
+                self.current = args[0].detach()
+
+        def before_forward(self, step: Step) -> None:
+            self.wanted = step.iteration % 2 == 0
+            self.current = torch.empty(0, 0)
 
         def after_backward(self, step: Step) -> None:
             self.found.append(float(self.current.shape[1] == len(step.labels)))
@@ -289,7 +432,7 @@ def test_potentials_can_be_recorded_by_hooks_that_are_gone_afterwards(network: n
 
     currents = Currents()
     train(network, data, SETTINGS, observers=[currents])
-    assert currents.found == [1.0] * (3 * PER_EPOCH)
+    assert currents.found == [1.0, 0.0] * (3 * PER_EPOCH // 2)
     assert not network.body.neuron2._forward_pre_hooks
 
 

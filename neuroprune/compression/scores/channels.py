@@ -85,16 +85,16 @@ def criticality(
 
 def _scales(group: ChannelGroup) -> list[tuple[str, list[int]]]:
     """The BatchNorms of `group`, and where in each the scales of its channels are."""
-    return [(stage.norm, list(stage.gathers or range(group.channels))) for stage in group.stages]
+    return [(norm, list(places)) for norm, places in group.scales]
 
 
 def _neurons(group: ChannelGroup) -> list[str]:
-    return [stage.neuron for stage in group.stages]
+    return list(group.neurons)
 
 
 def _producers(group: ChannelGroup) -> list[str]:
     """The convolutions and linear layers that make its channels."""
-    return [stage.producer for stage in group.stages if stage.gathers is None]
+    return list(group.producers)
 
 
 def _mean(groups: Groups, scores: Callable[[ChannelGroup], list[torch.Tensor]]) -> Scores:

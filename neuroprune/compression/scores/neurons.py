@@ -3,18 +3,16 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from spikingjelly.activation_based.surrogate import ATan, SurrogateFunctionBase
 from torch import nn
 
+from neuroprune.compression.catalog import Aggregation, SurrogateOf
 from neuroprune.compression.potentials import Measure, Moment
 from neuroprune.errors import InputError
 from neuroprune.neurons.model import FloatNeuron
-
-Aggregation = Literal["max", "mean"]
-Surrogate = Literal["trained", "paper"]
 
 
 @dataclass(frozen=True)
@@ -30,7 +28,7 @@ class Criticality(Measure):
     """
 
     aggregation: Aggregation = "max"
-    surrogate: Surrogate = "trained"
+    surrogate: SurrogateOf = "trained"
 
     def begin(self, name: str, layer: nn.Module, neurons: FloatNeuron) -> Callable[[Moment], torch.Tensor]:
         """Raises InputError where the surrogate function of `layer` is not found or has no peak at the threshold."""
@@ -69,7 +67,7 @@ def trained_derivative(name: str, layer: nn.Module) -> Callable[[torch.Tensor], 
     Raises InputError where no such function is found, or its derivative at 0 is not above 0.
     """
     function = _surrogate_of(layer)
-    remedy = "score by the paper's surrogate function instead"
+    remedy = "score by the paper's surrogate function (--surrogate paper)"
     if function is None:
         raise InputError(
             f"layer {name}: {type(layer).__name__} has no surrogate function to score by; call it surrogate_function, "

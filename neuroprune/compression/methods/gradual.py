@@ -1,0 +1,147 @@
+"""Unstructured pruning at a sparsity that grows while training, with regrowth: Algorithm 1 of "Brain-Inspired Efficient
+Pruning: Exploiting Criticality in Spiking Neural Networks", of which gradual magnitude pruning is the case r = 0."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import ceil
+
+import torch
+
+from neuroprune.compression.masks import Masks, Scores, count, count_kept, outside, size, top, top_by_layer, union
+from neuroprune.compression.pruning import PruningJob, SurvivalStep, WeightPruning, seed_of
+from neuroprune.compression.schedules import cubic_schedule
+from neuroprune.compression.weight_scorer import WeightScorer
+from neuroprune.training.observer import Step, TrainingRun
+
+
+@dataclass(frozen=True, eq=False)
+class Chosen:
+    """Masks of the weights that stay, and of those of them that the score alone would not have kept in its places."""
+
+    masks: Masks
+    regenerated: Masks
+
+
+def choose(
+    scores: Scores,
+    regrowth: Scores,
+    alive: Masks,
+    keep: int,
+    regeneration: float,
+    *,
+    fixed: frozenset[str] = frozenset(),
+    layer_floor: float = 0.0,
+) -> Chosen:
+    """The `keep` weights that stay: those of highest score among the `alive`, then pruned ones of highest `regrowth`.
+
+    keep - g of them by score, g = int(regeneration * keep) by regrowth, whether they lived before or not. fixed: the
+    tensors that nothing is brought back in. Where too few weights can be brought back, the score fills their places.
+    layer_floor: the share of each tensor that stays for its score, however small that is elsewhere.
+    """
+    guarded = top_by_layer(scores, {name: ceil(layer_floor * each.numel()) for name, each in scores.items()}, alive)
+    number = keep - min(int(regeneration * keep), keep - count(guarded))
+    ranked = {name: torch.where(guarded[name], torch.inf, score) for name, score in scores.items()}
+    kept = top(ranked, number, alive)
+    candidates = {name: ~mask & (name not in fixed) for name, mask in kept.items()}
+    back = top(regrowth, keep - number, candidates)
+    masks = union(kept, back)
+    if (short := keep - count(masks)) > 0:
+        masks = union(masks, top(ranked, short, outside(masks)))
+    return Chosen(masks, back)
+
+
+def choose_by_layer(
+    scores: Scores,
+    regrowth: Scores,
+    alive: Masks,
+    keep: int,
+    regeneration: float,
+    *,
+    fixed: frozenset[str] = frozenset(),
+) -> Chosen:
+    """As `choose`, with the same share of every tensor: the nearest whole numbers that add up to `keep`."""
+    parts = {}
+    for name, number in share_out(keep, {name: each.numel() for name, each in scores.items()}).items():
+        one = {name: scores[name]}, {name: regrowth[name]}, {name: alive[name]}
+        parts[name] = choose(*one, number, regeneration, fixed=fixed)
+    return Chosen(
+        {name: part.masks[name] for name, part in parts.items()},
+        {name: part.regenerated[name] for name, part in parts.items()},
+    )
+
+
+def share_out(total: int, sizes: Mapping[str, int]) -> dict[str, int]:
+    """`total` in proportion to `sizes`, in whole numbers: rounded down, the rest to the largest remainders."""
+    whole = sum(sizes.values())
+    parts = {name: total * each // whole for name, each in sizes.items()}
+    by_remainder = sorted(sizes, key=lambda name: -(total * sizes[name] % whole))
+    for name in by_remainder[: total - sum(parts.values())]:
+        parts[name] += 1
+    return parts
+
+
+class GradualPruning(WeightPruning):
+    """criticality, gmp, grad, random and uniform: what stays is chosen anew every dT iterations of the first N_p
+    epochs.
+
+    Scores are taken from the training step that comes right before; regenerated weights begin at 0.
+    """
+
+    def __init__(self, job: PruningJob) -> None:
+        super().__init__(job)
+        strategy = job.strategy
+        self.scorer = WeightScorer(job, (strategy.score, strategy.regenerate_by))
+        self.fixed = frozenset(weight.parameter for weight in job.weights if weight.classifier)
+
+    def begin(self, run: TrainingRun) -> None:
+        """Make the schedule."""
+        super().begin(run)
+        strategy = self.job.strategy
+        iterations = strategy.prune_epochs * run.iterations_per_epoch
+        self.schedule = cubic_schedule(self.sparsity, strategy.interval, iterations)
+
+    def before_forward(self, step: Step) -> None:
+        """Record potentials where the step is followed by a pruning."""
+        if self.schedule.number(step.iteration) is not None:
+            self.scorer.arm()
+
+    def after_backward(self, step: Step) -> None:
+        """Take the gradients that scores are made of."""
+        if self.schedule.number(step.iteration) is not None:
+            self.scorer.gather()
+
+    def prune(self, step: Step) -> None:
+        """Choose anew which weights stay, if it is time to."""
+        number = self.schedule.number(step.iteration)
+        if number is None:
+            return
+        strategy, seed = self.job.strategy, seed_of(self.job, number)
+        sparsity = self.schedule.sparsity(number)
+        keep = count_kept(size(self.masks), sparsity)
+        scores, regrowth = self.scorer.of(strategy.score, seed), self.scorer.of(strategy.regenerate_by, seed + 1)
+        if strategy.uniform:
+            chosen = choose_by_layer(scores, regrowth, self.masks, keep, strategy.regeneration, fixed=self.fixed)
+        else:
+            chosen = choose(
+                scores,
+                regrowth,
+                self.masks,
+                keep,
+                strategy.regeneration,
+                fixed=self.fixed,
+                layer_floor=strategy.layer_floor,
+            )
+        self._remember(step, sparsity, top(scores, keep, self.masks), chosen)
+        with torch.no_grad():
+            for name, parameter in self.parameters.items():
+                parameter.masked_fill_(chosen.regenerated[name], 0.0)
+        self.masks = chosen.masks
+
+    def _remember(self, step: Step, sparsity: float, alone: Masks, chosen: Chosen) -> None:
+        """What the score alone would have kept tells which of the living it would have cut."""
+        cut = {name: mask & ~alone[name] for name, mask in self.masks.items()}
+        rescued = {name: mask & chosen.masks[name] for name, mask in cut.items()}
+        self.survival.append(SurvivalStep(step.iteration, sparsity, count(cut), count(rescued)))
+        self.regenerated = {
+            name: (mask | chosen.regenerated[name]) & chosen.masks[name] for name, mask in self.regenerated.items()
+        }

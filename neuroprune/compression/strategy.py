@@ -1,0 +1,95 @@
+"""The settings of a compression with every default filled in: what a method is for this network and this target."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+from pydantic import ConfigDict
+
+from neuroprune.compression.catalog import (
+    Aggregation,
+    Algorithm,
+    Kind,
+    Regrowth,
+    Residual,
+    Score,
+    Start,
+    SurrogateOf,
+    find_method,
+)
+
+if TYPE_CHECKING:
+    from neuroprune.compression.settings import CompressSettings
+
+Family = Literal["plain", "residual"]
+"""Of a network: with additions of streams, or without."""
+
+REGENERATION: dict[Family, tuple[float, float]] = {"plain": (0.1, 0.05), "residual": (0.3, 0.1)}
+"""r of structured criticality for a target of half the FLOPs and more, and for a smaller one: the paper's for VGG-16 at
+43.8 and 58.0 % fewer FLOPs, and for ResNet-19 at 49.5 and 69.5 % fewer (its Table 6)."""
+
+REGENERATION_BY_SPARSITY = ((0.90, 0.5), (0.95, 0.2), (0.98, 0.1))
+"""r of unstructured pruning (its Table 5, CIFAR); in between on straight lines, beyond the ends those of the ends."""
+
+
+@dataclass(frozen=True)
+class Strategy:
+    """How a network is pruned: the fields of CompressSettings, none of them left open.
+
+    regeneration: r, 0 where nothing is brought back. prune_epochs: N_p, 0 where pruning takes no training.
+    """
+
+    __pydantic_config__ = ConfigDict(extra="forbid")
+
+    kind: Kind
+    method: str
+    algorithm: Algorithm
+    score: Score
+    regenerate_by: Regrowth
+    regeneration: float
+    uniform: bool
+    layer_floor: float
+    aggregation: Aggregation
+    surrogate: SurrogateOf
+    residual: Residual
+    start: Start
+    prune_epochs: int
+    interval: int | None
+    mask_momentum: bool
+
+
+def strategy_of(settings: "CompressSettings", family: Family) -> Strategy:
+    """What `settings` mean for a network of that family."""
+    _, preset = find_method(settings.method, settings.kind)
+    regrowth = settings.regenerate_by or preset.regenerate_by
+    epochs = settings.prune_epochs
+    if epochs is None and preset.prune_ratio > 0.0:
+        assert settings.fine_tune is not None
+        epochs = max(1, round(preset.prune_ratio * settings.fine_tune.epochs))
+    return Strategy(
+        kind=settings.kind,
+        method=settings.method,
+        algorithm=preset.algorithm,
+        score=settings.score or preset.score,
+        regenerate_by=regrowth,
+        regeneration=0.0 if regrowth == "none" else _regeneration(settings, family),
+        uniform=preset.uniform,
+        layer_floor=settings.layer_floor,
+        aggregation=settings.aggregation,
+        surrogate=settings.surrogate,
+        residual=settings.residual,
+        start=settings.start or preset.start,
+        prune_epochs=epochs or 0,
+        interval=settings.interval,
+        mask_momentum=settings.mask_momentum,
+    )
+
+
+def _regeneration(settings: "CompressSettings", family: Family) -> float:
+    if settings.regeneration is not None:
+        return settings.regeneration
+    if settings.sparsity is not None:
+        sparsities, rates = zip(*REGENERATION_BY_SPARSITY, strict=True)
+        return float(np.interp(settings.sparsity, sparsities, rates))
+    mild, strong = REGENERATION[family]
+    return mild if min(settings.targets.values()) >= 0.5 else strong

@@ -1,0 +1,52 @@
+"""Scores of single weights, gathered inside the training steps that are followed by a pruning."""
+
+import torch
+
+from neuroprune.compression.catalog import Regrowth, Score
+from neuroprune.compression.potentials import Recorder
+from neuroprune.compression.pruning import PruningJob
+from neuroprune.compression.scores import weights as scores
+from neuroprune.compression.scores.neurons import Criticality
+
+Named = dict[str, torch.Tensor]
+_GRADIENTS = {"gradient", "grad"}
+
+
+class WeightScorer:
+    """The scores that a method needs, `kinds`, of the weights of a job.
+
+    arm: before the forward pass whose potentials count; gather: after its backward pass; of: then the scores by name of
+    the parameter; finish: when training ends.
+    """
+
+    def __init__(self, job: PruningJob, kinds: tuple[Score | Regrowth, ...]) -> None:
+        self._module, self._weights = job.module, job.weights
+        self._recorder = None
+        self._needs_gradient = not _GRADIENTS.isdisjoint(kinds)
+        self._gradients: Named = {}
+        if "criticality" in kinds:
+            measure = Criticality(job.strategy.aggregation, job.strategy.surrogate)
+            self._recorder = Recorder(job.module, scores.neurons_of(job.weights), measure, job.neurons)
+
+    def arm(self) -> None:
+        """Record the potentials of the next forward pass."""
+        if self._recorder is not None:
+            self._recorder.arm()
+
+    def gather(self) -> None:
+        """Take what the forward and backward pass have left."""
+        if self._recorder is not None:
+            self._recorder.disarm()
+        if self._needs_gradient:
+            self._gradients = scores.gradient(self._module, self._weights)
+
+    def of(self, kind: Score | Regrowth, seed: int) -> Named:
+        """The scores of that kind; of "none" those of the magnitude, by which nothing else is brought back."""
+        if kind in _GRADIENTS:
+            return self._gradients
+        if kind == "random":
+            return scores.random(self._module, self._weights, torch.Generator().manual_seed(seed))
+        if kind == "criticality":
+            assert self._recorder is not None
+            return scores.of_neurons(self._module, self._weights, self._recorder.take())
+        return scores.magnitude(self._module, self._weights)
