@@ -6,9 +6,11 @@ from dataclasses import replace
 import torch
 from torch import nn
 
-from neuroprune.training.observer import Step, TrainingRun
+from neuroprune.training.observer import ObserverState, Step, TrainingRun
 
 Tensors = dict[str, torch.Tensor]
+_KEPT = "kept."
+"""What the names of the tensors to rewind to begin with."""
 
 
 def snapshot(module: nn.Module) -> Tensors:
@@ -32,11 +34,19 @@ def set_rate(step: Step, epochs: int, epoch: int) -> None:
         group["lr"] = rate
 
 
-def check_snapshot(module: nn.Module, kept: Mapping[str, torch.Tensor]) -> Tensors:
-    """`kept`, if it is a snapshot of `module`; ValueError if not."""
+def kept_state(kept: Mapping[str, torch.Tensor]) -> Tensors:
+    """A snapshot, or none, under the names that it has in the state of an observer."""
+    return {_KEPT + name: tensor for name, tensor in kept.items()}
+
+
+def read_kept_state(module: nn.Module, state: ObserverState) -> Tensors:
+    """The snapshot of `module` in `state`, empty where there is none; ValueError where it is one of another module."""
+    kept = {name.removeprefix(_KEPT): each for name, each in state.tensors.items() if name.startswith(_KEPT)}
     tensors = module.state_dict()
-    if {name: (each.shape, each.dtype) for name, each in kept.items()} != {
-        name: (each.shape, each.dtype) for name, each in tensors.items()
-    }:
+    if kept and _kinds(kept) != _kinds(tensors):
         raise ValueError(f"the {len(kept)} tensors to rewind to are not those of a {type(module).__name__}")
-    return dict(kept)
+    return kept
+
+
+def _kinds(tensors: Mapping[str, torch.Tensor]) -> dict[str, tuple[torch.Size, torch.dtype]]:
+    return {name: (tensor.shape, tensor.dtype) for name, tensor in tensors.items()}

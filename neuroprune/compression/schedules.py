@@ -6,11 +6,12 @@ from math import ceil, cos, log, pi
 
 from neuroprune.errors import InputError
 
-LONGEST_INTERVAL = 2000
-"""dT of "Brain-Inspired Efficient Pruning: Exploiting Criticality in Spiking Neural Networks", Table 5, for CIFAR."""
+PAPER_INTERVAL, PAPER_PRUNINGS = 2000, 39
+"""dT of "Brain-Inspired Efficient Pruning: Exploiting Criticality in Spiking Neural Networks", Table 5, for CIFAR, and how
+often that prunes in its 200 epochs of 390 whole batches."""
 
 PRUNINGS = 40
-"""How often is pruned where that interval is too long: about as often as in that paper, 200 * 391 / 2000 times."""
+"""How often is pruned where a training is too short for that."""
 
 
 @dataclass(frozen=True)
@@ -37,11 +38,12 @@ class CubicSchedule:
 def cubic_schedule(target: float, interval: int | None, iterations: int) -> CubicSchedule:
     """The schedule that has reached `target` within that many iterations of pruning.
 
-    interval: dT; None for the paper's, or for a fortieth of the iterations where that is shorter. Raises InputError for
-    an interval longer than all iterations of pruning.
+    interval: dT; None for the paper's, or for a fortieth of the iterations where they are fewer than the paper's.
+    Raises InputError for an interval longer than all iterations of pruning.
     """
     if interval is None:
-        interval = min(LONGEST_INTERVAL, max(1, iterations // PRUNINGS))
+        long_enough = iterations >= PAPER_INTERVAL * PAPER_PRUNINGS
+        interval = PAPER_INTERVAL if long_enough else max(1, iterations // PRUNINGS)
     if interval > iterations:
         raise InputError(
             f"pruning every {interval} iterations never begins, since pruning has {iterations}: give an interval of at "

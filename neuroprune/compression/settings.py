@@ -43,7 +43,7 @@ class CompressSettings:
 
     start: the weights that unstructured pruning begins with. prune_epochs: N_p, the epochs of training in which is
     pruned; interval: dT, iterations between two prunings; mask_momentum: whether the optimiser forgets what it holds
-    for pruned weights.
+    for pruned weights, None being as the method has it.
     fine_tune: how what remains is trained on, without L1 on its scales: its `epochs` are N_f, and where pruning takes a
     training, that is of the same settings. None leaves a network as it was cut, which only methods without a training
     of their own can.
@@ -66,7 +66,7 @@ class CompressSettings:
     start: Start | None = None
     prune_epochs: int | None = None
     interval: int | None = None
-    mask_momentum: bool = False
+    mask_momentum: bool | None = None
     fine_tune: TrainSettings | None = None
 
     def __post_init__(self) -> None:

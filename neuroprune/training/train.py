@@ -115,10 +115,9 @@ def train_unfinished(
             _save(keeping, run, data, history, observers)
         for epoch in range(len(history), settings.epochs):
             start = time.perf_counter()
-            loss, train_accuracy = _train_epoch(run, samples, epoch, observers, progress)
+            loss, train_accuracy, rate = _train_epoch(run, samples, epoch, observers, progress)
             test_accuracy = measure_accuracy(module, data.test.images, data.test.labels, data.coding)
             seconds = time.perf_counter() - start
-            rate = settings.learning_rate(epoch, 0.0)
             history = (*history, EpochRecord(epoch + 1, loss, train_accuracy, test_accuracy, rate, seconds))
             if keeping is not None:
                 _keep(partial(_save, keeping, run, data, history, observers))
@@ -163,12 +162,12 @@ class _Samples:
 
 def _train_epoch(
     run: TrainingRun, samples: _Samples, epoch: int, observers: Sequence[Observer], progress: Progress
-) -> tuple[float, float]:
-    """One pass over the training split; mean loss and accuracy over its batches."""
+) -> tuple[float, float, float]:
+    """One pass over the training split; mean loss and accuracy over its batches, and the learning rate of the first."""
     module, optimizer, settings, steps = run.module, run.optimizer, run.settings, run.iterations_per_epoch
     seed = int(np.random.SeedSequence((settings.seed, epoch)).generate_state(1)[0])
     device = samples.labels.device
-    loss_sum, correct, seen = 0.0, 0, 0
+    loss_sum, correct, seen, rate = 0.0, 0, 0, 0.0
     module.train()
     start = time.perf_counter()
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
@@ -188,6 +187,7 @@ def _train_epoch(
             _add_l1(module, settings.l1)
             for observer in observers:
                 observer.after_backward(step)
+            rate = rate if index else optimizer.param_groups[0]["lr"]
             optimizer.step()
             for observer in observers:
                 observer.after_step(step)
@@ -206,7 +206,7 @@ def _train_epoch(
             )
     functional.reset_net(module)
     _check_finite(module, epoch)
-    return loss_sum / steps, correct / seen
+    return loss_sum / steps, correct / seen, rate
 
 
 def _check_finite(module: nn.Module, epoch: int) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from neuroprune.compression.masks import Masks, count, count_kept, size, top
 from neuroprune.compression.pruning import PruningJob, WeightPruning
-from neuroprune.compression.rewinding import Tensors, check_snapshot, rewind, set_rate, snapshot
+from neuroprune.compression.rewinding import Tensors, kept_state, read_kept_state, rewind, set_rate, snapshot
 from neuroprune.training.observer import ObserverState, Step
 
 DRAWS = 5
@@ -14,8 +14,8 @@ DRAWS = 5
 DISTANCE = 0.02
 """The Hamming distance, as a share of all weights, that they must stay below (Kim et al. 2022)."""
 
-_KEPT, _DRAWN = "kept.", "drawn."
-"""What the names of the initial tensors and of the masks drawn last begin with."""
+_DRAWN = "drawn."
+"""What the names of the masks drawn last begin with."""
 
 
 def distance(first: Masks, second: Masks) -> float:
@@ -68,7 +68,7 @@ class EarlyBird(WeightPruning):
     def state(self) -> ObserverState:
         """Masks, those drawn, and the initial tensors while they are needed."""
         state = super().state()
-        tensors = {_KEPT + name: tensor for name, tensor in self._kept.items()}
+        tensors = kept_state(self._kept)
         for place, masks in enumerate(self._drawn):
             tensors |= {f"{_DRAWN}{place}.{name}": mask for name, mask in masks.items()}
         values = {"taken": self.taken, "drawn": len(self._drawn)}
@@ -80,5 +80,4 @@ class EarlyBird(WeightPruning):
         taken = state.values["taken"]
         self.taken = None if taken is None else int(taken)
         self._drawn = [self.read_masks(state, f"{_DRAWN}{place}.") for place in range(state.values["drawn"])]
-        kept = {name.removeprefix(_KEPT): each for name, each in state.tensors.items() if name.startswith(_KEPT)}
-        self._kept = {} if self.taken is not None else check_snapshot(self.run.module, kept)
+        self._kept = read_kept_state(self.run.module, state)

@@ -4,12 +4,9 @@ Ticket Hypothesis in Spiking Neural Networks, ECCV 2022; Frankle et al., ICML 20
 from collections.abc import Sequence
 
 from neuroprune.compression.pruning import PruningJob, WeightPruning
-from neuroprune.compression.rewinding import Tensors, check_snapshot, rewind, set_rate, snapshot
+from neuroprune.compression.rewinding import Tensors, kept_state, read_kept_state, rewind, set_rate, snapshot
 from neuroprune.compression.schedules import LOTTERY_MILESTONES, lottery_rounds
 from neuroprune.training.observer import ObserverState, Step
-
-_KEPT = "kept."
-"""What the names of the tensors that are rewound to begin with."""
 
 
 class LotteryTicket(WeightPruning):
@@ -55,12 +52,9 @@ class LotteryTicket(WeightPruning):
     def state(self) -> ObserverState:
         """Masks, and the tensors to rewind to."""
         state = super().state()
-        return ObserverState(
-            {**state.tensors, **{_KEPT + name: tensor for name, tensor in self._kept.items()}}, state.values
-        )
+        return ObserverState({**state.tensors, **kept_state(self._kept)}, state.values)
 
     def restore(self, state: ObserverState) -> None:
         """Take them back."""
         super().restore(state)
-        kept = {name.removeprefix(_KEPT): each for name, each in state.tensors.items() if name.startswith(_KEPT)}
-        self._kept = check_snapshot(self.run.module, kept) if kept else {}
+        self._kept = read_kept_state(self.run.module, state)
