@@ -88,7 +88,7 @@ class CompressSettings:
                 f"each layer cannot keep at least a share of {self.layer_floor}: it must be at least 0 and below 1, "
                 "such as 0.2"
             )
-        if self.sparsity is not None and self.layer_floor > 1.0 - self.sparsity:
+        if self.sparsity is not None and round(self.layer_floor + self.sparsity, 9) > 1.0:
             raise InputError(
                 f"a sparsity of {self.sparsity:.1%} leaves {1 - self.sparsity:.1%} of the weights, less than the "
                 f"{self.layer_floor:.1%} that each layer is to keep: lower one of the two"
