@@ -27,7 +27,7 @@ def rewind(run: TrainingRun, kept: Mapping[str, torch.Tensor]) -> None:
 
 
 def set_rate(step: Step, epochs: int, epoch: int) -> None:
-    """Give this iteration, after its backward pass, the learning rate that it has in `epoch` of a training of `epochs`."""
+    """Give this iteration the learning rate of `epoch` in a training of `epochs`; to be called in `after_backward`."""
     progress = step.iteration % step.run.iterations_per_epoch / step.run.iterations_per_epoch
     rate = replace(step.run.settings, epochs=epochs).learning_rate(epoch, progress)
     for group in step.run.optimizer.param_groups:

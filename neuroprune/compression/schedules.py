@@ -7,8 +7,8 @@ from math import ceil, cos, log, pi
 from neuroprune.errors import InputError
 
 PAPER_INTERVAL, PAPER_PRUNINGS = 2000, 39
-"""dT of "Brain-Inspired Efficient Pruning: Exploiting Criticality in Spiking Neural Networks", Table 5, for CIFAR, and how
-often that prunes in its 200 epochs of 390 whole batches."""
+"""dT of "Brain-Inspired Efficient Pruning: Exploiting Criticality in Spiking Neural Networks", Table 5, for CIFAR, and
+how often that prunes in its 200 epochs of 390 whole batches."""
 
 PRUNINGS = 40
 """How often is pruned where a training is too short for that."""
@@ -60,8 +60,9 @@ def cosine_drop(number: int, prunings: int, first: float = 0.5, last: float = 0.
 def rounds(sparsity: float, milestones: Sequence[float] = (), rate: float = 0.25) -> tuple[float, ...]:
     """The sparsity after each round in which at most the share `rate` of the living weights goes, up to `sparsity`.
 
-    The fewest rounds that get there, all of the same share. Kim et al. 2022 take a quarter. milestones: sparsities on the
-    way, rising, that a round ends at exactly; up to each of them the same holds. Those not below `sparsity` are left out.
+    The fewest rounds that get there, all of the same share. Kim et al. 2022 take a quarter. milestones: rising
+    sparsities on the way, each of which is met exactly, and up to each of which the same holds; those not below
+    `sparsity` are left out.
     """
     reached: tuple[float, ...] = (0.0,)
     for goal in (*(milestone for milestone in milestones if milestone < sparsity), sparsity):
@@ -76,9 +77,9 @@ def rounds(sparsity: float, milestones: Sequence[float] = (), rate: float = 0.25
 class Round:
     """A round of training in the search for a lottery ticket, at one sparsity.
 
-    start, end: its epochs of all epochs, counted from 0, `end` excluded: so `end` is the number, from 1, of the epoch in
-    the history whose accuracy is that of the trained round. course: the epochs of the course of the learning rate that
-    the round follows; skipped: those of them that it leaves out, since it begins with the weights after them.
+    start, end: its epochs of all epochs, counted from 0, `end` excluded: so `end` is the number, from 1, of the epoch
+    in the history whose accuracy is that of the trained round. course: the epochs of the course of the learning rate
+    that the round follows; skipped: those of them that it leaves out, since it begins with the weights after them.
     """
 
     sparsity: float
@@ -89,8 +90,8 @@ class Round:
 
 
 LOTTERY_MILESTONES = (0.90, 0.95)
-"""Sparsities of the tables of "Brain-Inspired Efficient Pruning: Exploiting Criticality in Spiking Neural Networks" below
-its highest, 98 %: one search for that ends a round at each, and is read at all three."""
+"""Sparsities of the tables of "Brain-Inspired Efficient Pruning: Exploiting Criticality in Spiking Neural Networks"
+below its highest, 98 %: one search for that has a round at each, and is read at all three."""
 
 REWIND = 20 / 300
 """The share of a round after which the weights are kept that the others begin with (Kim et al. 2022)."""
@@ -101,8 +102,8 @@ def lottery_rounds(
 ) -> tuple[Round, ...]:
     """The dense round, then one after each pruning; Kim et al. 2022 train 300 epochs, then 280 a round.
 
-    The courses are of `prune_epochs`, that of the last round, at `sparsity`, of `final_epochs`. All rounds but the first
-    begin with the weights after 20/300 of its epochs, or after fewer where else the last would have none of its own.
+    The courses are of `prune_epochs`, that of the last round, at `sparsity`, of `final_epochs`. All rounds but the
+    first begin with the weights after 20/300 of its epochs, or after fewer, so that the last has epochs of its own.
     """
     rewind = min(round(prune_epochs * REWIND), final_epochs - 1)
     found = [Round(0.0, 0, prune_epochs, prune_epochs, 0)]

@@ -1,4 +1,4 @@
-"""Small trainings under an algorithm that prunes weights: three classes of 6x6 frames, two convolutions, a classifier."""
+"""Small trainings under an algorithm that prunes weights: frames of 6x6, two convolutions, a classifier."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 import torch
 
-from neuroprune.compression.compress import Algorithm
 from neuroprune.compression.methods import algorithm_of
 from neuroprune.compression.pruning import PruningJob, WeightPruning
 from neuroprune.compression.settings import CompressSettings
@@ -83,9 +82,7 @@ def run(
     """The whole training; watchers see each step after the algorithm; tuning: changes of `TUNING`."""
     keeping = None if folder is None else Keeping(folder, RECIPE, "compress", from_start=True)
     settings = replace(TUNING, epochs=algorithm.epochs, **tuning)
-    return train_unfinished(
-        algorithm.job.module, DATA, settings, keeping, resume, progress, (algorithm, *watchers)
-    )
+    return train_unfinished(algorithm.job.module, DATA, settings, keeping, resume, progress, (algorithm, *watchers))
 
 
 class StopError(Exception):
@@ -108,8 +105,8 @@ def same_bytes_after_a_kill(make: Callable[[], WeightPruning], folder: Path, bat
         for parameter in resumed.job.module.parameters():
             parameter.add_(1.0)
     run(resumed, folder=folder / "broken", resume=True)
-    for name in ("checkpoint.safetensors",):
-        assert (folder / "whole" / name).read_bytes() == (folder / "broken" / name).read_bytes()
+    checkpoint = "checkpoint.safetensors"
+    assert (folder / "whole" / checkpoint).read_bytes() == (folder / "broken" / checkpoint).read_bytes()
     for first, second in ((whole.masks, resumed.masks), (whole.regenerated, resumed.regenerated)):
         assert all(torch.equal(mask, second[name]) for name, mask in first.items())
     assert whole.survival == resumed.survival

@@ -32,12 +32,14 @@ def settled(drawn: Sequence[Masks]) -> bool:
 
 
 class EarlyBird(WeightPruning):
-    """At the start of each of the N_p epochs, the mask of the largest weights is drawn; when it has settled, it is taken.
+    """At the start of each of the N_p epochs the mask of the largest weights is drawn, and taken when it has settled.
 
     It is taken after N_p epochs whether it has or not. What stays then goes back to the weights that the training began
-    with, and is trained for the rest of the N_p + N_f epochs under a course of the learning rate of its own. That
-    is what Kim et al. do, from whom the figures for spiking networks are; You et al. train on with the weights as they
-    are. In their code the search has twice the learning rate, which is not stated in the paper and is left out.
+    with, and is trained for the rest of the N_p + N_f epochs under a course of the learning rate of its own. That is
+    what Kim et al. do, from whom the figures for spiking networks are; You et al. train on with the weights as they
+    are. In the code of Kim et al. the search has twice the learning rate, which is left out here.
+
+    taken: the epoch, counted from 0, at whose start the mask was taken; None until then.
     """
 
     def __init__(self, job: PruningJob) -> None:

@@ -17,8 +17,8 @@ class LotteryTicket(WeightPruning):
     and in the last round of N_f, from the epoch on that its weights are of; in the authors' code the course of a later
     round is of 280 epochs and begins at the full rate, and BatchNorm keeps its running statistics.
 
-    rounds: see `neuroprune.compression.schedules.lottery_rounds`. One search is readable at all of them: the accuracy at
-    `rounds[i].sparsity` is that of epoch `rounds[i].end` in the history, since a network is pruned and rewound when
+    rounds: see `neuroprune.compression.schedules.lottery_rounds`. One search is readable at all of them: the accuracy
+    at `rounds[i].sparsity` is that of epoch `rounds[i].end` in the history, since a network is pruned and rewound when
     the next round begins. milestones: rising sparsities below the target that a round has exactly.
     """
 

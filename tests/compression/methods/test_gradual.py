@@ -40,7 +40,11 @@ def test_which_weights_go_and_which_return_worked_out_by_hand():
     assert places(chosen.masks) == {"first": [0, 3], "second": [1, 2, 3], "classifier": [0]}
     assert places(chosen.regenerated) == {"first": [3], "second": [2], "classifier": []}
     # Without regrowth the six largest stay: 0.5 and 0.4 as well.
-    assert places(choose(SCORES, REGROWTH, ALL, 6, 0.0).masks) == {"first": [0, 2, 3], "second": [1, 3], "classifier": [0]}
+    assert places(choose(SCORES, REGROWTH, ALL, 6, 0.0).masks) == {
+        "first": [0, 2, 3],
+        "second": [1, 3],
+        "classifier": [0],
+    }
 
 
 def test_what_died_before_returns_by_regrowth_alone():
@@ -143,7 +147,7 @@ def test_counts_are_exact_and_nothing_dead_returns_but_by_regrowth(situation):
             assert not (mask & ~chosen.regenerated[name] & ~given_[2][name]).any()
     chosen = choose(*given_, keep, r, fixed=CLASSIFIER, layer_floor=floor)
     assert count(chosen.regenerated) <= round(r * keep, 6)
-    for name, mask in chosen.masks.items():
+    for mask in chosen.masks.values():
         assert int(mask.sum()) >= int(floor * mask.numel() + 1e-9)
 
 
@@ -300,7 +304,8 @@ def test_what_returns_begins_at_zero(method):
 
 def test_criticality_without_regrowth_is_gmp():
     plain, bare = (
-        make_algorithm(make_job(*how, 0.8, 2, 1, **r)) for how, r in ((("gmp",), {}), (("criticality",), {"regeneration": 0.0}))
+        make_algorithm(make_job(*how, 0.8, 2, 1, **r))
+        for how, r in ((("gmp",), {}), (("criticality",), {"regeneration": 0.0}))
     )
     for each in (plain, bare):
         run(each)
@@ -354,8 +359,7 @@ def test_equal_seeds_repeat_and_others_draw_others():
     assert any(not torch.equal(mask, found[2][0][name]) for name, mask in found[0][0].items())
 
 
-@pytest.mark.parametrize("batches", [2, 8, 15])
-@pytest.mark.parametrize("method", ["criticality", "random"])
+@pytest.mark.parametrize(("method", "batches"), [("criticality", 2), ("criticality", 8), ("random", 8), ("gmp", 15)])
 def test_a_killed_training_goes_on_to_the_same_bytes(method, batches, tmp_path):
     same_bytes_after_a_kill(lambda: make_algorithm(make_job(method, 0.8, 2, 1, interval=4)), tmp_path, batches)
 
