@@ -8,12 +8,14 @@ from torch.nn.functional import cross_entropy
 
 from neuroprune.arrays import FloatArray
 from neuroprune.compression.catalog import Regrowth, Score
+from neuroprune.compression.cost_model import CostModel, cost_model
 from neuroprune.compression.potentials import Scores
 from neuroprune.compression.pruning import PruningJob
 from neuroprune.compression.scores import channels as scores
 from neuroprune.compression.scores.neurons import Activity, Criticality
 from neuroprune.compression.synops import SynopsCounter
 from neuroprune.data.coding import encode, time_first
+from neuroprune.evaluation import evaluation_mode
 from neuroprune.training.train import RATE_SCALE
 
 BATCH = 256
@@ -57,6 +59,13 @@ def synops_by_input(job: PruningJob) -> dict[str, FloatArray]:
             job.module(frames)
     functional.reset_net(job.module)
     return counter.by_input
+
+
+def costs_of(job: PruningJob) -> CostModel:
+    """The costs of the job's network in the currencies of its targets; those in SynOps are measured."""
+    with evaluation_mode(job.module):
+        synops = synops_by_input(job) if "synops" in job.targets else None
+    return cost_model(job.module, job.graph, job.groups, synops)
 
 
 def _backward(job: PruningJob) -> None:

@@ -22,9 +22,9 @@ class SynopsCounter:
     """Counts the synapses of all non-zero inputs of convolutions and linear layers.
 
     Zero weights are left out, as by NeuroBench (Yik et al. 2025); without any, SpikingJelly's SynOpCounter counts the
-    same. Padding has no synapses. Pools and additions are not folded here: a deployment folds them into the next layer and counts the
-    synapses that result, while a sum of two spikes is one input here. The frame counts at every time step, as it is
-    presented to a chip, even where the network computes its first layer once.
+    same. Padding has no synapses. Pools and additions are not folded here: a deployment folds them into the next layer
+    and counts the synapses that result, while a sum of two spikes is one input here. The frame counts at every time
+    step, as it is presented to a chip, even where the network computes its first layer once.
     """
 
     def __init__(self, graph: Graph) -> None:
