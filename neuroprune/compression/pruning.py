@@ -17,7 +17,7 @@ from torch import nn
 from neuroprune.compression.catalog import Currency
 from neuroprune.compression.channels import ChannelGroup
 from neuroprune.compression.cost_model import CostModel
-from neuroprune.compression.masks import Masks
+from neuroprune.compression.masks import Masks, count, count_kept, size, top
 from neuroprune.compression.search import TOLERANCE, Selection, search
 from neuroprune.compression.select import Order
 from neuroprune.compression.strategy import Strategy
@@ -147,9 +147,15 @@ class WeightPruning(Observer):
             gone = ~self.masks[name]
             parameter.masked_fill_(gone, 0.0)
             if self.job.strategy.mask_momentum:
-                for kept in self.run.optimizer.state[parameter].values():
+                for kept in self.run.optimizer.state.get(parameter, {}).values():
                     if kept.shape == parameter.shape:
                         kept.masked_fill_(gone, 0.0)
+
+    def cut_to(self, sparsity: float, iteration: int) -> None:
+        """Leave only the largest of the living weights, over all layers; `iteration`: the last step before."""
+        kept = top(self.magnitudes(), count_kept(size(self.masks), sparsity), self.masks)
+        self.survival.append(SurvivalStep(iteration, sparsity, count(self.masks) - count(kept), 0))
+        self.masks = kept
 
     def magnitudes(self) -> dict[str, torch.Tensor]:
         """|w| of every prunable weight."""
@@ -163,13 +169,19 @@ class WeightPruning(Observer):
 
     def restore(self, state: ObserverState) -> None:
         """Take masks and survival back."""
-        for name, parameter in self.parameters.items():
-            for prefix, masks in ((_MASK, self.masks), (_REGENERATED, self.regenerated)):
-                kept = state.tensors[prefix + name]
-                if kept.dtype != torch.bool or kept.shape != parameter.shape:
-                    raise ValueError(f"the mask of {name} is of {kept.dtype} in the shape {tuple(kept.shape)}")
-                masks[name] = kept.to(parameter.device)
+        self.masks = self.read_masks(state, _MASK)
+        self.regenerated = self.read_masks(state, _REGENERATED)
         self.survival = [SurvivalStep(**step) for step in state.values["survival"]]
+
+    def read_masks(self, state: ObserverState, prefix: str) -> Masks:
+        """The masks in `state` under names that begin with `prefix`; KeyError or ValueError where they do not fit."""
+        masks = {}
+        for name, parameter in self.parameters.items():
+            kept = state.tensors[prefix + name]
+            if kept.dtype != torch.bool or kept.shape != parameter.shape:
+                raise ValueError(f"the mask of {name} is of {kept.dtype} in the shape {tuple(kept.shape)}")
+            masks[name] = kept.to(parameter.device)
+        return masks
 
 
 def seed_of(job: PruningJob, number: int) -> int:

@@ -116,10 +116,9 @@ def train_unfinished(
             start = time.perf_counter()
             before = history[-1].validation_accuracy if history else None
             beside = {} if before is None else {"validation": before}
-            loss, train_accuracy = _train_epoch(run, samples, epoch, observers, progress, beside)
+            loss, train_accuracy, rate = _train_epoch(run, samples, epoch, observers, progress, beside)
             test, validation = _accuracies(module, data, is_last=epoch + 1 == settings.epochs)
             seconds = time.perf_counter() - start
-            rate = settings.learning_rate(epoch, 0.0)
             history = (*history, EpochRecord(epoch + 1, loss, train_accuracy, test, rate, seconds, validation))
             if keeping is not None:
                 _keep(partial(_save, keeping, run, data, history, observers))
@@ -169,12 +168,15 @@ def _train_epoch(
     observers: Sequence[Observer],
     progress: Progress,
     beside: Mapping[str, float],
-) -> tuple[float, float]:
-    """One pass over the training split; mean loss and accuracy over its batches. beside: more figures to show."""
+) -> tuple[float, float, float]:
+    """One pass over the training split; mean loss and accuracy over its batches, and the learning rate of the first.
+
+    beside: more figures to show.
+    """
     module, optimizer, settings, steps = run.module, run.optimizer, run.settings, run.iterations_per_epoch
     seed = int(np.random.SeedSequence((settings.seed, epoch)).generate_state(1)[0])
     device = samples.labels.device
-    loss_sum, correct, seen = 0.0, 0, 0
+    loss_sum, correct, seen, rate = 0.0, 0, 0, 0.0
     module.train()
     start = time.perf_counter()
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
@@ -194,6 +196,7 @@ def _train_epoch(
             _add_l1(module, settings.l1)
             for observer in observers:
                 observer.after_backward(step)
+            rate = rate if index else optimizer.param_groups[0]["lr"]
             optimizer.step()
             for observer in observers:
                 observer.after_step(step)
@@ -213,7 +216,7 @@ def _train_epoch(
             )
     functional.reset_net(module)
     _check_finite(module, epoch)
-    return loss_sum / steps, correct / seen
+    return loss_sum / steps, correct / seen, rate
 
 
 def _accuracies(module: nn.Module, data: Dataset, is_last: bool) -> tuple[float | None, float | None]:
