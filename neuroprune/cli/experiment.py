@@ -112,7 +112,7 @@ def _list(plan: "Plan", as_json: bool) -> None:
         return
     for trial in trials:
         click.echo(f"{trial.comparison}: {trial.title}, {trial.epochs} epochs")
-    epochs = sum(job.epochs for job in (*dense, *trials))
+    epochs = sum(job.epochs for job in dense) + sum(job.epochs for job in trials)
     note(f"{len(trials)} trials from {len(dense)} dense trainings, {epochs} epochs in all")
 
 

@@ -4,17 +4,12 @@ from typing import Literal
 
 from neuroprune.choices import Choice
 
-Analysis = Literal["features", "importance"]
+Analysis = Literal["features"]
 ANALYSES = (
     Choice(
         "features",
         "intra-class variance of the features, and their similarity between training and test set",
         "Figure 3 of criticality",
-    ),
-    Choice(
-        "importance",
-        "importance transition: |gamma| of the channels that only one of two variants kept, through fine-tuning",
-        "Figure 2b of criticality",
     ),
 )
 """They take time or space of each trial, so that a plan names those it wants."""

@@ -13,6 +13,7 @@ from neuroprune.intervals import Share
 from neuroprune.records import Record, csv_text, load_record
 
 FILE = "trial.json"
+FEATURES = "features.json"
 COSTS = ("parameters", "nonzero_parameters", "flops", "flops_per_step", "unfolded_synops")
 """Fields of NetworkCost that results.csv has of the pruned and of the dense network."""
 
@@ -65,6 +66,17 @@ class TrialRecord(Record):
         return self.result.pruned.accuracy
 
 
+class FeatureRecord(Record):
+    """What the classifier of a pruned network sees, of each class: the analysis "features".
+
+    variance: intra-class variance on the test set; similarity: cosine of the class's means on training and test set.
+    """
+
+    schema_version: Literal[1] = 1
+    variance: tuple[float, ...]
+    similarity: tuple[float, ...]
+
+
 def target_name(asked: dict[str, float]) -> str:
     """Targets in words, such as "flops 0.5 + params 0.4"."""
     return " + ".join(f"{name} {value:g}" for name, value in asked.items())
@@ -79,7 +91,7 @@ def result_of(record: CompressRecord) -> TrialResult:
         samples=record.samples,
         dense=record.dense,
         pruned=record.pruned,
-        validation_accuracy=None if last is None else getattr(last, "validation_accuracy", None),
+        validation_accuracy=None if last is None else last.validation_accuracy,
         epochs=len(record.history),
         seconds=sum(epoch.seconds for epoch in record.history),
     )
@@ -88,6 +100,11 @@ def result_of(record: CompressRecord) -> TrialResult:
 def load_trial(path: Path) -> TrialRecord:
     """The record in the file `path`. Raises InputError when it is missing, not whole or of another schema."""
     return load_record(TrialRecord, path, "record of a trial", "experiment", "remove it, and it is run again")
+
+
+def load_features(path: Path) -> FeatureRecord:
+    """The record in the file `path`. Raises InputError when it is missing, not whole or of another schema."""
+    return load_record(FeatureRecord, path, "record of features", "experiment", "remove its trial, and it is run again")
 
 
 def results_csv(records: Iterable[TrialRecord]) -> str:

@@ -17,6 +17,7 @@ from neuroprune.data.subset import take_subset
 from neuroprune.data.types import Dataset
 from neuroprune.documents import read_json
 from neuroprune.errors import InputError
+from neuroprune.experiment.analyses import save_features
 from neuroprune.experiment.jobs import DenseJob, Job, TrialJob
 from neuroprune.experiment.plan import DataPart, Plan
 from neuroprune.experiment.record import FILE, TrialResult, load_trial, result_of
@@ -120,6 +121,8 @@ def _prune(job: TrialJob, laboratory: Laboratory, progress: Progress) -> TrialRe
         checkpoint = load_checkpoint(source)
         initial = initial_module(checkpoint, known) if _start(settings) == "initial" else None
         compress(restore(checkpoint, known), data, settings, progress, initial=initial, folder=place, source=source)
+    if "features" in laboratory.plan.analyses:
+        save_features(restore(load_checkpoint(place), known), data, place)
     return result_of(load_compress_record(place))
 
 

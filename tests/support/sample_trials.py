@@ -8,16 +8,18 @@ from typing import Any
 
 import numpy as np
 
-from neuroprune.compression.record import NetworkCost
+from neuroprune.compression.record import CompressRecord, NetworkCost, Survival
 from neuroprune.compression.settings import CompressSettings
 from neuroprune.compression.strategy import strategy_of
 from neuroprune.errors import InputError
 from neuroprune.experiment.jobs import DenseJob, Job, TrialJob
 from neuroprune.experiment.record import FILE, TrialRecord, TrialResult
 from neuroprune.files import write_text
+from neuroprune.intervals import AccuracyChange
 from neuroprune.progress import Progress
 from neuroprune.records import save_record
 from neuroprune.runs import CHECKPOINT
+from neuroprune.training.history import EpochRecord
 from neuroprune.training.settings import TrainSettings
 
 PLAN: dict[str, Any] = {
@@ -79,26 +81,58 @@ def sample_result(settings: CompressSettings, accuracy: float, dense: float = 0.
     )
 
 
-def sample_records(accuracies: dict[str, dict[float, list[float]]], baseline: str = "") -> list[TrialRecord]:
-    """Records of variants by name, each with the accuracies of all seeds by sparsity."""
-    records = []
-    for variant, by_target in accuracies.items():
-        for sparsity, values in by_target.items():
-            for seed, accuracy in enumerate(values):
-                settings = CompressSettings(sparsity=sparsity, method="gmp", fine_tune=TrainSettings(epochs=4))
-                records.append(
-                    TrialRecord(
-                        place=f"trials/{variant}-{sparsity}-{seed}",
-                        network="net",
-                        seed=seed,
-                        comparison="weights",
-                        variant=variant,
-                        kind="unstructured",
-                        asked={"sparsity": sparsity},
-                        result=sample_result(settings, accuracy),
-                    )
-                )
-    return records
+def sample_records(accuracies: dict[str, dict[float, list[float]]], **settings: Any) -> list[TrialRecord]:
+    """Of variants by name: the accuracies of all seeds by sparsity. settings: of CompressSettings."""
+    return [
+        TrialRecord(
+            place=f"trials/weights/{variant}-{sparsity}-{seed}",
+            network="net",
+            seed=seed,
+            comparison="weights",
+            variant=variant,
+            kind="unstructured",
+            asked={"sparsity": sparsity},
+            result=sample_result(
+                CompressSettings(**{"sparsity": sparsity, "fine_tune": TrainSettings(epochs=4), **settings}), accuracy
+            ),
+        )
+        for variant, by_sparsity in accuracies.items()
+        for sparsity, values in by_sparsity.items()
+        for seed, accuracy in enumerate(values)
+    ]
+
+
+def sample_compression(record: TrialRecord, epochs: int = 6, rescued: float = 0.5) -> CompressRecord:
+    """What a compression may have left in the folder of `record`."""
+    assert record.result is not None
+    random = np.random.default_rng(record.seed)
+    result = record.result
+    change = AccuracyChange(gained=1, lost=2, low=-0.01, high=0.01)
+    history = tuple(
+        EpochRecord(epoch, 2.0 / epoch, 1 - 0.5 / epoch, result.pruned.accuracy - 0.3 / epoch, 0.1, 1.0)
+        for epoch in range(1, epochs + 1)
+    )
+    survival = tuple(
+        Survival(iteration=20 * step, sparsity=0.9, cut=1000, rescued=int(1000 * rescued * random.uniform(0.8, 1.0)))
+        for step in range(1, 12)
+    )
+    return CompressRecord(
+        run=record.place,
+        source="dense",
+        strategy=result.strategy,
+        targets=(),
+        prunable=10,
+        total=10,
+        dense=result.dense,
+        cut=None,
+        pruned=result.pruned,
+        samples=result.samples,
+        change=change,
+        warnings=(),
+        layers=(),
+        survival=survival,
+        history=history,
+    )
 
 
 def sample_work(job: Job, progress: Progress, folder: Path, mischief: dict[str, str]) -> None:
