@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from neuroprune.compression.channels import ChannelGroup, channel_groups, count_channels
-from neuroprune.compression.cost import synapse_work
+from neuroprune.compression.cost_model import cost_model
 from neuroprune.compression.measure import measure
 from neuroprune.compression.record import FILE, LayerWidth
 from neuroprune.compression.result import CompressResult, StartKeeper
@@ -18,7 +18,7 @@ from neuroprune.compression.scores import criticality, magnitude
 from neuroprune.compression.search import Selection, search
 from neuroprune.compression.select import rank
 from neuroprune.compression.settings import CompressSettings
-from neuroprune.compression.surgery import duplicate, remove_channels
+from neuroprune.compression.surgery import duplicate, removable, remove_channels
 from neuroprune.data.coding import encode, time_first
 from neuroprune.data.types import Dataset, Images
 from neuroprune.errors import InputError, UnsupportedNetwork
@@ -156,17 +156,8 @@ def _leave_record(result: CompressResult, source: str, folder: Path) -> None:
 
 
 def _prunable(module: nn.Module, graph: Graph) -> tuple[ChannelGroup, ...]:
-    """The channel groups whose BatchNorms have scales to rank them by.
-
-    A selection must be a layer of its own, since channels that code picks out by number cannot be cut.
-    """
-    tensors = module.state_dict()
-    groups = tuple(
-        group
-        for group in channel_groups(graph)
-        if all(f"{stage.norm}.weight" in tensors for stage in group.stages)
-        and (group.stages[0].gathers is None or f"{group.name}.channels" in tensors)
-    )
+    """The channel groups whose BatchNorms have scales to rank them by."""
+    groups = tuple(group for group in removable(module, channel_groups(graph)) if group.scales)
     if not groups:
         raise InputError(
             f"{type(module).__name__} has no channels that can be removed: pruning takes those of a convolution (not "
@@ -189,7 +180,8 @@ def _select(
     by_criticality = by_magnitude
     if settings.r > 0.0:
         by_criticality = rank(criticality(module, graph, groups, _training_frames(module, data, progress)))
-    return search(groups, synapse_work(graph, groups), by_magnitude, by_criticality, settings.flops, settings.r)
+    costs = cost_model(module, graph, groups)
+    return search(costs, by_magnitude, by_criticality, {"flops": settings.flops}, settings.r)
 
 
 def _training_frames(module: nn.Module, data: Dataset, progress: Progress) -> Iterator[torch.Tensor]:

@@ -81,8 +81,8 @@ def result(data: Dataset) -> CompressResult:
 
 
 def test_the_share_of_flops_is_met_and_is_that_of_the_slimmed_network(result: CompressResult, data: Dataset) -> None:
-    assert 0.49 <= result.selection.share <= 0.51
-    assert result.slim.flops / result.dense.flops == result.selection.share
+    assert 0.49 <= result.selection.shares["flops"] <= 0.51
+    assert result.slim.flops / result.dense.flops == result.selection.shares["flops"]
     frames = torch.zeros(1, 1, 4, 4)
     assert result.slim.flops == FLOPS_PER_MAC * count_macs(synapse_work(trace(result.module, frames)))
     assert [width.name for width in result.widths] == ["conv1", "conv2"]
@@ -206,7 +206,7 @@ def test_slimmed_blocks_come_back_from_their_checkpoint_too(kind: str, data: Dat
     recipe = parse_recipe({"name": "r", "title": "t", "data": data.name, "steps": 3, "layers": layers}, "recipe r")
     result = compress(build(recipe, data.input_shape, 3, seed=1), data, CompressSettings(0.6))
     share = result.slim.flops / result.dense.flops
-    assert share == result.selection.share and abs(share - 0.6) <= 0.01
+    assert share == result.selection.shares["flops"] and abs(share - 0.6) <= 0.01
     save_checkpoint(tmp_path, result.module, recipe, facts_of(data), FINE_TUNE, result.history)
     checkpoint = load_checkpoint(tmp_path)
     assert {width.name: width.after for width in result.widths}.items() <= checkpoint.widths.items()
@@ -235,7 +235,7 @@ def test_the_table_fits_80_columns_and_shows_every_figure(result: CompressResult
     assert max(map(len, text.splitlines())) <= 80 and "…" not in text
     dense, slim = result.dense, result.slim
     for shown in (
-        f"Pruned by criticality to {result.selection.share:.1%} of the FLOPs",
+        f"Pruned by criticality to {result.selection.shares['flops']:.1%} of the FLOPs",
         f"{dense.accuracy:.2%}", f"{slim.accuracy:.2%}", "before fine-tuning", f"{result.cut.accuracy:.2%}",
         f"{dense.flops / 1e3:.4g} k", f"{slim.parameters / 1e3:.4g} k", f"{slim.bytes / 1e3:.4g} kB", "unfolded SynOps",
         "conv1", "conv2", "regenerated", "64 of the 67 channels of all layers are prunable",
