@@ -72,7 +72,9 @@ def _choice(catalogue: Iterable[Named]) -> click.Choice[str]:
 @click.option("--sparsity", type=float, help=f"Unstructured: share of zero weights.  [default: {DEFAULT_SPARSITY}]")
 @click.option("--method", type=_choice(METHODS), help=f"{_methods()}.  [default: criticality]")
 @click.option("--score", type=_choice(SCORES), help="What ranks, in place of the method's own.")
-@click.option("--regenerate-by", type=_choice(REGROWTHS), help="What brings pruned ones back, in place of the method's.")
+@click.option(
+    "--regenerate-by", type=_choice(REGROWTHS), help="What brings pruned ones back, in place of the method's."
+)
 @click.option("--regenerate", "regeneration", type=float, help="r, the share of what stays that is brought back.")
 @click.option("--layer-floor", type=float, help="Share of each layer that stays at least.  [default: 0]")
 @click.option("--aggregation", type=_choice(AGGREGATIONS), help="Criticality of a map.  [default: max]")
@@ -113,9 +115,9 @@ def command(
 ) -> None:
     """Prune the network of RUN, by default the latest training, to a share of its cost, and train what remains.
 
-    Structured, channels are removed from the network, so the result is smaller and computes the same as one in which they
-    are masked. Unstructured, the smallest weights are held at zero while the network trains. The result is kept at the
-    start of every training and after each of its epochs.
+    Structured, channels are removed from the network, so the result is smaller and computes the same as one in which
+    they are masked. Unstructured, the smallest weights are held at zero while the network trains. The result is kept at
+    the start of every training and after each of its epochs.
     """
     from neuroprune.compression.compress import compress, resume_compress
     from neuroprune.compression.record import load_compress_record

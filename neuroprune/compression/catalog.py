@@ -21,7 +21,9 @@ SCORES = (
     Choice("gamma", "|gamma|, the scale of a channel's BatchNorm", "Liu et al., ICCV 2017"),
     Choice("magnitude", "|w| of a weight"),
     Choice("l1", "mean |w| of the filters that make a channel", "Li et al., ICLR 2017"),
-    Choice("criticality", "how near the potentials of a channel's neurons come to the threshold", "Eq 6 of criticality"),
+    Choice(
+        "criticality", "how near the potentials of a channel's neurons come to the threshold", "Eq 6 of criticality"
+    ),
     Choice("activity", "spikes and |potential| of a channel's neurons, mean", "Li et al., ICML 2024"),
     Choice("gradient", "|dL/dw| of a weight, |dL/dgamma| of a channel"),
     Choice("random", "a random number, the same for all weights of a channel"),
@@ -79,8 +81,9 @@ class Preset:
 
     algorithm: when and how is pruned; score: what ranks; regenerate_by: what brings pruned structures back; uniform:
     whether every layer keeps the same share. start: the weights that training begins with. parts: whether score,
-    regrowth and floor may be changed one by one. prune_ratio: epochs of pruning for each epoch of fine-tuning, by default;
-    0 where pruning takes no training. one_schedule: whether both are one training, under one course of the learning rate.
+    regrowth and floor may be changed one by one. prune_ratio: epochs of pruning for each epoch of fine-tuning, by
+    default; 0 where pruning takes no training. one_schedule: whether both are one training, under one course of the
+    learning rate.
     """
 
     algorithm: Algorithm
@@ -207,7 +210,9 @@ def find_method(name: str, kind: Kind) -> tuple[MethodInfo, Preset]:
     preset = method.preset(kind)
     if preset is None:
         others = ", ".join(names(methods_of(kind)))
-        what, target = ("single weights", "a sparsity") if kind == "structured" else ("whole channels", "a share such as flops")
+        what, target = (
+            ("single weights", "a sparsity") if kind == "structured" else ("whole channels", "a share such as flops")
+        )
         raise InputError(
             f"method {name} prunes {what} to {target}, not {kind}: choose one of {others}, or the target that fits it"
         )

@@ -1,63 +1,103 @@
-"""Which channels of a network are coupled, so that they can only be removed together, read from its traced graph."""
+"""Which channels of a network are coupled, so that they can only be removed together, read from its traced graph.
 
+The outputs of all nodes lie in *spaces*: a convolution or linear layer begins a new one, what works channel by channel
+(BatchNorm, neurons, pools, depthwise convolutions, flattening) stays in that of its input, and an addition makes one of
+those of its inputs. A channel group is a space from which a channel can be removed everywhere at once.
+"""
+
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import torch
 
 from neuroprune.graph.compose import is_depthwise
-from neuroprune.graph.nodes import AvgPool, BatchNorm, Conv, Flatten, Graph, Linear, MaxPool, Node, Select
+from neuroprune.graph.nodes import Add, AvgPool, BatchNorm, Conv, Flatten, Graph, Linear, MaxPool, Node, Select
 from neuroprune.neurons.model import FloatNeuron
+
+Residual = Literal["gather", "coupled"]
+"""How the channels of residual streams are treated.
+
+"gather": a stream keeps its width, and the channel selections that read it gather fewer of its channels (network
+slimming, Liu et al. 2017). "coupled": all layers of a stream share one mask, and nothing is gathered.
+"""
 
 
 @dataclass(frozen=True)
-class Stage:
-    """One layer of neurons whose channels belong to a group; all names are module paths.
+class Gather:
+    """A channel selection that begins a group: it gathers `channels` of the BatchNorm `norm`, which keeps its width."""
 
-    producer: the convolution or linear layer that its BatchNorm `norm` follows, or the channel selection that follows
-    `norm`.
-    gathers: in the latter case, the channels of `norm` that it selects; that norm keeps its width, as does the residual
-    stream that it reads.
-    """
-
-    producer: str
+    selection: str
     norm: str
-    neuron: str
-    gathers: tuple[int, ...] | None = None
+    channels: tuple[int, ...]
 
 
 @dataclass(frozen=True)
 class ChannelGroup:
-    """Coupled channels, which can only be removed together: of a layer of neurons and of the depthwise layers after it.
+    """Channels of several layers that can only be removed together; all names are module paths, in the graph's order.
 
-    With scale and shift of a channel at 0 in the norms of all stages, the neurons of that channel never receive
-    anything, so they never fire: the channel can be cut from the producers and their norms, and from the inputs of all
-    `consumers`. A `Linear` consumer after a Flatten has the same number of neighbouring inputs for each channel.
+    producers: convolutions and linear layers whose outputs the channels are, depthwise ones among them. bare: those of
+    them that something other than a BatchNorm reads. gathers: channel selections whose outputs the channels are.
+    norms: BatchNorms over the channels. neurons: layers of neurons over them, at least one. selections: channel
+    selections that pass all of them on. consumers: layers whose inputs they are, at least one; a `Linear` after a
+    Flatten has the same number of neighbouring inputs for each channel.
+
+    With weights and bias of a channel at 0 in the bare producers, and scale and shift of it in all `scales`, everything
+    between producers and consumers is 0 there and no neuron fires, so removing the channel changes nothing.
     """
 
-    stages: tuple[Stage, ...]
-    consumers: tuple[str, ...]
+    name: str
     channels: int
+    producers: tuple[str, ...]
+    bare: tuple[str, ...]
+    norms: tuple[str, ...]
+    neurons: tuple[str, ...]
+    consumers: tuple[str, ...]
+    gathers: tuple[Gather, ...] = ()
+    selections: tuple[str, ...] = ()
 
     @property
-    def name(self) -> str:
-        """The path of the layer that makes or gathers the channels."""
-        return self.stages[0].producer
+    def scales(self) -> tuple[tuple[str, tuple[int, ...]], ...]:
+        """Each BatchNorm with a scale for every channel, and where in it those of the channels are.
 
-    @property
-    def layers(self) -> tuple[str, ...]:
-        """All layers that lose a channel when one is removed."""
-        return (*self.consumers, *(layer for stage in self.stages for layer in (stage.producer, stage.norm)))
+        Empty where no BatchNorm normalises them, so that |gamma| cannot rank them.
+        """
+        everything = tuple(range(self.channels))
+        return (
+            *((gather.norm, gather.channels) for gather in self.gathers),
+            *((norm, everything) for norm in self.norms),
+        )
 
 
-def channel_groups(graph: Graph) -> tuple[ChannelGroup, ...]:
+def channel_groups(graph: Graph, residual: Residual = "gather") -> tuple[ChannelGroup, ...]:
     """The prunable channels of a traced (not folded) graph, in the order of its nodes.
 
-    Left out, and so never pruned: channels without a BatchNorm right after their convolution or linear layer, those
-    that are added to others or concatenated with them (residual streams), the channels of grouped convolutions other
-    than depthwise ones, and those that feed one, channels that a second BatchNorm would make active again, those of
-    layers that are used more than once, and the output of the network.
+    Left out, and so never pruned: the frame and the output of the network, channels that are concatenated with others,
+    those of grouped convolutions other than depthwise ones, and those that feed one, channels of layers that are used
+    more than once, those without neurons, and those with neurons that fire without input; what is normalised or fired
+    only after maps of several pixels were flattened; with "gather" whatever is added to others, and in either mode what
+    a channel selection reads that does not pass it on.
     """
-    groups = (_group(graph, node) for node in graph.nodes if isinstance(node.op, BatchNorm))
-    reused = {module_path(node.name) for node in graph.nodes if module_path(node.name) != node.name}
-    return tuple(group for group in groups if group is not None and not reused & set(group.layers))
+    space = _spaces(graph, residual)
+    closed = _closed(graph, space, residual)
+    members: dict[str, list[Node]] = {}
+    readers: dict[str, list[Node]] = {}
+    for node in graph.nodes:
+        members.setdefault(space[node.name], []).append(node)
+        if is_dense(node):
+            readers.setdefault(space[node.inputs[0]], []).append(node)
+    groups = (
+        _group(graph, nodes, readers.get(name, []), space)
+        for name, nodes in members.items()
+        if name not in closed and name in readers
+    )
+    return tuple(group for group in groups if group.neurons)
+
+
+def has_stream(graph: Graph) -> bool:
+    """Whether anything is added to anything else, so that the two modes may differ."""
+    return any(isinstance(node.op, Add) for node in graph.nodes)
 
 
 def module_path(name: str) -> str:
@@ -68,75 +108,113 @@ def module_path(name: str) -> str:
 def count_channels(graph: Graph, groups: tuple[ChannelGroup, ...]) -> tuple[int, int]:
     """How many channels `groups` hold, layer by layer, and how many all layers and channel selections have."""
     layers = (node for node in graph.nodes if isinstance(node.op, Conv | Linear | Select))
-    return sum(group.channels * len(group.stages) for group in groups), sum(node.shape[0] for node in layers)
+    prunable = sum(
+        group.channels * (len(group.producers) + len(group.gathers) + len(group.selections)) for group in groups
+    )
+    return prunable, sum(node.shape[0] for node in layers)
 
 
-def _group(graph: Graph, norm: Node) -> ChannelGroup | None:
-    producer = graph[norm.inputs[0]]
-    readers = graph.consumers(norm.name)
-    gathers: tuple[int, ...] | None = None
-    if len(readers) == 1 and isinstance(readers[0].op, Select):
-        (producer,) = readers
-        gathers = tuple(readers[0].op.channels.tolist())
-        last = producer
-    elif _is_dense(producer) and graph.consumers(producer.name) == (norm,):
-        last = norm
-    else:
-        return None
-    neuron = _neuron_after(graph, last)
-    followed = _follow(graph, neuron) if neuron is not None else None
-    if neuron is None or followed is None:
-        return None
-    stages, consumers = followed
-    first = Stage(producer.name, norm.name, neuron.name, gathers)
-    return ChannelGroup((first, *stages), consumers, producer.shape[0])
+def _spaces(graph: Graph, residual: Residual) -> dict[str, str]:
+    """The space of every node, called by the first node in it."""
+    space: dict[str, str] = {}
+    for node in graph.nodes:
+        space[node.name] = space[node.inputs[0]] if _keeps_channels(graph, node, residual) else node.name
+        for other in node.inputs[1:] if isinstance(node.op, Add) else ():
+            one, two = space[node.name], space[other]
+            space.update({name: one for name, of in space.items() if of == two})
+    first: dict[str, str] = {}
+    return {name: first.setdefault(of, name) for name, of in space.items()}
 
 
-def _is_dense(node: Node) -> bool:
+def _closed(graph: Graph, space: dict[str, str], residual: Residual) -> set[str]:
+    """The spaces from which nothing can be removed."""
+    reused = {module_path(node.name) for node in graph.nodes if _has_weights(node) and "@" in node.name}
+    closed = {space[graph.nodes[-1].name]}
+    for node in graph.nodes:
+        own, read = space[node.name], {space[name] for name in node.inputs}
+        if _has_weights(node) and module_path(node.name) in reused:
+            closed |= {own, *read}
+        if not isinstance(node.op, Flatten | Add) and node.shape[0] != graph[own].shape[0]:
+            closed.add(own)
+        match node.op:
+            case Select() if own not in read:
+                closed |= read if _gathers(graph, node, reused) else {own, *read}
+            case Add() if residual == "gather":
+                closed.add(own)
+            case FloatNeuron() if not _is_silent(node.op, graph.steps):
+                closed.add(own)
+            case _ if own not in read and not is_dense(node):  # the frame, concatenations, grouped convolutions
+                closed |= {own, *read}
+    return closed
+
+
+def _group(graph: Graph, nodes: list[Node], readers: list[Node], space: dict[str, str]) -> ChannelGroup:
+    """The group of the space of `nodes`, whose channels the convolutions and linear layers `readers` read."""
+    producers = tuple(node for node in nodes if isinstance(node.op, Conv | Linear))
+    selects = tuple(node for node in nodes if isinstance(node.op, Select))
+    gathers = tuple(_gather(node) for node in selects if space[node.inputs[0]] != space[node.name])
+    bare = (node for node in producers if not all(_is_norm(reader) for reader in graph.consumers(node.name)))
+    return ChannelGroup(
+        name=nodes[0].name,
+        channels=nodes[0].shape[0],
+        producers=_names(producers),
+        bare=_names(bare),
+        norms=_names(node for node in nodes if _is_norm(node)),
+        neurons=_names(node for node in nodes if isinstance(node.op, FloatNeuron)),
+        consumers=_names(readers),
+        gathers=gathers,
+        selections=_names(node for node in selects if space[node.inputs[0]] == space[node.name]),
+    )
+
+
+def _names(nodes: Iterable[Node]) -> tuple[str, ...]:
+    return tuple(node.name for node in nodes)
+
+
+def _gather(node: Node) -> Gather:
+    assert isinstance(node.op, Select)
+    return Gather(node.name, node.inputs[0], tuple(node.op.channels.tolist()))
+
+
+def _gathers(graph: Graph, node: Node, reused: set[str]) -> bool:
+    """Whether the channel selection `node` reads each channel once, of a BatchNorm that works for it alone."""
+    assert isinstance(node.op, Select)
+    norm = graph[node.inputs[0]]
+    alone = _is_norm(norm) and graph.consumers(norm.name) == (node,) and module_path(norm.name) not in reused
+    return alone and len(np.unique(node.op.channels)) == len(node.op.channels)
+
+
+def _keeps_channels(graph: Graph, node: Node, residual: Residual) -> bool:
+    """Whether a channel of the output depends on the same channel of the inputs alone, and is 0 where that is masked."""
+    match node.op:
+        case Conv():
+            return not is_dense(node) and is_depthwise(node.op)
+        case Select():
+            width = graph[node.inputs[0]].shape[0]
+            return residual == "coupled" and np.array_equal(node.op.channels, np.arange(width))
+        case _:
+            return isinstance(node.op, Add | AvgPool | BatchNorm | Flatten | MaxPool | FloatNeuron)
+
+
+def is_dense(node: Node) -> bool:
     """Whether every output channel of `node` reads every input channel."""
     return isinstance(node.op, Linear) or (isinstance(node.op, Conv) and node.op.groups == 1)
 
 
-def _neuron_after(graph: Graph, node: Node) -> Node | None:
-    """The only neurons that `node` feeds, directly or through pools."""
-    readers = graph.consumers(node.name)
-    if len(readers) != 1:
-        return None
-    (reader,) = readers
-    if isinstance(reader.op, AvgPool | MaxPool):
-        return _neuron_after(graph, reader)
-    return reader if isinstance(reader.op, FloatNeuron) and reader.inputs == (node.name,) else None
+def _is_norm(node: Node) -> bool:
+    """Whether it is a layer, and not a multiplication by a number, which tracing calls after what it reads."""
+    return isinstance(node.op, BatchNorm) and module_path(node.name) != f"{node.inputs[0]}.scale"
 
 
-def _follow(graph: Graph, node: Node) -> tuple[tuple[Stage, ...], tuple[str, ...]] | None:
-    """The depthwise layers that the channels of `node` pass through, and the layers that read them in the end.
-
-    None if anything else reads them, or nothing.
-    """
-    stages: tuple[Stage, ...] = ()
-    consumers: tuple[str, ...] = ()
-    for reader in graph.consumers(node.name):
-        if _is_dense(reader):
-            consumers += (reader.name,)
-            continue
-        if isinstance(reader.op, AvgPool | MaxPool | Flatten):
-            further = _follow(graph, reader)
-        elif isinstance(reader.op, Conv) and is_depthwise(reader.op):
-            further = _follow_depthwise(graph, reader)
-        else:
-            return None
-        if further is None:
-            return None
-        stages += further[0]
-        consumers += further[1]
-    return (stages, consumers) if consumers else None
+def _has_weights(node: Node) -> bool:
+    return isinstance(node.op, Conv | Linear) or _is_norm(node)
 
 
-def _follow_depthwise(graph: Graph, depthwise: Node) -> tuple[tuple[Stage, ...], tuple[str, ...]] | None:
-    """As `_follow`, from a depthwise convolution on, which needs a BatchNorm and neurons of its own."""
-    readers = graph.consumers(depthwise.name)
-    neuron = _neuron_after(graph, readers[0]) if len(readers) == 1 and isinstance(readers[0].op, BatchNorm) else None
-    further = _follow(graph, neuron) if neuron is not None else None
-    if neuron is None or further is None:
-        return None
-    return (Stage(depthwise.name, readers[0].name, neuron.name), *further[0]), further[1]
+def _is_silent(neuron: FloatNeuron, steps: int) -> bool:
+    """Whether neurons that receive nothing never fire."""
+    state = neuron.rest(torch.zeros(1))
+    for _ in range(steps):
+        state = neuron.integrate(state, torch.zeros(1), 0.0)
+        if bool((state[-1] >= neuron.threshold).any()):
+            return False
+    return True

@@ -124,8 +124,8 @@ def resume_compress(
     """Go on with the compression that was interrupted in `folder`, to the numbers of an unbroken one.
 
     module, checkpoint: its network, restored from the checkpoint there. asked, tuning: settings by name, of the
-    compression and of its fine-tuning, that it must have been started with; the device may be another. Raises InputError
-    when it was not, or when there is nothing to resume; OutputError when `folder` cannot be written.
+    compression and of its fine-tuning, that it must have been started with; the device may be another. Raises
+    InputError when it was not, or when there is nothing to resume; OutputError when `folder` cannot be written.
     """
     kept = read_unfinished(folder)
     if kept.command != "compress":
@@ -224,9 +224,7 @@ class _Way:
             return self.fine_tune(slim, graph, cut)
         if self.keeping is not None:
             dense = load_checkpoint(Path(self.before.source))
-            save_checkpoint(
-                self.keeping.folder, slim, dense.model, facts_of(self.data), dense.settings, dense.history
-            )
+            save_checkpoint(self.keeping.folder, slim, dense.model, facts_of(self.data), dense.settings, dense.history)
         return self._leave(self._slimmed(slim, graph, cut, ()))
 
     def fine_tune(self, slim: nn.Module, graph: Graph, cut: Cut) -> CompressResult:
@@ -241,8 +239,8 @@ class _Way:
             return trace(module, _frames(module, self.data, self.data.test.images[:1]), self.neurons)
         except UnsupportedNetwork as error:
             raise InputError(
-                f"{type(module).__name__} does not run with fewer channels ({error}): let its forward method take sizes "
-                "from its tensors, such as flatten(1) in place of view(-1, 512)"
+                f"{type(module).__name__} does not run with fewer channels ({error}): let its forward method take "
+                "sizes from its tensors, such as flatten(1) in place of view(-1, 512)"
             ) from error
 
     def _prune_weights(self, module: nn.Module, algorithm: WeightPruning, tuning: TrainSettings) -> CompressResult:
@@ -276,9 +274,7 @@ class _Way:
             )
         )
 
-    def _slimmed(
-        self, slim: nn.Module, graph: Graph, cut: Cut, history: tuple[EpochRecord, ...]
-    ) -> CompressResult:
+    def _slimmed(self, slim: nn.Module, graph: Graph, cut: Cut, history: tuple[EpochRecord, ...]) -> CompressResult:
         end = measure(slim, graph, self.data)
         return CompressResult(
             module=slim,

@@ -12,7 +12,7 @@ Scores = Mapping[str, torch.Tensor]
 
 
 def count_kept(total: int, sparsity: float) -> int:
-    """How many of `total` weights stay: total * (1 - sparsity), rounded down; products of rounding errors do not count."""
+    """How many of `total` weights stay: total * (1 - sparsity), rounded down, but for errors of rounding."""
     return int(round(total * (1.0 - sparsity), 6))
 
 

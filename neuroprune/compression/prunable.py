@@ -6,6 +6,7 @@ from torch import nn
 
 from neuroprune.compression.channels import ChannelGroup, channel_groups, count_channels, has_stream
 from neuroprune.compression.strategy import Strategy
+from neuroprune.compression.surgery import removable
 from neuroprune.compression.weights import PrunableWeight, prunable_weights
 from neuroprune.errors import InputError
 from neuroprune.graph.nodes import Graph
@@ -28,8 +29,8 @@ def find_prunable(module: nn.Module, graph: Graph, strategy: Strategy) -> Prunab
         size = sum(module.get_parameter(weight.parameter).numel() for weight in weights)
         if not weights:
             raise InputError(
-                f"{type(module).__name__} has 0 weights that can be pruned: those of convolutions and linear layers can, "
-                "where they are parameters of their own"
+                f"{type(module).__name__} has 0 weights that can be pruned: those of convolutions and linear layers "
+                "can, where they are parameters of their own"
             )
         return Prunable((), weights, size, size)
     groups = _groups(module, graph, strategy)
@@ -37,21 +38,14 @@ def find_prunable(module: nn.Module, graph: Graph, strategy: Strategy) -> Prunab
 
 
 def _groups(module: nn.Module, graph: Graph, strategy: Strategy) -> tuple[ChannelGroup, ...]:
-    """The channel groups that the score can rank.
-
-    A selection must be a layer of its own, since channels that code picks out by number cannot be cut.
-    """
-    name, tensors = type(module).__name__, module.state_dict()
+    """The channel groups that the score can rank."""
+    name = type(module).__name__
     if strategy.residual == "coupled" and not has_stream(graph):
         raise InputError(
             f"{name} has no residual stream, nothing is added to anything in it, so there is nothing to couple: leave "
             "residual = coupled out"
         )
-    groups = tuple(
-        group
-        for group in channel_groups(graph, strategy.residual)
-        if all(f"{gather.selection}.channels" in tensors for gather in group.gathers)
-    )
+    groups = removable(module, channel_groups(graph, strategy.residual))
     if not groups:
         raise InputError(
             f"{name} has no channels that can be removed: pruning takes those of a convolution (not grouped) or linear "
@@ -59,14 +53,11 @@ def _groups(module: nn.Module, graph: Graph, strategy: Strategy) -> tuple[Channe
             + ("; try residual = coupled" if strategy.residual == "gather" and has_stream(graph) else "")
         )
     by_scale = strategy.score in ("gamma", "gradient") or strategy.regenerate_by in ("grad", "magnitude")
-    ranked = tuple(group for group in groups if _has_scales(group, tensors)) if by_scale else groups
+    ranked = tuple(group for group in groups if group.scales) if by_scale else groups
     if not ranked:
         raise InputError(
             f"{name} has no BatchNorm with a scale behind the layers whose channels could go, and method "
-            f"{strategy.method} ranks by |gamma|: choose the score criticality or l1, or add BatchNorm2d and train again"
+            f"{strategy.method} ranks by |gamma|: choose the score criticality or l1, or add BatchNorm2d and train "
+            "again"
         )
     return ranked
-
-
-def _has_scales(group: ChannelGroup, tensors: dict[str, object]) -> bool:
-    return bool(group.scales) and all(f"{norm}.weight" in tensors for norm, _ in group.scales)

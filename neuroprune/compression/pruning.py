@@ -33,10 +33,10 @@ _MASK, _REGENERATED = "mask.", "regenerated."
 class PruningJob:
     """What an algorithm is told.
 
-    module: the network, which training changes in place; graph: as traced from it in evaluation mode. targets: the share
-    that is to remain by currency, or the share of weights that are to be zero under "sparsity". strategy: the settings,
-    all filled in. epochs: N_f, of the fine-tuning. groups: coupled channels, weights: single weights that may go.
-    seed: of random scores. neurons: models that layers of neurons are read as.
+    module: the network, which training changes in place; graph: as traced from it in evaluation mode. targets: the
+    share that is to remain by currency, or the share of weights that are to be zero under "sparsity". strategy: the
+    settings, all filled in. epochs: N_f, of the fine-tuning. groups: coupled channels, weights: single weights that may
+    go. seed: of random scores. neurons: models that layers of neurons are read as.
     """
 
     module: nn.Module

@@ -63,8 +63,8 @@ class CompressResult:
     """A pruned network, and its costs before and after.
 
     module: the pruned network, in evaluation mode.
-    before: what it was made from. targets: what was asked for and reached. layers: every layer with prunable channels or
-    weights, in the order of the network.
+    before: what it was made from. targets: what was asked for and reached. layers: every layer with prunable channels
+    or weights, in the order of the network.
     kept, regenerated: bool masks by name of the channel group or of the parameter: what stays, and what of it was
     brought back. survival: each pruning while training.
     cut, pruned: costs right after channels were removed (None of single weights), and at the end; correct: bool [test

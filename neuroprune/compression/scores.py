@@ -12,7 +12,7 @@ import torch
 from spikingjelly.activation_based import functional
 from torch import nn
 
-from neuroprune.compression.channels import ChannelGroup, Stage
+from neuroprune.compression.channels import ChannelGroup
 from neuroprune.graph.nodes import Graph, Op
 from neuroprune.neurons.model import FloatNeuron, State
 
@@ -22,9 +22,11 @@ Scores = npt.NDArray[np.float64]
 def magnitude(module: nn.Module, groups: tuple[ChannelGroup, ...]) -> Scores:
     """|gamma| of every channel of all groups, in their order (network slimming, Liu et al. 2017).
 
-    Of a group with depthwise layers it is the mean over its stages.
+    Of a group with several BatchNorms it is the mean over them; each must have one.
     """
-    scores = [torch.stack([_scale(module, stage).abs() for stage in group.stages]).mean(0) for group in groups]
+    scores = [
+        torch.stack([_scale(module, norm, places).abs() for norm, places in group.scales]).mean(0) for group in groups
+    ]
     return torch.cat(scores).cpu().numpy()
 
 
@@ -36,8 +38,8 @@ def criticality(
     module: in evaluation mode; graph: as traced from it; batches: frames [N, C, H, W], or
     sequences [T, N, C, H, W], on the module's device.
     Eq 6: the mean over samples of the maximum over the feature map of the mean over time of g'(h[t] - threshold), with
-    h the potential before reset and g' the derivative of the paper's surrogate. Of a group with depthwise layers it is
-    the mean over its stages.
+    h the potential before reset and g' the derivative of the paper's surrogate. Of a group with several layers of
+    neurons it is the mean over them.
     """
     totals = [torch.zeros(group.channels, dtype=torch.float64) for group in groups]
     samples = 0
@@ -53,7 +55,7 @@ def _batch_criticality(
     module: nn.Module, graph: Graph, groups: tuple[ChannelGroup, ...], frames: torch.Tensor
 ) -> list[torch.Tensor]:
     """For each group the scores of its channels for each of `frames`, [N, channels]."""
-    recorders = {stage.neuron: _Recorder(graph[stage.neuron].op) for group in groups for stage in group.stages}
+    recorders = {neuron: _Recorder(graph[neuron].op) for group in groups for neuron in group.neurons}
     hooks = [module.get_submodule(name).register_forward_hook(recorder) for name, recorder in recorders.items()]
     functional.reset_net(module)
     try:
@@ -63,7 +65,7 @@ def _batch_criticality(
         for hook in hooks:
             hook.remove()
         functional.reset_net(module)
-    return [torch.stack([recorders[stage.neuron].scores() for stage in group.stages]).mean(0) for group in groups]
+    return [torch.stack([recorders[neuron].scores() for neuron in group.neurons]).mean(0) for group in groups]
 
 
 def surrogate_derivative(u: torch.Tensor) -> torch.Tensor:
@@ -102,9 +104,8 @@ class _Recorder:
         return mean.flatten(2).amax(2) if mean.dim() > 2 else mean
 
 
-def _scale(module: nn.Module, stage: Stage) -> torch.Tensor:
-    """gamma of the channels of a stage, float64."""
-    scale = module.get_submodule(stage.norm).weight
+def _scale(module: nn.Module, norm: str, places: tuple[int, ...]) -> torch.Tensor:
+    """gamma of a BatchNorm at `places`, float64."""
+    scale = module.get_submodule(norm).weight
     assert isinstance(scale, torch.Tensor)
-    scale = scale.detach().double()
-    return scale if stage.gathers is None else scale[list(stage.gathers)]
+    return scale.detach().double()[list(places)]

@@ -38,24 +38,24 @@ class CompressSettings:
     (criticality, uniform, slimming, gmp, grad, random) a part can be changed, None being the method's own:
     score: what ranks channels or weights; regenerate_by: what brings pruned ones back; regeneration: r, the share of
     those that stay that is chosen so, in [0, 1); layer_floor: the share of each layer that stays at least, in [0, 1).
-    aggregation: of the criticality over a map; surrogate: whose derivative it is; residual: how the channels of residual
-    streams are treated.
+    aggregation: of the criticality over a map; surrogate: whose derivative it is; residual: how the channels of
+    residual streams are treated.
 
     start: the weights that unstructured pruning begins with. prune_epochs: N_p, the epochs of training in which is
-    pruned; interval: dT, iterations between two prunings; mask_momentum: whether the optimiser forgets what it holds for
-    pruned weights.
+    pruned; interval: dT, iterations between two prunings; mask_momentum: whether the optimiser forgets what it holds
+    for pruned weights.
     fine_tune: how what remains is trained on, without L1 on its scales: its `epochs` are N_f, and where pruning takes a
-    training, that is of the same settings. None leaves a network as it was cut, which only methods without a training of
-    their own can.
+    training, that is of the same settings. None leaves a network as it was cut, which only methods without a training
+    of their own can.
 
     Raises InputError for values out of range, targets that contradict each other, and parts that do not fit.
     """
 
     flops: float | None = None
+    method: str = "criticality"
     params: float | None = None
     synops: float | None = None
     sparsity: float | None = None
-    method: str = "criticality"
     score: Score | None = None
     regenerate_by: Regrowth | None = None
     regeneration: float | None = None
@@ -81,7 +81,7 @@ class CompressSettings:
                         "choose a method that is put together from parts, such as criticality or uniform"
                     )
         if self.kind == "structured":
-            self._refuse_unless_weights(("start", "interval", "mask_momentum"))
+            self._refuse_for_channels(("start", "interval", "mask_momentum"))
         self._check_regeneration(self.regenerate_by or preset.regenerate_by)
         if not 0.0 <= self.layer_floor < 1.0:
             raise InputError(
@@ -99,8 +99,8 @@ class CompressSettings:
                 raise InputError(f"{name} is {value}, but must be at least 1: give a larger one")
         if preset.prune_ratio == 0.0 and self.prune_epochs is not None:
             raise InputError(
-                f"method {self.method} chooses the channels at once, without {self.prune_epochs} epochs of pruning: leave "
-                "prune_epochs out"
+                f"method {self.method} chooses the channels at once, without {self.prune_epochs} epochs of pruning: "
+                "leave prune_epochs out"
             )
         if preset.prune_ratio > 0.0 and self.fine_tune is None:
             raise InputError(
@@ -133,8 +133,8 @@ class CompressSettings:
         if self.sparsity is not None and self.targets:
             other = next(iter(self.targets))
             raise InputError(
-                f"sparsity {self.sparsity} is of single weights and {other} {self.targets[other]} of whole channels, so "
-                "they cannot both be the target: give one of the two"
+                f"sparsity {self.sparsity} is of single weights and {other} {self.targets[other]} of whole channels, "
+                "so they cannot both be the target: give one of the two"
             )
         if self.sparsity is None and not self.targets:
             raise InputError(
@@ -162,14 +162,17 @@ class CompressSettings:
             raise InputError(f"score {self.score} does not rank {_units(self.kind)}: choose one of {fitting}")
         if self.kind == "unstructured" and self.residual != "gather":
             raise InputError(
-                f"residual {self.residual} is about channels, but {self.sparsity:.1%} of single weights go: leave it out"
+                f"residual {self.residual} is about channels, but {self.sparsity:.1%} of single weights go: leave it "
+                "out"
             )
 
-    def _refuse_unless_weights(self, names: Sequence[str]) -> None:
+    def _refuse_for_channels(self, names: Sequence[str]) -> None:
         for name in names:
             value = getattr(self, name)
             if value not in (None, False):
-                raise InputError(f"{name} is for pruning single weights, not channels: leave it out, or give a sparsity")
+                raise InputError(
+                    f"{name} is for pruning single weights, not channels: leave it out, or give a sparsity"
+                )
 
     def _check_regeneration(self, regrowth: Regrowth) -> None:
         r = self.regeneration

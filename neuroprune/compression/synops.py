@@ -10,6 +10,7 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
+from neuroprune.arrays import FloatArray
 from neuroprune.compression.channels import module_path
 from neuroprune.graph.nodes import Conv, Graph, Linear, Node, Shape
 
@@ -33,7 +34,7 @@ class SynopsCounter:
         self._steps = graph.steps
         self._uses = Counter(uses)
         self._fan_out = {use: fan_out(node, use[1]) for use, node in zip(uses, synapses, strict=True)}
-        self._operations = dict.fromkeys(uses, 0.0)
+        self._operations = {use: torch.zeros(use[1][0], dtype=torch.int64) for use in self._uses}
         self._presented = dict.fromkeys(uses, 0)
 
     @contextmanager
@@ -53,8 +54,18 @@ class SynopsCounter:
     def per_sample(self) -> float:
         """Mean over the samples that ran, all layers and time steps together."""
         return self._steps * sum(
-            count * self._operations[use] / self._presented[use] for use, count in self._uses.items()
+            count * int(self._operations[use].sum()) / self._presented[use] for use, count in self._uses.items()
         )
+
+    @property
+    def by_input(self) -> dict[str, FloatArray]:
+        """The same for each layer, by its path, and each of its input channels (or features): float64 [channels]."""
+        found: dict[str, FloatArray] = {}
+        for use, count in self._uses.items():
+            path, shape = use
+            each = self._operations[use].numpy() * (self._steps * count / self._presented[use])
+            found[path] = found.get(path, np.zeros(shape[0])) + each
+        return found
 
     def _hook(self, use: Use) -> Any:
         fan = torch.from_numpy(self._fan_out[use])
@@ -63,7 +74,7 @@ class SynopsCounter:
             if args[0].shape[-fan.ndim :] != fan.shape:
                 return
             active = (args[0].detach().reshape(-1, *fan.shape) != 0).sum(0).cpu()
-            self._operations[use] += float((active * fan).sum())
+            self._operations[use] += (active * fan).reshape(len(fan), -1).sum(1)
             self._presented[use] += args[0].numel() // fan.numel()
 
         return count

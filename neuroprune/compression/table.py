@@ -32,7 +32,11 @@ def _warning(sentence: str) -> Text:
 def _prunable(record: CompressRecord) -> str:
     if record.strategy.kind == "unstructured":
         return f"{quantity(record.prunable, '')} weights of convolutions and linear layers are prunable"
-    why = "no output needs them whole" if record.strategy.residual == "coupled" else "no addition or output needs them whole"
+    why = (
+        "no output needs them whole"
+        if record.strategy.residual == "coupled"
+        else "no addition or output needs them whole"
+    )
     return f"{record.prunable} of the {record.total} channels of all layers are prunable: {why}"
 
 

@@ -10,18 +10,30 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from neuroprune.compression.record import CompressRecord, LayerWidth, NetworkCost, load_compress_record
-from neuroprune.compression.table import channels_csv, render
+from neuroprune.compression.record import (
+    CompressRecord,
+    LayerShare,
+    NetworkCost,
+    Survival,
+    Target,
+    load_compress_record,
+)
+from neuroprune.compression.settings import CompressSettings
+from neuroprune.compression.strategy import strategy_of
+from neuroprune.compression.table import layers_csv, render
 from neuroprune.errors import InputError, OutputError
 from neuroprune.intervals import AccuracyChange, accuracy_change, chance_warning
 from neuroprune.records import record_json, save_record
 from neuroprune.training.history import EpochRecord
+from neuroprune.training.settings import TrainSettings
 
 DENSE = NetworkCost(
     accuracy=0.975,
     accuracy_interval=(0.95, 0.99),
     parameters=12_345,
+    nonzero_parameters=12_300,
     flops=2_000_000,
+    flops_per_step=500_000,
     unfolded_synops=65_432.5,
     bytes=49_380,
 )
@@ -29,7 +41,9 @@ CUT = NetworkCost(
     accuracy=0.5,
     accuracy_interval=(0.45, 0.55),
     parameters=6_000,
+    nonzero_parameters=5_900,
     flops=1_000_000,
+    flops_per_step=250_000,
     unfolded_synops=30_000.0,
     bytes=24_000,
 )
@@ -37,7 +51,9 @@ SLIM = NetworkCost(
     accuracy=0.9625,
     accuracy_interval=(0.94, 0.98),
     parameters=6_000,
+    nonzero_parameters=5_900,
     flops=1_000_000,
+    flops_per_step=250_000,
     unfolded_synops=31_000.0,
     bytes=24_000,
 )
@@ -48,24 +64,36 @@ def record() -> CompressRecord:
     return CompressRecord(
         run="runs/0002-compress-digits",
         source="runs/0001-train-digits",
-        method="criticality",
-        regeneration=0.1,
-        flops_asked=0.5,
-        flops_share=0.5,
-        channels_prunable=64,
-        channels_total=74,
-        channels_removed_share=0.25,
+        strategy=strategy_of(CompressSettings(flops=0.5), "plain"),
+        targets=(Target(of="flops", asked=0.5, reached=0.5),),
+        prunable=64,
+        total=74,
         dense=DENSE,
         cut=CUT,
-        slim=SLIM,
+        pruned=SLIM,
         samples=400,
         change=AccuracyChange(gained=2, lost=7, low=-0.028, high=0.003),
         warnings=(),
-        channels=(
-            LayerWidth(name="stem.conv1", before=24, after=18, regenerated=2),
-            LayerWidth(name="conv2", before=40, after=30, regenerated=2),
+        layers=(
+            LayerShare(name="stem.conv1", before=24, after=18, regenerated=2),
+            LayerShare(name="conv2", before=40, after=30, regenerated=2),
         ),
+        survival=(),
         history=(EpochRecord(1, 1.5, 0.4, 0.5, 0.001, 2.0),),
+    )
+
+
+@pytest.fixture
+def sparse(record: CompressRecord) -> CompressRecord:
+    """The same of single weights."""
+    settings = CompressSettings(sparsity=0.9, fine_tune=TrainSettings(epochs=3))
+    return record.model_copy(
+        update={
+            "strategy": strategy_of(settings, "plain"),
+            "targets": (Target(of="sparsity", asked=0.9, reached=0.9),),
+            "cut": None,
+            "survival": (Survival(iteration=9, sparsity=0.9, cut=50, rescued=25),),
+        }
     )
 
 
@@ -79,12 +107,16 @@ def test_a_record_comes_back_as_it_was_from_its_folder_and_from_its_file(
 def test_the_names_of_the_fields_are_what_scripts_read(record: CompressRecord) -> None:
     values = json.loads(record_json(record))
     assert list(values) == [
-        "schema_version", "run", "from", "method", "regeneration", "flops_asked", "flops_share", "channels_prunable",
-        "channels_total", "channels_removed_share", "dense", "cut", "slim", "samples", "change", "warnings",
-        "channels", "history",
+        "schema_version", "run", "from", "strategy", "targets", "prunable", "total", "dense", "cut", "pruned",
+        "samples", "change", "warnings", "layers", "survival", "history",
     ]  # fmt: skip
-    assert list(values["dense"]) == ["accuracy", "accuracy_interval", "parameters", "flops", "unfolded_synops", "bytes"]
-    assert values["channels"][0] == {"name": "stem.conv1", "before": 24, "after": 18, "regenerated": 2}
+    assert list(values["dense"]) == [
+        "accuracy", "accuracy_interval", "parameters", "nonzero_parameters", "flops", "flops_per_step",
+        "unfolded_synops", "bytes",
+    ]  # fmt: skip
+    assert values["strategy"]["method"] == "criticality"
+    assert values["targets"] == [{"of": "flops", "asked": 0.5, "reached": 0.5}]
+    assert values["layers"][0] == {"name": "stem.conv1", "before": 24, "after": 18, "regenerated": 2}
     assert values["from"] == "runs/0001-train-digits"
 
 
@@ -111,8 +143,8 @@ def test_a_truncated_record_is_refused(record: CompressRecord, tmp_path: Path, k
 
 
 def test_a_record_of_another_schema_is_refused_whatever_else_it_holds(tmp_path: Path) -> None:
-    (tmp_path / "compress.json").write_text('{"schema_version": 3, "layers": []}')
-    sentence = "is a record of a compression of schema 3, but this neuroprune reads schema 2; compress the net"
+    (tmp_path / "compress.json").write_text('{"schema_version": 2, "channels": []}')
+    sentence = "is a record of a compression of schema 2, but this neuroprune reads schema 3; compress the net"
     with pytest.raises(InputError, match=sentence):
         load_compress_record(tmp_path)
 
@@ -120,12 +152,14 @@ def test_a_record_of_another_schema_is_refused_whatever_else_it_holds(tmp_path: 
 @pytest.mark.parametrize(
     ("change", "complaint"),
     [
-        ({"flops_share": 1.5}, "flops_share: Input should be less than or equal to 1"),
+        ({"targets": [{"of": "flops", "asked": 1.5, "reached": 0.5}]}, r"targets\.0\.asked: Input should be less than"),
+        ({"targets": [{"of": "time", "asked": 0.5, "reached": 0.5}]}, r"targets\.0\.of"),
+        ({"strategy": {"method": "gmp"}}, r"strategy\.kind: Field required"),
         ({"colour": 1}, "colour: Extra inputs are not permitted"),
         ({"dense": None}, "dense: Input should be"),
         (
-            {"channels": [{"name": "a", "before": 1, "after": -1, "regenerated": 0}]},
-            r"channels\.0\.after: Input",
+            {"layers": [{"name": "a", "before": 1, "after": -1, "regenerated": 0}]},
+            r"layers\.0\.after: Input",
         ),
         ({"history": [{"epoch": 1}]}, r"history\.0\.loss: Field required"),
         ({"history": [{**vars(EpochRecord(1, 1, 1, 1, 1, 1)), "extra": 1}]}, r"history\.0\.extra: Unexpected"),
@@ -155,8 +189,8 @@ def test_a_record_that_cannot_be_written_leaves_the_old_one(record: CompressReco
     assert (tmp_path / "file").read_text() == "in the way"
 
 
-def test_the_channels_as_csv_are_a_row_a_layer(record: CompressRecord) -> None:
-    rows = list(csv.DictReader(io.StringIO(channels_csv(record))))
+def test_the_layers_as_csv_are_a_row_each(record: CompressRecord) -> None:
+    rows = list(csv.DictReader(io.StringIO(layers_csv(record))))
     assert rows == [
         {"name": "stem.conv1", "before": "24", "after": "18", "regenerated": "2"},
         {"name": "conv2", "before": "40", "after": "30", "regenerated": "2"},
@@ -172,13 +206,27 @@ def test_the_table_fits_80_columns_and_shows_every_figure(record: CompressRecord
     for shown in (
         "Pruned by criticality to 50.0% of the FLOPs", "97.50%", "96.25%", "-1.25 points", "before fine-tuning",
         "50.00%", "95.0-99.0%", "94.0-98.0%", "-2.80 to +0.30", "unfolded SynOps",
-        "12.35 k", "6 k", "2 M", "1 M", "65.43 k", "31 k", "49.38 kB", "24 kB", "48.6%",
+        "12.35 k", "12.3 k", "6 k", "2 M", "1 M", "500 k", "250 k", "65.43 k", "31 k", "49.38 kB", "24 kB", "48.6%",
         "Channels kept (75.0% of all prunable ones)", "64 of the 74 channels of all layers are prunable",
+        "score gamma; 0.1 of what stays brought back by criticality (max, trained surrogate)",
     ):  # fmt: skip
-        assert shown in text, shown
-    for width in record.channels:
+        assert shown in " ".join(text.split()), shown
+    for width in record.layers:
         expected = [width.name, str(width.before), str(width.after), "75.0%", str(width.regenerated)]
         assert any(line.split()[1::2] == expected for line in text.splitlines())
+
+
+def test_weights_have_a_table_of_their_own(sparse: CompressRecord) -> None:
+    console = Console(width=80, color_system=None)
+    with console.capture() as capture:
+        console.print(render(sparse))
+    text = capture.get()
+    assert max(map(len, text.splitlines())) <= 80 and "before fine-tuning" not in text
+    for shown in (
+        "Pruned by criticality to 90.0% zero weights", "Weights kept (75.0% of all prunable ones)",
+        "64 weights of convolutions and linear layers are prunable", "2 epochs of pruning from initial weights",
+    ):  # fmt: skip
+        assert shown in " ".join(text.split()), shown
 
 
 def test_a_tie_is_called_a_tie_and_a_hollow_accuracy_is_warned_of(record: CompressRecord) -> None:

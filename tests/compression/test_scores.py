@@ -62,12 +62,13 @@ def test_criticality_is_eq_6_neuron_by_neuron(network: nn.Module, frames: torch.
     groups = channel_groups(graph)
     expected = []
     for group in groups:
-        of_stages = []
-        for stage in group.stages:
-            currents = inputs_of(network, stage.neuron, frames).flatten(3).numpy()
-            layer = network.get_submodule(stage.neuron)
-            of_stages.append([score_of_channel(layer, currents[:, :, channel]) for channel in range(group.channels)])
-        expected += np.mean(of_stages, axis=0).tolist()
+        of_neurons = []
+        for name in group.neurons:
+            received = inputs_of(network, name, frames)
+            currents = received.reshape(*received.shape[:3], -1).numpy()
+            layer = network.get_submodule(name)
+            of_neurons.append([score_of_channel(layer, currents[:, :, channel]) for channel in range(group.channels)])
+        expected += np.mean(of_neurons, axis=0).tolist()
     found = criticality(network, graph, groups, [frames])
     np.testing.assert_allclose(found, expected, rtol=1e-9)
     assert found.min() > 0 and found.max() <= 1
@@ -108,11 +109,11 @@ def test_the_derivative_is_that_of_spikingjellys_atan_surrogate() -> None:
 def test_magnitude_is_the_size_of_each_scale_in_the_order_of_the_groups(
     network: nn.Module, frames: torch.Tensor, sign: float
 ) -> None:
-    groups = channel_groups(trace(network, frames))
+    groups = tuple(group for group in channel_groups(trace(network, frames)) if group.scales)
     expected = []
     for number, group in enumerate(groups):
         values = [number + (channel + 1) / 100 for channel in range(group.channels)]
-        for behind, stage in enumerate(group.stages):
-            network.get_submodule(stage.norm).weight.data[:] = sign * (1 + behind) * torch.tensor(values)
-        expected += [value * np.mean(range(1, len(group.stages) + 1)) for value in values]
+        for behind, (norm, _) in enumerate(group.scales):
+            network.get_submodule(norm).weight.data[:] = sign * (1 + behind) * torch.tensor(values)
+        expected += [value * np.mean(range(1, len(group.scales) + 1)) for value in values]
     np.testing.assert_allclose(magnitude(network, groups), expected)

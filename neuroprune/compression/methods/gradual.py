@@ -81,7 +81,8 @@ def share_out(total: int, sizes: Mapping[str, int]) -> dict[str, int]:
 
 
 class GradualPruning(WeightPruning):
-    """criticality, gmp, grad, random and uniform: what stays is chosen anew every dT iterations of the first N_p epochs.
+    """criticality, gmp, grad, random and uniform: what stays is chosen anew every dT iterations of the first N_p
+    epochs.
 
     Scores are taken from the training step that comes right before; regenerated weights begin at 0.
     """
