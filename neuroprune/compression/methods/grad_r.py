@@ -1,10 +1,12 @@
-"""Gradient rewiring, Grad R: Chen et al., Pruning of Deep Spiking Neural Networks through Gradient Rewiring, IJCAI 2021.
+"""Gradient rewiring, Grad R: Chen et al., Pruning of Deep Spiking Neural Networks through Gradient Rewiring, IJCAI
+2021.
 
     w = s max(theta, 0)                 s = sign(w_0), fixed; theta_0 = |w_0|
     theta <- theta - lr / (1 - beta1^t) [s m / (sqrt(v) + eps) + alpha sign(theta - mu)]
 
-m and v are Adam's moments of dL/dw, v without its bias, also while theta < 0: the gradient passes by the rectifier, so a
-weight that died can grow back. The prior is a Laplace distribution of theta, of which the share p lies below 0.
+m and v are Adam's moments of dL/dw (v corrected for its bias), also while theta < 0: the gradient passes by the
+rectifier, so a weight that died can grow back. The prior is a Laplace distribution of theta, of which the share p lies
+below 0.
 """
 
 from dataclasses import dataclass
@@ -12,7 +14,7 @@ from math import log, sqrt
 
 import torch
 
-from neuroprune.compression.masks import count, count_kept, outside, size, top
+from neuroprune.compression.masks import Masks, Scores, count, count_kept, outside, size, top
 from neuroprune.compression.pruning import PruningJob, SurvivalStep, WeightPruning
 from neuroprune.compression.rates import summed_rate
 from neuroprune.errors import InputError
@@ -22,13 +24,17 @@ BETA1, BETA2, EPSILON = 0.9, 0.999, 1e-8
 """Adam's, as in the authors' code."""
 
 RATE = 1e-3
-"""The learning rate that Adam begins with where the settings' is SGD's, which is of another size: the paper's on MNIST."""
+"""What Adam's rate begins at where that of the settings is SGD's, which is of another size: the paper's on MNIST."""
 
 ALPHA = 1e-3
 """Strength of the prior in the paper."""
 
 PULL = ALPHA * RATE * 512 * 468
 """How far the prior alone takes a theta in the paper on MNIST: in 512 epochs of 468 iterations, 0.24."""
+
+STRONGEST = 0.5
+"""alpha is at most this, an empirical constant. A gradient that always points the same way moves a theta by lr, so a prior
+whose alpha is above 1 would kill every weight."""
 
 LEAST_SPARSITY = 0.5
 """With less, mu lies above 0, and the prior makes weights grow."""
@@ -87,6 +93,20 @@ class Connections:
         return torch.where(self.positive, values, -values)
 
 
+def strength(summed: float) -> float:
+    """alpha where the learning rates of all iterations add up to `summed`: the paper's, or more in a shorter training.
+
+    The paper's would not be felt there. It is made to take a theta as far as in the paper (`PULL`), if it can.
+    """
+    return min(max(ALPHA, PULL / summed), STRONGEST)
+
+
+def cut(theta: Scores, keep: int) -> tuple[Masks, Masks]:
+    """Masks of the `keep` weights of largest theta over all layers, and of those of them that are dead."""
+    masks = top(theta, keep)
+    return masks, {name: mask & (theta[name] <= 0) for name, mask in masks.items()}
+
+
 class GradientRewiring(WeightPruning):
     """grad-r: theta of every weight moves for N_p epochs, then the weights of largest theta are kept and fine-tuned.
 
@@ -94,9 +114,6 @@ class GradientRewiring(WeightPruning):
     led to, the count is made exact: living weights of least theta go, or dead ones of largest theta come back at 0.
     `survival` says at that cut how many weights were dead (`cut`) and how many of them came back (`rescued`), so the
     sparsity that the rewiring reached by itself is `cut` by all.
-
-    alpha is the paper's, and more in a training that is shorter than its ones, in which that would not be felt: so much
-    that the prior can take a theta as far as there (`PULL`).
     """
 
     def __init__(self, job: PruningJob) -> None:
@@ -112,8 +129,8 @@ class GradientRewiring(WeightPruning):
         """Take theta and signs from the weights."""
         super().begin(run)
         self.scale = 1.0 if run.settings.optimizer == "adamw" else RATE / run.settings.lr
-        alpha = max(ALPHA, PULL / (self.scale * summed_rate(run, self.job.strategy.prune_epochs)))
-        self.prior = Prior.of(self.sparsity, alpha)
+        summed = self.scale * summed_rate(run, self.job.strategy.prune_epochs)
+        self.prior = Prior.of(self.sparsity, strength(summed))
         self.connections = {name: Connections.of(parameter) for name, parameter in self.parameters.items()}
 
     def after_backward(self, step: Step) -> None:
@@ -140,14 +157,11 @@ class GradientRewiring(WeightPruning):
             self._cut(step)
 
     def _cut(self, step: Step) -> None:
-        """Keep exactly as many as asked for, the largest theta of all layers."""
-        alive, total = self.masks, size(self.masks)
+        """Make the count exact, and let the optimiser go on."""
+        dead, total = count(outside(self.masks)), size(self.masks)
         keep = count_kept(total, self.sparsity)
-        self.masks = top({name: connections.theta for name, connections in self.connections.items()}, keep)
-        self.regenerated = {name: mask & ~alive[name] for name, mask in self.masks.items()}
-        self.survival.append(
-            SurvivalStep(step.iteration, 1.0 - keep / total, count(outside(alive)), count(self.regenerated))
-        )
+        self.masks, self.regenerated = cut({name: each.theta for name, each in self.connections.items()}, keep)
+        self.survival.append(SurvivalStep(step.iteration, 1.0 - keep / total, dead, count(self.regenerated)))
         self.connections = {}
 
     def state(self) -> ObserverState:
