@@ -32,7 +32,6 @@ from neuroprune.compression.catalog import (
     SCORES,
     STARTS,
     SURROGATES,
-    Kind,
     Preset,
     find_method,
     methods_of,
@@ -98,7 +97,7 @@ def _choice(catalogue: Iterable[Named]) -> click.Choice[str]:
 @json_option
 def command(
     run: str | None,
-    kind: Kind | None,
+    kind: str | None,
     model: str | None,
     epochs: int | None,
     lr: float | None,
@@ -163,7 +162,7 @@ def command(
 
 
 def _settings(
-    checkpoint: "Checkpoint", kind: Kind | None, asked: dict[str, Any], changes: dict[str, Any]
+    checkpoint: "Checkpoint", kind: str | None, asked: dict[str, Any], changes: dict[str, Any]
 ) -> "CompressSettings":
     """What is asked for, with the targets and the training that are meant where none are named."""
     from neuroprune.compression.settings import CompressSettings

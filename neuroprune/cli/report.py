@@ -75,7 +75,7 @@ def _show_deployment(folder: Path, as_json: bool, as_csv: bool, layers: bool) ->
 
 def _show_compression(folder: Path, as_json: bool, as_csv: bool, layers: bool) -> None:
     from neuroprune.compression.record import load_compress_record
-    from neuroprune.compression.table import channels_csv, render
+    from neuroprune.compression.table import layers_csv, render
     from neuroprune.records import record_json
 
     if layers:
@@ -84,7 +84,7 @@ def _show_compression(folder: Path, as_json: bool, as_csv: bool, layers: bool) -
     if as_json:
         show_text(record_json(record))
     elif as_csv:
-        show_text(channels_csv(record))
+        show_text(layers_csv(record))
     else:
         show(render(record))
         next_step(f"neuroprune report {folder} --csv > channels.csv")

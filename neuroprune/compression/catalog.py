@@ -106,7 +106,7 @@ class MethodInfo:
     structured: Preset | None = None
     unstructured: Preset | None = None
 
-    def preset(self, kind: Kind) -> Preset | None:
+    def preset(self, kind: str) -> Preset | None:
         """How it prunes channels or weights; None where it does not."""
         return self.structured if kind == "structured" else self.unstructured
 
@@ -203,7 +203,7 @@ METHODS = (
 )
 
 
-def find_method(name: str, kind: Kind) -> tuple[MethodInfo, Preset]:
+def find_method(name: str, kind: str) -> tuple[MethodInfo, Preset]:
     """The method called `name` and how it prunes. Raises InputError where there is none, or none of that kind."""
     check_choice("pruning method", name, METHODS)
     method = next(each for each in METHODS if each.name == name)
@@ -219,6 +219,6 @@ def find_method(name: str, kind: Kind) -> tuple[MethodInfo, Preset]:
     return method, preset
 
 
-def methods_of(kind: Kind) -> tuple[MethodInfo, ...]:
+def methods_of(kind: str) -> tuple[MethodInfo, ...]:
     """The methods that prune channels, or weights."""
     return tuple(method for method in METHODS if method.preset(kind) is not None)

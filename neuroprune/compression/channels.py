@@ -7,21 +7,14 @@ those of its inputs. A channel group is a space from which a channel can be remo
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 import torch
 
+from neuroprune.compression.catalog import Residual
 from neuroprune.graph.compose import is_depthwise
 from neuroprune.graph.nodes import Add, AvgPool, BatchNorm, Conv, Flatten, Graph, Linear, MaxPool, Node, Select
 from neuroprune.neurons.model import FloatNeuron
-
-Residual = Literal["gather", "coupled"]
-"""How the channels of residual streams are treated.
-
-"gather": a stream keeps its width, and the channel selections that read it gather fewer of its channels (network
-slimming, Liu et al. 2017). "coupled": all layers of a stream share one mask, and nothing is gathered.
-"""
 
 
 @dataclass(frozen=True)
@@ -185,7 +178,7 @@ def _gathers(graph: Graph, node: Node, reused: set[str]) -> bool:
 
 
 def _keeps_channels(graph: Graph, node: Node, residual: Residual) -> bool:
-    """Whether a channel of the output depends on the same channel of the inputs alone, and is 0 where that is masked."""
+    """Whether each channel of the output is made of the same channel of the inputs alone."""
     match node.op:
         case Conv():
             return not is_dense(node) and is_depthwise(node.op)

@@ -178,11 +178,12 @@ class _Way:
             module=module,
             graph=graph,
             data=self.data,
-            targets=dict(settings.targets) if settings.sparsity is None else {"sparsity": settings.sparsity},
             strategy=strategy,
             epochs=0 if tuning is None else tuning.epochs,
             groups=prunable.groups,
+            targets=settings.targets,
             weights=prunable.weights,
+            sparsity=settings.sparsity or 0.0,
             seed=0 if tuning is None else tuning.seed,
             neurons=self.neurons,
             progress=self.progress,
@@ -191,7 +192,7 @@ class _Way:
         if isinstance(algorithm, WeightPruning):
             assert tuning is not None
             return self._prune_weights(module, algorithm, tuning)
-        way, history = self, ()
+        way, history = self, tuple[EpochRecord, ...]()
         if strategy.prune_epochs > 0:
             assert tuning is not None
             history = self._train(module, replace(tuning, epochs=strategy.prune_epochs), (algorithm,)).history

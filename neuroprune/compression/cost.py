@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from math import prod
 
+import numpy as np
+
 from neuroprune.graph.nodes import Conv, Graph, Linear, Node
 from neuroprune.neurons.model import FloatNeuron
 
@@ -24,16 +26,17 @@ class SynapseWork:
         return self.per_step * self.steps
 
 
-def synapse_work(graph: Graph) -> tuple[SynapseWork, ...]:
+def synapse_work(graph: Graph, zeros: bool = True) -> tuple[SynapseWork, ...]:
     """Work of every convolution and linear layer of a traced graph, in the order of its nodes.
 
     A layer that no neuron precedes is fed the same frame at every step and is needed once, unless samples are
-    sequences; all others are at each of the T steps. Products with padding count, additions of bias do not.
+    sequences; all others are at each of the T steps. Products with padding count, additions of bias do not. zeros:
+    whether products with weights that are zero count.
     """
     return tuple(
         SynapseWork(
             node.name,
-            _macs_per_step(node),
+            _macs_per_step(node, zeros),
             graph.steps if graph.is_sequence or _follows_neurons(graph, node) else 1,
         )
         for node in graph.nodes
@@ -51,10 +54,11 @@ def count_macs_per_step(work: tuple[SynapseWork, ...]) -> int:
     return sum(layer.per_step for layer in work)
 
 
-def _macs_per_step(node: Node) -> int:
+def _macs_per_step(node: Node, zeros: bool) -> int:
     op = node.op
     assert isinstance(op, Conv | Linear)
-    return op.weight.size * (prod(node.shape[1:]) if isinstance(op, Conv) else 1)
+    weights = op.weight.size if zeros else int(np.count_nonzero(op.weight))
+    return weights * (prod(node.shape[1:]) if isinstance(op, Conv) else 1)
 
 
 def _follows_neurons(graph: Graph, node: Node) -> bool:

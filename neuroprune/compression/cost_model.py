@@ -3,19 +3,16 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Literal
 
 import numpy as np
 from torch import nn
 
 from neuroprune.arrays import FloatArray
+from neuroprune.compression.catalog import Currency
 from neuroprune.compression.channels import ChannelGroup, is_dense
 from neuroprune.compression.cost import synapse_work
 from neuroprune.compression.select import Mask
 from neuroprune.graph.nodes import Graph
-
-Currency = Literal["flops", "params", "synops"]
-"""FLOPs of a sample (`neuroprune.compression.cost`), trained numbers, synaptic operations of a sample."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,9 +91,7 @@ class _Layers:
     def __init__(self, groups: tuple[ChannelGroup, ...]) -> None:
         self._groups = groups
         self.reads = {path: number for number, group in enumerate(groups) for path in group.consumers}
-        self.feeds = {
-            path: number for number, group in enumerate(groups) for path in (*group.producers, *group.norms)
-        }
+        self.feeds = {path: number for number, group in enumerate(groups) for path in (*group.producers, *group.norms)}
 
     def term(self, path: str, cost: int, dense: bool) -> Term:
         """The `cost` of a layer, the same for each output, and for each input too where it is `dense`."""
@@ -105,7 +100,7 @@ class _Layers:
         return Term(np.full(inputs, cost / (inputs * outputs)), reads, feeds)
 
     def measured(self, path: str, by_input: FloatArray, dense: bool) -> Term:
-        """The cost of a layer whose inputs, channels or features, cause `by_input` of it each, at all outputs together."""
+        """The cost of a layer, of which each of its input channels or features causes `by_input` at all outputs."""
         reads, feeds = (self.reads.get(path), self.feeds.get(path)) if dense else (self.feeds.get(path), None)
         return Term(by_input.reshape(self._channels(reads), -1).sum(1) / self._channels(feeds), reads, feeds)
 

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 from torch import nn
 
-from neuroprune.compression.cost import FLOPS_PER_MAC, count_macs, synapse_work
+from neuroprune.compression.cost import FLOPS_PER_MAC, count_macs, count_macs_per_step, synapse_work
 from neuroprune.compression.record import NetworkCost
 from neuroprune.compression.synops import SynopsCounter
 from neuroprune.data.types import Dataset
@@ -28,11 +28,14 @@ def measure(module: nn.Module, graph: Graph, data: Dataset) -> Measured:
     with counter.attached(module):
         correct = predict(module, data.test.images, data.coding) == data.test.labels
     share = float(np.mean(correct))
+    work = synapse_work(graph, zeros=False)
     cost = NetworkCost(
         accuracy=share,
         accuracy_interval=share_interval(share, len(correct)),
         parameters=sum(parameter.numel() for parameter in module.parameters()),
-        flops=FLOPS_PER_MAC * count_macs(synapse_work(graph)),
+        nonzero_parameters=sum(int(parameter.count_nonzero()) for parameter in module.parameters()),
+        flops=FLOPS_PER_MAC * count_macs(work),
+        flops_per_step=FLOPS_PER_MAC * count_macs_per_step(work),
         unfolded_synops=counter.per_sample,
         bytes=sum(tensor.numel() * tensor.element_size() for tensor in module.state_dict().values()),
     )

@@ -7,13 +7,14 @@ All that an algorithm carries from step to step is in its `state`, so that a com
 same bytes.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
 from torch import nn
 
+from neuroprune.compression.catalog import Currency
 from neuroprune.compression.channels import ChannelGroup
 from neuroprune.compression.masks import Masks
 from neuroprune.compression.search import Selection
@@ -33,20 +34,21 @@ _MASK, _REGENERATED = "mask.", "regenerated."
 class PruningJob:
     """What an algorithm is told.
 
-    module: the network, which training changes in place; graph: as traced from it in evaluation mode. targets: the
-    share that is to remain by currency, or the share of weights that are to be zero under "sparsity". strategy: the
-    settings, all filled in. epochs: N_f, of the fine-tuning. groups: coupled channels, weights: single weights that may
-    go. seed: of random scores. neurons: models that layers of neurons are read as.
+    module: the network, which training changes in place; graph: as traced from it in evaluation mode. strategy: the
+    settings, all filled in. epochs: N_f, of the fine-tuning. groups: coupled channels, of which the share `targets` is
+    to remain by currency. weights: single weights, of which the share `sparsity` is to be zero. seed: of random scores.
+    neurons: models that layers of neurons are read as.
     """
 
     module: nn.Module
     graph: Graph
     data: Dataset
-    targets: dict[str, float]
     strategy: Strategy
     epochs: int
     groups: tuple[ChannelGroup, ...] = ()
+    targets: Mapping[Currency, float] = field(default_factory=dict)
     weights: tuple[PrunableWeight, ...] = ()
+    sparsity: float = 0.0
     seed: int = 0
     neurons: Sequence[NeuronModel] | None = None
     progress: Progress = silent
@@ -104,7 +106,7 @@ class WeightPruning(Observer):
     @property
     def sparsity(self) -> float:
         """The share of weights that are to be zero in the end."""
-        return self.job.targets["sparsity"]
+        return self.job.sparsity
 
     def begin(self, run: TrainingRun) -> None:
         """Find the weights; at first all of them stay."""

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from neuroprune.arrays import FloatArray
-from neuroprune.compression.cost_model import CostModel, Currency
+from neuroprune.compression.catalog import Currency
+from neuroprune.compression.cost_model import CostModel
 from neuroprune.compression.select import Choice, Mask, Order, least_kept, select
 from neuroprune.errors import InputError
 

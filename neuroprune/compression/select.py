@@ -113,7 +113,7 @@ def _uniform(
 def _best(order: Order, layer: Order, counts: npt.NDArray[np.int64]) -> Mask:
     """A mask over all channels: of each layer, the first of `order` in it, as many as `counts` says."""
     of = layer[order]
-    together = np.argsort(of, kind="stable")
+    together = np.argsort(of.astype(np.uint16), kind="stable")  # 16 bits are sorted in linear time
     sizes = np.bincount(of, minlength=len(counts))
     place = np.empty_like(together)
     place[together] = np.arange(len(order)) - np.repeat(np.cumsum(sizes) - sizes, sizes)

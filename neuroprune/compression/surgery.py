@@ -90,7 +90,9 @@ def remove_channels(module: nn.Module, groups: tuple[ChannelGroup, ...], kept: M
     load_tensors(slim, tensors)
     for group in groups:
         for selection in group.selections:
-            slim.get_submodule(selection).width = int(kept[group.name].sum())
+            passing = slim.get_submodule(selection)
+            assert isinstance(passing, ChannelSelection)
+            passing.width = int(kept[group.name].sum())
     return slim
 
 

@@ -19,12 +19,12 @@ Use = tuple[str, Shape]
 
 
 class SynopsCounter:
-    """Counts the synapses of all non-zero inputs of convolutions and linear layers, as SpikingJelly's SynOpCounter.
+    """Counts the synapses of all non-zero inputs of convolutions and linear layers.
 
-    NeuroBench (Yik et al. 2025) leaves out zero weights, of which removing whole channels makes none. Padding has no
-    synapses. Pools and additions are not folded here: a deployment folds them into the next layer and counts the
-    synapses that result, while a sum of two spikes is one input here. The frame counts at every time step, as it is
-    presented to a chip, even where the network computes its first layer once.
+    Zero weights are left out, as by NeuroBench (Yik et al. 2025); without any, SpikingJelly's SynOpCounter counts the
+    same. Padding has no synapses. Pools and additions are not folded here: a deployment folds them into the next layer
+    and counts the synapses that result, while a sum of two spikes is one input here. The frame counts at every time
+    step, as it is presented to a chip, even where the network computes its first layer once.
     """
 
     def __init__(self, graph: Graph) -> None:
@@ -81,22 +81,22 @@ class SynopsCounter:
 
 
 def fan_out(node: Node, source: Shape) -> npt.NDArray[np.int64]:
-    """Synapses from each input of the layer `node`, int64 of the shape `source` of its inputs."""
+    """Synapses of non-zero weight from each input of the layer `node`, int64 of the shape `source` of its inputs."""
     op = node.op
     if isinstance(op, Linear):
-        return np.full(source, op.weight.shape[0], dtype=np.int64)
+        return np.broadcast_to(np.count_nonzero(op.weight, axis=0), source).astype(np.int64)
     assert isinstance(op, Conv)
+    outputs, inputs, height, width = op.weight.shape
+    by_tap = (op.weight != 0).reshape(op.groups, outputs // op.groups, inputs, height, width).sum(1)
     rows, columns = (
-        _windows(source[1 + axis], node.shape[1 + axis], op.weight.shape[2 + axis],
-                 op.stride[axis], op.padding[axis], op.dilation[axis])
+        _joins(source[1 + axis], node.shape[1 + axis], op.weight.shape[2 + axis],
+               op.stride[axis], op.padding[axis], op.dilation[axis])
         for axis in (0, 1)
     )  # fmt: skip
-    by_pixel = np.outer(rows, columns) * (op.weight.shape[0] // op.groups)
-    return np.broadcast_to(by_pixel, source).copy()
+    return rows @ by_tap.reshape(-1, height, width) @ columns.T
 
 
-def _windows(size: int, outputs: int, kernel: int, stride: int, padding: int, dilation: int) -> npt.NDArray[np.intp]:
-    """In how many windows each of `size` positions along one axis lies."""
-    starts = np.arange(outputs) * stride - padding
-    positions = (starts[:, None] + np.arange(kernel) * dilation).ravel()
-    return np.bincount(positions[(positions >= 0) & (positions < size)], minlength=size)
+def _joins(size: int, outputs: int, kernel: int, stride: int, padding: int, dilation: int) -> npt.NDArray[np.int64]:
+    """Whether each of `size` positions along one axis has a synapse by each tap: 0 or 1, int64 [size, kernel]."""
+    positions = np.arange(outputs)[:, None] * stride - padding + np.arange(kernel) * dilation
+    return (np.arange(size)[:, None, None] == positions).sum(1, dtype=np.int64)

@@ -99,7 +99,7 @@ def test_figures_are_those_of_the_networks(result: CompressResult, data: Dataset
     assert result.dense.accuracy == right(dense)
     assert result.pruned.accuracy == right(result.module) == result.history[-1].test_accuracy
     assert not result.module.training
-    for cost, module in ((result.dense, dense), (result.slim, result.module)):
+    for cost, module in ((result.dense, dense), (result.pruned, result.module)):
         assert cost.parameters == sum(parameter.numel() for parameter in module.parameters())
         # float32 all but the two counters of batches, which are int64
         assert cost.bytes == 4 * (cost.parameters + 2 * (len(module.norm1.weight) + len(module.norm2.weight))) + 2 * 8
@@ -125,7 +125,7 @@ def test_the_change_of_accuracy_is_counted_on_the_same_samples(result: CompressR
 def test_without_fine_tuning_the_network_is_as_it_was_cut(data: Dataset) -> None:
     given = network()
     before = {name: tensor.clone() for name, tensor in given.state_dict().items()}
-    result = compress(given, data, CompressSettings(0.4))
+    result = compress(given, data, CompressSettings(0.4, regeneration=0.1))
     assert result.pruned == result.cut and result.history == ()
     assert all(torch.equal(before[name], tensor) for name, tensor in given.state_dict().items())
     assert given.training
@@ -249,8 +249,9 @@ def test_the_table_fits_80_columns_and_shows_every_figure(result: CompressResult
 
 def test_a_network_without_scales_is_refused(data: Dataset) -> None:
     sentence = (
-        "Wide has no BatchNorm with a scale behind the layers whose channels could go, and method criticality ranks by "
-        "|gamma|: choose the score criticality or l1, or add BatchNorm2d and train again"
+        "Wide has no channels that can be removed: pruning takes those of a convolution (not grouped) or linear layer "
+        "followed by neurons and another such layer, where a BatchNorm in between has a scale, and with no addition in "
+        "between"
     )
     with pytest.raises(InputError) as caught:
         compress(network(affine=False), data, CompressSettings(0.5))

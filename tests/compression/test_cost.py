@@ -7,8 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from neuroprune.compression.channels import channel_groups
-from neuroprune.compression.cost import count_macs, synapse_work
+from neuroprune.compression.cost import count_macs, count_macs_per_step, synapse_work
 from neuroprune.graph.nodes import AvgPool, BatchNorm, Conv, Flatten, Graph, Input, Linear, Node
 from neuroprune.graph.trace import trace
 from neuroprune.neurons.cuba_lif import CubaLif
@@ -63,14 +62,10 @@ def test_the_stem_counts_at_every_time_step_of_a_sequence() -> None:
     assert count_macs(synapse_work(graph)) == 5 * count_macs(synapse_work(vgg16(steps=1)))
 
 
-def test_a_layer_scales_with_the_channels_on_both_sides() -> None:
-    graph = vgg16(steps=1)
-    groups = channel_groups(graph)
-    assert len(groups) == 13
-    half = {group.name: group.channels // 2 for group in groups}
-    dense, slim = synapse_work(graph, groups), count_macs(synapse_work(graph, groups), half)
-    stem, classifier = dense[0].macs, dense[-1].macs
-    assert slim == (count_macs(dense) - stem - classifier) // 4 + stem // 2 + classifier // 2
+def test_one_step_counts_the_stem_and_the_rest_once() -> None:
+    work = synapse_work(vgg16(steps=5))
+    assert count_macs_per_step(work) == count_macs(synapse_work(vgg16(steps=1)))
+    assert [layer.steps for layer in work] == [1] + [5] * 13
 
 
 def test_macs_are_what_torch_multiplies(network: nn.Module, frames: torch.Tensor) -> None:

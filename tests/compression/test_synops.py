@@ -1,5 +1,7 @@
 """Synaptic operations against counts that follow every single input."""
 
+from math import prod
+
 import numpy as np
 import pytest
 import torch
@@ -102,3 +104,28 @@ def test_fan_out_of_each_input_is_how_often_windows_hold_it(
 def test_fan_out_of_a_linear_layer_is_its_width() -> None:
     node = Node("linear", Linear(np.zeros((3, 5)), np.zeros(3)), (), (3,))
     assert fan_out(node, (5,)).tolist() == [3] * 5
+
+
+def test_operations_by_input_are_those_that_each_channel_alone_causes(network: nn.Module, frames: torch.Tensor) -> None:
+    graph = trace(network, frames)
+    sources = {node.name: graph[node.inputs[0]].shape for node in graph.nodes if isinstance(node.op, Conv | Linear)}
+    calls: dict[str, list[torch.Tensor]] = {name: [] for name in sources}
+    for name, inputs in calls.items():
+        module = network.get_submodule(name)
+        module.register_forward_pre_hook(lambda module, args, inputs=inputs: inputs.append(args[0]))
+    counter = SynopsCounter(graph)
+    with counter.attached(network), torch.no_grad():
+        network(frames)
+    assert counter.by_input.keys() == sources.keys()
+    assert sum(each.sum() for each in counter.by_input.values()) == pytest.approx(counter.per_sample, rel=1e-12)
+    for name, shape in sources.items():
+        found = counter.by_input[name]
+        assert found.shape == (shape[0],)
+        presented = sum(x.numel() for x in calls[name]) // prod(shape)
+        for channel in (0, shape[0] - 1):
+            expected = 0.0
+            for x in calls[name]:
+                alone = torch.zeros_like(x)
+                alone.select(-len(shape), channel).copy_(x.select(-len(shape), channel))
+                expected += delivered(network.get_submodule(name), alone) * graph.steps / presented
+            assert found[channel] == pytest.approx(expected, rel=1e-12)

@@ -69,7 +69,7 @@ def test_a_data_set_of_ones_own_is_loaded_trained_on_kept_and_pruned_with(folder
     result = train(build(recipe, data.input_shape, 2), data, settings, folder / "run", recipe)
     assert result.history[-1].test_accuracy > 0.9
     assert load_checkpoint(folder / "run").data.name == "stripes"
-    assert compress(result.module, data, CompressSettings(0.6, "slimming")).slim.flops > 0
+    assert compress(result.module, data, CompressSettings(0.6, "slimming")).pruned.flops > 0
 
 
 def test_images_of_ones_own_are_coded_and_recordings_have_their_steps(folder: Path) -> None:

@@ -14,7 +14,8 @@ from torch import nn
 import neuroprune
 from neuroprune.chips.load import load_chip
 from neuroprune.compression.channels import channel_groups
-from neuroprune.compression.scores import criticality, surrogate_derivative
+from neuroprune.compression.scores.channels import criticality
+from neuroprune.compression.scores.neurons import Criticality, paper_derivative
 from neuroprune.errors import InputError
 from neuroprune.fixed_point import LARGEST_STATE
 from neuroprune.graph.trace import trace
@@ -163,12 +164,13 @@ def test_criticality_follows_the_potential_of_any_model() -> None:
     v, total = torch.zeros_like(current), torch.zeros_like(current)
     for _ in range(4):
         h = (v + current).clamp(min=-0.5)
-        total += surrogate_derivative(h - 1.0)
+        total += paper_derivative(h - 1.0)
         v = torch.where(h >= 1.0, 0.0, h)
     expected = (total / 4).flatten(2).amax(2).mean(0).numpy()
-    for network in (multi, single):
-        graph = trace(network, frames, models)
-        np.testing.assert_allclose(criticality(network, graph, channel_groups(graph), [frames]), expected, rtol=1e-12)
+    paper = Criticality(surrogate="paper")  # the module of single steps has no surrogate function
+    for network, measure in ((multi, Criticality()), (single, paper)):
+        groups = channel_groups(trace(network, frames, models))
+        np.testing.assert_allclose(criticality(network, groups, [frames], measure, models), expected, rtol=1e-12)
 
 
 def test_the_dynamics_of_neurons_are_written_in_their_room_in_the_oracle_and_for_lava_alone() -> None:

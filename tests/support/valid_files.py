@@ -19,7 +19,16 @@ from torch import nn
 
 from neuroprune.chips.load import load_chip
 from neuroprune.compression import table
-from neuroprune.compression.record import CompressRecord, LayerWidth, NetworkCost, load_compress_record
+from neuroprune.compression.record import (
+    CompressRecord,
+    LayerShare,
+    NetworkCost,
+    Survival,
+    Target,
+    load_compress_record,
+)
+from neuroprune.compression.settings import CompressSettings
+from neuroprune.compression.strategy import strategy_of
 from neuroprune.data.cifar import read_binary, read_python
 from neuroprune.data.events import read_nmnist, read_poker
 from neuroprune.data.idx import read_idx_split
@@ -178,13 +187,15 @@ def _read_report(folder: Path) -> None:
 
 def _write_compression(folder: Path) -> None:
     cost = NetworkCost(
-        accuracy=0.5, accuracy_interval=(0.4, 0.6), parameters=600, flops=1000, unfolded_synops=300.5, bytes=2400
-    )
-    widths = (LayerWidth(name="stem.conv1", before=24, after=18, regenerated=2),)
+        accuracy=0.5, accuracy_interval=(0.4, 0.6), parameters=600, nonzero_parameters=500, flops=1000,
+        flops_per_step=250, unfolded_synops=300.5, bytes=2400,
+    )  # fmt: skip
     record = CompressRecord(
-        run="runs/0002", source="runs/0001", method="criticality", regeneration=0.1, flops_asked=0.5, flops_share=0.5,
-        channels_prunable=24, channels_total=30, channels_removed_share=0.25, dense=cost, cut=cost, slim=cost,
-        samples=90, change=accuracy_change(1, 2, 90), warnings=("a warning",), channels=widths, history=HISTORY,
+        run="runs/0002", source="runs/0001", strategy=strategy_of(CompressSettings(flops=0.5), "plain"),
+        targets=(Target(of="flops", asked=0.5, reached=0.5),), prunable=24, total=30, dense=cost, cut=cost, pruned=cost,
+        samples=90, change=accuracy_change(1, 2, 90), warnings=("a warning",),
+        layers=(LayerShare(name="stem.conv1", before=24, after=18, regenerated=2),),
+        survival=(Survival(iteration=9, sparsity=0.5, cut=4, rescued=2),), history=HISTORY,
     )  # fmt: skip
     save_record(record, folder / "compress.json")
 
@@ -192,7 +203,7 @@ def _write_compression(folder: Path) -> None:
 def _read_compression(folder: Path) -> None:
     record = load_compress_record(folder)
     _show(table.render(record))
-    table.channels_csv(record)
+    table.layers_csv(record)
 
 
 def _read_netx(folder: Path) -> None:

@@ -1,0 +1,1 @@
+"""Importance scores: measures of neurons, scores of channels and of single weights."""
