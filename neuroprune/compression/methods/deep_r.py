@@ -18,12 +18,12 @@ import torch
 
 from neuroprune.compression.masks import Masks, count_kept, size
 from neuroprune.compression.pruning import WeightPruning, seed_of
-from neuroprune.compression.rates import summed_rate
+from neuroprune.compression.rates import strength, summed_rate
 from neuroprune.training.observer import Step, TrainingRun
 
 PULL = 1e-5 * 0.5 * 55_000
 """How far alpha alone takes a theta in `script_mnist_deep_rewiring.py`: alpha 1e-5 at the rate 0.5 in 10 epochs of 5500
-iterations, 0.275. Grad R's authors let it take 0.24 (alpha 1e-3 at 1e-3 in 512 epochs of 468)."""
+iterations, 0.275. Grad R's authors let theirs take it 0.24: alpha 1e-3 at 1e-3 in 512 epochs of 468."""
 
 NOISE = 1.0
 """Deviation of one step's noise by its lr alpha, so T = lr alpha^2 / 2: 1e-5 stand for both in that script."""
@@ -55,8 +55,7 @@ class DeepRewiring(WeightPruning):
     """deep-r: connections die and are born at every step of N_p epochs; for N_f more those that are there are trained.
 
     Which are active at first is drawn uniformly from all weights; theta_0 = |w_0|. Signs hold until fine-tuning.
-    `regenerated` are the connections that were born and live. alpha is so strong that it takes a theta as far as in the
-    authors' training, whatever the number of iterations (`PULL`).
+    `regenerated` are the connections that were born and live.
     """
 
     def begin(self, run: TrainingRun) -> None:
@@ -68,7 +67,7 @@ class DeepRewiring(WeightPruning):
         active[draw(generator, count_kept(total, self.sparsity), total)] = True
         self.positive = self._split(torch.from_numpy(generator.random(total, dtype=np.float32) < 0.5))
         self.masks = self._split(active)
-        self.alpha = PULL / summed_rate(run, self.job.strategy.prune_epochs)
+        self.alpha = strength(PULL, summed_rate(run, self.job.strategy.prune_epochs))
         with torch.no_grad():
             for name, parameter in self.parameters.items():
                 parameter.copy_(_signed(self.positive[name], parameter.abs()))

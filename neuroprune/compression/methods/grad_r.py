@@ -16,7 +16,7 @@ import torch
 
 from neuroprune.compression.masks import Masks, Scores, count, count_kept, outside, size, top
 from neuroprune.compression.pruning import PruningJob, SurvivalStep, WeightPruning
-from neuroprune.compression.rates import summed_rate
+from neuroprune.compression.rates import strength, summed_rate
 from neuroprune.errors import InputError
 from neuroprune.training.observer import ObserverState, Step, TrainingRun
 
@@ -30,11 +30,8 @@ ALPHA = 1e-3
 """Strength of the prior in the paper."""
 
 PULL = ALPHA * RATE * 512 * 468
-"""How far the prior alone takes a theta in the paper on MNIST: in 512 epochs of 468 iterations, 0.24."""
-
-STRONGEST = 0.5
-"""alpha is at most this, an empirical constant. A gradient that always points the same way moves a theta by lr, so a prior
-whose alpha is above 1 would kill every weight."""
+"""How far the prior alone takes a theta in the paper on MNIST: in 512 epochs of 468 iterations, 0.24. In a shorter
+training a stronger one takes it as far, since the paper's would not be felt."""
 
 LEAST_SPARSITY = 0.5
 """With less, mu lies above 0, and the prior makes weights grow."""
@@ -93,14 +90,6 @@ class Connections:
         return torch.where(self.positive, values, -values)
 
 
-def strength(summed: float) -> float:
-    """alpha where the learning rates of all iterations add up to `summed`: the paper's, or more in a shorter training.
-
-    The paper's would not be felt there. It is made to take a theta as far as in the paper (`PULL`), if it can.
-    """
-    return min(max(ALPHA, PULL / summed), STRONGEST)
-
-
 def cut(theta: Scores, keep: int) -> tuple[Masks, Masks]:
     """Masks of the `keep` weights of largest theta over all layers, and of those of them that are dead."""
     masks = top(theta, keep)
@@ -121,16 +110,16 @@ class GradientRewiring(WeightPruning):
         self.connections: dict[str, Connections] = {}
         if self.sparsity < LEAST_SPARSITY:
             raise InputError(
-                f"a sparsity of {self.sparsity:.1%} is below {LEAST_SPARSITY:.0%}, the least that the prior of method "
+                f"a sparsity of {self.sparsity} is below {LEAST_SPARSITY}, the least that the prior of method "
                 f"{job.strategy.method} makes: ask for at least {LEAST_SPARSITY}, or choose a method such as gmp"
             )
 
     def begin(self, run: TrainingRun) -> None:
         """Take theta and signs from the weights."""
         super().begin(run)
-        self.scale = 1.0 if run.settings.optimizer == "adamw" else RATE / run.settings.lr
+        self.scale = RATE / run.settings.lr if run.settings.optimizer == "sgd" else 1.0
         summed = self.scale * summed_rate(run, self.job.strategy.prune_epochs)
-        self.prior = Prior.of(self.sparsity, strength(summed))
+        self.prior = Prior.of(self.sparsity, max(ALPHA, strength(PULL, summed)))
         self.connections = {name: Connections.of(parameter) for name, parameter in self.parameters.items()}
 
     def after_backward(self, step: Step) -> None:

@@ -1,16 +1,15 @@
 """Grad R: steps worked out by hand, the same in plain NumPy beside a training, and the cut to an exact count."""
 
+from dataclasses import replace
 from math import exp, log
 
 import numpy as np
 import pytest
 import torch
-from torch import nn
 from weight_pruning import PER_EPOCH, Watch, make_algorithm, make_job, run, same_bytes_after_a_kill
 
 from neuroprune.compression.masks import count, count_kept, size
-from neuroprune.compression.methods.grad_r import ALPHA, RATE, Connections, GradientRewiring, Prior, cut, strength
-from neuroprune.compression.rates import summed_rate
+from neuroprune.compression.methods.grad_r import ALPHA, RATE, Connections, GradientRewiring, Prior, cut
 from neuroprune.errors import InputError
 from neuroprune.training.observer import Observer, Step, TrainingRun
 from neuroprune.training.settings import TrainSettings
@@ -58,19 +57,21 @@ def test_the_share_of_the_prior_below_zero_is_the_sparsity(sparsity):
     assert Prior.of(0.95, 1e-3).centre == pytest.approx(log(0.1) / 1e-3)
 
 
-def test_the_prior_is_the_papers_in_its_trainings_and_stronger_in_a_shorter_one():
-    mnist, cifar = 1e-3 * 512 * 468, 1e-4 * 2048 * 3125
-    assert strength(mnist) == pytest.approx(ALPHA)
-    assert strength(cifar) == ALPHA
-    assert strength(mnist / 100) == pytest.approx(100 * ALPHA)
-    assert strength(1e-6) == 0.5
+def begun(settings: TrainSettings, iterations_per_epoch: int) -> GradientRewiring:
+    """Before the first step of a training in all epochs of which is pruned."""
+    algorithm = made(prune_epochs=settings.epochs)
+    module = algorithm.job.module
+    algorithm.begin(TrainingRun(module, torch.optim.SGD(module.parameters()), settings, iterations_per_epoch))
+    return algorithm
 
 
-def test_rates_are_summed_over_the_iterations_that_prune():
-    settings = TrainSettings(epochs=4, lr=0.5, schedule="step", milestones=(2,))
-    training = TrainingRun(nn.Linear(1, 1), torch.optim.SGD(nn.Linear(1, 1).parameters()), settings, 10)
-    assert summed_rate(training, 2) == pytest.approx(10.0)
-    assert summed_rate(training, 3) == pytest.approx(10.5)
+def test_the_prior_is_the_papers_in_its_training_and_stronger_in_a_shorter_one():
+    constant = TrainSettings(epochs=512, lr=1e-3, schedule="step", milestones=(512,))
+    assert begun(constant, 468).prior.alpha == pytest.approx(ALPHA)
+    assert begun(constant, 600).prior.alpha == ALPHA
+    assert begun(replace(constant, epochs=16), 468).prior.alpha == pytest.approx(32 * ALPHA)
+    # More than 0.5 is never asked of it.
+    assert begun(replace(constant, epochs=1), 5).prior.alpha == 0.5
 
 
 def test_what_is_cut_and_what_comes_back_worked_out_by_hand():
@@ -157,17 +158,20 @@ def test_from_the_cut_on_the_density_is_exact_and_holds(sparsity, optimizer):
 def test_dead_weights_that_are_needed_restart_at_zero_and_are_trained():
     algorithm = made(0.55)
 
-    class AtTheCut(Observer):
+    class MostAreDead(Observer):
+        def begin(self, run: TrainingRun) -> None:
+            for connections in algorithm.connections.values():
+                connections.theta.sub_(0.9 * connections.theta.max())
+
         def after_step(self, step: Step) -> None:
             if step.iteration == 2 * PER_EPOCH - 1:
                 self.back = {name: mask.clone() for name, mask in algorithm.regenerated.items()}
                 assert all(not algorithm.parameters[name][mask].any() for name, mask in self.back.items())
 
-    seen = AtTheCut()
-    # At this rate the prior kills more than that.
-    run(algorithm, [seen], optimizer="adamw", lr=0.02)
-    assert count(seen.back) > 0
-    assert any(algorithm.parameters[name][mask].any() for name, mask in seen.back.items())
+    dead = MostAreDead()
+    run(algorithm, [dead])
+    assert count(dead.back) > 0.3 * size(dead.back)
+    assert any(algorithm.parameters[name][mask].any() for name, mask in dead.back.items())
 
 
 def test_the_optimiser_keeps_nothing_of_the_weights_before_the_cut_and_trains_all_else():
@@ -203,8 +207,7 @@ def test_equal_seeds_give_equal_bytes():
 
 
 def test_a_state_of_another_network_is_refused():
-    algorithm = made()
-    algorithm.begin(training_of(algorithm))
+    algorithm = begun(TrainSettings(epochs=2), PER_EPOCH)
     state = algorithm.state()
     name = next(iter(algorithm.masks))
     for wrong in (torch.zeros(3), torch.zeros_like(state.tensors[f"theta.{name}"], dtype=torch.float64)):
@@ -212,14 +215,9 @@ def test_a_state_of_another_network_is_refused():
             algorithm.restore(type(state)({**state.tensors, f"theta.{name}": wrong}, state.values))
 
 
-def training_of(algorithm: GradientRewiring) -> TrainingRun:
-    module = algorithm.job.module
-    return TrainingRun(module, torch.optim.SGD(module.parameters()), TrainSettings(epochs=3), PER_EPOCH)
-
-
 def test_less_than_half_is_refused_in_a_sentence():
     with pytest.raises(
         InputError,
-        match=r"30\.0% is below 50%, the least that the prior of method grad-r makes: ask for at least 0\.5, or choose",
+        match=r"0\.3 is below 0\.5, the least that the prior of method grad-r makes: ask for at least 0\.5, or choose a m",
     ):
         made(0.3)
