@@ -83,7 +83,7 @@ class Preset:
     whether every layer keeps the same share. start: the weights that training begins with. parts: whether score,
     regrowth and floor may be changed one by one. prune_ratio: epochs of pruning for each epoch of fine-tuning, by
     default; 0 where pruning takes no training. one_schedule: whether both are one training, under one course of the
-    learning rate.
+    learning rate. mask_momentum: whether the optimiser forgets what it holds for pruned weights.
     """
 
     algorithm: Algorithm
@@ -94,6 +94,7 @@ class Preset:
     parts: bool = False
     prune_ratio: float = 2 / 3
     one_schedule: bool = False
+    mask_momentum: bool = False
 
 
 @dataclass(frozen=True)
@@ -174,7 +175,7 @@ METHODS = (
         "granet",
         "as gmp, and in each layer the smallest are exchanged for those of largest gradient",
         "Liu et al., Sparse Training via Boosting Pruning Plasticity with Neuroregeneration, NeurIPS 2021",
-        unstructured=Preset("granet", "magnitude", "grad", start="initial", one_schedule=True),
+        unstructured=Preset("granet", "magnitude", "grad", start="initial", one_schedule=True, mask_momentum=True),
     ),
     MethodInfo(
         "lth",

@@ -8,13 +8,15 @@ from torch.nn.functional import cross_entropy
 
 from neuroprune.arrays import FloatArray
 from neuroprune.compression.catalog import Regrowth, Score
+from neuroprune.compression.cost_model import CostModel, cost_model
 from neuroprune.compression.potentials import Scores
 from neuroprune.compression.pruning import PruningJob
 from neuroprune.compression.scores import channels as scores
 from neuroprune.compression.scores.neurons import Activity, Criticality
 from neuroprune.compression.synops import SynopsCounter
 from neuroprune.data.coding import encode, time_first
-from neuroprune.training.train import RATE_SCALE
+from neuroprune.evaluation import evaluation_mode
+from neuroprune.training.loss import RATE_SCALE
 
 BATCH = 256
 """Samples at once; what neurons are scored by does not depend on it."""
@@ -59,10 +61,17 @@ def synops_by_input(job: PruningJob) -> dict[str, FloatArray]:
     return counter.by_input
 
 
+def costs_of(job: PruningJob) -> CostModel:
+    """The costs of the job's network in the currencies of its targets; those in SynOps are measured."""
+    with evaluation_mode(job.module):
+        synops = synops_by_input(job) if "synops" in job.targets else None
+    return cost_model(job.module, job.graph, job.groups, synops)
+
+
 def _backward(job: PruningJob) -> None:
     """Leave the gradients of the mean loss over the training set in the module's parameters."""
     job.module.zero_grad(set_to_none=True)
-    labels, start = torch.from_numpy(job.data.train.labels), 0
+    labels, start = torch.tensor(job.data.train.labels), 0
     for frames in _frames(job, "gradients"):
         functional.reset_net(job.module)
         rates = job.module(frames)
@@ -71,6 +80,12 @@ def _backward(job: PruningJob) -> None:
         loss.backward()
         start += len(rates)
     functional.reset_net(job.module)
+
+
+def first_frames(job: PruningJob) -> torch.Tensor:
+    """One training sample as `trace` takes it, [1, C, H, W] or [1, T, C, H, W]."""
+    device = next(job.module.parameters()).device
+    return encode(torch.tensor(job.data.train.images[:1], device=device), job.data.coding)
 
 
 def _frames(job: PruningJob, what: str, every: int = 1) -> Iterator[torch.Tensor]:

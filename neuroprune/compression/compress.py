@@ -20,6 +20,7 @@ from neuroprune.compression.settings import CompressSettings
 from neuroprune.compression.strategy import strategy_of
 from neuroprune.compression.surgery import duplicate, remove_channels
 from neuroprune.data.coding import encode
+from neuroprune.data.hold_out import hold_out
 from neuroprune.data.types import Dataset, Images
 from neuroprune.errors import InputError, UnsupportedNetwork
 from neuroprune.graph.fold import fold
@@ -77,6 +78,8 @@ def compress(
     """
     if folder is not None and source is None:
         raise InputError("a compression that is kept must say which run is pruned: pass source, its folder")
+    if settings.fine_tune is not None:
+        data = hold_out(data, settings.fine_tune.validation)
     dense = duplicate(module).eval()
     if settings.fine_tune is not None:
         dense.to(pick_device(settings.fine_tune.device))
@@ -139,6 +142,7 @@ def resume_compress(
     load_tensors(module, kept.module)
     settings = before.settings
     assert settings.fine_tune is not None, "a state is kept by a training"
+    data = hold_out(data, settings.fine_tune.validation)
     started = {**vars(settings.fine_tune), **vars(settings)}
     for name, value in {**asked, **tuning}.items():
         if name != "device" and value != started[name]:

@@ -11,9 +11,14 @@ Scores = Mapping[str, torch.Tensor]
 """Tensors by the name of a parameter, of the parameters' shapes."""
 
 
+def count_of(total: int, share: float) -> int:
+    """total * share, rounded down; rounding errors of the product do not count."""
+    return int(round(total * share, 6))
+
+
 def count_kept(total: int, sparsity: float) -> int:
-    """How many of `total` weights stay: total * (1 - sparsity), rounded down, but for errors of rounding."""
-    return int(round(total * (1.0 - sparsity), 6))
+    """How many of `total` weights stay."""
+    return count_of(total, 1.0 - sparsity)
 
 
 def size(masks: Mapping[str, torch.Tensor]) -> int:

@@ -55,6 +55,8 @@ def _groups(module: nn.Module, graph: Graph, strategy: Strategy) -> tuple[Channe
         )
     by_scale = strategy.score in ("gamma", "gradient") or strategy.regenerate_by in ("grad", "magnitude")
     ranked = tuple(group for group in groups if group.scales) if by_scale else groups
+    if strategy.score == "l1":
+        ranked = tuple(group for group in ranked if group.producers)  # no filters make what a selection gathers
     if not ranked:
         raise InputError(
             f"{name} has no BatchNorm with a scale behind the layers whose channels could go, and method "

@@ -16,8 +16,10 @@ from torch import nn
 
 from neuroprune.compression.catalog import Currency
 from neuroprune.compression.channels import ChannelGroup
-from neuroprune.compression.masks import Masks
-from neuroprune.compression.search import Selection
+from neuroprune.compression.cost_model import CostModel
+from neuroprune.compression.masks import Masks, count, count_kept, size, top
+from neuroprune.compression.search import TOLERANCE, Selection, search
+from neuroprune.compression.select import Order
 from neuroprune.compression.strategy import Strategy
 from neuroprune.compression.weights import PrunableWeight
 from neuroprune.data.types import Dataset
@@ -79,6 +81,20 @@ class ChannelPruning(Observer):
         """The channels that stay, after the algorithm's training if it has one."""
         raise NotImplementedError
 
+    def search(self, costs: CostModel, by_score: Order, by_regrowth: Order, tolerance: float = TOLERANCE) -> Selection:
+        """The selection that comes nearest to the targets of the job, as its strategy says; see `search`."""
+        strategy = self.job.strategy
+        return search(
+            costs,
+            by_score,
+            by_regrowth,
+            self.job.targets,
+            strategy.regeneration,
+            floor=strategy.layer_floor,
+            uniform=strategy.uniform,
+            tolerance=tolerance,
+        )
+
 
 class WeightPruning(Observer):
     """Base of algorithms that hold weights at zero.
@@ -131,9 +147,15 @@ class WeightPruning(Observer):
             gone = ~self.masks[name]
             parameter.masked_fill_(gone, 0.0)
             if self.job.strategy.mask_momentum:
-                for kept in self.run.optimizer.state[parameter].values():
+                for kept in self.run.optimizer.state.get(parameter, {}).values():
                     if kept.shape == parameter.shape:
                         kept.masked_fill_(gone, 0.0)
+
+    def cut_to(self, sparsity: float, iteration: int) -> None:
+        """Leave only the largest of the living weights, over all layers; `iteration`: the last step before."""
+        kept = top(self.magnitudes(), count_kept(size(self.masks), sparsity), self.masks)
+        self.survival.append(SurvivalStep(iteration, sparsity, count(self.masks) - count(kept), 0))
+        self.masks = kept
 
     def magnitudes(self) -> dict[str, torch.Tensor]:
         """|w| of every prunable weight."""
@@ -147,13 +169,19 @@ class WeightPruning(Observer):
 
     def restore(self, state: ObserverState) -> None:
         """Take masks and survival back."""
-        for name, parameter in self.parameters.items():
-            for prefix, masks in ((_MASK, self.masks), (_REGENERATED, self.regenerated)):
-                kept = state.tensors[prefix + name]
-                if kept.dtype != torch.bool or kept.shape != parameter.shape:
-                    raise ValueError(f"the mask of {name} is of {kept.dtype} in the shape {tuple(kept.shape)}")
-                masks[name] = kept.to(parameter.device)
+        self.masks = self.read_masks(state, _MASK)
+        self.regenerated = self.read_masks(state, _REGENERATED)
         self.survival = [SurvivalStep(**step) for step in state.values["survival"]]
+
+    def read_masks(self, state: ObserverState, prefix: str) -> Masks:
+        """The masks in `state` under names that begin with `prefix`; KeyError or ValueError where they do not fit."""
+        masks = {}
+        for name, parameter in self.parameters.items():
+            kept = state.tensors[prefix + name]
+            if kept.dtype != torch.bool or kept.shape != parameter.shape:
+                raise ValueError(f"the mask of {name} is of {kept.dtype} in the shape {tuple(kept.shape)}")
+            masks[name] = kept.to(parameter.device)
+        return masks
 
 
 def seed_of(job: PruningJob, number: int) -> int:

@@ -1,15 +1,17 @@
 """When is pruned and how much: pure functions of iterations and epochs, counted from 0."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import ceil, cos, log, pi
 
 from neuroprune.errors import InputError
 
-LONGEST_INTERVAL = 2000
-"""dT of "Brain-Inspired Efficient Pruning: Exploiting Criticality in Spiking Neural Networks", Table 5, for CIFAR."""
+PAPER_INTERVAL, PAPER_PRUNINGS = 2000, 39
+"""dT of "Brain-Inspired Efficient Pruning: Exploiting Criticality in Spiking Neural Networks", Table 5, for CIFAR, and
+how often that prunes in its 200 epochs of 390 whole batches."""
 
 PRUNINGS = 40
-"""How often is pruned where that interval is too long: about as often as in that paper, 200 * 391 / 2000 times."""
+"""How often is pruned where a training is too short for that."""
 
 
 @dataclass(frozen=True)
@@ -36,11 +38,12 @@ class CubicSchedule:
 def cubic_schedule(target: float, interval: int | None, iterations: int) -> CubicSchedule:
     """The schedule that has reached `target` within that many iterations of pruning.
 
-    interval: dT; None for the paper's, or for a fortieth of the iterations where that is shorter. Raises InputError for
-    an interval longer than all iterations of pruning.
+    interval: dT; None for the paper's, or for a fortieth of the iterations where they are fewer than the paper's.
+    Raises InputError for an interval longer than all iterations of pruning.
     """
     if interval is None:
-        interval = min(LONGEST_INTERVAL, max(1, iterations // PRUNINGS))
+        long_enough = iterations >= PAPER_INTERVAL * PAPER_PRUNINGS
+        interval = PAPER_INTERVAL if long_enough else max(1, iterations // PRUNINGS)
     if interval > iterations:
         raise InputError(
             f"pruning every {interval} iterations never begins, since pruning has {iterations}: give an interval of at "
@@ -54,10 +57,58 @@ def cosine_drop(number: int, prunings: int, first: float = 0.5, last: float = 0.
     return last + (first - last) * (1.0 + cos(pi * number / prunings)) / 2.0
 
 
-def rounds(sparsity: float, rate: float = 0.25) -> tuple[float, ...]:
+def rounds(sparsity: float, milestones: Sequence[float] = (), rate: float = 0.25) -> tuple[float, ...]:
     """The sparsity after each round in which at most the share `rate` of the living weights goes, up to `sparsity`.
 
-    The fewest rounds that get there, all of the same share. Kim et al. 2022 take a quarter.
+    The fewest rounds that get there, all of the same share. Kim et al. 2022 take a quarter. milestones: rising
+    sparsities on the way, each of which is met exactly, and up to each of which the same holds; those not below
+    `sparsity` are left out.
     """
-    count = ceil(log(1.0 - sparsity) / log(1.0 - rate) - 1e-9)
-    return tuple(1.0 - (1.0 - sparsity) ** (number / count) for number in range(1, count + 1))
+    reached: tuple[float, ...] = (0.0,)
+    for goal in (*(milestone for milestone in milestones if milestone < sparsity), sparsity):
+        begun, left = reached[-1], (1.0 - goal) / (1.0 - reached[-1])
+        count = ceil(log(left) / log(1.0 - rate) - 1e-9)
+        on_the_way = (1.0 - (1.0 - begun) * left ** (number / count) for number in range(1, count))
+        reached = (*reached, *on_the_way, goal)
+    return reached[1:]
+
+
+@dataclass(frozen=True)
+class Round:
+    """A round of training in the search for a lottery ticket, at one sparsity.
+
+    start, end: its epochs of all epochs, counted from 0, `end` excluded: so `end` is the number, from 1, of the epoch
+    in the history whose accuracy is that of the trained round. course: the epochs of the course of the learning rate
+    that the round follows; skipped: those of them that it leaves out, since it begins with the weights after them.
+    """
+
+    sparsity: float
+    start: int
+    end: int
+    course: int
+    skipped: int
+
+
+LOTTERY_MILESTONES = (0.90, 0.95)
+"""Sparsities of the tables of "Brain-Inspired Efficient Pruning: Exploiting Criticality in Spiking Neural Networks"
+below its highest, 98 %: one search for that has a round at each, and is read at all three."""
+
+REWIND = 20 / 300
+"""The share of a round after which the weights are kept that the others begin with (Kim et al. 2022)."""
+
+
+def lottery_rounds(
+    sparsity: float, prune_epochs: int, final_epochs: int, milestones: Sequence[float] = LOTTERY_MILESTONES
+) -> tuple[Round, ...]:
+    """The dense round, then one after each pruning; Kim et al. 2022 train 300 epochs, then 280 a round.
+
+    The courses are of `prune_epochs`, that of the last round, at `sparsity`, of `final_epochs`. All rounds but the
+    first begin with the weights after 20/300 of its epochs, or after fewer, so that the last has epochs of its own.
+    """
+    rewind = min(round(prune_epochs * REWIND), final_epochs - 1)
+    found = [Round(0.0, 0, prune_epochs, prune_epochs, 0)]
+    reached = rounds(sparsity, milestones)
+    for number, each in enumerate(reached, 1):
+        start, course = found[-1].end, final_epochs if number == len(reached) else prune_epochs
+        found.append(Round(each, start, start + course - rewind, course, rewind))
+    return tuple(found)

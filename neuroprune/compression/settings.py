@@ -43,7 +43,7 @@ class CompressSettings:
 
     start: the weights that unstructured pruning begins with. prune_epochs: N_p, the epochs of training in which is
     pruned; interval: dT, iterations between two prunings; mask_momentum: whether the optimiser forgets what it holds
-    for pruned weights.
+    for pruned weights, None being as the method has it.
     fine_tune: how what remains is trained on, without L1 on its scales: its `epochs` are N_f, and where pruning takes a
     training, that is of the same settings. None leaves a network as it was cut, which only methods without a training
     of their own can.
@@ -66,7 +66,7 @@ class CompressSettings:
     start: Start | None = None
     prune_epochs: int | None = None
     interval: int | None = None
-    mask_momentum: bool = False
+    mask_momentum: bool | None = None
     fine_tune: TrainSettings | None = None
 
     def __post_init__(self) -> None:
@@ -88,7 +88,7 @@ class CompressSettings:
                 f"each layer cannot keep at least a share of {self.layer_floor}: it must be at least 0 and below 1, "
                 "such as 0.2"
             )
-        if self.sparsity is not None and self.layer_floor > 1.0 - self.sparsity:
+        if self.sparsity is not None and round(self.layer_floor + self.sparsity, 9) > 1.0:
             raise InputError(
                 f"a sparsity of {self.sparsity:.1%} leaves {1 - self.sparsity:.1%} of the weights, less than the "
                 f"{self.layer_floor:.1%} that each layer is to keep: lower one of the two"

@@ -81,7 +81,7 @@ def strategy_of(settings: "CompressSettings", family: Family) -> Strategy:
         start=settings.start or preset.start,
         prune_epochs=epochs or 0,
         interval=settings.interval,
-        mask_momentum=settings.mask_momentum,
+        mask_momentum=preset.mask_momentum if settings.mask_momentum is None else settings.mask_momentum,
     )
 
 

@@ -24,6 +24,7 @@ class WeightScorer:
         self._recorder = None
         self._needs_gradient = not _GRADIENTS.isdisjoint(kinds)
         self._gradients: Named = {}
+        self._of_neurons: Named = {}
         if "criticality" in kinds:
             measure = Criticality(job.strategy.aggregation, job.strategy.surrogate)
             self._recorder = Recorder(job.module, scores.neurons_of(job.weights), measure, job.neurons)
@@ -37,8 +38,14 @@ class WeightScorer:
         """Take what the forward and backward pass have left."""
         if self._recorder is not None:
             self._recorder.disarm()
+            self._of_neurons = scores.of_neurons(self._module, self._weights, self._recorder.take())
         if self._needs_gradient:
             self._gradients = scores.gradient(self._module, self._weights)
+
+    def finish(self) -> None:
+        """Leave no hook behind where a training failed in between."""
+        if self._recorder is not None:
+            self._recorder.disarm()
 
     def of(self, kind: Score | Regrowth, seed: int) -> Named:
         """The scores of that kind; of "none" those of the magnitude, by which nothing else is brought back."""
@@ -47,6 +54,5 @@ class WeightScorer:
         if kind == "random":
             return scores.random(self._module, self._weights, torch.Generator().manual_seed(seed))
         if kind == "criticality":
-            assert self._recorder is not None
-            return scores.of_neurons(self._module, self._weights, self._recorder.take())
+            return self._of_neurons
         return scores.magnitude(self._module, self._weights)

@@ -63,6 +63,11 @@ class Step:
     labels: torch.Tensor
 
     @property
+    def begins_epoch(self) -> bool:
+        """Whether this is the first iteration of its epoch."""
+        return self.iteration % self.run.iterations_per_epoch == 0
+
+    @property
     def ends_epoch(self) -> bool:
         """Whether this is the last iteration of its epoch."""
         return (self.iteration + 1) % self.run.iterations_per_epoch == 0
@@ -99,7 +104,12 @@ class Observer:
         """
 
     def before_forward(self, step: Step) -> None:
-        """Right before the network runs this batch: the moment to have a recorder of its potentials ready."""
+        """Right before the network runs this batch: the moment to have a recorder of its potentials ready.
+
+        What `after_step` may change may be changed here as well. In the first iteration of an epoch that is the moment
+        for what is not to be part of the epoch before, such as another network to go on with: the accuracy of that
+        epoch is measured, and the epoch kept, before it.
+        """
 
     def after_backward(self, step: Step) -> None:
         """When the gradients of this batch are computed, those of L1 included.

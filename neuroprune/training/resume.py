@@ -167,7 +167,9 @@ def load_state(
             f"`neuroprune {other} --resume {folder}`"
         )
     with reading(path, "the record of a training", remedy):
-        started, records = _settings(metadata), _records(metadata["history"])
+        # Settings that there were not yet when it was started have their defaults, with which they change nothing.
+        started = _comparable(TrainSettings()) | _settings(metadata)
+        records = _records(metadata["history"])
         earlier = _records(metadata.get("earlier", "[]"))
         kept = _observers(metadata)
     now = _comparable(settings)

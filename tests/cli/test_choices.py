@@ -30,6 +30,7 @@ CATALOGUES = {
     catalog.ReadoutKind: catalog.READOUTS,
     catalog.OptimizerKind: catalog.OPTIMIZERS,
     catalog.ScheduleKind: catalog.SCHEDULES,
+    catalog.LossKind: catalog.LOSSES,
 }
 
 
@@ -44,6 +45,7 @@ def parsed(**changes: object) -> recipe.Recipe:
         ("compress", "--method", METHODS),
         ("train", "--optimizer", catalog.OPTIMIZERS),
         ("train", "--schedule", catalog.SCHEDULES),
+        ("train", "--loss", catalog.LOSSES),
         ("train", "--coding", CODINGS),
         ("deploy", "--coding", CODINGS),
     ],

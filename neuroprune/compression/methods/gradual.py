@@ -3,11 +3,11 @@ Pruning: Exploiting Criticality in Spiking Neural Networks", of which gradual ma
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from math import ceil
+from itertools import cycle
 
 import torch
 
-from neuroprune.compression.masks import Masks, Scores, count, count_kept, outside, size, top, top_by_layer, union
+from neuroprune.compression.masks import Masks, Scores, count, count_kept, count_of, size, top, top_by_layer, union
 from neuroprune.compression.pruning import PruningJob, SurvivalStep, WeightPruning, seed_of
 from neuroprune.compression.schedules import cubic_schedule
 from neuroprune.compression.weight_scorer import WeightScorer
@@ -35,18 +35,21 @@ def choose(
     """The `keep` weights that stay: those of highest score among the `alive`, then pruned ones of highest `regrowth`.
 
     keep - g of them by score, g = int(regeneration * keep) by regrowth, whether they lived before or not. fixed: the
-    tensors that nothing is brought back in. Where too few weights can be brought back, the score fills their places.
-    layer_floor: the share of each tensor that stays for its score, however small that is elsewhere.
+    tensors that nothing is brought back in. Where too few weights can be brought back, the living of highest score fill
+    their places. At least `keep` weights must live.
+    layer_floor: the share of each tensor, in whole weights rounded down, that stays for its score, however small that
+    is elsewhere. Together they must be no more than `keep`, and each tensor must have as many that live.
     """
-    guarded = top_by_layer(scores, {name: ceil(layer_floor * each.numel()) for name, each in scores.items()}, alive)
-    number = keep - min(int(regeneration * keep), keep - count(guarded))
+    floors = {name: count_of(each.numel(), layer_floor) for name, each in scores.items()}
+    guarded = top_by_layer(scores, floors, alive)
+    number = keep - min(count_of(keep, regeneration), keep - count(guarded))
     ranked = {name: torch.where(guarded[name], torch.inf, score) for name, score in scores.items()}
     kept = top(ranked, number, alive)
     candidates = {name: ~mask & (name not in fixed) for name, mask in kept.items()}
     back = top(regrowth, keep - number, candidates)
     masks = union(kept, back)
     if (short := keep - count(masks)) > 0:
-        masks = union(masks, top(ranked, short, outside(masks)))
+        masks = union(masks, top(ranked, short, {name: alive[name] & ~mask for name, mask in masks.items()}))
     return Chosen(masks, back)
 
 
@@ -60,8 +63,10 @@ def choose_by_layer(
     fixed: frozenset[str] = frozenset(),
 ) -> Chosen:
     """As `choose`, with the same share of every tensor: the nearest whole numbers that add up to `keep`."""
+    sizes = {name: each.numel() for name, each in scores.items()}
+    living = {name: int(mask.sum()) for name, mask in alive.items()}
     parts = {}
-    for name, number in share_out(keep, {name: each.numel() for name, each in scores.items()}).items():
+    for name, number in share_out(keep, sizes, living).items():
         one = {name: scores[name]}, {name: regrowth[name]}, {name: alive[name]}
         parts[name] = choose(*one, number, regeneration, fixed=fixed)
     return Chosen(
@@ -70,13 +75,21 @@ def choose_by_layer(
     )
 
 
-def share_out(total: int, sizes: Mapping[str, int]) -> dict[str, int]:
-    """`total` in proportion to `sizes`, in whole numbers: rounded down, the rest to the largest remainders."""
+def share_out(total: int, sizes: Mapping[str, int], limits: Mapping[str, int]) -> dict[str, int]:
+    """`total` in proportion to `sizes`, in whole numbers: rounded down, the rest to the largest remainders.
+
+    limits: what each can take at most, all together at least `total`. The largest remainders alone may give one part
+    more of a smaller total, and then a layer would be left more weights than live in it.
+    """
     whole = sum(sizes.values())
-    parts = {name: total * each // whole for name, each in sizes.items()}
-    by_remainder = sorted(sizes, key=lambda name: -(total * sizes[name] % whole))
-    for name in by_remainder[: total - sum(parts.values())]:
-        parts[name] += 1
+    parts = {name: min(total * each // whole, limits[name]) for name, each in sizes.items()}
+    rest = total - sum(parts.values())
+    for name in cycle(sorted(sizes, key=lambda name: -(total * sizes[name] % whole))):
+        if rest == 0:
+            break
+        if parts[name] < limits[name]:
+            parts[name] += 1
+            rest -= 1
     return parts
 
 
@@ -110,27 +123,36 @@ class GradualPruning(WeightPruning):
         if self.schedule.number(step.iteration) is not None:
             self.scorer.gather()
 
+    def finish(self) -> None:
+        """Leave no hook of a recorder behind."""
+        self.scorer.finish()
+
+    def choose(self, scores: Scores, regrowth: Scores, keep: int, number: int) -> Chosen:
+        """The `keep` weights that stay at pruning i = `number` in 1..N."""
+        strategy = self.job.strategy
+        if strategy.uniform:
+            return choose_by_layer(scores, regrowth, self.masks, keep, strategy.regeneration, fixed=self.fixed)
+        return choose(
+            scores,
+            regrowth,
+            self.masks,
+            keep,
+            strategy.regeneration,
+            fixed=self.fixed,
+            layer_floor=strategy.layer_floor,
+        )
+
     def prune(self, step: Step) -> None:
         """Choose anew which weights stay, if it is time to."""
         number = self.schedule.number(step.iteration)
         if number is None:
             return
+        self.hold()
         strategy, seed = self.job.strategy, seed_of(self.job, number)
         sparsity = self.schedule.sparsity(number)
         keep = count_kept(size(self.masks), sparsity)
         scores, regrowth = self.scorer.of(strategy.score, seed), self.scorer.of(strategy.regenerate_by, seed + 1)
-        if strategy.uniform:
-            chosen = choose_by_layer(scores, regrowth, self.masks, keep, strategy.regeneration, fixed=self.fixed)
-        else:
-            chosen = choose(
-                scores,
-                regrowth,
-                self.masks,
-                keep,
-                strategy.regeneration,
-                fixed=self.fixed,
-                layer_floor=strategy.layer_floor,
-            )
+        chosen = self.choose(scores, regrowth, keep, number)
         self._remember(step, sparsity, top(scores, keep, self.masks), chosen)
         with torch.no_grad():
             for name, parameter in self.parameters.items():
