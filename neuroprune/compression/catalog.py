@@ -79,16 +79,18 @@ Algorithm = Literal[
 class Preset:
     """What a method is put together from.
 
-    algorithm: when and how is pruned; score: what ranks; regenerate_by: what brings pruned structures back; uniform:
-    whether every layer keeps the same share. start: the weights that training begins with. parts: whether score,
-    regrowth and floor may be changed one by one. prune_ratio: epochs of pruning for each epoch of fine-tuning, by
-    default; 0 where pruning takes no training. one_schedule: whether both are one training, under one course of the
-    learning rate. mask_momentum: whether the optimiser forgets what it holds for pruned weights.
+    algorithm: when and how is pruned; score: what ranks; regenerate_by: what brings pruned structures back;
+    regeneration: how much by default, None for r of the criticality paper; uniform: whether every layer keeps the same
+    share. start: the weights that training begins with. parts: whether score, regrowth and floor may be changed one by
+    one. prune_ratio: epochs of pruning for each epoch of fine-tuning, by default; 0 where pruning takes no training.
+    one_schedule: whether both are one training, under one course of the learning rate. mask_momentum: whether the
+    optimiser forgets what it holds for pruned weights.
     """
 
     algorithm: Algorithm
     score: Score
     regenerate_by: Regrowth = "none"
+    regeneration: float | None = None
     uniform: bool = False
     start: Start = "trained"
     parts: bool = False
@@ -175,7 +177,7 @@ METHODS = (
         "granet",
         "as gmp, and in each layer the smallest are exchanged for those of largest gradient",
         "Liu et al., Sparse Training via Boosting Pruning Plasticity with Neuroregeneration, NeurIPS 2021",
-        unstructured=Preset("granet", "magnitude", "grad", start="initial", one_schedule=True, mask_momentum=True),
+        unstructured=Preset("granet", "magnitude", "grad", 0.5, start="initial", one_schedule=True, mask_momentum=True),
     ),
     MethodInfo(
         "lth",

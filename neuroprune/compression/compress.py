@@ -143,7 +143,8 @@ def resume_compress(
     settings = before.settings
     assert settings.fine_tune is not None, "a state is kept by a training"
     data = hold_out(data, settings.fine_tune.validation)
-    started = {**vars(settings.fine_tune), **vars(settings)}
+    given = {name: value for name, value in vars(settings).items() if value is not None}
+    started = {**vars(settings.fine_tune), **vars(settings), **vars(before.strategy), **given}
     for name, value in {**asked, **tuning}.items():
         if name != "device" and value != started[name]:
             raise InputError(
@@ -200,7 +201,7 @@ class _Way:
         if strategy.prune_epochs > 0:
             assert tuning is not None
             history = self._train(module, replace(tuning, epochs=strategy.prune_epochs), (algorithm,)).history
-            keeping = self.keeping and replace(self.keeping, earlier=(*self.keeping.earlier, *history))
+            keeping = self.keeping and replace(self.keeping, earlier=(*self.keeping.earlier, *history), goes_on=True)
             way = replace(self, keeping=keeping, resumed=False)
         return way.cut(module, prunable.groups, algorithm.choose(), history)
 

@@ -53,7 +53,11 @@ def cubic_schedule(target: float, interval: int | None, iterations: int) -> Cubi
 
 
 def cosine_drop(number: int, prunings: int, first: float = 0.5, last: float = 0.005) -> float:
-    """The share of the living weights that GraNet exchanges at pruning i = `number` in 1..N (Liu et al. 2021)."""
+    """The share of the living weights that GraNet exchanges at pruning i = `number` in 1..N (Liu et al. 2021).
+
+    From `first` it falls to `last`; a `first` that is less stays.
+    """
+    last = min(first, last)
     return last + (first - last) * (1.0 + cos(pi * number / prunings)) / 2.0
 
 

@@ -10,6 +10,7 @@ from neuroprune.compression.catalog import (
     Aggregation,
     Algorithm,
     Kind,
+    Preset,
     Regrowth,
     Residual,
     Score,
@@ -36,7 +37,8 @@ REGENERATION_BY_SPARSITY = ((0.90, 0.5), (0.95, 0.2), (0.98, 0.1))
 class Strategy:
     """How a network is pruned: the fields of CompressSettings, none of them left open.
 
-    regeneration: r, 0 where nothing is brought back. prune_epochs: N_p, 0 where pruning takes no training.
+    regeneration: r, the share of what stays that is brought back, of GraNet what a layer exchanges at first; 0 where
+    nothing is. prune_epochs: N_p, 0 where pruning takes no training.
     """
 
     __pydantic_config__ = ConfigDict(extra="forbid")
@@ -72,7 +74,7 @@ def strategy_of(settings: "CompressSettings", family: Family) -> Strategy:
         algorithm=preset.algorithm,
         score=settings.score or preset.score,
         regenerate_by=regrowth,
-        regeneration=0.0 if regrowth == "none" else _regeneration(settings, family),
+        regeneration=0.0 if regrowth == "none" else _regeneration(settings, preset, family),
         uniform=preset.uniform,
         layer_floor=settings.layer_floor,
         aggregation=settings.aggregation,
@@ -85,9 +87,11 @@ def strategy_of(settings: "CompressSettings", family: Family) -> Strategy:
     )
 
 
-def _regeneration(settings: "CompressSettings", family: Family) -> float:
+def _regeneration(settings: "CompressSettings", preset: Preset, family: Family) -> float:
     if settings.regeneration is not None:
         return settings.regeneration
+    if preset.regeneration is not None:
+        return preset.regeneration
     if settings.sparsity is not None:
         sparsities, rates = zip(*REGENERATION_BY_SPARSITY, strict=True)
         return float(np.interp(settings.sparsity, sparsities, rates))

@@ -45,7 +45,8 @@ def _how(record: CompressRecord) -> str:
     strategy = record.strategy
     parts = [f"score {strategy.score}" + (", every layer alike" if strategy.uniform else "")]
     if strategy.regenerate_by != "none":
-        rate = f"{strategy.regeneration:.3g} of what stays brought back by {strategy.regenerate_by}"
+        share = "a layer exchanged at first" if strategy.algorithm == "granet" else "what stays brought back"
+        rate = f"{strategy.regeneration:.3g} of {share} by {strategy.regenerate_by}"
         critical = f" ({strategy.aggregation}, {strategy.surrogate} surrogate)"
         parts.append(rate + (critical if strategy.regenerate_by == "criticality" else ""))
     if strategy.layer_floor:

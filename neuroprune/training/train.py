@@ -95,7 +95,7 @@ def train_unfinished(
     module.to(device)
     check_fits(module, data, device)
     optimizer = _make_optimizer(module, settings)
-    if keeping is not None and not resume and (keeping.folder / DESCRIPTION).exists():
+    if keeping is not None and not (resume or keeping.goes_on) and (keeping.folder / DESCRIPTION).exists():
         raise InputError(
             f"{keeping.folder} already holds a checkpoint: resume it with --resume, or choose another folder"
         )

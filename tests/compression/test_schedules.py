@@ -73,6 +73,7 @@ def test_the_share_that_is_exchanged_falls_as_a_cosine():
     assert [cosine_drop(number, 2) for number in (1, 2)] == pytest.approx([0.2525, 0.005])
     assert cosine_drop(1, 3) == pytest.approx(0.005 + 0.495 * 0.75)
     assert cosine_drop(7, 7) == 0.005
+    assert [cosine_drop(number, 2, 0.0) for number in (1, 2)] == [0.0, 0.0]
 
 
 def test_a_quarter_a_round_gives_the_sparsities_of_the_lottery_paper():

@@ -60,7 +60,7 @@ def make_job(method: str, sparsity: float, prune_epochs: int, epochs: int, seed:
     graph = trace(module.eval(), torch.zeros(1, *DATA.input_shape))
     weights = prunable_weights(module, graph)
     strategy = strategy_of(settings, "plain")
-    return PruningJob(module, graph, DATA, {"sparsity": sparsity}, strategy, epochs, weights=weights, seed=seed)
+    return PruningJob(module, graph, DATA, strategy, epochs, weights=weights, sparsity=sparsity, seed=seed)
 
 
 def make_algorithm(job: PruningJob) -> WeightPruning:

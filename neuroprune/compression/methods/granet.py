@@ -26,11 +26,12 @@ def exchange(
 class GraNet(GradualPruning):
     """Every dT iterations the largest stay over all layers, then each layer exchanges its smallest by the gradient.
 
-    The share that is exchanged falls from a half to 0.005 over the N prunings, after which the masks are fixed; in the
-    authors' code it falls over the whole training, and exchanges go on to its end. The classifier exchanges nothing.
+    The share that is exchanged falls from a half, or `regeneration`, to 0.005 over the N prunings, after which the
+    masks are fixed; in the authors' code it falls over the whole training, and exchanges go on to its end. The
+    classifier exchanges nothing.
     """
 
     def choose(self, scores: Scores, regrowth: Scores, keep: int, number: int) -> Chosen:
         """Prune as gradual magnitude pruning does, then exchange."""
-        drop = cosine_drop(number, self.schedule.prunings)
+        drop = cosine_drop(number, self.schedule.prunings, self.job.strategy.regeneration)
         return exchange(scores, regrowth, top(scores, keep, self.masks), drop, self.fixed)

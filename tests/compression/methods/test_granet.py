@@ -123,3 +123,12 @@ def test_the_optimiser_forgets_what_it_holds_for_pruned_weights():
 @pytest.mark.parametrize("batches", [8, 15])
 def test_a_killed_training_goes_on_to_the_same_bytes(batches, tmp_path):
     same_bytes_after_a_kill(lambda: make_algorithm(make_job("granet", 0.8, 2, 1, interval=4)), tmp_path, batches)
+
+
+def test_the_share_that_is_exchanged_at_first_can_be_chosen():
+    assert make_job("granet", 0.8, 2, 1).strategy.regeneration == 0.5
+    algorithm = make_algorithm(make_job("granet", 0.8, 2, 1, regeneration=0.0))
+    plain = make_algorithm(make_job("gmp", 0.8, 2, 1, mask_momentum=True))
+    for each in (algorithm, plain):
+        run(each)
+    assert all(torch.equal(mask, plain.masks[name]) for name, mask in algorithm.masks.items())
