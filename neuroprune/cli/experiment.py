@@ -35,7 +35,7 @@ Examples:
     "[default: runs/experiment-PLAN]",
 )
 @click.option("--jobs", type=click.IntRange(min=1), help="Processes at once.  [default: the number of CPUs]")
-@click.option("--ray", "cluster", metavar="ADDRESS", help="Ray cluster in place of processes: its address, or local.")
+@click.option("--ray", "cluster", metavar="ADDRESS", help="Ray cluster to run on: its address, auto, or local.")
 @click.option("--model", "models", multiple=True, help="file.py:Class that the plan names; repeat for more.")
 @click.option("--dry-run", is_flag=True, help="Check the plan and list its trials, and run none.")
 @click.option("--no-plots", is_flag=True, help="Leave the plots out.")
