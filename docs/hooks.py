@@ -36,7 +36,7 @@ from neuroprune.report.schema import Report
 
 TOP = Path(__file__).resolve().parents[1]
 PAGES = {"CONTRIBUTING.md": "contributing.md", "CHANGELOG.md": "changelog.md", "RESULTS.md": "results.md"}
-FILES = ("hw_targets/*.yaml", "models/*.yaml", "notebooks/*.ipynb")
+FILES = ("hw_targets/*.yaml", "models/*.yaml", "plans/*.yaml", "notebooks/*.ipynb")
 SCHEMAS = {"report.json": Report, "compress.json": CompressRecord}
 """Files that neuroprune writes, and their types; report.json is described by report.schema.json."""
 

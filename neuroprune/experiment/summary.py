@@ -126,7 +126,7 @@ def render(groups: Sequence[Group]) -> "list[RenderableType]":
                 *(f"{100 * share:.1f}%" for share in (each.weights, each.flops, each.synops)),
                 Text(standing, "bold" if standing == "best" else ""),
             )
-        parts.append(table)
+        parts.append(table if group.variants else Text(title, "bold"))
         if group.unfinished:
             parts.append(Text(f"failed: {', '.join(group.unfinished)}", "yellow"))
         parts.append(Text(f"{group.sentence}\n"))
