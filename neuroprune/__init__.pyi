@@ -45,6 +45,9 @@ from .data.coding import (
     CodedFrames as CodedFrames,
     frames_of as frames_of,
 )
+from .data.hold_out import (
+    hold_out as hold_out,
+)
 from .data.load import (
     load_dataset as load_dataset,
 )
@@ -248,6 +251,9 @@ from .training.checkpoint import (
     restore as restore,
     save_checkpoint as save_checkpoint,
 )
+from .training.loss import (
+    RATE_SCALE as RATE_SCALE,
+)
 from .training.observer import (
     Observer as Observer,
     ObserverState as ObserverState,
@@ -260,7 +266,6 @@ from .training.settings import (
     settings_of as settings_of,
 )
 from .training.train import (
-    RATE_SCALE as RATE_SCALE,
     TrainResult as TrainResult,
     train as train,
 )

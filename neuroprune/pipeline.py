@@ -33,6 +33,7 @@ from neuroprune.quantization.quantize import WIDEST, quantize
 from neuroprune.report.measure import measure
 from neuroprune.report.schema import ExchangeRemark, LavaCheck, Report, save_report
 from neuroprune.report.tables import write_tables
+from neuroprune.report.zeros import map_zeros_stored
 from neuroprune.simulation.engine import simulate
 from neuroprune.simulation.ladder import Accuracies, ChangedSpikes, accuracy_ladder, changed_spikes
 from neuroprune.simulation.lava_process import LavaWorker
@@ -280,6 +281,7 @@ def _run(
         bounds=layer_bounds(balanced),
         rounding=rounding_errors(reference.rounded, program) if reference is not None else None,
         changed=changed,
+        zeros=map_zeros_stored(balanced, chip),
     )
     if job.folder is not None:
         write_tables(report, job.folder)

@@ -8,7 +8,7 @@ import click
 
 from neuroprune.choices import Named, names
 from neuroprune.cli.console import next_step, note, progress_bars, show
-from neuroprune.cli.networks import model_argument, open_run, say_how_to_go_on, take_interrupted, take_run
+from neuroprune.cli.networks import data_of, model_argument, open_run, say_how_to_go_on, take_interrupted, take_run
 from neuroprune.cli.options import (
     amp_that_pays,
     data_dir_option,
@@ -121,7 +121,6 @@ def command(
     from neuroprune.compression.compress import compress, resume_compress
     from neuroprune.compression.record import load_compress_record
     from neuroprune.compression.table import render
-    from neuroprune.data.load import load_dataset
     from neuroprune.records import record_json
     from neuroprune.training.checkpoint import initial_module
 
@@ -141,8 +140,7 @@ def command(
         resumed = take_interrupted(runs_folder, resume or None, "compress")
         trained = open_run(resumed, model)
     checkpoint = trained.checkpoint
-    coding = checkpoint.data.coding
-    data = load_dataset(checkpoint.data.name, data_dir, download, coding.kind, coding.steps)
+    data = data_of(checkpoint, data_dir, download)
     with (
         run_folder(runs_folder, "compress", data.name, out, resumed=resumed) as folder,
         say_how_to_go_on(folder),

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from neuroprune.cli.console import note
-from neuroprune.cli.networks import is_class, open_run, take_run
+from neuroprune.cli.networks import data_of, is_class, open_run, take_run
 from neuroprune.errors import InputError
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ class DeployJob(NamedTuple):
         """Fine-tuning on the training set with the chip's rounding and training's random seed; None for 0 epochs."""
         from neuroprune.pipeline import Tuning
         from neuroprune.quantization.qat import QatSettings
-        from neuroprune.training.train import RATE_SCALE
+        from neuroprune.training.loss import RATE_SCALE
 
         if epochs == 0:
             return None
@@ -74,11 +74,9 @@ def trained_job(
     unfinished: bool,
 ) -> DeployJob:
     """The network of RUN, by default of the latest run, on the data that it was trained on, or other such data."""
-    from neuroprune.data.load import load_dataset
-
     trained = open_run(take_run(runs_folder, run, ["train", "compress"], unfinished), model)
     facts = trained.checkpoint.data
-    dataset = load_dataset(data or facts.name, data_dir, download, facts.coding.kind, facts.coding.steps)
+    dataset = data_of(trained.checkpoint, data_dir, download, data)
     if dataset.input_shape != facts.input_shape:
         raise InputError(
             f"{trained.run} was trained on frames of {facts.input_shape} (channels, height, width), but those of "

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from neuroprune.data.catalog import DatasetInfo
+    from neuroprune.data.types import Dataset
     from neuroprune.networks.recipe import Recipe
     from neuroprune.training.checkpoint import Checkpoint
 
@@ -109,6 +110,19 @@ def open_run(folder: Path, model: str | None) -> Trained:
 
     checkpoint = load_checkpoint(folder)
     return Trained(folder, checkpoint, restore(checkpoint, model))
+
+
+def data_of(checkpoint: "Checkpoint", folder: Path | None, download: bool, name: str | None = None) -> "Dataset":
+    """The data that `checkpoint` was trained on, or that called `name`, without the samples that training held out.
+
+    They are its validation split, so that nothing that is done to the network later learns from them.
+    """
+    from neuroprune.data.hold_out import hold_out
+    from neuroprune.data.load import load_dataset
+
+    facts = checkpoint.data
+    data = load_dataset(name or facts.name, folder, download, facts.coding.kind, facts.coding.steps)
+    return hold_out(data, checkpoint.settings.validation)
 
 
 def model_argument(model: "Recipe | str") -> str:

@@ -50,7 +50,10 @@ def _show_unfinished(folder: Path, as_data: bool) -> None:
     run, checkpoint = read_unfinished(folder), load_checkpoint(folder)
     name = checkpoint.model if isinstance(checkpoint.model, str) else checkpoint.model.name
     work = "fine-tuning" if run.command == "compress" else "training"
-    after = f", test accuracy {run.history[-1].test_accuracy:.2%}" if run.history else ""
+    after = ""
+    if run.history:
+        split, accuracy = run.history[-1].watched
+        after = f", {split} accuracy {accuracy:.2%}"
     text = f"unfinished: {len(run.history)} of {run.epochs} epochs of {work} {name} on {checkpoint.data.name}{after}"
     if as_data:
         raise InputError(f"{folder} is {text}; it has no figures yet: go on with `{resume_command(folder)}`")

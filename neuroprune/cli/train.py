@@ -31,7 +31,7 @@ from neuroprune.cli.options import (
 )
 from neuroprune.data.codings import CODINGS
 from neuroprune.errors import InputError
-from neuroprune.networks.catalog import OPTIMIZERS, SCHEDULES
+from neuroprune.networks.catalog import LOSSES, OPTIMIZERS, SCHEDULES
 from neuroprune.runs import run_folder
 
 if TYPE_CHECKING:
@@ -50,6 +50,7 @@ Examples:
   neuroprune train --data n-mnist --steps 8
   neuroprune train --coding poisson --steps 12
   neuroprune train --model my_network.py:Net --data cifar10 --l1 1e-4
+  neuroprune train --validation 0.1
   neuroprune train --resume"""
 
 
@@ -88,8 +89,14 @@ class TrainingJob(NamedTuple):
     type=click.Choice(names(CODINGS)),
     help="Coding of images: as they are, rate (poisson) or time-to-first-spike (latency).  [default: direct]",
 )
+@click.option("--loss", type=click.Choice(names(LOSSES)), help="Loss.")
 @click.option("--l1", type=float, help="L1 penalty on BatchNorm scales, which prepares the network for pruning.")
 @click.option("--label-smoothing", type=float, help="Share of the target that is spread evenly over all classes.")
+@click.option(
+    "--validation",
+    type=float,
+    help="Share of the training samples, such as 0.1, that is held out to choose by; the test set is then read once.",
+)
 @click.option("--seed", type=int, help="Random seed.  [default: 0]")
 @device_option
 @click.option("--amp", is_flag=True, default=None, help="bfloat16 autocast, where the device has it.")
@@ -115,8 +122,8 @@ def command(
     A checkpoint is kept after every epoch, so Ctrl-C loses no more than the epoch under way. Options that are left out
     take the recipe's values.
     """
+    from neuroprune.data.hold_out import hold_out
     from neuroprune.data.load import load_dataset
-    from neuroprune.intervals import share_interval
     from neuroprune.training.train import train
 
     load = partial(load_dataset, folder=data_dir, download=download)
@@ -128,6 +135,7 @@ def command(
         refuse_changes(data=data, steps=steps, coding=coding, out=out)
         resumed = take_interrupted(runs_folder, resume or None, "train")
         job = _interrupted_job(load, resumed, model, settings)
+    job = job._replace(data=hold_out(job.data, job.settings.validation))
     with (
         run_folder(runs_folder, "train", job.data.name, out, resumed=resumed) as folder,
         say_how_to_go_on(folder),
@@ -141,12 +149,22 @@ def command(
     if as_json:
         show_json({"run": str(folder), "history": [dataclasses.asdict(record) for record in result.history]})
     else:
-        low, high = share_interval(last.test_accuracy, len(job.data.test))
-        click.echo(
-            f"test accuracy {100 * last.test_accuracy:.2f} % (95 % interval {100 * low:.1f} to {100 * high:.1f}) after "
-            f"epoch {last.epoch}, kept in {folder}"
-        )
+        after = f"after epoch {last.epoch}"
+        if job.data.validation is not None:
+            held = len(job.data.validation)
+            click.echo(f"{_measured('validation', last.validation_accuracy, held)} on {held} samples held out, {after}")
+            after = "read once, at the end"
+        click.echo(f"{_measured('test', last.test_accuracy, len(job.data.test))} {after}, kept in {folder}")
     next_step(f"neuroprune compress {folder} --structured --flops 0.5{model_argument(job.model)}")
+
+
+def _measured(split: str, accuracy: float | None, samples: int) -> str:
+    """An accuracy with its interval; the last epoch has that of every split."""
+    from neuroprune.intervals import share_interval
+
+    assert accuracy is not None
+    low, high = share_interval(accuracy, samples)
+    return f"{split} accuracy {100 * accuracy:.2f} % (95 % interval {100 * low:.1f} to {100 * high:.1f})"
 
 
 def _epochs(text: str) -> tuple[int, ...]:

@@ -16,7 +16,7 @@ from neuroprune.compression.scores.neurons import Activity, Criticality
 from neuroprune.compression.synops import SynopsCounter
 from neuroprune.data.coding import encode, time_first
 from neuroprune.evaluation import evaluation_mode
-from neuroprune.training.train import RATE_SCALE
+from neuroprune.training.loss import RATE_SCALE
 
 BATCH = 256
 """Samples at once; what neurons are scored by does not depend on it."""
@@ -71,7 +71,7 @@ def costs_of(job: PruningJob) -> CostModel:
 def _backward(job: PruningJob) -> None:
     """Leave the gradients of the mean loss over the training set in the module's parameters."""
     job.module.zero_grad(set_to_none=True)
-    labels, start = torch.from_numpy(job.data.train.labels), 0
+    labels, start = torch.tensor(job.data.train.labels), 0
     for frames in _frames(job, "gradients"):
         functional.reset_net(job.module)
         rates = job.module(frames)
@@ -80,6 +80,12 @@ def _backward(job: PruningJob) -> None:
         loss.backward()
         start += len(rates)
     functional.reset_net(job.module)
+
+
+def first_frames(job: PruningJob) -> torch.Tensor:
+    """One training sample as `trace` takes it, [1, C, H, W] or [1, T, C, H, W]."""
+    device = next(job.module.parameters()).device
+    return encode(torch.tensor(job.data.train.images[:1], device=device), job.data.coding)
 
 
 def _frames(job: PruningJob, what: str, every: int = 1) -> Iterator[torch.Tensor]:

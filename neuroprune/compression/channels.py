@@ -121,22 +121,24 @@ def _spaces(graph: Graph, residual: Residual) -> dict[str, str]:
 
 def _closed(graph: Graph, space: dict[str, str], residual: Residual) -> set[str]:
     """The spaces from which nothing can be removed."""
-    reused = {module_path(node.name) for node in graph.nodes if _has_weights(node) and "@" in node.name}
+    reused = {module_path(node.name) for node in graph.nodes if _is_layer(node) and "@" in node.name}
     closed = {space[graph.nodes[-1].name]}
     for node in graph.nodes:
         own, read = space[node.name], {space[name] for name in node.inputs}
-        if _has_weights(node) and module_path(node.name) in reused:
+        if _is_layer(node) and module_path(node.name) in reused:
             closed |= {own, *read}
         if not isinstance(node.op, Flatten | Add) and node.shape[0] != graph[own].shape[0]:
             closed.add(own)
         match node.op:
-            case Select() if own not in read:
-                closed |= read if _gathers(graph, node, reused) else {own, *read}
             case Add() if residual == "gather":
                 closed.add(own)
             case FloatNeuron() if not _is_silent(node.op, graph.steps):
                 closed.add(own)
-            case _ if own not in read and not is_dense(node):  # the frame, concatenations, grouped convolutions
+            case _ if is_dense(node) or _keeps_channels(graph, node, residual):
+                pass
+            case Select() if _gathers(graph, node, reused):
+                closed |= read
+            case _:  # the frame, concatenations, grouped convolutions, other selections
                 closed |= {own, *read}
     return closed
 
@@ -199,8 +201,9 @@ def _is_norm(node: Node) -> bool:
     return isinstance(node.op, BatchNorm) and module_path(node.name) != f"{node.inputs[0]}.scale"
 
 
-def _has_weights(node: Node) -> bool:
-    return isinstance(node.op, Conv | Linear) or _is_norm(node)
+def _is_layer(node: Node) -> bool:
+    """Whether tensors of its own hold a place for each channel, so that all its uses would lose one."""
+    return isinstance(node.op, Conv | Linear | Select) or _is_norm(node)
 
 
 def _is_silent(neuron: FloatNeuron, steps: int) -> bool:

@@ -20,6 +20,7 @@ from neuroprune.compression.settings import CompressSettings
 from neuroprune.compression.strategy import strategy_of
 from neuroprune.compression.surgery import duplicate, remove_channels
 from neuroprune.data.coding import encode
+from neuroprune.data.hold_out import hold_out
 from neuroprune.data.types import Dataset, Images
 from neuroprune.errors import InputError, UnsupportedNetwork
 from neuroprune.graph.fold import fold
@@ -77,6 +78,8 @@ def compress(
     """
     if folder is not None and source is None:
         raise InputError("a compression that is kept must say which run is pruned: pass source, its folder")
+    if settings.fine_tune is not None:
+        data = hold_out(data, settings.fine_tune.validation)
     dense = duplicate(module).eval()
     if settings.fine_tune is not None:
         dense.to(pick_device(settings.fine_tune.device))
@@ -139,7 +142,9 @@ def resume_compress(
     load_tensors(module, kept.module)
     settings = before.settings
     assert settings.fine_tune is not None, "a state is kept by a training"
-    started = {**vars(settings.fine_tune), **vars(settings)}
+    data = hold_out(data, settings.fine_tune.validation)
+    given = {name: value for name, value in vars(settings).items() if value is not None}
+    started = {**vars(settings.fine_tune), **vars(settings), **vars(before.strategy), **given}
     for name, value in {**asked, **tuning}.items():
         if name != "device" and value != started[name]:
             raise InputError(
@@ -196,7 +201,7 @@ class _Way:
         if strategy.prune_epochs > 0:
             assert tuning is not None
             history = self._train(module, replace(tuning, epochs=strategy.prune_epochs), (algorithm,)).history
-            keeping = self.keeping and replace(self.keeping, earlier=(*self.keeping.earlier, *history))
+            keeping = self.keeping and replace(self.keeping, earlier=(*self.keeping.earlier, *history), goes_on=True)
             way = replace(self, keeping=keeping, resumed=False)
         return way.cut(module, prunable.groups, algorithm.choose(), history)
 

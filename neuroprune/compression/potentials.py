@@ -143,7 +143,7 @@ class _Pass:
         plain = torch.autocast(received.device.type, enabled=False)
         with torch.inference_mode(False), torch.no_grad(), plain:
             for current, spike in zip(received, spikes, strict=True):
-                self._step(layer, current.to(torch.promote_types(current.dtype, torch.float32)), spike > 0)
+                self._step(layer, current.to(torch.promote_types(current.dtype, torch.float32)), spike.bool())
 
     def _step(self, layer: nn.Module, current: torch.Tensor, fired: torch.Tensor) -> None:
         if self._neurons is None:
@@ -154,7 +154,9 @@ class _Pass:
         state = self._neurons.integrate(self._state, current, 0.0)
         self._state = self._neurons.after_spike(state, fired)
         figure = self._figure(Moment(state[-1], fired, self._state[-1]))
-        self._total = figure if self.steps == 0 else self._total + figure
+        if self.steps == 0:
+            self._total = torch.zeros_like(figure)
+        self._total.add_(figure)
         self.steps += 1
 
     def scores(self) -> torch.Tensor:

@@ -18,7 +18,7 @@ from neuroprune.compression.catalog import Currency
 from neuroprune.compression.channels import ChannelGroup
 from neuroprune.compression.cost_model import CostModel
 from neuroprune.compression.masks import Masks, count, count_kept, size, top
-from neuroprune.compression.search import Selection, search
+from neuroprune.compression.search import TOLERANCE, Selection, search
 from neuroprune.compression.select import Order
 from neuroprune.compression.strategy import Strategy
 from neuroprune.compression.weights import PrunableWeight
@@ -81,7 +81,7 @@ class ChannelPruning(Observer):
         """The channels that stay, after the algorithm's training if it has one."""
         raise NotImplementedError
 
-    def search(self, costs: CostModel, by_score: Order, by_regrowth: Order) -> Selection:
+    def search(self, costs: CostModel, by_score: Order, by_regrowth: Order, tolerance: float = TOLERANCE) -> Selection:
         """The selection that comes nearest to the targets of the job, as its strategy says; see `search`."""
         strategy = self.job.strategy
         return search(
@@ -92,6 +92,7 @@ class ChannelPruning(Observer):
             strategy.regeneration,
             floor=strategy.layer_floor,
             uniform=strategy.uniform,
+            tolerance=tolerance,
         )
 
 

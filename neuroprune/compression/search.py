@@ -49,13 +49,14 @@ def search(
     *,
     floor: float = 0.0,
     uniform: bool = False,
+    tolerance: float = TOLERANCE,
 ) -> Selection:
     """The selection that comes nearest to `targets`, the shares that may remain; of two equally near the larger one.
 
     by_score, by_regrowth: the channels of all groups of `costs`, numbered in their order, best first; regeneration,
     floor, uniform: as in `select`. targets: one or more, which all hold, so the largest difference between what remains
     and its target is brought nearest to 0. Every count of removed channels is tried, since guarding layers makes the
-    shares fall unevenly. Raises InputError when none comes within TOLERANCE.
+    shares fall unevenly. Raises InputError when none comes within `tolerance`.
     """
     layer = costs.layer
 
@@ -71,8 +72,8 @@ def search(
     excess = np.max([reached[currency] - target for currency, target in targets.items()], axis=0)
     removed = int(np.argmin(np.abs(excess)))
     shares = {currency: float(share[removed]) for currency, share in reached.items()}
-    if abs(excess[removed]) > TOLERANCE:
-        raise InputError(_out_of_reach(targets, shares, floor))
+    if abs(excess[removed]) > tolerance:
+        raise InputError(out_of_reach(targets, shares, floor))
     choice = choose(removed)
     kept, regenerated = (
         {group.name: mask[layer == number] for number, group in enumerate(costs.groups)}
@@ -86,7 +87,7 @@ def _joined(parts: Iterator[dict[Currency, FloatArray]]) -> dict[Currency, Float
     return {currency: np.concatenate([part[currency] for part in found]) for currency in found[0]}
 
 
-def _out_of_reach(targets: Mapping[Currency, float], shares: Mapping[Currency, float], floor: float) -> str:
+def out_of_reach(targets: Mapping[Currency, float], shares: Mapping[Currency, float], floor: float) -> str:
     """Why the `targets` cannot be met, of which `shares` come nearest."""
     asked = " and ".join(f"{target:.1%} of its {NAMES[currency]}" for currency, target in targets.items())
     binding = max(targets, key=lambda currency: shares[currency] - targets[currency])

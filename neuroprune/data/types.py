@@ -71,7 +71,10 @@ class Coding:
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
-    """A data set in two splits, and how its frames are made (see `make_dataset`)."""
+    """A data set in splits, and how its frames are made (see `make_dataset`).
+
+    validation: samples that nothing is trained on and everything is chosen by, where there are any (see `hold_out`).
+    """
 
     name: str
     train: Split
@@ -79,6 +82,7 @@ class Dataset:
     classes: tuple[str, ...]
     coding: Coding
     augmentation: Augmentation = Augmentation()
+    validation: Split | None = None
 
     @property
     def input_shape(self) -> tuple[int, int, int]:

@@ -72,6 +72,12 @@ OPTIMIZERS = (
     Choice("sgd", "stochastic gradient descent with momentum"),
 )
 
+LossKind = Literal["cross-entropy", "mse"]
+LOSSES = (
+    Choice("cross-entropy", "cross-entropy of the scores, times 5 as logits"),
+    Choice("mse", "mean squared error of the scores against 1 for the class and 0 for the others"),
+)
+
 ScheduleKind = Literal["cosine", "step"]
 SCHEDULES = (
     Choice("cosine", "the learning rate falls to 0 along half a cosine", "Loshchilov and Hutter, ICLR 2017"),

@@ -12,6 +12,7 @@ from neuroprune.errors import InputError
 from neuroprune.excerpts import capped, excerpt
 from neuroprune.networks.catalog import (
     BlockKind,
+    LossKind,
     NeuronKind,
     OptimizerKind,
     PoolKind,
@@ -148,6 +149,7 @@ class Training(Part):
     weight_decay: Annotated[float, Field(ge=0)] = 5e-4
     schedule: ScheduleKind = "cosine"
     milestones: tuple[Size, ...] = ()
+    loss: LossKind = "cross-entropy"
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
     l1: Annotated[float, Field(ge=0)] = 0.0
     augment: bool = True

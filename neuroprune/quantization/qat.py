@@ -2,7 +2,9 @@
 
 Float weights and biases are kept beside the integers that they round to. The forward pass computes what the chip does
 (neuroprune/quantization/forward.py), the backward pass treats every rounding as the identity (the straight-through
-estimator: Bengio et al. 2013, arXiv 1308.3432). Scales, thresholds and decays stay as they were quantised.
+estimator: Bengio et al. 2013, arXiv 1308.3432). Scales, thresholds and decays stay as they were quantised. What the
+chip need not store, or stores once, stays so: zero weights are held at zero, taps that a pool made equal train as one,
+and so do equal synapses from several layers.
 """
 
 import time
@@ -35,6 +37,7 @@ from neuroprune.program.types import IntLayer, IntProgram
 from neuroprune.program.units import weight_unit
 from neuroprune.progress import Progress, silent
 from neuroprune.quantization.forward import deliver, fire
+from neuroprune.quantization.free_weights import FreeWeights
 from neuroprune.quantization.quantize import int_synapse
 
 FramesOf = Callable[[npt.NDArray[np.int64]], Frames]
@@ -46,7 +49,7 @@ class QatSettings:
     """epochs: passes over the samples. logit_scale: factor from scores to logits of the cross-entropy, as in training.
 
     batch: samples per optimiser step. seed: random seed of their order. lr: first learning rate of Adam, which falls to
-    0 as a cosine, for weights in units of their layer's root mean square.
+    0 as a cosine, for weights in units of the root mean square of those of their synapse that are not zero.
     """
 
     epochs: int
@@ -150,34 +153,36 @@ def round_like(floats: FloatProgram, program: IntProgram, rules: IntegerRules) -
 
 
 class _TrainedLayer:
-    """Weights in units of their root mean square, biases in units of the threshold; both with gradients."""
+    """Weights and biases, both with gradients; biases in the unit of the first connection's weights.
+
+    weights: of each connection; equal synapses have theirs in common.
+    """
 
     def __init__(self, layer: IntLayer, exact: FloatLayer, input_unit: float, rules: IntegerRules) -> None:
         self.layer = layer
         self.ops = [connection.synapse for connection in exact.connections]
         self.range = weight_range(layer.weight_bits)
         self.step = weight_step(layer.weight_bits)
-        weights = [
-            op.weight * weight_unit(connection, layer, input_unit)
-            for op, connection in zip(self.ops, layer.connections, strict=True)
-        ]
-        self.weight_units = [float(np.sqrt(np.mean(weight**2))) or 1.0 for weight in weights]
-        self.weights = [
-            torch.tensor(weight.clip(*self.range) / unit, dtype=torch.float32)
-            for weight, unit in zip(weights, self.weight_units, strict=True)
-        ]
+        distinct: dict[object, FreeWeights] = {}
+        self.weights = []
+        for op, connection in zip(self.ops, layer.connections, strict=True):
+            weight = op.weight * weight_unit(connection, layer, input_unit)
+            alike = connection.in_shape, weight.shape, weight.tobytes()
+            if alike not in distinct:
+                distinct[alike] = FreeWeights(weight, connection.in_shape, self.range)
+            self.weights.append(distinct[alike])
+        self.distinct = list(distinct.values())
         self.bias_range = signed_range(rules.bias_bits)
-        self.bias_unit = float(1 << STATE_SHIFT) * self.weight_units[0]
-        self.bias = torch.tensor(exact.bias * layer.scale / self.bias_unit, dtype=torch.float32)
-        self.parameters = [*self.weights, self.bias]
-        for parameter in self.parameters:
-            parameter.requires_grad_()
+        self.bias_unit = float(1 << STATE_SHIFT) * self.weights[0].unit
+        self.bias = torch.tensor(exact.bias * layer.scale / self.bias_unit, dtype=torch.float32).requires_grad_()
+        self.parameters = [*(weights.parameter for weights in self.distinct), self.bias]
 
     def fire(self, sources: list[Tensor], steps: int) -> tuple[Tensor, Tensor]:
         """Spikes and last voltages for the spikes that the connections read."""
         current: Tensor | None = None
-        for op, weight, unit, source in zip(self.ops, self.weights, self.weight_units, sources, strict=True):
-            delivered = deliver(op, self._rounded(weight * unit, self.step, self.range), source)
+        rounded = {each: self._rounded(each.whole(), self.step, self.range) for each in self.distinct}
+        for op, weights, source in zip(self.ops, self.weights, sources, strict=True):
+            delivered = deliver(op, rounded[weights], source)
             current = delivered if current is None else current + delivered
         assert current is not None
         mantissa_unit = 2.0**self.layer.bias.exponent
@@ -191,11 +196,10 @@ class _TrainedLayer:
         rounded = ((values.detach() / step).round() * step).clamp(*ends)
         return rounded + (values - values.detach())
 
-    @torch.no_grad()
     def keep_in_range(self) -> None:
         """Clip weights to their field, beyond which their gradient would have no effect."""
-        for weight, unit in zip(self.weights, self.weight_units, strict=True):
-            weight.clamp_(*(end / unit for end in self.range))
+        for weights in self.distinct:
+            weights.keep_in_range()
 
 
 def _scores(program: IntProgram, layers: Sequence[_TrainedLayer], frames: InputSpikes) -> Tensor:
@@ -221,7 +225,7 @@ def _with_weights(floats: FloatProgram, program: IntProgram, layers: Sequence[_T
         layer = trained.layer
         connections = []
         for number, (original, connection) in enumerate(zip(exact.connections, layer.connections, strict=True)):
-            weight = trained.weights[number].detach().double().numpy() * trained.weight_units[number]
+            weight = trained.weights[number].whole().detach().double().numpy()
             weight = frozen_array(weight / weight_unit(connection, layer, program.input.unit), np.float64)
             connections.append(replace(original, synapse=replace(original.synapse, weight=weight)))
         bias = frozen_array(trained.bias.detach().double().numpy() * trained.bias_unit / layer.scale, np.float64)

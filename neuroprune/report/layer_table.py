@@ -7,7 +7,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from neuroprune.readable import amount, percent, plain_table, rate, three_digits
-from neuroprune.report.schema import BoundReport, LayerReport, Report
+from neuroprune.report.schema import NOTICEABLE_ZEROS, BoundReport, LayerReport, Report
 
 WIDE, FULL = 100, 120
 """Widths of a terminal, in characters, from which kinds, shapes and bars are shown, and from which all columns are."""
@@ -57,6 +57,15 @@ def _changed(layer: LayerReport) -> Text:
     return Text(percent(layer.changed.bit_accurate) if layer.changed else "")
 
 
+def _zeros(layer: LayerReport) -> Text:
+    share = layer.zero_weights_share or 0.0
+    return Text(percent(share) if share >= NOTICEABLE_ZEROS else "")
+
+
+def _cores_with_zeros(layer: LayerReport) -> Text:
+    return Text(str(layer.zeros_stored.cores) if layer.zeros_stored else "", "dim")
+
+
 class Column(NamedTuple):
     """A column of the table of layers: shown from a terminal of `width` on where any layer has something in it."""
 
@@ -89,5 +98,7 @@ COLUMNS = (
         lambda layer: Text(amount(overflows(layer)), "yellow" if overflows(layer) else ""),
         note="overflows: current wraps and voltage saturations",
     ),
+    Column("zeros", _zeros, WIDE),
     Column("cores", lambda layer: Text(str(layer.cores))),
+    Column("of", _cores_with_zeros, FULL, "of: the cores with all zeros stored"),
 )

@@ -30,14 +30,17 @@ from neuroprune.report.schema import (
     LavaCheck,
     LayerReport,
     Report,
+    ResourceAmount,
     ResourceLimit,
     ResourceUse,
     RoundingReport,
+    Taken,
     TileReport,
     Totals,
 )
 from neuroprune.report.synops import Arriving, CountArray, delayed_synapses, synapses, synops
 from neuroprune.report.warnings import warnings_of
+from neuroprune.report.zeros import ZerosMapped, zero_weights_share
 from neuroprune.simulation.ladder import Accuracies, ChangedSpikes
 from neuroprune.simulation.types import LayerTrace, Trace
 
@@ -60,11 +63,13 @@ def measure(
     bounds: Mapping[str, LayerBound] | None = None,
     rounding: Mapping[str, RoundingErrors] | None = None,
     changed: Mapping[str, ChangedSpikes] | None = None,
+    zeros: ZerosMapped | None = None,
 ) -> Report:
     """Measure one deployment.
 
     `mapping` and `trace` are those of `program`, relays included, and `trace` holds at least one sample.
     bounds, rounding, changed: of layers by their name; those without an entry have None in the report.
+    zeros: what `map_zeros_stored` gives for the program.
     The other arguments are copied into the report as they are: see `Report`.
 
     >>> import torch
@@ -90,20 +95,22 @@ def measure(
     activity = {layer.name: layer for layer in trace.layers}
     events = {INPUT: trace.input_events} | {name: layer.spikes for name, layer in activity.items()}
     arriving = {layer.name: synops(layer, events) for layer in program.layers}
-    cores_of = Counter(name for core in mapping.cores for name in {use.tile.layer for use in core.tiles})
+    taken = _taken_by_layers(mapping, chip)
+    zeros_stored = _taken_by_layers(zeros.mapping, chip) if zeros and zeros.mapping else {}
     depth = depths(program)
     layers = tuple(
         _layer(
             layer,
             activity[layer.name],
             arriving[layer.name],
-            cores_of[layer.name],
+            taken[layer.name],
             depth,
             trace,
             Analyses(
                 bound=_bound((bounds or {}).get(layer.name)),
                 rounding=_converted(RoundingReport, (rounding or {}).get(layer.name)),
                 changed=_converted(ChangedReport, (changed or {}).get(layer.name)),
+                zeros_stored=zeros_stored.get(layer.name),
             ),
         )
         for layer in program.layers
@@ -129,7 +136,7 @@ def measure(
         ),
         layers=layers,
         cores=cores,
-        totals=_totals(layers, cores, mapping, trace),
+        totals=_totals(program, layers, cores, mapping, trace, chip, zeros),
         exchange_remarks=tuple(exchange_remarks),
         warnings=warnings_of(firing, ladder, trace.samples),
         versions=versions or {},
@@ -159,6 +166,7 @@ class Analyses(NamedTuple):
     bound: BoundReport | None
     rounding: RoundingReport | None
     changed: ChangedReport | None
+    zeros_stored: Taken | None
 
 
 def _bound(bound: LayerBound | None) -> BoundReport | None:
@@ -181,7 +189,7 @@ def _layer(
     layer: IntLayer,
     activity: LayerTrace,
     operations: Arriving,
-    cores: int,
+    taken: Taken,
     depth: dict[str, int],
     trace: Trace,
     analyses: Analyses,
@@ -213,7 +221,10 @@ def _layer(
         bound=analyses.bound,
         rounding=analyses.rounding,
         changed=analyses.changed,
-        cores=cores,
+        cores=taken.cores,
+        resources=taken.resources,
+        zero_weights_share=zero_weights_share([layer]),
+        zeros_stored=analyses.zeros_stored,
     )
 
 
@@ -272,7 +283,33 @@ def _in_tile(values: CountArray, tile: Tile) -> int:
     return int(boxed[c0:c1, y0:y1, x0:x1].sum())
 
 
-def _totals(layers: Sequence[LayerReport], cores: Sequence[CoreReport], mapping: ChipMapping, trace: Trace) -> Totals:
+def _taken_by_layers(mapping: ChipMapping, chip: Chip) -> dict[str, Taken]:
+    """What each layer takes, by its name."""
+    cores = Counter(name for core in mapping.cores for name in {use.tile.layer for use in core.tiles})
+    tiles: dict[str, list[tuple[int, ...]]] = {name: [] for name in cores}
+    for core in mapping.cores:
+        for use in core.tiles:
+            tiles[use.tile.layer].append(use.used)
+    return {name: _taken(count, tiles[name], chip) for name, count in cores.items()}
+
+
+def _taken(cores: int, used: Sequence[tuple[int, ...]], chip: Chip) -> Taken:
+    """`cores` cores, and the sums of `used`, which has amounts of each resource of `chip`."""
+    amounts = zip(chip.core.resources, zip(*used, strict=True), strict=True)
+    resources = tuple(ResourceAmount(name=each.name, unit=each.unit, used=sum(of_each)) for each, of_each in amounts)
+    return Taken(cores=cores, resources=resources)
+
+
+def _totals(
+    program: IntProgram,
+    layers: Sequence[LayerReport],
+    cores: Sequence[CoreReport],
+    mapping: ChipMapping,
+    trace: Trace,
+    chip: Chip,
+    zeros: ZerosMapped | None,
+) -> Totals:
+    with_zeros = zeros.mapping.cores if zeros and zeros.mapping else ()
     return Totals(
         neurons=sum(layer.neurons for layer in layers),
         synapses=sum(layer.synapses for layer in layers),
@@ -286,6 +323,9 @@ def _totals(layers: Sequence[LayerReport], cores: Sequence[CoreReport], mapping:
         cores=len(cores),
         chips=mapping.chips,
         busiest_core=max(cores, key=lambda core: core.synops_per_step).index,
+        zero_weights_share=zero_weights_share([layer for layer in program.layers if layer.role != "relay"]),
+        zeros_stored=_taken(len(with_zeros), [core.used for core in with_zeros], chip) if with_zeros else None,
+        zeros_do_not_fit=zeros.why_not if zeros else None,
     )
 
 

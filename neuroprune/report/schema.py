@@ -8,6 +8,7 @@ weight is zero or not, as SpikingJelly's SynOpCounter does; `nonzero_synops` lea
 effective SynOps do. Both count existing synapses only: the padding of a convolution has none.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -17,6 +18,9 @@ from neuroprune.intervals import AccuracyChange, Share, ShareInterval
 from neuroprune.records import Record, load_record, save_record
 
 SCHEMA_VERSION: Literal[4] = 4
+
+NOTICEABLE_ZEROS = 0.1
+"""Share of zero weights from which a report says what they save. Rounding alone to 8 bits leaves 0.01 or less."""
 
 Amount = Annotated[float, Field(ge=0)]
 Count = Annotated[int, Field(ge=0)]
@@ -46,6 +50,21 @@ class ResourceUse(Record):
     def percent(self) -> float:
         """Of the limit."""
         return 100 * self.used / self.limit
+
+
+class ResourceAmount(Record):
+    """How much of a resource is used, on several cores together; see `ResourceLimit`."""
+
+    name: str
+    unit: str
+    used: Count
+
+
+class Taken(Record):
+    """What a layer or the whole program takes of a chip: cores that hold some of it, and resources on all of them."""
+
+    cores: Count
+    resources: tuple[ResourceAmount, ...]
 
 
 class ChipLimits(Record):
@@ -176,6 +195,9 @@ class LayerReport(Record):
     limited_by: the field of the chip that limited it.
     current_wraps, voltage_saturations: register overflows over all samples and steps.
     bound, rounding, changed: None where they were not analysed, as rounding and changed of relays.
+    cores: that hold some of it. resources: what its tiles take of them.
+    zero_weights_share: share of the weights that are zero, each of a kernel counted once; None in older reports.
+    zeros_stored: what the layer would take if all zeros were stored; None where that of `Totals` is.
     """
 
     name: str
@@ -203,6 +225,9 @@ class LayerReport(Record):
     rounding: RoundingReport | None
     changed: ChangedReport | None
     cores: Count
+    resources: tuple[ResourceAmount, ...] = ()
+    zero_weights_share: Share | None = None
+    zeros_stored: Taken | None = None
 
 
 class TileReport(Record):
@@ -252,6 +277,10 @@ class Totals(Record):
 
     resources: what all cores together use, of what these cores have.
     busiest_core: index of the core with the most SynOps per step, which decides how long a step takes.
+    zero_weights_share: as of a layer, over all layers but the relays. All zeros of the integer weights count, whatever
+    made them: pruning, rounding, or layers that were folded together.
+    zeros_stored: what the program would take if these were stored as all other weights are; None where they are less
+    than a tenth, and where it would not fit the chip, as `zeros_do_not_fit` says.
     """
 
     neurons: Count
@@ -266,6 +295,9 @@ class Totals(Record):
     cores: Count
     chips: Count
     busiest_core: Count
+    zero_weights_share: Share | None = None
+    zeros_stored: Taken | None = None
+    zeros_do_not_fit: str | None = None
 
 
 class ExchangeRemark(Record):
@@ -304,12 +336,16 @@ class Report(Record):
     @model_validator(mode="after")
     def _agrees_with_itself(self) -> "Report":
         kinds = [(each.name, each.unit) for each in self.target.resources]
-        used = [self.totals.resources, *(core.resources for core in self.cores)]
+        used: list[Sequence[ResourceUse | ResourceAmount]] = [self.totals.resources]
+        used += [core.resources for core in self.cores]
+        used += [layer.resources for layer in self.layers if layer.resources]  # older reports have none
+        stored = (self.totals.zeros_stored, *(layer.zeros_stored for layer in self.layers))
+        used += [each.resources for each in stored if each]
         if not self.layers or self.totals.busiest_core >= len(self.cores):
             core = f"core {self.totals.busiest_core} of {len(self.cores)}"
             raise ValueError(f"it has {len(self.layers)} layers, and {core} is the busiest")
         if any([(use.name, use.unit) for use in uses] != kinds for uses in used):
-            raise ValueError("its cores have other resources than its chip")
+            raise ValueError("its cores or layers have other resources than its chip")
         if any(len(layer.sources) != len(layer.waits) for layer in self.layers):
             raise ValueError("a layer has more sources than waits, or fewer")
         return self

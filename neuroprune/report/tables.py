@@ -1,5 +1,6 @@
 """The report's layers and cores as CSV, for spreadsheets and scripts: one row each, nothing rounded."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from pydantic import BaseModel
@@ -7,7 +8,15 @@ from pydantic import BaseModel
 from neuroprune.files import write_text
 from neuroprune.records import csv_text
 from neuroprune.report.resources import Named, column
-from neuroprune.report.schema import BoundReport, ChangedReport, CoreReport, LayerReport, Report, RoundingReport
+from neuroprune.report.schema import (
+    BoundReport,
+    ChangedReport,
+    CoreReport,
+    LayerReport,
+    Report,
+    ResourceAmount,
+    RoundingReport,
+)
 
 PARTS: dict[str, type[BaseModel]] = {"bound": BoundReport, "rounding": RoundingReport, "changed": ChangedReport}
 """Fields of a layer that have fields of their own."""
@@ -16,18 +25,22 @@ PARTS: dict[str, type[BaseModel]] = {"bound": BoundReport, "rounding": RoundingR
 def layers_csv(report: Report) -> str:
     """A row for each layer: the fields of `LayerReport`; those of its parts one by one, blank where they are None.
 
-    Shapes are written 64x32x32, sources and waits separated by blanks.
+    Shapes are written 64x32x32, sources and waits separated by blanks. Each resource has a column for what the layer
+    takes, and one for what it would take with its zeros stored, named as in the table of cores.
     """
-    fields = [
-        column
-        for field in LayerReport.model_fields
-        for column in ([f"{field}_{part}" for part in PARTS[field].model_fields] if field in PARTS else [field])
-    ]
+    used = [_used_column(each) for each in report.target.resources]
+    columns_of = {
+        **{field: [f"{field}_{part}" for part in part.model_fields] for field, part in PARTS.items()},
+        "resources": used,
+        "zeros_stored": [f"zeros_stored_{name}" for name in ("cores", *used)],
+    }
+    fields = [column for field in LayerReport.model_fields for column in columns_of.get(field, [field])]
     return csv_text(fields, [_layer_row(layer) for layer in report.layers])
 
 
 def _layer_row(layer: LayerReport) -> dict[str, object]:
-    row: dict[str, object] = layer.model_dump(exclude=set(PARTS))
+    row: dict[str, object] = layer.model_dump(exclude={*PARTS, "resources", "zeros_stored"})
+    row |= _amounts(layer.resources)
     row |= {
         "shape": "x".join(map(str, layer.shape)),
         "sources": " ".join(layer.sources),
@@ -36,7 +49,14 @@ def _layer_row(layer: LayerReport) -> dict[str, object]:
     for field in PARTS:
         part = getattr(layer, field)
         row |= {f"{field}_{name}": value for name, value in (part.model_dump() if part else {}).items()}
+    if layer.zeros_stored is not None:
+        stored = {"cores": layer.zeros_stored.cores, **_amounts(layer.zeros_stored.resources)}
+        row |= {f"zeros_stored_{name}": value for name, value in stored.items()}
     return row
+
+
+def _amounts(resources: Sequence[ResourceAmount]) -> dict[str, int]:
+    return {_used_column(each): each.used for each in resources}
 
 
 def cores_csv(report: Report) -> str:

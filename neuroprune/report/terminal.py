@@ -13,7 +13,7 @@ from neuroprune.graph.nodes import INPUT
 from neuroprune.readable import amount, percent, plain_table, plural
 from neuroprune.report.layer_table import WIDE, layer_table, overflows, times
 from neuroprune.report.resources import heading, is_counted, shown, shown_unit
-from neuroprune.report.schema import AccuracyLadder, CoreReport, LavaCheck, LayerReport, Report, ResourceUse
+from neuroprune.report.schema import AccuracyLadder, CoreReport, LavaCheck, LayerReport, Report, ResourceUse, Totals
 
 MOST_CORES = 40
 """Beyond this number of cores, those that hold the same layers share a row."""
@@ -68,6 +68,8 @@ def _summary(report: Report) -> Panel:
         f"({amount(totals.nonzero_synapses)} not zero)",
     )
     lines.add_row("load", Text(", ".join(map(_load, totals.resources))))
+    if totals.zeros_stored is not None or totals.zeros_do_not_fit is not None:
+        lines.add_row("zeros", _zeros(totals))
     if totals.relay_neurons or totals.delayed_synapses:
         lines.add_row("paths", _paths(report))
     lines.add_row(
@@ -92,6 +94,21 @@ def _load(resource: ResourceUse) -> str:
     """The share of what these cores have, and the amount where the share alone does not tell it: memory."""
     amount = "" if is_counted(resource) else f" ({shown(resource.used, resource)} {shown_unit(resource)})"
     return f"{resource.name} {resource.percent:.0f}%{amount}"
+
+
+def _zeros(totals: Totals) -> Text:
+    """What the zero weights save: what the program takes beside what it would take if they were stored."""
+    line = Text.assemble((percent(totals.zero_weights_share or 0.0), "bold"), " of the weights")
+    stored = totals.zeros_stored
+    if stored is None:
+        return line.append(f", without which it would not fit: {totals.zeros_do_not_fit}")
+    memory = [
+        f"{shown(used.used, used)} {shown_unit(used)} of {used.name} in place of {shown(each.used, each)}"
+        for used, each in zip(totals.resources, stored.resources, strict=True)
+        if not is_counted(used)
+    ]
+    cores = f"{plural(totals.cores, 'core')} in place of {stored.cores:,}"
+    return line.append(f": {', '.join([cores, *memory])} were they stored")
 
 
 def _accuracy(report: Report) -> Text:

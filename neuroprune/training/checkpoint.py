@@ -29,8 +29,11 @@ from neuroprune.training.settings import TrainSettings
 from neuroprune.training.tensors import REMEDY, load_tensors, read_tensors, widths, write_tensors
 from neuroprune.version import __version__
 
-SCHEMA = 2
-"""Version 1 held mean and std beside the other facts of the data, and knew no coding but the direct one."""
+SCHEMA = 3
+"""Version 1 held mean and std beside the other facts of the data, and knew no coding but the direct one.
+
+Until version 2 an epoch had a test accuracy and no validation accuracy.
+"""
 
 DESCRIPTION = "checkpoint.json"
 TENSORS = "checkpoint.safetensors"
@@ -76,7 +79,7 @@ class _Document(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    schema_version: Literal[2]
+    schema_version: Literal[3]
     model: Annotated[dict[Literal["recipe"], Recipe] | dict[Literal["class"], str], Field(min_length=1)]
     data: DataFacts
     widths: dict[str, int]
@@ -259,19 +262,19 @@ def _made_by(checkpoint: Checkpoint, model: str | None) -> Model:
 def _parse(path: Path) -> _Document:
     values = read_json(path, REMEDY)
     schema = values.get("schema_version") if isinstance(values, dict) else None
-    if schema not in (1, SCHEMA):
+    if schema not in range(1, SCHEMA + 1):
         raise InputError(
-            f"{path} has schema version {excerpt(schema)}, but neuroprune {__version__} reads versions 1 and {SCHEMA}: "
+            f"{path} has schema version {excerpt(schema)}, but neuroprune {__version__} reads versions 1 to {SCHEMA}: "
             "use the neuroprune that wrote it, or train again"
         )
     with reading(path, "the description of a checkpoint", REMEDY):
-        return validate(_Document, _lift(values) if schema == 1 else values)
+        return validate(_Document, _lift(values))
 
 
 def _lift(values: dict[str, Any]) -> dict[str, Any]:
-    """A description of version 1 as one of version 2."""
+    """A description of an earlier version as one of today's; what epochs have had since version 3, they may lack."""
     data = values.get("data")
-    if isinstance(data, dict):
+    if values["schema_version"] == 1 and isinstance(data, dict):
         coding = {name: data[name] for name in ("mean", "std") if name in data}
         data = {name: value for name, value in data.items() if name not in coding} | {"coding": coding}
     return {**values, "schema_version": SCHEMA, "data": data}

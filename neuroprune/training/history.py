@@ -16,8 +16,10 @@ METRICS = "metrics.jsonl"
 class EpochRecord:
     """Figures of one epoch, counted from 1.
 
-    loss, train_accuracy: means over the epoch's batches while the network was changing; test_accuracy: of the test
-    split at its end; lr: learning rate at its start; seconds: wall time. Accuracies are shares in 0..1.
+    loss, train_accuracy: means over the epoch's batches while the network was changing; lr: learning rate at its start;
+    seconds: wall time. test_accuracy, validation_accuracy: of these splits at its end, None where it was not read: the
+    latter where there is no such split, the former before the last epoch where there is one. Accuracies are shares in
+    0..1.
     """
 
     __pydantic_config__ = ConfigDict(extra="forbid")
@@ -25,9 +27,22 @@ class EpochRecord:
     epoch: int
     loss: float
     train_accuracy: float
-    test_accuracy: float
+    test_accuracy: float | None
     lr: float
     seconds: float
+    validation_accuracy: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.test_accuracy is None and self.validation_accuracy is None:
+            raise ValueError(f"epoch {self.epoch} has neither a test nor a validation accuracy")
+
+    @property
+    def watched(self) -> tuple[str, float]:
+        """What a training is watched by, "validation" or else "test", and the accuracy on it."""
+        if self.validation_accuracy is not None:
+            return "validation", self.validation_accuracy
+        assert self.test_accuracy is not None
+        return "test", self.test_accuracy
 
 
 def write_metrics(folder: Path, history: Sequence[EpochRecord]) -> None:

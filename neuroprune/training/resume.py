@@ -34,7 +34,8 @@ class Keeping:
     """Where the epochs of a training are kept, and what they are part of.
 
     model: how the network is built. command: what resumes the run. earlier: the epochs that led to the network that
-    the training begins with; from_start: whether that network is kept as well, since it took work to make.
+    the training begins with; from_start: whether that network is kept as well, since it took work to make. goes_on:
+    whether the folder already holds an earlier part of the same run.
     """
 
     folder: Path
@@ -42,6 +43,7 @@ class Keeping:
     command: Command = "train"
     earlier: tuple[EpochRecord, ...] = ()
     from_start: bool = False
+    goes_on: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -167,7 +169,9 @@ def load_state(
             f"`neuroprune {other} --resume {folder}`"
         )
     with reading(path, "the record of a training", remedy):
-        started, records = _settings(metadata), _records(metadata["history"])
+        # Settings that there were not yet when it was started have their defaults, with which they change nothing.
+        started = _comparable(TrainSettings()) | _settings(metadata)
+        records = _records(metadata["history"])
         earlier = _records(metadata.get("earlier", "[]"))
         kept = _observers(metadata)
     now = _comparable(settings)

@@ -8,8 +8,9 @@ from typing import Any
 import torch
 
 from neuroprune.choices import check_choice
+from neuroprune.data.hold_out import check_share
 from neuroprune.errors import InputError
-from neuroprune.networks.catalog import OPTIMIZERS, SCHEDULES
+from neuroprune.networks.catalog import LOSSES, OPTIMIZERS, SCHEDULES
 from neuroprune.networks.recipe import FineTuning, Recipe
 
 STEP_FACTOR = 0.1
@@ -31,9 +32,13 @@ class TrainSettings:
     lr: the learning rate at the start; schedule "cosine" takes it to 0 over all epochs, step by step; "step" multiplies
     it by 0.1 at the start of each epoch (counted from 0) in `milestones`.
     optimizer: "sgd" (with `momentum`) or "adamw"; weight_decay applies to every parameter.
-    label_smoothing: share of the target spread evenly over all classes, in [0, 1).
+    loss: "cross-entropy", of rates times RATE_SCALE as logits, or "mse", the mean over samples and classes of
+    (rate - target)^2, where the target is 1 for the label and 0 for the others.
+    label_smoothing: of the cross-entropy, share of the target spread evenly over all classes, in [0, 1).
     l1: lambda of the L1 penalty on BatchNorm scales, added as gamma.grad += lambda * sign(gamma) (network slimming, Liu
     et al. 2017; Eq 10 of "Brain-Inspired Efficient Pruning: Exploiting Criticality in Spiking Neural Networks").
+    validation: share of the training samples that is held out to choose by, in 0 to 0.5 (`hold_out`): they are not
+    trained on, the accuracy after each epoch is theirs, and the test split is read once, after the last epoch.
     augment: whether training frames are varied by the data set's `Augmentation`.
     seed: random seed; with the number of the epoch it decides every random number.
     device: "cpu", "cuda", "cuda:1", or "auto" for a GPU where there is one; amp: bfloat16 autocast, which takes many
@@ -50,8 +55,10 @@ class TrainSettings:
     weight_decay: float = 5e-4
     schedule: str = "cosine"
     milestones: tuple[int, ...] = ()
+    loss: str = "cross-entropy"
     label_smoothing: float = 0.0
     l1: float = 0.0
+    validation: float = 0.0
     augment: bool = True
     seed: int = 0
     device: str = "auto"
@@ -73,12 +80,19 @@ class TrainSettings:
                 raise InputError(
                     f"training setting {name} is {getattr(self, name)}, but must be at least 0 and below 1: correct it"
                 )
+        check_share(self.validation)
         check_choice("optimizer", self.optimizer, OPTIMIZERS)
         check_choice("schedule", self.schedule, SCHEDULES)
+        check_choice("loss", self.loss, LOSSES)
         if self.schedule == "step" and not self.milestones:
             raise InputError(
                 "the schedule step has 0 milestones, but needs at least 1: name the epochs at which the learning rate "
                 "falls (--milestones 80,120), or take the schedule cosine"
+            )
+        if self.label_smoothing and self.loss != "cross-entropy":
+            raise InputError(
+                f"training setting label_smoothing is {self.label_smoothing}, but must be 0 with the loss {self.loss}, "
+                "since only the cross-entropy is smoothed: give --label-smoothing 0, or take the loss cross-entropy"
             )
 
     def learning_rate(self, epoch: int, progress: float) -> float:

@@ -1,7 +1,7 @@
 """The training loop: samples on the device as bytes, a step, observers of it, a checkpoint after every epoch."""
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
@@ -11,27 +11,22 @@ import numpy as np
 import torch
 from spikingjelly.activation_based import functional
 from torch import nn
-from torch.nn.functional import cross_entropy
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from neuroprune.data.augment import augment
 from neuroprune.data.coding import encode, time_first
-from neuroprune.data.types import Augmentation, Coding, Dataset
+from neuroprune.data.hold_out import hold_out
+from neuroprune.data.types import Augmentation, Coding, Dataset, Split
 from neuroprune.errors import InputError
 from neuroprune.progress import Progress, silent
 from neuroprune.training.checkpoint import DESCRIPTION, Model, facts_of, save_checkpoint
 from neuroprune.training.evaluate import measure_accuracy
 from neuroprune.training.fit import check_fits, rates_of
 from neuroprune.training.history import EpochRecord
+from neuroprune.training.loss import loss_of
 from neuroprune.training.observer import Observer, Step, TrainingRun, check_names
 from neuroprune.training.resume import Keeping, finish, load_state, save_state
 from neuroprune.training.settings import TrainSettings, pick_device
-
-RATE_SCALE = 5.0
-"""What firing rates (0..1) are multiplied by to serve as logits of the cross-entropy: an empirical constant.
-
-Without it the softmax of ten rates never exceeds 0.23, and the loss stays high for samples that are classified well.
-"""
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,6 +48,9 @@ def train(
     observers: Sequence[Observer] = (),
 ) -> TrainResult:
     """Train `module`, in place, to classify `data` by its firing rates [N, classes].
+
+    Where there is a validation split, that of `data` or of `settings.validation`, the accuracy after each epoch is that
+    on it, and the test split is read once, after the last epoch.
 
     It is called with frames [N, C, H, W], or [T, N, C, H, W] where the coding of `data` makes sequences; Poisson spikes
     are drawn anew in every epoch.
@@ -92,11 +90,12 @@ def train_unfinished(
 ) -> TrainResult:
     """As `train`, but the run stays unfinished: the command that this training is a part of calls `finish`."""
     check_names(observers)
+    data = hold_out(data, settings.validation)
     device = pick_device(settings.device)
     module.to(device)
     check_fits(module, data, device)
     optimizer = _make_optimizer(module, settings)
-    if keeping is not None and not resume and (keeping.folder / DESCRIPTION).exists():
+    if keeping is not None and not (resume or keeping.goes_on) and (keeping.folder / DESCRIPTION).exists():
         raise InputError(
             f"{keeping.folder} already holds a checkpoint: resume it with --resume, or choose another folder"
         )
@@ -115,10 +114,12 @@ def train_unfinished(
             _save(keeping, run, data, history, observers)
         for epoch in range(len(history), settings.epochs):
             start = time.perf_counter()
-            loss, train_accuracy, rate = _train_epoch(run, samples, epoch, observers, progress)
-            test_accuracy = measure_accuracy(module, data.test.images, data.test.labels, data.coding)
+            before = history[-1].validation_accuracy if history else None
+            beside = {} if before is None else {"validation": before}
+            loss, train_accuracy, rate = _train_epoch(run, samples, epoch, observers, progress, beside)
+            test, validation = _accuracies(module, data, is_last=epoch + 1 == settings.epochs)
             seconds = time.perf_counter() - start
-            history = (*history, EpochRecord(epoch + 1, loss, train_accuracy, test_accuracy, rate, seconds))
+            history = (*history, EpochRecord(epoch + 1, loss, train_accuracy, test, rate, seconds, validation))
             if keeping is not None:
                 _keep(partial(_save, keeping, run, data, history, observers))
     return TrainResult(module.eval(), history)
@@ -161,9 +162,17 @@ class _Samples:
 
 
 def _train_epoch(
-    run: TrainingRun, samples: _Samples, epoch: int, observers: Sequence[Observer], progress: Progress
+    run: TrainingRun,
+    samples: _Samples,
+    epoch: int,
+    observers: Sequence[Observer],
+    progress: Progress,
+    beside: Mapping[str, float],
 ) -> tuple[float, float, float]:
-    """One pass over the training split; mean loss and accuracy over its batches, and the learning rate of the first."""
+    """One pass over the training split; mean loss and accuracy over its batches, and the learning rate of the first.
+
+    beside: more figures to show.
+    """
     module, optimizer, settings, steps = run.module, run.optimizer, run.settings, run.iterations_per_epoch
     seed = int(np.random.SeedSequence((settings.seed, epoch)).generate_state(1)[0])
     device = samples.labels.device
@@ -182,7 +191,7 @@ def _train_epoch(
                 observer.before_forward(step)
             with torch.autocast(device.type, dtype=torch.bfloat16, enabled=settings.amp):
                 rates = rates_of(module, frames, samples.classes)
-            loss = cross_entropy(RATE_SCALE * rates.float(), labels, label_smoothing=settings.label_smoothing)
+            loss = loss_of(rates, labels, settings)
             loss.backward()
             _add_l1(module, settings.l1)
             for observer in observers:
@@ -202,11 +211,22 @@ def _train_epoch(
                 epoch=epoch + 1,
                 loss=loss_sum / (index + 1),
                 accuracy=correct / seen,
+                **beside,
                 images_per_s=seen / (time.perf_counter() - start),
             )
     functional.reset_net(module)
     _check_finite(module, epoch)
     return loss_sum / steps, correct / seen, rate
+
+
+def _accuracies(module: nn.Module, data: Dataset, is_last: bool) -> tuple[float | None, float | None]:
+    """On the test and on the validation split; where there is the latter, the former is read after the last epoch."""
+
+    def accuracy(split: Split) -> float:
+        return measure_accuracy(module, split.images, split.labels, data.coding)
+
+    reads_test = data.validation is None or is_last
+    return accuracy(data.test) if reads_test else None, accuracy(data.validation) if data.validation else None
 
 
 def _check_finite(module: nn.Module, epoch: int) -> None:

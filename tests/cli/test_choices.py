@@ -11,7 +11,7 @@ import torch
 
 from neuroprune.choices import Choice, check_choice, names
 from neuroprune.cli.main import cli, main
-from neuroprune.compression.catalog import METHODS, Method
+from neuroprune.compression import catalog as pruning
 from neuroprune.data.catalog import list_datasets
 from neuroprune.data.codings import CODINGS, Kind
 from neuroprune.errors import InputError
@@ -20,7 +20,14 @@ from neuroprune.networks.build import SURROGATES, build
 from neuroprune.networks.residual import BLOCKS
 
 CATALOGUES = {
-    Method: METHODS,
+    pruning.Kind: pruning.KINDS,
+    pruning.Score: pruning.SCORES,
+    pruning.Regrowth: pruning.REGROWTHS,
+    pruning.Aggregation: pruning.AGGREGATIONS,
+    pruning.SurrogateOf: pruning.SURROGATES,
+    pruning.Residual: pruning.RESIDUALS,
+    pruning.Start: pruning.STARTS,
+    pruning.Currency: pruning.CURRENCIES,
     Kind: CODINGS,
     catalog.BlockKind: catalog.BLOCKS,
     catalog.PoolKind: catalog.POOLS,
@@ -30,6 +37,7 @@ CATALOGUES = {
     catalog.ReadoutKind: catalog.READOUTS,
     catalog.OptimizerKind: catalog.OPTIMIZERS,
     catalog.ScheduleKind: catalog.SCHEDULES,
+    catalog.LossKind: catalog.LOSSES,
 }
 
 
@@ -41,9 +49,16 @@ def parsed(**changes: object) -> recipe.Recipe:
 @pytest.mark.parametrize(
     ("command", "option", "catalogue"),
     [
-        ("compress", "--method", METHODS),
+        ("compress", "--method", pruning.METHODS),
+        ("compress", "--score", pruning.SCORES),
+        ("compress", "--regenerate-by", pruning.REGROWTHS),
+        ("compress", "--aggregation", pruning.AGGREGATIONS),
+        ("compress", "--surrogate", pruning.SURROGATES),
+        ("compress", "--residual", pruning.RESIDUALS),
+        ("compress", "--start", pruning.STARTS),
         ("train", "--optimizer", catalog.OPTIMIZERS),
         ("train", "--schedule", catalog.SCHEDULES),
+        ("train", "--loss", catalog.LOSSES),
         ("train", "--coding", CODINGS),
         ("deploy", "--coding", CODINGS),
     ],

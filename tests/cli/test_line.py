@@ -125,13 +125,13 @@ def test_train_and_compress_print_json_and_nothing_else_on_standard_output(line:
     history = json.loads(line("train", "--model", recipe, "--epochs", "1", "--json").out)["history"]
     assert [record["epoch"] for record in history] == [1]
     figures = json.loads(line("compress", "--method", "slimming", "--epochs", "0", "--json").out)
-    assert figures["method"] == "slimming"
-    assert figures["flops_share"] == pytest.approx(figures["cut"]["flops"] / figures["dense"]["flops"])
+    assert figures["strategy"]["method"] == "slimming"
+    assert figures["targets"][0]["reached"] == pytest.approx(figures["cut"]["flops"] / figures["dense"]["flops"])
     written = (line.runs / "0002-compress-digits" / "compress.json").read_text()
     assert json.loads(written) == figures
     assert line("report", "0002-compress-digits", "--json").out == written
     rows = list(csv.DictReader(io.StringIO(line("report", "0002-compress-digits", "--csv").out)))
-    assert [row["name"] for row in rows] == [width["name"] for width in figures["channels"]] != []
+    assert [row["name"] for row in rows] == [layer["name"] for layer in figures["layers"]] != []
     refused = line("report", "0002-compress-digits", "--csv", "--layers")
     assert refused.code == 2
     assert "is a compression, whose CSV has one row per layer already: leave out --layers" in refused.err

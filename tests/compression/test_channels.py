@@ -295,6 +295,41 @@ def test_layers_that_are_used_twice_are_left_alone(residual: Any) -> None:
     assert channel_groups(gathered, residual) == ()
 
 
+@pytest.mark.parametrize("residual", ["gather", "coupled"])
+def test_a_selection_that_is_used_twice_is_left_alone(residual: Any) -> None:
+    again = (
+        Node("conv3", CONV, ("fire",), MAP),
+        Node("norm3", NORM, ("conv3",), MAP),
+        Node("select@2", Select(np.arange(4)), ("norm3",), MAP),
+        Node("fire3", FIRE, ("select@2",), MAP),
+        Node("conv4", CONV, ("fire3",), MAP),
+    )
+    assert channel_groups(gathering(0, 1, 2, 3, also=again), residual) == ()
+
+
+@pytest.mark.parametrize("mixing", [GROUPED, Select(np.array([1, 0, 3, 2]))], ids=["grouped", "permuted"])
+def test_a_stream_that_is_added_to_itself_in_another_order_stays_whole(mixing: Op) -> None:
+    rest = (
+        Node("mixed", mixing, ("norm2",), MAP),
+        Node("sum", Add(), ("mixed", "fire1"), MAP),
+        Node("conv3", CONV, ("sum",), MAP),
+    )
+    nodes = chain(**FIRST, norm2=NORM).nodes
+    assert channel_groups(Graph((*nodes, *rest), steps=2), "coupled") == ()
+
+
+def test_a_convolution_that_reads_the_stream_it_feeds_counts_on_both_sides() -> None:
+    rest = (
+        Node("sum", Add(), ("norm2", "fire1"), MAP),
+        Node("fire3", FIRE, ("sum",), MAP),
+        Node("conv3", CONV, ("fire3",), MAP),
+    )
+    nodes = chain(**FIRST, conv2=CONV, norm2=NORM).nodes
+    assert channel_groups(Graph((*nodes, *rest), steps=2), "coupled") == (
+        group("conv1 conv2", "conv2 conv3", "norm1 norm2", "fire1 fire3"),
+    )
+
+
 def test_operations_of_one_name_are_not_one_layer() -> None:
     sums = (Node("sum@2", Add(), ("fire3", "fire1"), MAP), Node("conv5", CONV, ("sum@2",), MAP))
     (stream, _) = channel_groups(block(*sums), "coupled")

@@ -13,7 +13,7 @@ from torch import nn
 from neuroprune.compression.channels import ChannelGroup, channel_groups
 from neuroprune.compression.scores import channels
 from neuroprune.compression.scores.channels import criticality, filter_norm, magnitude, scale_gradient
-from neuroprune.compression.scores.neurons import Activity, Criticality, paper_derivative, trained_derivative
+from neuroprune.compression.scores.neurons import Activity, Criticality, atan_derivative, trained_derivative
 from neuroprune.errors import InputError
 from neuroprune.graph.trace import trace
 from neuroprune.networks.build import SURROGATES, build
@@ -138,9 +138,9 @@ def test_the_derivative_is_that_of_the_primitive_function_by_finite_differences(
 def test_of_atan_with_alpha_2_it_is_the_papers() -> None:
     u = torch.linspace(-2, 2, 41, dtype=torch.float64)
     torch.testing.assert_close(
-        trained_derivative("x", neuron.IFNode(surrogate_function=surrogate.ATan(2.0)))(u), paper_derivative(u)
+        trained_derivative("x", neuron.IFNode(surrogate_function=surrogate.ATan(2.0)))(u), atan_derivative(u)
     )
-    assert paper_derivative(torch.tensor([0.0, 1 / torch.pi, 1.0])).tolist() == pytest.approx(
+    assert atan_derivative(torch.tensor([0.0, 1 / torch.pi, 1.0])).tolist() == pytest.approx(
         [1.0, 0.5, 1 / (1 + np.pi**2)]
     )
 
@@ -174,6 +174,14 @@ class Triangle(torch.autograd.Function):
         return gradient * 0.3 * (1 - ctx.saved_tensors[0].abs()).clamp(min=0)
 
 
+class NoSlope(Triangle):
+    """One whose slope vanishes."""
+
+    @staticmethod
+    def backward(ctx: Any, gradient: torch.Tensor) -> torch.Tensor:
+        return gradient * 0.0
+
+
 def test_functions_of_the_users_own_score_alike_by_whatever_name() -> None:
     class Own(nn.Module):
         def __init__(self) -> None:
@@ -190,16 +198,18 @@ def test_functions_of_the_users_own_score_alike_by_whatever_name() -> None:
 def test_neurons_whose_surrogate_cannot_score_are_refused() -> None:
     without = (
         r"^layer body\.1: ReLU has no surrogate function to score by; call it surrogate_function, or score by the "
-        r"paper's surrogate function instead$"
+        r"paper's surrogate function \(--surrogate paper\)$"
     )
     with pytest.raises(InputError, match=without):
         trained_derivative("body.1", nn.ReLU())
     flat = (
         r"^layer body\.1: the derivative of its surrogate function LogTailedReLU is 0 at the threshold, but scores "
-        r"are in units of that; score by the paper's surrogate function instead$"
+        r"are in units of that; score by the paper's surrogate function \(--surrogate paper\)$"
     )
     with pytest.raises(InputError, match=flat):
         trained_derivative("body.1", neuron.IFNode(surrogate_function=surrogate.LogTailedReLU()))
+    with pytest.raises(InputError, match=r"of its surrogate function NoSlope is 0 at the threshold"):
+        trained_derivative("body.1", neuron.IFNode(surrogate_function=NoSlope.apply))
     with pytest.raises(InputError, match=r"of its surrogate function heaviside is 0 at the threshold"):
         trained_derivative("body.1", neuron.IFNode(surrogate_function=surrogate.heaviside))
     Criticality(surrogate="paper").begin("body.1", nn.ReLU(), None)  # type: ignore[arg-type]  # needs none

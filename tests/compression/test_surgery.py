@@ -30,6 +30,8 @@ from neuroprune.compression.select import Mask
 from neuroprune.compression.surgery import duplicate, removable, remove_channels, silence_channels
 from neuroprune.graph.nodes import Graph
 from neuroprune.graph.trace import trace
+from neuroprune.selection import ChannelSelection
+from neuroprune.training.tensors import load_tensors
 
 MODES: tuple[Residual, ...] = get_args(Residual)
 
@@ -240,6 +242,15 @@ def test_a_layer_held_under_two_names_is_cut_under_both(network: nn.Module, fram
     check_removal(network, frames, groups, some_kept(groups))
 
 
+def test_a_slimmed_network_is_restored_by_the_code_that_built_the_dense_one(
+    network: nn.Module, frames: torch.Tensor, groups: tuple[ChannelGroup, ...]
+) -> None:
+    slim = remove_channels(network, groups, some_kept(groups))
+    restored = duplicate(network)
+    load_tensors(restored, slim.state_dict())
+    assert torch.equal(spikes_of(restored, frames)[1], spikes_of(slim, frames)[1])
+
+
 @pytest.mark.parametrize("second", MODES)
 def test_a_slimmed_network_can_be_slimmed_again(
     network: nn.Module, frames: torch.Tensor, groups: tuple[ChannelGroup, ...], second: Residual
@@ -250,6 +261,43 @@ def test_a_slimmed_network_can_be_slimmed_again(
     masked_output = spikes_of(mask_channels(once, fewer, kept), frames)[1]
     slim_output = spikes_of(remove_channels(once, fewer, kept), frames)[1]
     torch.testing.assert_close(masked_output, slim_output, rtol=1e-12, atol=1e-12)
+
+
+class Joined(nn.Module):
+    """Two selections of a stream and a convolution, added up; the stream itself is read by another convolution."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem, self.conv = nn.Conv2d(1, 8, 3, padding=1), nn.Conv2d(1, 4, 3, padding=1)
+        self.norm1, self.norm2 = nn.BatchNorm2d(8), nn.BatchNorm2d(8)
+        self.pick1, self.pick2 = ChannelSelection(8), ChannelSelection(8)
+        self.pick1.channels, self.pick2.channels = torch.tensor([0, 2, 3, 6]), torch.tensor([1, 2, 5, 7])
+        self.fire1, self.fire2, self.output = (neuron.IFNode() for _ in range(3))
+        self.two = nn.Conv2d(4, 4, 3, padding=1)
+        self.head = nn.Linear(4 * 64 + 8 * 64, 3)
+        self.fire_stem = neuron.IFNode()
+
+    def forward(self, frames: torch.Tensor) -> torch.Tensor:
+        total = 0.0
+        for _ in range(3):
+            stream = self.stem(frames)
+            added = self.pick1(self.norm1(stream)) + self.pick2(self.norm2(stream)) + self.conv(frames)
+            spikes = self.fire2(self.two(self.fire1(added)))
+            total = total + self.output(self.head(torch.cat([spikes, self.fire_stem(stream)], 1).flatten(1)))
+        return total / 3
+
+
+def test_selections_that_are_added_up_lose_their_channels_together() -> None:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        network, frames = stir(Joined()), torch.randn(4, 1, 8, 8, dtype=torch.float64)
+    (group,) = removable(network, channel_groups(trace(network, frames), "coupled"))
+    assert [gather.selection for gather in group.gathers] == ["pick1", "pick2"]
+    assert (group.producers, group.bare, group.consumers) == (("conv",), ("conv",), ("two",))
+    kept = {group.name: np.array([True, False, True, False])}
+    check_removal(network, frames, (group,), kept)
+    slim = remove_channels(network, (group,), kept)
+    assert (slim.pick1.channels.tolist(), slim.pick2.channels.tolist()) == ([0, 3], [1, 5])
 
 
 class Plain(nn.Module):

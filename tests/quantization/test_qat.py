@@ -1,17 +1,21 @@
 """Fine-tuning in the chip's integers: what is trained is what the engine runs, and it answers better."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
-from float_programs import frames_for, residual_program
+from float_programs import frames_for, layer, residual_program
 
 from neuroprune.chips.load import load_chip
 from neuroprune.errors import InputError
-from neuroprune.graph.float_program import FloatProgram
+from neuroprune.graph.float_program import FloatConv, FloatDense, FloatInput, FloatProgram, verify_float_program
 from neuroprune.graph.nodes import Readout
 from neuroprune.graph.readout import class_scores
+from neuroprune.mapping.map import map_program
 from neuroprune.neurons.cuba_lif import CubaLif
 from neuroprune.program.frames import quantize_input
+from neuroprune.program.timing import balance
 from neuroprune.program.types import IntProgram
 from neuroprune.program.verify import verify_program
 from neuroprune.quantization import qat
@@ -97,6 +101,80 @@ def test_the_same_seed_gives_the_same_integers_and_another_one_others() -> None:
     assert_same_integers(one, same)
     with pytest.raises(AssertionError):
         assert_same_integers(one, other)
+
+
+def pooled_program(sparsity: float = 0.0) -> FloatProgram:
+    """Every second pixel's neurons are read through 2x2 average pools; "c" reads "a" and "b" through the same weights.
+
+    sparsity: share of the weights, before they are spread over a pool's window, that are zero.
+    """
+    rng = np.random.default_rng(2)
+    frames, shape, small = (2, 8, 8), (4, 8, 8), (4, 4, 4)
+
+    def weights(*size: int) -> np.ndarray:
+        gain = 2 / (np.prod(size[1:]) * (1 - sparsity)) ** 0.5
+        return rng.normal(0.0, gain, size) * (rng.random(size) >= sparsity)
+
+    pooled = FloatConv(np.kron(weights(4, 4, 3, 3), np.ones((2, 2))) / 2, (2, 2), (2, 2))
+    flat = np.kron(weights(6, 4, 2, 2), np.ones((2, 2))).reshape(6, 64)
+    first = FloatConv(weights(4, 2, 3, 3), padding=(1, 1)), np.full(4, 0.1)
+    alike = FloatConv(weights(4, 4, 1, 1)), np.full(4, 0.1)
+    program = FloatProgram(
+        FloatInput(frames),
+        (
+            layer("a", LIF, shape, conv1=("input", frames, first)),
+            layer("b", LIF, shape, conv2=("a", shape, alike)),
+            layer("c", LIF, shape, sum1=("a", shape, alike), sum2=("b", shape, alike)),
+            layer("d", LIF, small, pool1=("c", shape, (pooled, np.zeros(4)))),
+            layer("out", LIF, (6,), pool2=("d", small, (FloatDense(flat), np.zeros(6)))),
+        ),
+        steps=4,
+    )
+    verify_float_program(program)
+    return program
+
+
+def memory_bits(program: IntProgram) -> int:
+    cores = map_program(balance(program, CHIP.synaptic_delay_max), CHIP).cores
+    memory = [resource.name for resource in CHIP.core.resources].index("synapse memory")
+    return sum(core.used[memory] for core in cores)
+
+
+@pytest.mark.parametrize("sparsity", [0.0, 0.6])
+def test_what_is_stored_once_is_stored_once_after_training(sparsity: float) -> None:
+    program, result = finetuned(pooled_program(sparsity), 8)
+    for before, after in zip(program.layers, result.program.layers, strict=True):
+        changed = [
+            not np.array_equal(one.synapse.weight, other.synapse.weight)
+            for one, other in zip(before.connections, after.connections, strict=True)
+        ]
+        assert all(changed)
+    first, second = result.program.layers[2].connections
+    np.testing.assert_array_equal(first.synapse.weight, second.synapse.weight)
+    windows = result.program.layers[3].connections[0].synapse.weight.reshape(4, 4, 3, 2, 3, 2)
+    np.testing.assert_array_equal(windows, np.broadcast_to(windows[:, :, :, :1, :, :1], windows.shape))
+    assert memory_bits(result.program) == memory_bits(program)
+
+
+def test_weights_that_pruning_holds_at_zero_stay_at_zero() -> None:
+    floats = pooled_program(0.6)
+    _, result = finetuned(floats, 8)
+    for exact, trained, rounded in zip(floats.layers, result.floats.layers, result.program.layers, strict=True):
+        for before, after, integer in zip(exact.connections, trained.connections, rounded.connections, strict=True):
+            zero = before.synapse.weight == 0
+            assert zero.any()
+            assert not after.synapse.weight[zero].any()
+            assert not integer.synapse.weight[zero].any()
+            assert after.synapse.weight[~zero].all()
+
+
+def test_a_synapse_of_zeros_alone_trains_to_zeros() -> None:
+    floats = PROGRAMS["lif"]
+    silent = floats.layers[1].connections[1]
+    silent = replace(silent, synapse=replace(silent.synapse, weight=np.zeros_like(silent.synapse.weight)))
+    changed = replace(floats.layers[1], connections=(floats.layers[1].connections[0], silent))
+    _, result = finetuned(replace(floats, layers=(floats.layers[0], changed, floats.layers[2])), 8, epochs=1)
+    assert not result.program.layers[1].connections[1].synapse.weight.any()
 
 
 def test_training_that_diverges_is_reported() -> None:

@@ -17,9 +17,11 @@ from neuroprune.report.schema import (
     LavaCheck,
     LayerReport,
     Report,
+    ResourceAmount,
     ResourceLimit,
     ResourceUse,
     RoundingReport,
+    Taken,
     TileReport,
     Totals,
 )
@@ -34,6 +36,14 @@ RESOURCES = tuple(
         ("synapse formats", "formats", 16),
     )
 )
+
+
+def taken(cores: int, *used: int) -> Taken:
+    """So much of each of RESOURCES."""
+    amounts = zip(RESOURCES, used, strict=True)
+    return Taken(
+        cores=cores, resources=tuple(ResourceAmount(name=each.name, unit=each.unit, used=of) for each, of in amounts)
+    )
 
 
 def sample_report(cores: int, **changes: object) -> Report:
@@ -65,6 +75,9 @@ def sample_report(cores: int, **changes: object) -> Report:
             rounding=RoundingReport(weight=0.01, clipped=0.0, threshold=0.001, bias=0.0, decay_v=0.0, decay_u=0.0),
             changed=ChangedReport(quantised=0.02, bit_accurate=0.004),
             cores=on,
+            resources=taken(on, 1000, 2048, 512, 823_296 * on, on).resources,
+            zero_weights_share=0.45,
+            zeros_stored=taken(on + 1, 1000, 2048, 512, 1_646_592 * on, on),
         )
         for name, kind, source, shape, neurons, on in (
             ("features.0.neuron", "conv", "input", (64, 32, 32), 65536, cores - 1),
@@ -145,6 +158,8 @@ def sample_report(cores: int, **changes: object) -> Report:
             cores=cores,
             chips=-(-cores // 128),
             busiest_core=cores - 1,
+            zero_weights_share=0.45,
+            zeros_stored=taken(cores + 2, 2000, 4096, 1024, 1_646_592 * cores, cores),
         ),
         exchange_remarks=(ExchangeRemark(file="program.net", text="features.0.neuron: a remark"),),
         versions={"neuroprune": "0.1.0"},

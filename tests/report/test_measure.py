@@ -1,7 +1,7 @@
 """Measures against a count of every single synapse and event."""
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -18,8 +18,17 @@ from neuroprune.program.timing import balance
 from neuroprune.program.types import IntBias, IntConnection, IntConv, IntDense, IntInput, IntLayer, IntProgram
 from neuroprune.quantization.errors import RoundingErrors
 from neuroprune.report.measure import measure
-from neuroprune.report.schema import ChangedReport, ExchangeRemark, LavaCheck, Report, RoundingReport
+from neuroprune.report.schema import (
+    ChangedReport,
+    ExchangeRemark,
+    LavaCheck,
+    Report,
+    ResourceAmount,
+    RoundingReport,
+    Taken,
+)
 from neuroprune.report.synops import synapses, synops
+from neuroprune.report.zeros import map_zeros_stored
 from neuroprune.simulation.ladder import Accuracies, ChangedSpikes
 from neuroprune.simulation.types import LayerTrace, Trace
 
@@ -234,6 +243,7 @@ def measured(program: IntProgram, chip: Chip, saturated_inputs: int = 0) -> Repo
         data=None,
         accuracy=Accuracies(),
         lava=LavaCheck(samples=0),
+        zeros=map_zeros_stored(program, chip),
     )
 
 
@@ -380,6 +390,88 @@ def test_totals_add_up(report: Report, trace: Trace) -> None:
         assert (each.name, each.unit, each.limit) == (limit.name, limit.unit, 3 * limit.limit)
         assert each.used == sum(core.resources[number].used for core in report.cores)
     assert totals.busiest_core == int(np.argmax([core.synops_per_step for core in report.cores]))
+
+
+# --- zeros ------------------------------------------------------------------------------------------------------------
+
+
+def sparse_dense(kept: int) -> IntProgram:
+    """40 inputs to 8 neurons, each of which reads the first `kept` inputs."""
+    weight = np.zeros((8, 40), np.int16)
+    weight[:, :kept] = 2
+    return IntProgram(IntInput((40,), 1.0, 8), (layer("d", "input", IntDense(weight), (40,), (8,)),), STEPS)
+
+
+def amounts(resources: Sequence[ResourceAmount]) -> dict[str, int]:
+    return {each.name: each.used for each in resources}
+
+
+def test_what_zeros_save_is_what_storing_them_would_take(chip: Chip) -> None:
+    report = measured(sparse_dense(10), chip)
+    (only,) = report.layers
+    assert (report.totals.zero_weights_share, only.zero_weights_share) == (0.75, 0.75)
+    # A source with weights has an axon, and 8 weights of 8 bits with a header of 10: two words of 64 bits.
+    assert amounts(only.resources)["synapse memory"] == 10 * 128
+    assert amounts(only.resources)["input axons"] == 10
+    for stored in (report.totals.zeros_stored, only.zeros_stored):
+        assert stored is not None
+        assert stored.cores == 1
+        assert amounts(stored.resources)["synapse memory"] == 40 * 128
+        assert amounts(stored.resources)["input axons"] == 40
+
+
+def test_storing_zeros_maps_the_program_that_has_other_weights_in_their_place(chip: Chip) -> None:
+    rng = np.random.default_rng(0)
+    full = 2 * rng.integers(1, 127, (24, 16, 3, 3))
+    pooled = 2 * rng.integers(1, 127, (8, 24, 3, 3))
+
+    def of(present: float) -> IntProgram:
+        convs = [
+            np.where(rng.random(full.shape) < present, full, 0),
+            np.kron(np.where(rng.random(pooled.shape) < present, pooled, 0), np.ones((2, 2), np.int64)),
+        ]
+        first = IntConv(convs[0].astype(np.int16), (1, 1), (1, 1), (1, 1), 1)
+        second = IntConv(convs[1].astype(np.int16), (2, 2), (2, 2), (1, 1), 1)
+        chain = (
+            layer("a", "input", first, (16, 12, 12), (24, 12, 12)),
+            layer("b", "a", second, (24, 12, 12), (8, 6, 6)),
+        )
+        return IntProgram(IntInput((16, 12, 12), 1.0, 8), chain, STEPS)
+
+    dense, sparse = measured(of(1.0), chip), measured(of(0.02), chip)
+    assert dense.totals.zeros_stored is None
+    assert sparse.totals.zeros_stored is not None
+    assert sparse.totals.zeros_stored.cores == dense.totals.cores
+    assert amounts(sparse.totals.zeros_stored.resources) == {each.name: each.used for each in dense.totals.resources}
+    for with_zeros, full_layer in zip(sparse.layers, dense.layers, strict=True):
+        assert with_zeros.zeros_stored == Taken(cores=full_layer.cores, resources=full_layer.resources)
+    assert amounts(sparse.layers[0].resources)["synapse memory"] < amounts(dense.layers[0].resources)["synapse memory"]
+
+
+def test_zeros_without_which_a_neuron_does_not_fit_say_so(chip: Chip) -> None:
+    weight = np.zeros((1, 5000), np.int16)
+    weight[:, ::10] = 2
+    program = IntProgram(IntInput((5000,), 1.0, 8), (layer("d", "input", IntDense(weight), (5000,), (1,)),), STEPS)
+    report = measured(program, chip)
+    assert report.totals.zeros_stored is None
+    assert report.layers[0].zeros_stored is None
+    assert report.totals.zeros_do_not_fit == (
+        "layer d: one neuron needs 5000 input axons, a core of loihi-sim has 4096: prune the layer or pool before it, "
+        "or choose a target with larger cores"
+    )
+
+
+def test_relays_keep_their_zeros() -> None:
+    chip = load_chip("loihi-sim-relay")
+    one = np.full((8, 8), 2, np.int16)
+    chain = [layer("a", "input", IntDense(one), (8,), (8,)), layer("b", "a", IntDense(one), (8,), (8,))]
+    last = layer("c", "b", IntDense(one * (np.arange(8) > 3)), (8,), (8,))
+    last = replace(last, connections=(*last.connections, IntConnection("a", IntDense(one), (8,))))
+    report = measured(balance(IntProgram(IntInput((8,), 1.0, 8), (*chain, last), STEPS), 0), chip)
+    relay = next(each for each in report.layers if each.relay)
+    assert relay.zero_weights_share == 7 / 8
+    assert report.totals.zero_weights_share == 32 / (4 * 64)
+    assert relay.zeros_stored == Taken(cores=relay.cores, resources=relay.resources)
 
 
 @pytest.mark.parametrize(("value", "share"), [(254, 0.5), (-256, 0.5), (252, 0.0), (-254, 0.0)])

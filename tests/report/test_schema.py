@@ -92,6 +92,18 @@ def test_other_json_is_no_report(tmp_path: Path) -> None:
         load_report(tmp_path)
 
 
+def test_a_report_of_before_zeros_were_counted_is_read(report: Report, tmp_path: Path) -> None:
+    values = report.model_dump(mode="json")
+    for part in (values["totals"], *values["layers"]):
+        for name in ("zero_weights_share", "zeros_stored"):
+            del part[name]
+    for layer in values["layers"]:
+        del layer["resources"]
+    (tmp_path / "report.json").write_text(json.dumps(values))
+    read = load_report(tmp_path)
+    assert (read.totals.zero_weights_share, read.layers[0].resources) == (None, ())
+
+
 def test_a_report_that_cannot_be_written_leaves_the_old_one(report: Report, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(OutputError, match=r"report\.json could not be written"):
@@ -104,8 +116,12 @@ def test_a_report_that_cannot_be_written_leaves_the_old_one(report: Report, tmp_
     [
         ({"cores": []}, "it has 2 layers, and core 2 of 0 is the busiest"),
         ({"layers": []}, "it has 0 layers, and core 2 of 3 is the busiest"),
-        ({"target": {"resources": []}}, "its cores have other resources than its chip"),
-        ({"totals": {"resources": []}}, "its cores have other resources than its chip"),
+        ({"target": {"resources": []}}, "its cores or layers have other resources than its chip"),
+        ({"totals": {"resources": []}}, "its cores or layers have other resources than its chip"),
+        (
+            {"totals": {"zeros_stored": {"cores": 3, "resources": []}}},
+            "its cores or layers have other resources than its chip",
+        ),
         ({"totals": {"busiest_core": 3}}, "it has 2 layers, and core 3 of 3 is the busiest"),
     ],
 )

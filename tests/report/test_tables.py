@@ -22,7 +22,13 @@ def test_each_layer_is_a_row_with_all_its_fields_and_nothing_rounded(report: Rep
     assert (found[1]["sources"], found[1]["waits"]) == ("features.0.neuron", "0")
     parts = {"bound", "rounding", "changed"}
     for row, layer in zip(found, report.layers, strict=True):
-        plain = layer.model_dump(exclude={"shape", "sources", "waits", *parts})
+        plain = layer.model_dump(exclude={"shape", "sources", "waits", "resources", "zeros_stored", *parts})
+        names = ("neurons_used", "input_axons", "output_axons", "synapse_memory_bits", "synapse_formats")
+        plain |= {name: each.used for name, each in zip(names, layer.resources, strict=True)}
+        assert layer.zeros_stored is not None
+        plain["zeros_stored_cores"] = layer.zeros_stored.cores
+        amounts = zip(names, layer.zeros_stored.resources, strict=True)
+        plain |= {f"zeros_stored_{name}": each.used for name, each in amounts}
         for part in parts:
             plain |= {f"{part}_{name}": value for name, value in getattr(layer, part).model_dump().items()}
         assert set(row) == {*plain, "shape", "sources", "waits"}
@@ -35,6 +41,13 @@ def test_what_is_unknown_of_a_layer_is_blank(report: Report) -> None:
     layer = report.layers[0].model_copy(update={"bound": None, "rounding": None, "changed": None})
     (row,) = rows(layers_csv(report.model_copy(update={"layers": (layer,)})))
     assert [row[name] for name in row if name.startswith(("bound_", "rounding_", "changed_"))] == [""] * 13
+
+
+def test_zeros_that_were_not_analysed_are_blank(report: Report) -> None:
+    layer = report.layers[0].model_copy(update={"resources": (), "zero_weights_share": None, "zeros_stored": None})
+    (row,) = rows(layers_csv(report.model_copy(update={"layers": (layer,)})))
+    unknown = {name for name, value in row.items() if value == ""}
+    assert {"neurons_used", "zero_weights_share", "zeros_stored_cores", "zeros_stored_synapse_memory_bits"} <= unknown
 
 
 def test_sources_and_waits_of_a_sum_stand_side_by_side(report: Report) -> None:

@@ -65,6 +65,31 @@ def test_the_summary_tells_the_verdicts(report: Report) -> None:
     assert "features.0.neuron: a remark" in line_with(report, " files ")
 
 
+def test_what_zeros_save_is_said_in_total_and_for_each_layer(report: Report) -> None:
+    saved = (
+        "45.0% of the weights: 3 cores in place of 5, 301.5 KiB of synapse memory in place of 603.0 were they stored"
+    )
+    assert saved in line_with(report, "│ zeros ", 140)
+    assert line_with(report, "features.0.neuron conv", 140).split()[-3:] == ["45.0%", "2", "3"]
+    assert any("of: the cores with all zeros stored" in line for line in lines(report, 140))
+
+
+def test_zeros_without_which_a_program_would_not_fit_are_said(report: Report) -> None:
+    why = "layer a: one neuron needs 5000 input axons"
+    totals = report.totals.model_copy(update={"zeros_stored": None, "zeros_do_not_fit": why})
+    said = f"45.0% of the weights, without which it would not fit: {why}"
+    assert said in line_with(report.model_copy(update={"totals": totals}), "│ zeros ", 140)
+
+
+def test_few_zeros_are_not_worth_a_line(report: Report) -> None:
+    few = {"zero_weights_share": 0.01, "zeros_stored": None}
+    layers = tuple(layer.model_copy(update=few) for layer in report.layers)
+    dense = report.model_copy(update={"totals": report.totals.model_copy(update=few), "layers": layers})
+    assert not any(
+        "zeros" in line.replace("without zero", "").replace("without\nzeros", "") for line in lines(dense, 110)
+    )
+
+
 def test_what_is_unknown_is_said(report_of: Callable[..., Report]) -> None:
     not_run = LavaCheck(samples=0, not_run="it is not installed")
     report = report_of(2, accuracy=AccuracyLadder(), lava=not_run, data=None)
@@ -154,7 +179,7 @@ def test_a_layer_of_several_sources_says_how_many_more_there_are(report: Report)
 
 
 def test_each_layer_shows_its_figures(report: Report) -> None:
-    expected = "features.0.neuron conv 64x32x32 65.5k 655M 0.125 0.4% 1.23M 8 2.00x 5 2"
+    expected = "features.0.neuron conv 64x32x32 65.5k 655M 0.125 0.4% 1.23M 8 2.00x 5 45.0% 2"
     assert line_with(report, "features.0.neuron conv").split() == expected.split()
 
 
@@ -164,12 +189,12 @@ def test_a_narrow_terminal_leaves_out_kind_and_shape(report: Report) -> None:
 
 
 def test_a_full_terminal_shows_saturated_weights_and_zeros_too(report: Report) -> None:
-    expected = "features.0.neuron conv 64x32x32 65.5k 655M 0.125 0.4% 1.23M 1.00M 8 0.1% 2.00x 5 2"
+    expected = "features.0.neuron conv 64x32x32 65.5k 655M 0.125 0.4% 1.23M 1.00M 8 0.1% 2.00x 5 45.0% 2 3"
     assert line_with(report, "features.0.neuron conv", 120).split() == expected.split()
 
 
 def test_what_no_layer_has_takes_no_column(report: Report) -> None:
-    plain = with_layers(report, {"bound": None, "changed": None})
+    plain = with_layers(report, {"bound": None, "changed": None, "zero_weights_share": None, "zeros_stored": None})
     assert line_with(plain, "features.0.neuron conv").split() == (
         ["features.0.neuron", "conv", "64x32x32", "65.5k", "655M", "0.125", "1.23M", "8", "5", "2"]
     )

@@ -1,7 +1,7 @@
 """Checkpoints: what is saved comes back, nothing in them runs, and broken ones are refused in a sentence."""
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
@@ -52,6 +52,27 @@ def test_a_checkpoint_of_version_1_is_of_frames_shown_as_they_are(folder, data):
     found = load_checkpoint(folder)
     assert found.data.coding == Coding((7.5,), (3.25,), "direct", None)
     restore(found)
+
+
+def test_a_checkpoint_of_version_2_is_of_epochs_without_validation(folder):
+    document = json.loads((folder / "checkpoint.json").read_text())
+    settings = {name: value for name, value in document["settings"].items() if name not in ("validation", "loss")}
+    history = [
+        {name: value for name, value in each.items() if name != "validation_accuracy"} for each in document["history"]
+    ]
+    edit(folder, schema_version=2, settings=settings, history=history)
+    found = load_checkpoint(folder)
+    assert (found.settings, found.history) == (SETTINGS, HISTORY)
+    assert [record.watched for record in found.history] == [("test", 0.5), ("test", 0.7)]
+    restore(found)
+
+
+def test_epochs_with_validation_come_back(tmp_path, network, recipe, data):
+    history = (EpochRecord(1, 1.5, 0.4, None, 0.001, 2.0, 0.5), EpochRecord(2, 1.0, 0.6, 0.7, 0.0005, 2.5, 0.6))
+    save_checkpoint(tmp_path, network, recipe, facts_of(data), replace(SETTINGS, validation=0.2), history)
+    found = load_checkpoint(tmp_path)
+    assert (found.history, found.settings.validation) == (history, 0.2)
+    assert [record.watched for record in found.history] == [("validation", 0.5), ("validation", 0.6)]
 
 
 def test_a_file_of_the_folder_names_it_too(folder):
@@ -153,8 +174,8 @@ def test_a_truncated_description_is_refused(folder):
     ("changes", "sentence"),
     [
         (
-            {"schema_version": 3},
-            r"checkpoint\.json has schema version 3, but neuroprune .* reads versions 1 and 2: use the neuro",
+            {"schema_version": 4},
+            r"checkpoint\.json has schema version 4, but neuroprune .* reads versions 1 to 3: use the neuro",
         ),
         (
             {"extra": 1},
@@ -165,6 +186,10 @@ def test_a_truncated_description_is_refused(folder):
         ({"schema_version": 1, "data": {"std": [1.0]}}, r"a checkpoint \(data\.(name|coding\.mean): Field required\)"),
         ({"schema_version": 1, "data": 5}, r"is not the description of a checkpoint \(data: "),
         ({"model": {}}, r"is not the description of a checkpoint \(model"),
+        (
+            {"history": [{**asdict(HISTORY[0]), "test_accuracy": None}]},
+            r"a checkpoint \(history\.0: Value error, epoch 1 has neither a test nor a validation accuracy\)",
+        ),
         ({"history": [{"epoch": 1}]}, r"is not the description of a checkpoint \(history\.0\.loss: Field required\)"),
     ],
 )

@@ -1,6 +1,7 @@
 """Training settings: checked, taken from recipes, and turned into learning rates."""
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -42,6 +43,8 @@ def test_fine_tuning_is_as_the_training_was_but_for_its_epochs_rate_and_no_l1():
     assert (training.l1, fine.l1) == (1e-4, 0.0)
     assert (fine.epochs, fine.lr) == (recipe.fine_tuning.epochs, recipe.fine_tuning.lr)
     assert (fine.batch, fine.seed, fine.milestones) == (32, 7, (80, 120))
+    held = fine_tuning_of(replace(training, validation=0.2, loss="mse", label_smoothing=0.0), recipe.fine_tuning)
+    assert (held.validation, held.loss) == (0.2, "mse")
     assert fine_tuning_of(training, recipe.fine_tuning, epochs=2).epochs == 2
 
 
@@ -64,6 +67,19 @@ def test_the_defaults_of_recipes_and_of_settings_are_the_same():
         ({"label_smoothing": -0.1}, "training setting label_smoothing is -0.1, but must be at least 0 and below 1"),
         ({"optimizer": "lion"}, "there is no optimizer 'lion': choose one of adamw, sgd"),
         ({"schedule": "linear"}, "there is no schedule 'linear': choose one of cosine, step"),
+        (
+            {"validation": -0.1},
+            "a share of -0.1 of the training samples cannot be held out for validation: it must be at least 0 and at "
+            "most 0.5, such as 0.1",
+        ),
+        ({"validation": 0.51}, "a share of 0.51 of the training samples cannot be held out for validation: it must be"),
+        ({"validation": math.nan}, "a share of nan of the training samples cannot be held out for validation"),
+        ({"loss": "hinge"}, "there is no loss 'hinge': choose one of cross-entropy, mse"),
+        (
+            {"loss": "mse", "label_smoothing": 0.1},
+            "training setting label_smoothing is 0.1, but must be 0 with the loss mse, since only the cross-entropy is "
+            "smoothed: give --label-smoothing 0, or take the loss cross-entropy",
+        ),
         ({"schedule": "step"}, "the schedule step has 0 milestones, but needs at least 1: name the epochs"),
     ],
 )

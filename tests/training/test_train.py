@@ -1,6 +1,7 @@
 """Training: it learns, repeats itself, and says in a sentence when it cannot go on."""
 
 import json
+import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,15 +11,17 @@ import torch
 from torch import nn
 
 from neuroprune.choices import names
+from neuroprune.data.hold_out import hold_out
 from neuroprune.data.types import Augmentation, Dataset, Split, make_dataset
 from neuroprune.errors import InputError, OutputError
 from neuroprune.networks.build import build
-from neuroprune.networks.catalog import OPTIMIZERS
+from neuroprune.networks.catalog import LOSSES, OPTIMIZERS
 from neuroprune.networks.recipe import parse_recipe
 from neuroprune.runs import is_unfinished
 from neuroprune.training import train as training
 from neuroprune.training.checkpoint import load_checkpoint, restore
 from neuroprune.training.evaluate import measure_accuracy
+from neuroprune.training.loss import loss_of
 from neuroprune.training.observer import Observer
 from neuroprune.training.resume import Keeping, read_unfinished
 from neuroprune.training.settings import TrainSettings
@@ -43,6 +46,29 @@ def test_a_network_learns(network, data, optimizer):
     assert result.history[-1].loss < result.history[0].loss
     assert result.history[-1].test_accuracy > 0.9
     assert result.module is network and not network.training
+
+
+@pytest.mark.parametrize("loss", names(LOSSES))
+def test_a_network_learns_by_each_loss(network, data, loss):
+    result = train(network, data, replace(SETTINGS, epochs=8, loss=loss))
+    assert result.history[-1].loss < result.history[0].loss
+    assert result.history[-1].test_accuracy > 0.7  # chance is a third
+
+
+def test_the_losses_are_those_stated():
+    rates, labels = torch.tensor([[0.5, 0.25, 0.0], [1.0, 0.0, 0.75]]), torch.tensor([0, 2])
+    squares = [0.5**2, 0.25**2, 0.0, 1.0, 0.0, 0.25**2]
+    assert float(loss_of(rates, labels, TrainSettings(loss="mse"))) == pytest.approx(sum(squares) / 6)
+    logits = [[5 * rate for rate in row] for row in rates.tolist()]
+    shares = [math.exp(row[label]) / sum(map(math.exp, row)) for row, label in zip(logits, (0, 2), strict=True)]
+    expected = -sum(map(math.log, shares)) / 2
+    assert float(loss_of(rates, labels, TrainSettings(loss="cross-entropy"))) == pytest.approx(expected)
+
+
+def test_a_loss_is_computed_in_float32_whatever_the_network_returns():
+    rates, labels = torch.tensor([[0.5, 0.25]], dtype=torch.bfloat16), torch.tensor([1])
+    for loss in names(LOSSES):
+        assert loss_of(rates, labels, TrainSettings(loss=loss)).dtype is torch.float32
 
 
 def test_the_last_record_is_of_the_network_that_is_returned(network, data):
@@ -197,6 +223,68 @@ def test_for_a_network_that_takes_no_sequences_the_error_names_their_shape(movin
         train(Frames(2, 2, 3), moving, SETTINGS)
 
 
+# --- samples held out ------------------------------------------------------------------------------------------------
+
+
+def test_samples_held_out_are_those_of_every_epoch_and_the_test_split_is_read_once(network, data, monkeypatch):
+    read = []
+    original = training.measure_accuracy
+
+    def watched(module, images, labels, coding):
+        read.append(len(labels))
+        return original(module, images, labels, coding)
+
+    monkeypatch.setattr(training, "measure_accuracy", watched)
+    history = train(network, data, replace(SETTINGS, validation=0.25)).history
+    assert sorted(read) == [24, 24, 24, 30] and set(read[:2]) == {24}
+    assert [record.test_accuracy is None for record in history] == [True, True, False]
+    held = hold_out(data, 0.25)
+    last = history[-1]
+    for split, found in ((held.validation, last.validation_accuracy), (held.test, last.test_accuracy)):
+        assert found == original(network, split.images, split.labels, data.coding)
+
+
+def test_nothing_is_learned_from_samples_that_are_held_out(recipe, data):
+    first, second, third = (build(recipe, data.input_shape, 3) for _ in range(3))
+    held = hold_out(data, 0.25)
+    train(first, data, replace(SETTINGS, validation=0.25))
+    train(second, replace(held, validation=None), SETTINGS)
+    train(third, replace(held, validation=Split(255 - held.validation.images, held.validation.labels)), SETTINGS)
+    assert equal(state(first), state(second)) and equal(state(first), state(third))
+
+
+def test_progress_shows_the_accuracy_on_the_samples_held_out(network, data):
+    calls = []
+    result = train(
+        network, data, replace(SETTINGS, validation=0.25), progress=lambda t, done, n, **figures: calls.append(figures)
+    )
+    assert "validation" not in calls[0]
+    shown = {figures["epoch"]: figures["validation"] for figures in calls if figures["epoch"] > 1}
+    assert shown == {2: result.history[0].validation_accuracy, 3: result.history[1].validation_accuracy}
+
+
+@pytest.mark.parametrize("batches", [5, 8])
+def test_a_training_with_samples_held_out_resumes_to_the_same_records(tmp_path, recipe, data, batches):
+    settings = replace(SETTINGS, validation=0.25)
+    unbroken, first, resumed = (build(recipe, data.input_shape, 3) for _ in range(3))
+    expected = train(unbroken, data, settings).history
+    with pytest.raises(StopError):
+        train(first, data, settings, tmp_path, recipe, progress=stop_after(batches))
+    found = train(resumed, data, settings, tmp_path, recipe, resume=True).history
+    assert [replace(record, seconds=0) for record in found] == [replace(record, seconds=0) for record in expected]
+    assert equal(state(resumed), state(unbroken))
+    lines = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
+    assert [line["test_accuracy"] for line in lines[:2]] == [None, None]
+    assert [line["validation_accuracy"] for line in lines] == [record.validation_accuracy for record in found]
+
+
+def test_resuming_holds_out_the_same_share(tmp_path, network, recipe, data):
+    with pytest.raises(StopError):
+        train(network, data, replace(SETTINGS, validation=0.25), tmp_path, recipe, progress=stop_after(5))
+    with pytest.raises(InputError, match=r"was started with validation = 0.25, but resuming asks for 0.1: give the"):
+        train(network, data, replace(SETTINGS, validation=0.1), tmp_path, recipe, resume=True)
+
+
 # --- interrupted and resumed -----------------------------------------------------------------------------------------
 
 
@@ -349,6 +437,19 @@ def test_resuming_on_another_device_is_allowed(tmp_path, network, recipe, data):
     with pytest.raises(StopError):
         train(network, data, SETTINGS, tmp_path, recipe, progress=stop_after(5))
     assert len(train(network, data, replace(SETTINGS, device="auto"), tmp_path, recipe, resume=True).history) == 3
+
+
+def test_a_training_that_was_started_before_a_setting_was_there_is_resumed(tmp_path, network, recipe, data):
+    with pytest.raises(StopError):
+        train(network, data, SETTINGS, tmp_path, recipe, progress=stop_after(5))
+    path = tmp_path / "training.safetensors"
+    tensors, metadata = read_tensors(path)
+    started = json.loads(metadata["settings"])
+    assert started.pop("loss") == "cross-entropy"
+    write_tensors(path, tensors, {**metadata, "settings": json.dumps(started)})
+    with pytest.raises(InputError, match="was started with loss = 'cross-entropy', but resuming asks for mse"):
+        train(network, data, replace(SETTINGS, loss="mse"), tmp_path, recipe, resume=True)
+    assert len(train(network, data, SETTINGS, tmp_path, recipe, resume=True).history) == 3
 
 
 def test_a_state_without_its_record_is_refused(tmp_path, network, recipe, data):

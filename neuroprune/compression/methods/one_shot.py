@@ -4,12 +4,14 @@ in which every layer keeps the same share."""
 
 from dataclasses import replace
 
-from neuroprune.compression.channel_scorer import channel_scores, costs_of, synops_by_input
+from neuroprune.compression.channel_scorer import channel_scores, costs_of, first_frames, synops_by_input
 from neuroprune.compression.cost_model import cost_model
 from neuroprune.compression.pruning import ChannelPruning, seed_of
-from neuroprune.compression.search import TOLERANCE, Selection
+from neuroprune.compression.search import TOLERANCE, Selection, out_of_reach
 from neuroprune.compression.select import Order, rank
-from neuroprune.compression.surgery import duplicate, silence_channels
+from neuroprune.compression.surgery import remove_channels
+from neuroprune.errors import InputError
+from neuroprune.graph.trace import trace
 
 CORRECTIONS = 6
 """How often the target in SynOps is moved, since the channels that stay fire otherwise once others are gone."""
@@ -28,8 +30,14 @@ class OneShot(ChannelPruning):
             return self.search(costs_of(job), by_score, by_regrowth)
         return self._spend(by_score, by_regrowth)
 
+    def _spent(self, selection: Selection) -> float:
+        """Synaptic operations for one sample of the network with the channels of `selection`."""
+        slim = remove_channels(self.job.module, self.job.groups, selection.kept)
+        graph = trace(slim, first_frames(self.job), self.job.neurons)
+        return sum(float(each.sum()) for each in synops_by_input(replace(self.job, module=slim, graph=graph)).values())
+
     def _spend(self, by_score: Order, by_regrowth: Order) -> Selection:
-        """The selection whose silenced network really comes nearest to the targets.
+        """The selection whose network really comes nearest to the targets.
 
         The cost model takes kept neurons to fire as before, so its target is moved by as much as it was wrong.
         """
@@ -41,14 +49,15 @@ class OneShot(ChannelPruning):
         found: list[tuple[float, Selection]] = []
         for _ in range(CORRECTIONS):
             aiming = OneShot(replace(job, targets={**job.targets, "synops": aimed}))
-            selection = aiming.search(costs, by_score, by_regrowth)
-            silenced = duplicate(job.module)
-            silence_channels(silenced, job.groups, selection.kept)
-            spent = sum(float(each.sum()) for each in synops_by_input(replace(job, module=silenced)).values())
+            selection = aiming.search(costs, by_score, by_regrowth, tolerance=1.0)
+            spent = self._spent(selection)
             shares = {**selection.shares, "synops": spent / dense}
             excess = abs(max(shares[currency] - target for currency, target in job.targets.items()))
             found.append((excess, replace(selection, shares=shares)))
             if excess < TOLERANCE / 4 or not spent:
                 break
             aimed = min(aimed * asked * dense / spent, 1.0)
-        return min(found, key=lambda each: each[0])[1]
+        excess, best = min(found, key=lambda each: each[0])
+        if excess > TOLERANCE:
+            raise InputError(out_of_reach(job.targets, best.shares, job.strategy.layer_floor))
+        return best

@@ -2,10 +2,11 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
-from spikingjelly.activation_based.surrogate import SurrogateFunctionBase
+from spikingjelly.activation_based.surrogate import ATan, SurrogateFunctionBase
 from torch import nn
 
 from neuroprune.compression.catalog import Aggregation, SurrogateOf
@@ -31,8 +32,8 @@ class Criticality(Measure):
 
     def begin(self, name: str, layer: nn.Module, neurons: FloatNeuron) -> Callable[[Moment], torch.Tensor]:
         """Raises InputError where the surrogate function of `layer` is not found or has no peak at the threshold."""
-        derivative = paper_derivative if self.surrogate == "paper" else trained_derivative(name, layer)
-        return lambda moment: derivative(moment.potential.sub(neurons.threshold).div_(neurons.threshold))
+        derivative = atan_derivative if self.surrogate == "paper" else trained_derivative(name, layer)
+        return lambda moment: derivative(moment.potential.div(neurons.threshold).sub_(1.0))
 
     def of_map(self, means: torch.Tensor) -> torch.Tensor:
         return means.amax(2) if self.aggregation == "max" else means.mean(2)
@@ -55,9 +56,9 @@ class Activity(Measure):
         return means.mean(2)
 
 
-def paper_derivative(u: torch.Tensor) -> torch.Tensor:
-    """g'(u) = 1 / (1 + (pi u)^2), of the ATan surrogate with alpha 2 (Eq 4b)."""
-    return 1.0 / (1.0 + (torch.pi * u) ** 2)
+def atan_derivative(u: torch.Tensor, alpha: float = 2.0) -> torch.Tensor:
+    """g'(u) / g'(0) of the ATan surrogate: 1 / (1 + (pi alpha u / 2)^2); with alpha 2 it is the paper's (Eq 4b)."""
+    return u.mul(torch.pi * alpha / 2).square_().add_(1.0).reciprocal_()
 
 
 def trained_derivative(name: str, layer: nn.Module) -> Callable[[torch.Tensor], torch.Tensor]:
@@ -66,37 +67,40 @@ def trained_derivative(name: str, layer: nn.Module) -> Callable[[torch.Tensor], 
     Raises InputError where no such function is found, or its derivative at 0 is not above 0.
     """
     function = _surrogate_of(layer)
-    remedy = "score by the paper's surrogate function instead"
+    remedy = "score by the paper's surrogate function (--surrogate paper)"
     if function is None:
         raise InputError(
             f"layer {name}: {type(layer).__name__} has no surrogate function to score by; call it surrogate_function, "
             f"or {remedy}"
         )
+    if type(function) is ATan:  # what recipes take unless told otherwise; torch's way takes several times as long
+        return partial(atan_derivative, alpha=function.alpha)
     peak = float(_derivative(function, torch.zeros(1, dtype=torch.float64)))
     if not 0.0 < peak < float("inf"):
-        kind = getattr(function, "__name__", type(function).__name__)
+        owner = getattr(function, "__self__", function)  # of the `apply` of a torch.autograd.Function
+        kind = getattr(owner, "__name__", type(owner).__name__)
         raise InputError(
             f"layer {name}: the derivative of its surrogate function {kind} is {peak:g} at the threshold, but scores "
             f"are in units of that; {remedy}"
         )
-    return lambda u: _derivative(function, u) / peak
+    return lambda u: _derivative(function, u, 1.0 / peak)
 
 
-def _surrogate_of(layer: Any) -> Callable[[torch.Tensor], torch.Tensor] | None:
-    """SpikingJelly's neurons have it in `surrogate_function`; others by any name, if it is the only one of its kind."""
-    function: Callable[[torch.Tensor], torch.Tensor] | None = getattr(layer, "surrogate_function", None)
+def _surrogate_of(layer: Any) -> Any:
+    """SpikingJelly's neurons have it in `surrogate_function`, others by any name if it is their only one; else None."""
+    function = getattr(layer, "surrogate_function", None)
     if function is not None:
         return function
     known = [each for each in layer.modules() if isinstance(each, SurrogateFunctionBase)]
     return known[0] if len(known) == 1 else None
 
 
-def _derivative(function: Callable[[torch.Tensor], torch.Tensor], u: torch.Tensor) -> torch.Tensor:
-    """By torch, as training takes it, so it is right for functions of the user's as well; 0 where it has none."""
+def _derivative(function: Callable[[torch.Tensor], torch.Tensor], u: torch.Tensor, scale: float = 1.0) -> torch.Tensor:
+    """`scale` times g'(u) by torch, as training takes it, so of the user's functions as well; 0 where it has none."""
     with torch.enable_grad():
         u = u.detach().requires_grad_()
         spikes = function(u)
         if not spikes.requires_grad:
             return torch.zeros_like(u)
-        (gradient,) = torch.autograd.grad(spikes, u, torch.ones_like(spikes), allow_unused=True)
+        (gradient,) = torch.autograd.grad(spikes, u, spikes.new_tensor(scale).expand_as(spikes), allow_unused=True)
     return torch.zeros_like(u) if gradient is None else gradient.detach()

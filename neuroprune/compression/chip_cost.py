@@ -1,0 +1,64 @@
+"""What a network takes of a chip, from the mapper: what parameters and FLOPs do not tell."""
+
+from collections.abc import Sequence
+from typing import Annotated
+
+from pydantic import Field
+
+from neuroprune.arrays import Frames
+from neuroprune.chips.chip import Chip
+from neuroprune.errors import CapacityError, InputError, UnsupportedNetwork
+from neuroprune.graph.fold import fold
+from neuroprune.graph.nodes import Graph
+from neuroprune.mapping.map import map_program
+from neuroprune.program.timing import balance
+from neuroprune.quantization.quantize import quantize
+from neuroprune.records import Record
+
+BITS_PER_KIB = 8 * 1024
+CALIBRATION = 4
+"""Frames that set the scales of the integers, which costs hardly depend on: 1, 4 and 16 frames give the same cores and
+memory for digits-conv, fashion-conv and vgg16."""
+
+Count = Annotated[int, Field(ge=0)]
+
+
+class ChipCost(Record):
+    """What a network takes of a chip; or why it cannot be put there, and nothing else.
+
+    chip: its name. cores, chips: as many as the mapper needs. kib: memory taken on all cores, of every resource that is
+    counted in bits, such as Loihi's synapse memory; None for a chip that has none.
+    why_not: a sentence.
+    """
+
+    chip: str
+    cores: Count | None = None
+    chips: Count | None = None
+    kib: Annotated[float, Field(ge=0)] | None = None
+    why_not: str | None = None
+
+
+def chip_cost(graph: Graph, frames: Frames, chip: Chip) -> ChipCost:
+    """What the network that `graph` was traced from takes of `chip`: folded, quantised, balanced and mapped, not run.
+
+    frames: float32 [samples, *input shape], or sequences [samples, steps, *input shape], as the network sees them; the
+    first few set the scales. Weights get as many bits as the chip has.
+    """
+    try:
+        program = balance(quantize(fold(graph), frames[:CALIBRATION], chip), chip.synaptic_delay_max)
+        mapping = map_program(program, chip)
+    except (UnsupportedNetwork, CapacityError, InputError) as error:
+        return ChipCost(chip=chip.name, why_not=str(error))
+    return ChipCost(
+        chip=chip.name,
+        cores=len(mapping.cores),
+        chips=mapping.chips,
+        kib=_kib([core.used for core in mapping.cores], chip),
+    )
+
+
+def _kib(used: Sequence[tuple[int, ...]], chip: Chip) -> float | None:
+    memory = [number for number, each in enumerate(chip.core.resources) if each.unit == "bits"]
+    if not memory:
+        return None
+    return sum(core[number] for core in used for number in memory) / BITS_PER_KIB

@@ -1,0 +1,64 @@
+"""What the zero weights of a program save on a chip: the program mapped as if each of them were stored.
+
+All zeros of the integer weights count, whatever made them: pruning, rounding, or layers that were folded together, of
+which channel selections and concatenations leave some. Those of relays are left as they are, since only balancing adds
+relays.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from neuroprune.arrays import frozen_array
+from neuroprune.chips.chip import Chip
+from neuroprune.errors import CapacityError
+from neuroprune.fixed_point import WeightArray
+from neuroprune.mapping.map import map_program
+from neuroprune.mapping.types import ChipMapping
+from neuroprune.program.types import IntLayer, IntProgram
+from neuroprune.report.schema import NOTICEABLE_ZEROS
+
+
+@dataclass(frozen=True)
+class ZerosMapped:
+    """The mapping of a program whose zero weights are stored; or, where that does not fit the chip, why not."""
+
+    mapping: ChipMapping | None
+    why_not: str | None = None
+
+
+def zero_weights_share(layers: Sequence[IntLayer]) -> float:
+    """Share of the weights of all connections of `layers` that are zero; each weight of a kernel counts once."""
+    weights = [connection.synapse.weight for layer in layers for connection in layer.connections]
+    zeros = sum(weight.size - np.count_nonzero(weight) for weight in weights)
+    return zeros / max(1, sum(weight.size for weight in weights))
+
+
+def map_zeros_stored(program: IntProgram, chip: Chip) -> ZerosMapped | None:
+    """`program`, balanced, mapped with all its zeros stored; None where NOTICEABLE_ZEROS of its weights are not zero.
+
+    A zero is counted as a weight of a value that no other weight of its connection has, so that what was equal stays
+    equal and nothing else becomes so: connections, taps of a kernel, blocks.
+    """
+    if zero_weights_share([layer for layer in program.layers if layer.role != "relay"]) < NOTICEABLE_ZEROS:
+        return None
+    stored = replace(program, layers=tuple(map(_stored, program.layers)))
+    try:
+        return ZerosMapped(map_program(stored, chip))
+    except CapacityError as error:
+        return ZerosMapped(None, str(error))
+
+
+def _stored(layer: IntLayer) -> IntLayer:
+    if layer.role == "relay":
+        return layer
+    connections = tuple(
+        replace(connection, synapse=replace(connection.synapse, weight=_without_zeros(connection.synapse.weight)))
+        for connection in layer.connections
+    )
+    return replace(layer, connections=connections)
+
+
+def _without_zeros(weight: WeightArray) -> WeightArray:
+    return frozen_array(np.where(weight == 0, max(int(weight.max()), 0) + 1, weight), np.int16)
