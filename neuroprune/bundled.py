@@ -1,4 +1,4 @@
-"""The data folders that belong to the package: chips and network recipes.
+"""The data folders that belong to the package: chips, network recipes and plans of experiments.
 
 A checkout holds them at its top; a wheel carries copies inside the package.
 """
@@ -16,6 +16,11 @@ def hw_targets_folder() -> Path:
 def models_folder() -> Path:
     """The folder of the network recipes' YAML files."""
     return _folder("models")
+
+
+def plans_folder() -> Path:
+    """The folder of the YAML files of plans of experiments."""
+    return _folder("plans")
 
 
 def _folder(name: str) -> Path:

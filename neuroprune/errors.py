@@ -5,9 +5,10 @@
     │   ├── UnsupportedNetwork  a network with layers that cannot be mapped; all of them are listed at once
     │   └── OutputError         a result that could not be written; what stood there before still stands
     ├── CapacityError       3   what the chip cannot hold
-    └── VerificationError   4   a check between two levels failed, or could not be carried out
-        ├── LavaError           Lava is missing, failed or did not answer in time
-        └── UnverifiedDeployment    a whole deployment that Lava failed or differs from (in neuroprune.pipeline)
+    ├── VerificationError   4   a check between two levels failed, or could not be carried out
+    │   ├── LavaError           Lava is missing, failed or did not answer in time
+    │   └── UnverifiedDeployment    a whole deployment that Lava failed or differs from (in neuroprune.pipeline)
+    └── TrialsFailed        5   an experiment some of whose trials failed
 
 A message is one sentence: the object, its value, the limit, and the remedy. Only the command line renders errors;
 `assert` is for mistakes of neuroprune itself.
@@ -58,3 +59,9 @@ class VerificationError(NeuropruneError):
 
 class LavaError(VerificationError):
     """Lava is not installed, failed, or did not answer within its time limit."""
+
+
+class TrialsFailed(NeuropruneError):
+    """Some trials of an experiment failed; the results of the others are kept."""
+
+    exit_code = 5

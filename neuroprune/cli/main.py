@@ -19,7 +19,7 @@ from neuroprune.errors import NeuropruneError
 from neuroprune.excerpts import harmless
 from neuroprune.version import __version__
 
-COMMANDS = ("train", "compress", "deploy", "report", "targets", "models", "data")
+COMMANDS = ("train", "compress", "deploy", "report", "experiment", "targets", "models", "data")
 """In the order of use; each is `command` in neuroprune/cli/<name>.py."""
 
 INTERRUPTED, TERMINATED = 130, 143
@@ -34,7 +34,7 @@ Example, on digits that need no download:
 
 \b
 Exit codes: 0 done, 2 your input, 3 the chip cannot hold it, 4 a verification failed,
-130 interrupted by Ctrl-C, 143 ended by SIGTERM."""
+5 trials of an experiment failed, 130 interrupted by Ctrl-C, 143 ended by SIGTERM."""
 
 
 class Terminated(KeyboardInterrupt):
