@@ -8,6 +8,8 @@ from typing import Any
 import torch
 from torch import nn
 
+from neuroprune.chips.chip import Chip
+from neuroprune.chips.load import load_chip
 from neuroprune.compression.channels import ChannelGroup
 from neuroprune.compression.measure import measure
 from neuroprune.compression.methods import algorithm_of
@@ -53,6 +55,7 @@ def compress(
     initial: nn.Module | None = None,
     algorithm: Algorithm | None = None,
     neurons: Sequence[NeuronModel] | None = None,
+    chip: Chip | str | None = None,
     folder: Path | None = None,
     source: Path | None = None,
 ) -> CompressResult:
@@ -63,6 +66,7 @@ def compress(
     initial: the network that pruning begins with where the method starts from initial weights; a copy is trained.
     algorithm: one of your own in place of the method's, made of a `PruningJob`.
     neurons: models that layers of neurons are read as, by default all that neuroprune has.
+    chip: what the mapper counts cores and memory of, before and after: a chip, its name or the path of its YAML.
     folder: where the network is kept from the start of every training on, after each epoch, and in the end with
     compress.json; source: the run with the checkpoint that `module` was restored from, needed with `folder`.
     Raises UnsupportedNetwork for a network that cannot be mapped, VerificationError for one that does not compute what
@@ -93,7 +97,8 @@ def compress(
             f"method {settings.method} begins with initial weights, but only a trained network is given: pass initial, "
             "or start = 'trained'"
         )
-    measured = measure(dense, graph, data)
+    chip = load_chip(chip) if isinstance(chip, str) else chip
+    measured = measure(dense, graph, data, chip)
     before = Before(
         settings=settings,
         strategy=strategy,
@@ -110,7 +115,7 @@ def compress(
         earlier = pruned.history if strategy.start == "trained" else ()
         keeping = Keeping(folder, pruned.model, "compress", earlier, from_start=True)
     begun = dense if strategy.start == "trained" or initial is None else duplicate(initial)
-    way = _Way(data, before, keeping, False, algorithm or algorithm_of(strategy.algorithm), neurons, progress)
+    way = _Way(data, before, keeping, False, algorithm or algorithm_of(strategy.algorithm), neurons, chip, progress)
     return way.prune(begun, graph, prunable)
 
 
@@ -123,6 +128,7 @@ def resume_compress(
     tuning: Mapping[str, Any],
     progress: Progress = silent,
     algorithm: Algorithm | None = None,
+    chip: Chip | str | None = None,
 ) -> CompressResult:
     """Go on with the compression that was interrupted in `folder`, to the numbers of an unbroken one.
 
@@ -155,8 +161,9 @@ def resume_compress(
     settings = replace(settings, fine_tune=replace(settings.fine_tune, device=device))
     before = replace(before, settings=settings)
     module.eval().to(pick_device(device))
+    chip = load_chip(chip) if isinstance(chip, str) else chip
     keeping = Keeping(folder, checkpoint.model, "compress", kept.earlier, from_start=True)
-    way = _Way(data, before, keeping, True, algorithm or algorithm_of(before.strategy.algorithm), None, progress)
+    way = _Way(data, before, keeping, True, algorithm or algorithm_of(before.strategy.algorithm), None, chip, progress)
     graph = way.trace_pruned(module)
     if cut is not None:
         return way.fine_tune(module, graph, cut)
@@ -173,6 +180,7 @@ class _Way:
     resumed: bool
     algorithm: Algorithm
     neurons: Sequence[NeuronModel] | None
+    chip: Chip | None
     progress: Progress
 
     def prune(self, module: nn.Module, graph: Graph, prunable: Prunable) -> CompressResult:
@@ -251,7 +259,7 @@ class _Way:
 
     def _prune_weights(self, module: nn.Module, algorithm: WeightPruning, tuning: TrainSettings) -> CompressResult:
         trained = self._train(module, replace(tuning, epochs=algorithm.epochs), (algorithm,))
-        measured = measure(module, self.trace_pruned(module), self.data)
+        measured = measure(module, self.trace_pruned(module), self.data, self.chip)
         kept = {name: mask.cpu().numpy() for name, mask in algorithm.masks.items()}
         regenerated = {name: mask.cpu().numpy() for name, mask in algorithm.regenerated.items()}
         weights, left = sum(mask.size for mask in kept.values()), sum(int(mask.sum()) for mask in kept.values())
@@ -281,7 +289,7 @@ class _Way:
         )
 
     def _slimmed(self, slim: nn.Module, graph: Graph, cut: Cut, history: tuple[EpochRecord, ...]) -> CompressResult:
-        end = measure(slim, graph, self.data)
+        end = measure(slim, graph, self.data, self.chip)
         return CompressResult(
             module=slim,
             before=self.before,
