@@ -49,6 +49,10 @@ class LotteryTicket(WeightPruning):
         current = next(each for each in self.rounds if step.epoch < each.end)
         set_rate(step, current.course, current.skipped + step.epoch - current.start)
 
+    def is_result(self, epoch: int) -> bool:
+        """The network of every round is one, at a sparsity of its own."""
+        return any(epoch + 1 == each.end for each in self.rounds)
+
     def state(self) -> ObserverState:
         """Masks, and the tensors to rewind to."""
         state = super().state()
