@@ -4,6 +4,7 @@ Activity based Pruning" (ICML 2024).
 Each epoch the most active channels stay, and a share of what stays is channels that return for the gradient of their
 scale. A silenced channel has scale and shift 0, which is a gate that gradients of the scale pass; when it returns, it
 has what it had before. After the last epoch, which nothing could be trained after but in fine-tuning, nothing returns.
+What whole channels come nearest to the target is taken, however far that is: it hangs on the activity of the moment.
 """
 
 from collections.abc import Iterator
@@ -20,7 +21,7 @@ from neuroprune.compression.potentials import Recorder
 from neuroprune.compression.pruning import ChannelPruning, PruningJob
 from neuroprune.compression.scores import channels as scores
 from neuroprune.compression.scores.neurons import Activity
-from neuroprune.compression.search import TOLERANCE, Selection
+from neuroprune.compression.search import Selection
 from neuroprune.compression.select import rank
 from neuroprune.compression.surgery import silence_channels
 from neuroprune.training.observer import ObserverState, Step, TrainingRun
@@ -84,7 +85,7 @@ class SpikingChannelActivity(ChannelPruning):
         strategy = replace(self.job.strategy, regeneration=0.0) if is_last else self.job.strategy
         by_activity = rank(scores.of_neurons(self.job.groups, self.recorder.take()))
         search = ChannelPruning(replace(self.job, strategy=strategy)).search
-        return search(self._costs, by_activity, rank(self._gradients), TOLERANCE if is_last else 1.0)
+        return search(self._costs, by_activity, rank(self._gradients), tolerance=1.0)
 
     def _exchange(self, chosen: Selection) -> None:
         """Remember what channels that go have, and give those that return what they had."""
