@@ -34,6 +34,10 @@ PICKING, PICK_CEILING = 0.1, 1e-2
 of their 1,000 iterations; and where the coefficient stops then."""
 
 
+LARGEST_STEP = 0.5
+"""Of rate * coefficient: the share of a filter that goes in one iteration. From 2 on gradient descent would diverge."""
+
+
 class Greg1(ChannelPruning):
     """The filters of least L1 norm in each layer, every layer the same share, are marked at once."""
 
@@ -99,6 +103,7 @@ def coefficients(rates: FloatArray, marked_at: int) -> FloatArray:
 
     rates: the learning rate at each. Before `marked_at`, where it is for all filters, it grows to PICK_CEILING; from
     there to the share GROWTH of all iterations to CEILING, or higher, so that filters shrink by exp(-SHRINKAGE).
+    No iteration takes more than LARGEST_STEP of a filter.
     """
     iterations = len(rates)
     steps = np.arange(iterations) // UPDATE * UPDATE
@@ -108,4 +113,5 @@ def coefficients(rates: FloatArray, marked_at: int) -> FloatArray:
     shrinkage = float((rates * shape)[marked_at:].sum())
     ceiling = max(CEILING, SHRINKAGE / shrinkage) if shrinkage else CEILING
     grown = (PICK_CEILING if marked_at else 0.0) + ceiling * shape
-    return np.where(np.arange(iterations) < marked_at, np.minimum(picking, PICK_CEILING), grown)
+    wanted = np.where(np.arange(iterations) < marked_at, np.minimum(picking, PICK_CEILING), grown)
+    return np.minimum(wanted, LARGEST_STEP / np.maximum(rates, np.finfo(np.float64).tiny))

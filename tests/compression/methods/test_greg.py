@@ -8,6 +8,7 @@ from channel_pruning import TRAIN, job_for, small_network, stripes
 from neuroprune.compression.methods.greg import (
     CEILING,
     GROWTH,
+    LARGEST_STEP,
     PICK_CEILING,
     PICKING,
     SHRINKAGE,
@@ -39,6 +40,11 @@ def test_all_filters_are_regularised_a_little_before_some_are_marked() -> None:
     assert grown[-1] > CEILING
 
 
+def test_no_iteration_takes_more_of_a_filter_than_gradient_descent_bears() -> None:
+    rates = np.linspace(0.1, 0.0, 20)
+    assert (rates * coefficients(rates, 0)).max() <= LARGEST_STEP
+
+
 def by_norm(weight: torch.Tensor) -> list[int]:
     """Filters from the smallest L1 norm to the largest."""
     return torch.argsort(weight.detach().abs().flatten(1).sum(1), stable=True).tolist()
@@ -58,7 +64,7 @@ def test_greg1_marks_the_same_share_of_each_layer_by_norm_and_they_shrink() -> N
         gone = np.flatnonzero(~chosen.kept[name])
         assert sorted(smallest_first[: len(gone)]) == gone.tolist() != []
         left = network.get_submodule(name).weight.detach().flatten(1).norm(dim=1) / begun[name].flatten(1).norm(dim=1)
-        assert left[gone].max() < 1e-6 < 0.5 < left[chosen.kept[name]].min()
+        assert left[gone].max() < 0.05 < 0.5 < left[chosen.kept[name]].min()
     assert not any(mask.any() for mask in chosen.regenerated.values())
 
 
