@@ -1,6 +1,6 @@
 """Pruning a trained network from start to end: whole channels, which are removed, or single weights, held at zero."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -10,11 +10,13 @@ from torch import nn
 
 from neuroprune.chips.chip import Chip
 from neuroprune.chips.load import load_chip
+from neuroprune.compression.catalog import Currency
 from neuroprune.compression.channels import ChannelGroup
+from neuroprune.compression.job import PruningJob
 from neuroprune.compression.measure import measure
-from neuroprune.compression.methods import algorithm_of
+from neuroprune.compression.own import Algorithm, check_own, check_selection, pick_algorithm
 from neuroprune.compression.prunable import Prunable, find_prunable
-from neuroprune.compression.pruning import ChannelPruning, PruningJob, WeightPruning
+from neuroprune.compression.pruning import WeightPruning
 from neuroprune.compression.record import FILE, LayerShare, Target
 from neuroprune.compression.result import Before, CompressKeeper, CompressResult, Cut, read_kept
 from neuroprune.compression.search import Selection
@@ -43,8 +45,6 @@ from neuroprune.training.settings import TrainSettings, pick_device
 from neuroprune.training.tensors import load_tensors
 from neuroprune.training.train import TrainResult, train_unfinished
 
-Algorithm = Callable[[PruningJob], ChannelPruning | WeightPruning]
-
 
 def compress(
     module: nn.Module,
@@ -64,7 +64,8 @@ def compress(
     module: a trained network, for structured pruning best with L1 on its BatchNorm scales. A copy of it is pruned, on
     the device of fine-tuning or else on the module's own.
     initial: the network that pruning begins with where the method starts from initial weights; a copy is trained.
-    algorithm: one of your own in place of the method's, made of a `PruningJob`.
+    algorithm: one of your own, made of a `PruningJob`, such as a subclass of `ChannelPruning` or `WeightPruning`, with
+    settings of method "own"; records call the method by the name of its class.
     neurons: models that layers of neurons are read as, by default all that neuroprune has.
     chip: what the mapper counts cores and memory of, before and after: a chip, its name or the path of its YAML.
     folder: where the network is kept from the start of every training on, after each epoch, and in the end with
@@ -80,6 +81,7 @@ def compress(
     >>> f"{result.pruned.flops / result.dense.flops:.1f}"
     '0.5'
     """
+    algorithm = pick_algorithm(settings.method, settings.kind, algorithm)
     if folder is not None and source is None:
         raise InputError("a compression that is kept must say which run is pruned: pass source, its folder")
     if settings.fine_tune is not None:
@@ -115,7 +117,7 @@ def compress(
         earlier = pruned.history if strategy.start == "trained" else ()
         keeping = Keeping(folder, pruned.model, "compress", earlier, from_start=True)
     begun = dense if strategy.start == "trained" or initial is None else duplicate(initial)
-    way = _Way(data, before, keeping, False, algorithm or algorithm_of(strategy.algorithm), neurons, chip, progress)
+    way = _Way(data, before, keeping, False, algorithm, neurons, chip, progress)
     return way.prune(begun, graph, prunable)
 
 
@@ -133,8 +135,9 @@ def resume_compress(
     """Go on with the compression that was interrupted in `folder`, to the numbers of an unbroken one.
 
     module, checkpoint: its network, restored from the checkpoint there. asked, tuning: settings by name, of the
-    compression and of its fine-tuning, that it must have been started with; the device may be another. Raises
-    InputError when it was not, or when there is nothing to resume; OutputError when `folder` cannot be written.
+    compression and of its fine-tuning, that it must have been started with; the device may be another. algorithm: that
+    of your own, which it was started with. Raises InputError when it was not, or when there is nothing to resume;
+    OutputError when `folder` cannot be written.
     """
     kept = read_unfinished(folder)
     if kept.command != "compress":
@@ -163,7 +166,8 @@ def resume_compress(
     module.eval().to(pick_device(device))
     chip = load_chip(chip) if isinstance(chip, str) else chip
     keeping = Keeping(folder, checkpoint.model, "compress", kept.earlier, from_start=True)
-    way = _Way(data, before, keeping, True, algorithm or algorithm_of(before.strategy.algorithm), None, chip, progress)
+    algorithm = pick_algorithm(settings.method, settings.kind, algorithm)
+    way = _Way(data, before, keeping, True, algorithm, None, chip, progress)
     graph = way.trace_pruned(module)
     if cut is not None:
         return way.fine_tune(module, graph, cut)
@@ -202,16 +206,19 @@ class _Way:
             progress=self.progress,
         )
         algorithm = self.algorithm(job)
+        strategy = check_own(strategy, algorithm)
+        way, history = replace(self, before=replace(self.before, strategy=strategy)), tuple[EpochRecord, ...]()
         if isinstance(algorithm, WeightPruning):
             assert tuning is not None
-            return self._prune_weights(module, algorithm, tuning)
-        way, history = self, tuple[EpochRecord, ...]()
+            return way._prune_weights(module, algorithm, tuning)
         if strategy.prune_epochs > 0:
             assert tuning is not None
-            history = self._train(module, replace(tuning, epochs=strategy.prune_epochs), (algorithm,)).history
+            history = way._train(module, replace(tuning, epochs=strategy.prune_epochs), (algorithm,)).history
             keeping = self.keeping and replace(self.keeping, earlier=(*self.keeping.earlier, *history), goes_on=True)
-            way = replace(self, keeping=keeping, resumed=False)
-        return way.cut(module, prunable.groups, algorithm.choose(), history)
+            way = replace(way, keeping=keeping, resumed=False)
+        selection = algorithm.choose()
+        check_selection(selection, prunable.groups, type(algorithm).__name__)
+        return way.cut(module, prunable.groups, selection, history)
 
     def cut(
         self,
@@ -289,12 +296,17 @@ class _Way:
         )
 
     def _slimmed(self, slim: nn.Module, graph: Graph, cut: Cut, history: tuple[EpochRecord, ...]) -> CompressResult:
-        end = measure(slim, graph, self.data, self.chip)
+        end, dense = measure(slim, graph, self.data, self.chip), self.before.dense
+        measured: dict[Currency, float] = {
+            "flops": cut.cost.flops / dense.flops,
+            "params": cut.cost.parameters / dense.parameters,
+            "synops": cut.cost.unfolded_synops / (dense.unfolded_synops or 1.0),
+        }
         return CompressResult(
             module=slim,
             before=self.before,
             targets=tuple(
-                Target(of=of, asked=asked, reached=cut.selection.shares[of])
+                Target(of=of, asked=asked, reached=cut.selection.shares.get(of, measured[of]))
                 for of, asked in self.before.settings.targets.items()
             ),
             layers=cut.layers,
