@@ -10,10 +10,10 @@ import numpy as np
 import torch
 
 from neuroprune.arrays import FloatArray
-from neuroprune.compression.channel_scorer import channel_scores, costs_of
-from neuroprune.compression.pruning import ChannelPruning, PruningJob
+from neuroprune.compression.channel_scorer import channel_scores
+from neuroprune.compression.job import PruningJob
+from neuroprune.compression.pruning import ChannelPruning
 from neuroprune.compression.search import Selection
-from neuroprune.compression.select import rank
 from neuroprune.training.observer import ObserverState, Step, TrainingRun
 
 UPDATE = 10
@@ -58,8 +58,7 @@ class Greg1(ChannelPruning):
     def after_backward(self, step: Step) -> None:
         """Mark filters when it is time to, and add the gradient of the L2 penalty."""
         if self.selection is None and step.iteration >= self._marked_at:
-            by_norm = rank(channel_scores(self.job, "l1", seed=0))
-            self.selection = self.search(costs_of(self.job), by_norm, by_norm)
+            self.selection = self.search(channel_scores(self.job, "l1", seed=0))
         coefficient = float(self._coefficients[step.iteration])
         for group in self.job.groups:
             marked = np.ones(group.channels, dtype=np.bool_)
