@@ -230,6 +230,9 @@ from .report.schema import (
 from .report.terminal import (
     render as render,
 )
+from .report.zeros import (
+    map_zeros_stored as map_zeros_stored,
+)
 from .simulation.compare import (
     compare as compare,
 )

@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from neuroprune.training.checkpoint import Checkpoint
     from neuroprune.training.settings import TrainSettings
 
-DEFAULT_FLOPS, DEFAULT_SPARSITY = 0.5, 0.9
+DEFAULT_FLOPS, DEFAULT_SPARSITY, DEFAULT_TARGET = 0.5, 0.9, "loihi-sim"
 EPILOG = """\b
 Examples:
   neuroprune compress --structured --flops 0.5
@@ -83,6 +83,7 @@ def _choice(catalogue: Iterable[Named]) -> click.Choice[str]:
 @click.option("--prune-epochs", type=int, help="N_p, epochs in which is pruned.  [default: the method's share]")
 @click.option("--interval", type=int, help="dT, iterations between prunings.  [default: 2000, or a 40th of all]")
 @click.option("--mask-momentum", is_flag=True, default=None, help="Forget what the optimiser holds for pruned weights.")
+@click.option("--target", default=DEFAULT_TARGET, show_default=True, help="Chip whose cores are counted, or its YAML.")
 @click.option("--model", help="file.py:Class, for a run of a class of your own.")
 @click.option("--epochs", type=int, help="N_f, epochs of fine-tuning; 0 for none.  [default: the recipe's]")
 @click.option("--lr", type=float, help="Learning rate.  [default: the recipe's]")
@@ -98,6 +99,7 @@ def _choice(catalogue: Iterable[Named]) -> click.Choice[str]:
 def command(
     run: str | None,
     kind: str | None,
+    target: str,
     model: str | None,
     epochs: int | None,
     lr: float | None,
@@ -118,12 +120,14 @@ def command(
     they are masked. Unstructured, the smallest weights are held at zero while the network trains. The result is kept at
     the start of every training and after each of its epochs.
     """
+    from neuroprune.chips.load import load_chip
     from neuroprune.compression.compress import compress, resume_compress
     from neuroprune.compression.record import load_compress_record
     from neuroprune.compression.table import render
     from neuroprune.records import record_json
     from neuroprune.training.checkpoint import initial_module
 
+    chip = load_chip(target)
     changes, asked = given(epochs=epochs, lr=lr, seed=seed, device=device), given(**options)
     resumed, initial = None, None
     if resume is None:
@@ -147,9 +151,9 @@ def command(
         progress_bars(not as_json) as progress,
     ):
         if resumed is None:
-            compress(trained.module, data, settings, progress, initial=initial, folder=folder, source=source)
+            compress(trained.module, data, settings, progress, initial=initial, chip=chip, folder=folder, source=source)
         else:
-            resume_compress(trained.module, data, folder, checkpoint, asked, changes, progress)
+            resume_compress(trained.module, data, folder, checkpoint, asked, changes, progress, chip=chip)
     record = load_compress_record(folder)
     if as_json:
         click.echo(record_json(record))

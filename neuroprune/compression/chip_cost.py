@@ -1,41 +1,21 @@
 """What a network takes of a chip, from the mapper: what parameters and FLOPs do not tell."""
 
 from collections.abc import Sequence
-from typing import Annotated
-
-from pydantic import Field
 
 from neuroprune.arrays import Frames
 from neuroprune.chips.chip import Chip
+from neuroprune.compression.record import ChipCost
 from neuroprune.errors import CapacityError, InputError, UnsupportedNetwork
 from neuroprune.graph.fold import fold
 from neuroprune.graph.nodes import Graph
 from neuroprune.mapping.map import map_program
 from neuroprune.program.timing import balance
 from neuroprune.quantization.quantize import quantize
-from neuroprune.records import Record
 
 BITS_PER_KIB = 8 * 1024
 CALIBRATION = 4
 """Frames that set the scales of the integers, which costs hardly depend on: 1, 4 and 16 frames give the same cores and
 memory for digits-conv, fashion-conv and vgg16."""
-
-Count = Annotated[int, Field(ge=0)]
-
-
-class ChipCost(Record):
-    """What a network takes of a chip; or why it cannot be put there, and nothing else.
-
-    chip: its name. cores, chips: as many as the mapper needs. kib: memory taken on all cores, of every resource that is
-    counted in bits, such as Loihi's synapse memory; None for a chip that has none.
-    why_not: a sentence.
-    """
-
-    chip: str
-    cores: Count | None = None
-    chips: Count | None = None
-    kib: Annotated[float, Field(ge=0)] | None = None
-    why_not: str | None = None
 
 
 def chip_cost(graph: Graph, frames: Frames, chip: Chip) -> ChipCost:

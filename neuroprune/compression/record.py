@@ -16,6 +16,21 @@ FILE = "compress.json"
 Count = Annotated[int, Field(ge=0)]
 
 
+class ChipCost(Record):
+    """What a network takes of a chip; or why it cannot be put there, and nothing else.
+
+    chip: its name. cores, chips: as many as the mapper needs. kib: memory taken on all cores, of every resource that is
+    counted in bits, such as Loihi's synapse memory; None for a chip that has none.
+    why_not: a sentence.
+    """
+
+    chip: str
+    cores: Count | None = None
+    chips: Count | None = None
+    kib: Annotated[float, Field(ge=0)] | None = None
+    why_not: str | None = None
+
+
 class NetworkCost(Record):
     """Cost and accuracy of a network, measured on the test set.
 
@@ -27,6 +42,7 @@ class NetworkCost(Record):
     unfolded_synops: synaptic operations for one sample, mean, of the layers as they were trained, which is how papers
     count (`neuroprune.compression.synops`). A deployment counts those on the chip, after pools were folded into
     synapses.
+    on_chip: what the mapper needs for it; None where no chip was named.
     """
 
     accuracy: Share
@@ -37,6 +53,7 @@ class NetworkCost(Record):
     flops_per_step: Count
     unfolded_synops: Annotated[float, Field(ge=0)]
     bytes: Count
+    on_chip: ChipCost | None = None
 
 
 class LayerShare(Record):

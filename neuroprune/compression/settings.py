@@ -7,6 +7,7 @@ from neuroprune.choices import Choice, check_choice
 from neuroprune.compression.catalog import (
     AGGREGATIONS,
     CURRENCIES,
+    OWN,
     REGROWTHS,
     RESIDUALS,
     SCORES,
@@ -34,8 +35,9 @@ class CompressSettings:
     parameters and synaptic operations, each above 0 and below 1; where several are given, all hold.
     sparsity: unstructured pruning in place of that, to this share of weights that are zero, above 0 and below 1.
 
-    method: one of `neuroprune.compression.catalog.METHODS`, which are presets. Of those put together from parts
-    (criticality, uniform, slimming, gmp, grad, random) a part can be changed, None being the method's own:
+    method: one of `neuroprune.compression.catalog.METHODS`, which are presets, or "own" where `compress` is passed an
+    algorithm of one's own, which is told the rest. Of those put together from parts (criticality, uniform, slimming,
+    gmp, grad, random) a part can be changed, None being the method's own:
     score: what ranks channels or weights; regenerate_by: what brings pruned ones back; regeneration: r, the share of
     those that stay that is chosen so, in [0, 1); layer_floor: the share of each layer that stays at least, in [0, 1).
     aggregation: of the criticality over a map; surrogate: whose derivative it is; residual: how the channels of
@@ -97,12 +99,12 @@ class CompressSettings:
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise InputError(f"{name} is {value}, but must be at least 1: give a larger one")
-        if preset.prune_ratio == 0.0 and self.prune_epochs is not None:
+        if preset.prune_ratio == 0.0 and self.prune_epochs is not None and self.method != OWN.name:
             raise InputError(
                 f"method {self.method} chooses the channels at once, without {self.prune_epochs} epochs of pruning: "
                 "leave prune_epochs out"
             )
-        if preset.prune_ratio > 0.0 and self.fine_tune is None:
+        if (preset.prune_ratio > 0.0 or self.prune_epochs is not None) and self.fine_tune is None:
             raise InputError(
                 f"method {self.method} prunes while it trains, but there are 0 epochs of training: give at least 1"
             )

@@ -1,11 +1,13 @@
 """The record of a compression for the terminal, and its layers as CSV."""
 
+from collections.abc import Iterator
+
 from rich.console import Group, RenderableType
 from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from neuroprune.compression.record import CompressRecord, LayerShare, NetworkCost
+from neuroprune.compression.record import ChipCost, CompressRecord, LayerShare, NetworkCost
 from neuroprune.readable import plural, quantity
 from neuroprune.records import csv_text
 
@@ -15,6 +17,9 @@ NOUNS = {"flops": "of the FLOPs", "params": "of the parameters", "synops": "of t
 def render(record: CompressRecord) -> RenderableType:
     """What the network cost before and after, and what each layer keeps; fits 80 columns."""
     notes: list[RenderableType] = [_prunable(record), _how(record), *map(_warning, record.warnings)]
+    for name, cost in (("dense", record.dense), ("pruned", record.pruned)):
+        if cost.on_chip is not None and cost.on_chip.why_not is not None:
+            notes.append(_warning(f"the {name} network is not put on {cost.on_chip.chip}: {cost.on_chip.why_not}"))
     if record.change.is_noise:
         notes.insert(0, f"the change of accuracy is within the noise of {plural(record.samples, 'test sample')}")
     return Group(_cost_table(record), _layer_table(record), *notes)
@@ -44,12 +49,14 @@ def _how(record: CompressRecord) -> str:
     """The parts of the method, all defaults filled in."""
     strategy = record.strategy
     parts = [f"score {strategy.score}" + (", every layer alike" if strategy.uniform else "")]
-    if strategy.regenerate_by != "none":
+    if strategy.algorithm == "own":
+        parts = [f"{strategy.method} is an algorithm of one's own"]
+    elif strategy.regenerate_by != "none":
         share = "a layer exchanged at first" if strategy.algorithm == "granet" else "what stays brought back"
         rate = f"{strategy.regeneration:.3g} of {share} by {strategy.regenerate_by}"
         critical = f" ({strategy.aggregation}, {strategy.surrogate} surrogate)"
         parts.append(rate + (critical if strategy.regenerate_by == "criticality" else ""))
-    if strategy.layer_floor:
+    if strategy.layer_floor and strategy.algorithm != "own":
         parts.append(f"at least {strategy.layer_floor:.0%} of each layer")
     if strategy.prune_epochs:
         parts.append(f"{plural(strategy.prune_epochs, 'epoch')} of pruning from {strategy.start} weights")
@@ -79,7 +86,21 @@ def _cost_table(record: CompressRecord) -> Table:
     ):
         remains = f"{after / before:.1%}" if before else "-"
         table.add_row(name, quantity(before, unit), quantity(after, unit), remains)
+    for row in _chip_rows(dense.on_chip, pruned.on_chip):
+        table.add_row(*row)
     return table
+
+
+def _chip_rows(dense: ChipCost | None, pruned: ChipCost | None) -> Iterator[tuple[str, str, str, str]]:
+    """Cores and memory on the chip, a row each; a dash where a network cannot be put there."""
+    if dense is None or pruned is None:
+        return
+    for name, before, after in (
+        (f"cores, {dense.chip}", dense.cores, pruned.cores),
+        ("KiB on its cores", dense.kib, pruned.kib),
+    ):
+        first, last = ("-" if each is None else f"{each:,.0f}" for each in (before, after))
+        yield name, first, last, f"{after / before:.1%}" if before and after is not None else "-"
 
 
 def _layer_table(record: CompressRecord) -> Table:

@@ -39,7 +39,20 @@ def map_zeros_stored(program: IntProgram, chip: Chip) -> ZerosMapped | None:
     """`program`, balanced, mapped with all its zeros stored; None where NOTICEABLE_ZEROS of its weights are not zero.
 
     A zero is counted as a weight of a value that no other weight of its connection has, so that what was equal stays
-    equal and nothing else becomes so: connections, taps of a kernel, blocks.
+    equal and nothing else becomes so: connections, taps of a kernel, blocks. Where everything is zero, all is equal.
+
+    >>> import numpy as np
+    >>> from neuroprune import (
+    ...     IntBias, IntConnection, IntCubaLif, IntDense, IntInput, IntLayer, IntProgram, load_chip, map_zeros_stored,
+    ... )
+    >>> synapse = IntDense(np.array([[64, 0, 0, 0]]))
+    >>> layer = IntLayer(
+    ...     "a", (IntConnection("input", synapse, in_shape=(4,)),), IntCubaLif(decay_u=4095, decay_v=0, vth=32),
+    ...     IntBias(np.array([0]), exponent=6), shape=(1,), scale=4096.0, limited_by="weight",
+    ... )
+    >>> program = IntProgram(IntInput((4,), unit=1.0, bits=8), (layer,), steps=4)
+    >>> map_zeros_stored(program, load_chip("loihi-sim")).mapping.cores[0].used[1]  # input axons
+    4
     """
     if zero_weights_share([layer for layer in program.layers if layer.role != "relay"]) < NOTICEABLE_ZEROS:
         return None

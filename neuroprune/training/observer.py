@@ -127,6 +127,13 @@ class Observer:
         is kept of that epoch.
         """
 
+    def is_result(self, epoch: int) -> bool:
+        """Whether the network at the end of `epoch`, from 0, is one of those that the training is for, as the last is.
+
+        The test set is read for it, which is else read after the last epoch alone where samples are held out.
+        """
+        return False
+
     def state(self) -> ObserverState:
         """What `restore` needs at the end of an epoch."""
         return ObserverState()

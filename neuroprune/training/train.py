@@ -117,7 +117,8 @@ def train_unfinished(
             before = history[-1].validation_accuracy if history else None
             beside = {} if before is None else {"validation": before}
             loss, train_accuracy, rate = _train_epoch(run, samples, epoch, observers, progress, beside)
-            test, validation = _accuracies(module, data, is_last=epoch + 1 == settings.epochs)
+            is_result = epoch + 1 == settings.epochs or any(observer.is_result(epoch) for observer in observers)
+            test, validation = _accuracies(module, data, is_result)
             seconds = time.perf_counter() - start
             history = (*history, EpochRecord(epoch + 1, loss, train_accuracy, test, rate, seconds, validation))
             if keeping is not None:
@@ -219,13 +220,13 @@ def _train_epoch(
     return loss_sum / steps, correct / seen, rate
 
 
-def _accuracies(module: nn.Module, data: Dataset, is_last: bool) -> tuple[float | None, float | None]:
-    """On the test and on the validation split; where there is the latter, the former is read after the last epoch."""
+def _accuracies(module: nn.Module, data: Dataset, is_result: bool) -> tuple[float | None, float | None]:
+    """On the test and on the validation split; where there is the latter, the former is read of results alone."""
 
     def accuracy(split: Split) -> float:
         return measure_accuracy(module, split.images, split.labels, data.coding)
 
-    reads_test = data.validation is None or is_last
+    reads_test = data.validation is None or is_result
     return accuracy(data.test) if reads_test else None, accuracy(data.validation) if data.validation else None
 
 

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings, strategies as st
 
+from neuroprune.compression.catalog import Currency
 from neuroprune.compression.channels import ChannelGroup
-from neuroprune.compression.cost_model import CostModel, Currency, Term
+from neuroprune.compression.cost_model import CostModel, Term
 from neuroprune.compression.search import TOLERANCE, Selection, search
 from neuroprune.compression.select import least_kept, rank, select
 from neuroprune.errors import InputError

@@ -101,9 +101,11 @@ def test_fan_out_of_each_input_is_how_often_windows_hold_it(
     np.testing.assert_array_equal(fan_out(node, (4, 9, 7)), x.grad[0].numpy())
 
 
-def test_fan_out_of_a_linear_layer_is_its_width() -> None:
-    node = Node("linear", Linear(np.zeros((3, 5)), np.zeros(3)), (), (3,))
-    assert fan_out(node, (5,)).tolist() == [3] * 5
+def test_fan_out_of_a_linear_layer_is_its_width_less_its_zeros() -> None:
+    weight = np.ones((3, 5))
+    weight[0, 1] = weight[:, 4] = 0.0
+    node = Node("linear", Linear(weight, np.zeros(3)), (), (3,))
+    assert fan_out(node, (5,)).tolist() == [3, 2, 3, 3, 0]
 
 
 def test_operations_by_input_are_those_that_each_channel_alone_causes(network: nn.Module, frames: torch.Tensor) -> None:

@@ -9,32 +9,15 @@ from neuroprune.pipeline import LavaSettings, deploy
 from neuroprune.report.schema import Report
 from neuroprune.simulation.floats import run_module
 
-GREY, TWO = (1, 8, 8), (2, 8, 8)
-SHAPES = {
-    "TdResidual": GREY,
-    "SewResidual": GREY,
-    "MembraneResidual": GREY,
-    "PreactivationResidual": TWO,
-    "Concatenating": GREY,
-    "SharedModule": GREY,
-    "ParametricTau": GREY,
-    "Cuba": GREY,
-    "SoftReset": GREY,
-    "DepthwiseSeparable": TWO,
-    "GlobalPool": GREY,
-    "MembraneReadout": GREY,
-    "Voting": GREY,
-}
-
 
 def deployed(name: str, target: str = "loihi-sim", lava_samples: int = 2) -> Report:
     network: nn.Module = sample_networks.stir(getattr(sample_networks, name)()).float()
-    frames = np.random.default_rng(5).normal(0, 1, (32, *SHAPES[name])).astype(np.float32)
+    frames = np.random.default_rng(5).normal(0, 1, (32, *sample_networks.SHAPES[name])).astype(np.float32)
     labels = run_module(network, frames).argmax(axis=1)
     return deploy(network, frames, target, labels=labels, lava=LavaSettings(lava_samples)).report
 
 
-@pytest.mark.parametrize("name", SHAPES)
+@pytest.mark.parametrize("name", sample_networks.SHAPES)
 def test_lava_agrees_and_accuracy_is_kept(name: str) -> None:
     report = deployed(name)
     assert (report.lava.samples, report.lava.differences) == (2, 0)

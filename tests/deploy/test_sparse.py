@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 import sample_networks
 import torch
-from test_kinds import SHAPES
 from torch import nn
 
 from neuroprune.pipeline import Deployment, LavaSettings, deploy
@@ -28,11 +27,11 @@ def masked(network: nn.Module) -> nn.Module:
 
 def deployed(name: str, target: str = "loihi-sim", lava_samples: int = 0) -> tuple[Deployment, np.ndarray]:
     network = masked(sample_networks.stir(getattr(sample_networks, name)())).float()
-    frames = np.random.default_rng(5).normal(0, 1, (16, *SHAPES[name])).astype(np.float32)
+    frames = np.random.default_rng(5).normal(0, 1, (16, *sample_networks.SHAPES[name])).astype(np.float32)
     return deploy(network, frames, target, lava=LavaSettings(lava_samples)), frames
 
 
-@pytest.mark.parametrize("name", SHAPES)
+@pytest.mark.parametrize("name", sample_networks.SHAPES)
 def test_a_sparse_network_runs_as_the_reference_does_and_keeps_its_zeros(name: str) -> None:
     deployment, frames = deployed(name)
     program, floats = deployment.program, deployment.floats

@@ -383,6 +383,25 @@ class SequenceInput(nn.Module):
         return torch.stack(outputs).sum(0)
 
 
+GREY, TWO = (1, 8, 8), (2, 8, 8)
+SHAPES = {
+    "TdResidual": GREY,
+    "SewResidual": GREY,
+    "MembraneResidual": GREY,
+    "PreactivationResidual": TWO,
+    "Concatenating": GREY,
+    "SharedModule": GREY,
+    "ParametricTau": GREY,
+    "Cuba": GREY,
+    "SoftReset": GREY,
+    "DepthwiseSeparable": TWO,
+    "GlobalPool": GREY,
+    "MembraneReadout": GREY,
+    "Voting": GREY,
+}
+"""Of the frames of each network of one kind that is deployed."""
+
+
 def branching_networks() -> dict[str, tuple[nn.Module, tuple[int, int, int]]]:
     """Each small network by its name, with the shape of its frames; all of them but SequenceInput take frames."""
     kinds = (TdResidual, SewResidual, MembraneResidual, Concatenating, SharedModule, ParametricTau, Cuba, SoftReset)

@@ -193,6 +193,7 @@ def test_a_step_shows_the_run_and_the_batch_that_the_network_saw(network, data):
     (group,) = run.optimizer.param_groups
     assert [id(each) for each in group["params"]] == [id(each) for each in network.parameters()]
     assert [step.iteration for step in diary.steps if step.ends_epoch] == [3, 7, 11]
+    assert [step.iteration for step in diary.steps if step.begins_epoch] == [0, 4, 8]
     for step, frames in zip(diary.steps, seen, strict=True):
         assert step.frames is frames and step.labels.shape == (20,)
         assert step.run is run

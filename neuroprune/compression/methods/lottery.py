@@ -3,7 +3,8 @@ Ticket Hypothesis in Spiking Neural Networks, ECCV 2022; Frankle et al., ICML 20
 
 from collections.abc import Sequence
 
-from neuroprune.compression.pruning import PruningJob, WeightPruning
+from neuroprune.compression.job import PruningJob
+from neuroprune.compression.pruning import WeightPruning
 from neuroprune.compression.rewinding import Tensors, kept_state, read_kept_state, rewind, set_rate, snapshot
 from neuroprune.compression.schedules import LOTTERY_MILESTONES, lottery_rounds
 from neuroprune.training.observer import ObserverState, Step
@@ -48,6 +49,10 @@ class LotteryTicket(WeightPruning):
         """Give the step the learning rate of its round."""
         current = next(each for each in self.rounds if step.epoch < each.end)
         set_rate(step, current.course, current.skipped + step.epoch - current.start)
+
+    def is_result(self, epoch: int) -> bool:
+        """The network of every round is one, at a sparsity of its own."""
+        return any(epoch + 1 == each.end for each in self.rounds)
 
     def state(self) -> ObserverState:
         """Masks, and the tensors to rewind to."""
