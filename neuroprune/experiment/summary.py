@@ -77,7 +77,12 @@ class Group:
 
 
 def summarise(plan: Plan, records: Iterable[TrialRecord]) -> tuple[Group, ...]:
-    """The groups of an experiment, in the plan's order."""
+    """The groups of an experiment, in the plan's order.
+
+    >>> from neuroprune import load_plan, summarise
+    >>> summarise(load_plan("small"), records=[])  # or what run_experiment returns
+    ()
+    """
     grouped: dict[tuple[str, str, str], list[TrialRecord]] = {}
     for record in records:
         grouped.setdefault((record.comparison, record.network, record.target), []).append(record)
