@@ -11,9 +11,10 @@ from torch import nn
 from neuroprune.chips.chip import Chip
 from neuroprune.chips.load import load_chip
 from neuroprune.compression.channels import ChannelGroup
+from neuroprune.compression.chip_cost import same_chip
 from neuroprune.compression.measure import measure
 from neuroprune.compression.methods import algorithm_of
-from neuroprune.compression.prunable import Prunable, find_prunable
+from neuroprune.compression.prunable import Prunable, check_sparsity, find_prunable
 from neuroprune.compression.pruning import ChannelPruning, PruningJob, WeightPruning
 from neuroprune.compression.record import FILE, LayerShare, Target
 from neuroprune.compression.result import Before, CompressKeeper, CompressResult, Cut, read_kept
@@ -92,6 +93,8 @@ def compress(
     verify_module(dense, graph, fold(graph), frames.cpu().numpy())
     strategy = strategy_of(settings, "residual" if any(isinstance(node.op, Add) for node in graph.nodes) else "plain")
     prunable = find_prunable(dense, graph, strategy)
+    if settings.sparsity is not None:
+        check_sparsity(settings.sparsity, prunable.count)
     if strategy.start == "initial" and initial is None:
         raise InputError(
             f"method {settings.method} begins with initial weights, but only a trained network is given: pass initial, "
@@ -161,8 +164,8 @@ def resume_compress(
     settings = replace(settings, fine_tune=replace(settings.fine_tune, device=device))
     before = replace(before, settings=settings)
     module.eval().to(pick_device(device))
-    chip = load_chip(chip) if isinstance(chip, str) else chip
     keeping = Keeping(folder, checkpoint.model, "compress", kept.earlier, from_start=True)
+    chip = same_chip(before.dense.on_chip, chip)
     way = _Way(data, before, keeping, True, algorithm or algorithm_of(before.strategy.algorithm), None, chip, progress)
     graph = way.trace_pruned(module)
     if cut is not None:

@@ -82,7 +82,20 @@ class CompressSettings:
                     )
         if self.kind == "structured":
             self._refuse_for_channels(("start", "interval", "mask_momentum"))
-        self._check_regeneration(self.regenerate_by or preset.regenerate_by)
+        elif self.interval is not None and preset.algorithm not in ("gradual", "granet"):
+            raise InputError(
+                f"interval is of methods that prune every so many iterations, and method {self.method} does not: leave "
+                "it out"
+            )
+        regrowth = self.regenerate_by or preset.regenerate_by
+        self._check_regeneration(regrowth)
+        if "criticality" not in (self.score or preset.score, regrowth):
+            for name, usual in (("aggregation", "max"), ("surrogate", "trained")):
+                if getattr(self, name) != usual:
+                    raise InputError(
+                        f"{name} is of criticality, by which method {self.method} neither ranks nor brings back here: "
+                        "leave it out"
+                    )
         if not 0.0 <= self.layer_floor < 1.0:
             raise InputError(
                 f"each layer cannot keep at least a share of {self.layer_floor}: it must be at least 0 and below 1, "
