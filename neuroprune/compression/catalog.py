@@ -16,7 +16,9 @@ KINDS = (
     Choice("unstructured", "single weights are held at zero"),
 )
 
-Score = Literal["gamma", "magnitude", "l1", "criticality", "activity", "gradient", "random"]
+Score = Literal["gamma", "magnitude", "l1", "criticality", "activity", "gradient", "random", "own"]
+"""One of `SCORES`; "own" is what an algorithm of one's own ranks by, unless it is told one of them."""
+
 SCORES = (
     Choice("gamma", "|gamma|, the scale of a channel's BatchNorm", "Liu et al., ICCV 2017"),
     Choice("magnitude", "|w| of a weight"),
@@ -70,9 +72,9 @@ CURRENCIES = (
 )
 
 Algorithm = Literal[
-    "one-shot", "greg1", "greg2", "sca", "gradual", "granet", "lottery", "early-bird", "grad-r", "deep-r"
+    "one-shot", "greg1", "greg2", "sca", "gradual", "granet", "lottery", "early-bird", "grad-r", "deep-r", "own"
 ]
-"""Each is a module of `methods/`; the first four prune channels, the others weights."""
+"""Each but the last is a module of `methods/`; the first four prune channels, the others weights."""
 
 
 @dataclass(frozen=True)
@@ -205,11 +207,25 @@ METHODS = (
     ),
 )
 
+OWN = MethodInfo(
+    "own",
+    "an algorithm of one's own, which is passed to `compress`",
+    "",
+    Preset("own", "own", parts=True, prune_ratio=0.0),
+    Preset("own", "own", parts=True, one_schedule=True),
+)
+"""Not among `METHODS`, since an algorithm cannot be named by a string. Channels are chosen in a training where it is
+told how many epochs that has."""
+
 
 def find_method(name: str, kind: str) -> tuple[MethodInfo, Preset]:
-    """The method called `name` and how it prunes. Raises InputError where there is none, or none of that kind."""
-    check_choice("pruning method", name, METHODS)
-    method = next(each for each in METHODS if each.name == name)
+    """The method called `name`, or `OWN`, and how it prunes.
+
+    Raises InputError where there is none, or none of that kind.
+    """
+    if name != OWN.name:
+        check_choice("pruning method", name, METHODS)
+    method = next(each for each in (*METHODS, OWN) if each.name == name)
     preset = method.preset(kind)
     if preset is None:
         others = ", ".join(names(methods_of(kind)))

@@ -9,8 +9,8 @@ from torch.nn.functional import cross_entropy
 from neuroprune.arrays import FloatArray
 from neuroprune.compression.catalog import Regrowth, Score
 from neuroprune.compression.cost_model import CostModel, cost_model
+from neuroprune.compression.job import PruningJob
 from neuroprune.compression.potentials import Scores
-from neuroprune.compression.pruning import PruningJob
 from neuroprune.compression.scores import channels as scores
 from neuroprune.compression.scores.neurons import Activity, Criticality
 from neuroprune.compression.synops import SynopsCounter

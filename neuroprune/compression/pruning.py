@@ -7,53 +7,21 @@ All that an algorithm carries from step to step is in its `state`, so that a com
 same bytes.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
-import numpy as np
 import torch
-from torch import nn
 
-from neuroprune.compression.catalog import Currency
-from neuroprune.compression.channels import ChannelGroup
+from neuroprune.arrays import FloatArray
+from neuroprune.compression.channel_scorer import costs_of
 from neuroprune.compression.cost_model import CostModel
-from neuroprune.compression.masks import Masks, count, count_kept, size, top
+from neuroprune.compression.job import PruningJob
+from neuroprune.compression.masks import Masks, Scores, count, count_kept, size, top
 from neuroprune.compression.search import TOLERANCE, Selection, search
-from neuroprune.compression.select import Order
-from neuroprune.compression.strategy import Strategy
-from neuroprune.compression.weights import PrunableWeight
-from neuroprune.data.types import Dataset
-from neuroprune.graph.nodes import Graph
-from neuroprune.neurons.model import NeuronModel
-from neuroprune.progress import Progress, silent
+from neuroprune.compression.select import rank
 from neuroprune.training.observer import Observer, ObserverState, Step, TrainingRun
 
 _MASK, _REGENERATED = "mask.", "regenerated."
 """What the names of kept masks begin with."""
-
-
-@dataclass(frozen=True, eq=False)
-class PruningJob:
-    """What an algorithm is told.
-
-    module: the network, which training changes in place; graph: as traced from it in evaluation mode. strategy: the
-    settings, all filled in. epochs: N_f, of the fine-tuning. groups: coupled channels, of which the share `targets` is
-    to remain by currency. weights: single weights, of which the share `sparsity` is to be zero. seed: of random scores.
-    neurons: models that layers of neurons are read as.
-    """
-
-    module: nn.Module
-    graph: Graph
-    data: Dataset
-    strategy: Strategy
-    epochs: int
-    groups: tuple[ChannelGroup, ...] = ()
-    targets: Mapping[Currency, float] = field(default_factory=dict)
-    weights: tuple[PrunableWeight, ...] = ()
-    sparsity: float = 0.0
-    seed: int = 0
-    neurons: Sequence[NeuronModel] | None = None
-    progress: Progress = silent
 
 
 @dataclass(frozen=True)
@@ -67,7 +35,21 @@ class SurvivalStep:
 
 
 class ChannelPruning(Observer):
-    """Base of algorithms that choose channels; those that train for it override the methods of Observer."""
+    """Base of algorithms that choose channels; those that train for it override the methods of Observer.
+
+    job: what it is told.
+
+    >>> import numpy as np
+    >>> from neuroprune import ChannelPruning, CompressSettings, build, compress, load_dataset, load_recipe
+    >>> class FirstStay(ChannelPruning):
+    ...     def choose(self):
+    ...         return self.search(np.concatenate([-np.arange(group.channels) for group in self.job.groups]))
+    >>> data = load_dataset("digits")
+    >>> network = build(load_recipe("digits-conv"), data.input_shape, len(data.classes))
+    >>> result = compress(network, data, CompressSettings(0.5, method="own"), algorithm=FirstStay)
+    >>> bool(result.kept["stem.conv1"][0])
+    True
+    """
 
     def __init__(self, job: PruningJob) -> None:
         self.job = job
@@ -78,16 +60,30 @@ class ChannelPruning(Observer):
         return "pruning"
 
     def choose(self) -> Selection:
-        """The channels that stay, after the algorithm's training if it has one."""
+        """The channels that stay, after the algorithm's training if it has one; at least one of each group."""
         raise NotImplementedError
 
-    def search(self, costs: CostModel, by_score: Order, by_regrowth: Order, tolerance: float = TOLERANCE) -> Selection:
-        """The selection that comes nearest to the targets of the job, as its strategy says; see `search`."""
+    def search(
+        self,
+        scores: FloatArray,
+        regrowth: FloatArray | None = None,
+        *,
+        costs: CostModel | None = None,
+        tolerance: float = TOLERANCE,
+    ) -> Selection:
+        """The channels of highest score, as many as come nearest to the targets of the job.
+
+        scores: [channels of all groups], in the order of `job.groups`. regrowth: likewise, by which the share
+        `regeneration` of the strategy is chosen, by default that of `scores`; floor and uniform shares are the
+        strategy's too. costs: of the channels, by default measured now; tolerance: as in `search`. Raises InputError
+        where no number of channels comes within it.
+        """
         strategy = self.job.strategy
+        by_score = rank(scores)
         return search(
-            costs,
+            costs_of(self.job) if costs is None else costs,
             by_score,
-            by_regrowth,
+            by_score if regrowth is None else rank(regrowth),
             self.job.targets,
             strategy.regeneration,
             floor=strategy.layer_floor,
@@ -99,8 +95,24 @@ class ChannelPruning(Observer):
 class WeightPruning(Observer):
     """Base of algorithms that hold weights at zero.
 
+    job: what it is told. parameters: the prunable ones by name.
     masks: by name of the parameter, True for a weight that stays; they hold after every step of the optimiser.
     regenerated: those of them that are there because they were brought back. survival: what each pruning did.
+
+    >>> from neuroprune import CompressSettings, TrainSettings, WeightPruning, build, compress, load_dataset
+    >>> from neuroprune import load_recipe
+    >>> class AtOnce(WeightPruning):
+    ...     def prune(self, step):
+    ...         if step.iteration == 0:
+    ...             self.cut_to(self.sparsity, step.iteration)
+    >>> data = load_dataset("digits")
+    >>> network = build(load_recipe("digits-conv"), data.input_shape, len(data.classes))
+    >>> settings = CompressSettings(
+    ...     sparsity=0.75, method="own", prune_epochs=1, fine_tune=TrainSettings(epochs=1, batch=256)
+    ... )
+    >>> result = compress(network, data, settings, algorithm=AtOnce)
+    >>> f"{result.targets[0].reached:.3f}", result.before.strategy.method
+    ('0.750', 'AtOnce')
     """
 
     def __init__(self, job: PruningJob) -> None:
@@ -151,9 +163,12 @@ class WeightPruning(Observer):
                     if kept.shape == parameter.shape:
                         kept.masked_fill_(gone, 0.0)
 
-    def cut_to(self, sparsity: float, iteration: int) -> None:
-        """Leave only the largest of the living weights, over all layers; `iteration`: the last step before."""
-        kept = top(self.magnitudes(), count_kept(size(self.masks), sparsity), self.masks)
+    def cut_to(self, sparsity: float, iteration: int, scores: Scores | None = None) -> None:
+        """Leave only the living weights of highest score, over all layers, so many that `sparsity` is met exactly.
+
+        iteration: the last step before. scores: by name, of the shapes of the parameters; by default |w|.
+        """
+        kept = top(self.magnitudes() if scores is None else scores, count_kept(size(self.masks), sparsity), self.masks)
         self.survival.append(SurvivalStep(iteration, sparsity, count(self.masks) - count(kept), 0))
         self.masks = kept
 
@@ -182,8 +197,3 @@ class WeightPruning(Observer):
                 raise ValueError(f"the mask of {name} is of {kept.dtype} in the shape {tuple(kept.shape)}")
             masks[name] = kept.to(parameter.device)
         return masks
-
-
-def seed_of(job: PruningJob, number: int) -> int:
-    """The seed of random scores at pruning `number`, so that each draws others and a resumed one draws the same."""
-    return int(np.random.SeedSequence((job.seed, number)).generate_state(1)[0])

@@ -1,7 +1,7 @@
 """The number of channels to remove so that a given share of the costs remains."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -25,13 +25,13 @@ AT_ONCE = 1 << 20
 class Selection:
     """The channels that stay, and the share of each currency that remains, in 0..1, as far as it is known.
 
-    kept: by name of the group, a mask over its channels, True for those that stay; regenerated: likewise, True for
-    those of them that regrowth brought back.
+    kept: by name of the group, a bool mask over its channels, True for those that stay, of which there must be one;
+    regenerated: likewise, True for those of them that regrowth brought back.
     """
 
     kept: dict[str, Mask]
     regenerated: dict[str, Mask]
-    shares: dict[Currency, float]
+    shares: dict[Currency, float] = field(default_factory=dict)
 
     @property
     def p(self) -> float:

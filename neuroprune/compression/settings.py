@@ -7,6 +7,7 @@ from neuroprune.choices import Choice, check_choice
 from neuroprune.compression.catalog import (
     AGGREGATIONS,
     CURRENCIES,
+    OWN,
     REGROWTHS,
     RESIDUALS,
     SCORES,
@@ -15,6 +16,7 @@ from neuroprune.compression.catalog import (
     Aggregation,
     Currency,
     Kind,
+    Preset,
     Regrowth,
     Residual,
     Score,
@@ -34,8 +36,9 @@ class CompressSettings:
     parameters and synaptic operations, each above 0 and below 1; where several are given, all hold.
     sparsity: unstructured pruning in place of that, to this share of weights that are zero, above 0 and below 1.
 
-    method: one of `neuroprune.compression.catalog.METHODS`, which are presets. Of those put together from parts
-    (criticality, uniform, slimming, gmp, grad, random) a part can be changed, None being the method's own:
+    method: one of `neuroprune.compression.catalog.METHODS`, which are presets, or "own" where `compress` is passed an
+    algorithm of one's own, which is told the rest. Of those put together from parts (criticality, uniform, slimming,
+    gmp, grad, random) a part can be changed, None being the method's own:
     score: what ranks channels or weights; regenerate_by: what brings pruned ones back; regeneration: r, the share of
     those that stay that is chosen so, in [0, 1); layer_floor: the share of each layer that stays at least, in [0, 1).
     aggregation: of the criticality over a map; surrogate: whose derivative it is; residual: how the channels of
@@ -82,20 +85,10 @@ class CompressSettings:
                     )
         if self.kind == "structured":
             self._refuse_for_channels(("start", "interval", "mask_momentum"))
-        elif self.interval is not None and preset.algorithm not in ("gradual", "granet"):
-            raise InputError(
-                f"interval is of methods that prune every so many iterations, and method {self.method} does not: leave "
-                "it out"
-            )
         regrowth = self.regenerate_by or preset.regenerate_by
         self._check_regeneration(regrowth)
-        if "criticality" not in (self.score or preset.score, regrowth):
-            for name, usual in (("aggregation", "max"), ("surrogate", "trained")):
-                if getattr(self, name) != usual:
-                    raise InputError(
-                        f"{name} is of criticality, by which method {self.method} neither ranks nor brings back here: "
-                        "leave it out"
-                    )
+        if self.method != OWN.name:
+            self._refuse_unread(preset, regrowth)
         if not 0.0 <= self.layer_floor < 1.0:
             raise InputError(
                 f"each layer cannot keep at least a share of {self.layer_floor}: it must be at least 0 and below 1, "
@@ -110,12 +103,12 @@ class CompressSettings:
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise InputError(f"{name} is {value}, but must be at least 1: give a larger one")
-        if preset.prune_ratio == 0.0 and self.prune_epochs is not None:
+        if preset.prune_ratio == 0.0 and self.prune_epochs is not None and self.method != OWN.name:
             raise InputError(
                 f"method {self.method} chooses the channels at once, without {self.prune_epochs} epochs of pruning: "
                 "leave prune_epochs out"
             )
-        if preset.prune_ratio > 0.0 and self.fine_tune is None:
+        if (preset.prune_ratio > 0.0 or self.prune_epochs is not None) and self.fine_tune is None:
             raise InputError(
                 f"method {self.method} prunes while it trains, but there are 0 epochs of training: give at least 1"
             )
@@ -185,6 +178,22 @@ class CompressSettings:
             if value not in (None, False):
                 raise InputError(
                     f"{name} is for pruning single weights, not channels: leave it out, or give a sparsity"
+                )
+
+    def _refuse_unread(self, preset: Preset, regrowth: Regrowth) -> None:
+        """Refuse what the method's algorithm does not read; one of the user's own may read everything."""
+        if self.interval is not None and preset.algorithm not in ("gradual", "granet"):
+            raise InputError(
+                f"interval is of methods that prune every so many iterations, and method {self.method} does not: leave "
+                "it out"
+            )
+        if "criticality" in (self.score or preset.score, regrowth):
+            return
+        for name, usual in (("aggregation", "max"), ("surrogate", "trained")):
+            if getattr(self, name) != usual:
+                raise InputError(
+                    f"{name} is of criticality, by which method {self.method} neither ranks nor brings back here: "
+                    "leave it out"
                 )
 
     def _check_regeneration(self, regrowth: Regrowth) -> None:

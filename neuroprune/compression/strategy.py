@@ -37,6 +37,8 @@ REGENERATION_BY_SPARSITY = ((0.90, 0.5), (0.95, 0.2), (0.98, 0.1))
 class Strategy:
     """How a network is pruned: the fields of CompressSettings, none of them left open.
 
+    method: its name, of an algorithm of one's own that of its class; what such a one does with the other fields is its
+    own affair, and its score is "own" where it was told none.
     regeneration: r, the share of what stays that is brought back, of GraNet what a layer exchanges at first; 0 where
     nothing is. prune_epochs: N_p, 0 where pruning takes no training.
     """

@@ -49,12 +49,14 @@ def _how(record: CompressRecord) -> str:
     """The parts of the method, all defaults filled in."""
     strategy = record.strategy
     parts = [f"score {strategy.score}" + (", every layer alike" if strategy.uniform else "")]
-    if strategy.regenerate_by != "none":
+    if strategy.algorithm == "own":
+        parts = [f"{strategy.method} is an algorithm of one's own"]
+    elif strategy.regenerate_by != "none":
         share = "a layer exchanged at first" if strategy.algorithm == "granet" else "what stays brought back"
         rate = f"{strategy.regeneration:.3g} of {share} by {strategy.regenerate_by}"
         critical = f" ({strategy.aggregation}, {strategy.surrogate} surrogate)"
         parts.append(rate + (critical if strategy.regenerate_by == "criticality" else ""))
-    if strategy.layer_floor:
+    if strategy.layer_floor and strategy.algorithm != "own":
         parts.append(f"at least {strategy.layer_floor:.0%} of each layer")
     if strategy.prune_epochs:
         parts.append(f"{plural(strategy.prune_epochs, 'epoch')} of pruning from {strategy.start} weights")

@@ -3,8 +3,8 @@
 import torch
 
 from neuroprune.compression.catalog import Regrowth, Score
+from neuroprune.compression.job import PruningJob
 from neuroprune.compression.potentials import Recorder
-from neuroprune.compression.pruning import PruningJob
 from neuroprune.compression.scores import weights as scores
 from neuroprune.compression.scores.neurons import Criticality
 

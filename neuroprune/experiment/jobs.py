@@ -7,7 +7,8 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from neuroprune.compression.catalog import Kind, Preset, find_method
+from neuroprune.choices import check_choice
+from neuroprune.compression.catalog import METHODS, Kind, Preset, find_method
 from neuroprune.compression.settings import CompressSettings
 from neuroprune.data.catalog import find_dataset
 from neuroprune.errors import InputError
@@ -244,7 +245,9 @@ def _variants(
             _check_keys(f"{where}, settings", comparison.settings, allowed)
             _check_keys(place, own, (*allowed, FINE_TUNING))
             values = {**comparison.settings, **own, **target}
-            _, preset = find_method(str(values.get("method", CompressSettings.method)), kind)
+            method = str(values.get("method", CompressSettings.method))
+            check_choice("pruning method", method, METHODS)
+            _, preset = find_method(method, kind)
             start = values.get("start") or preset.start
             tuned = {**comparison.fine_tuning, **tuning}
             values["fine_tune"] = network.tuning(seed, preset, start, tuned, f"{place}, {FINE_TUNING}")

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 import torch
 
+from neuroprune.compression.job import PruningJob
 from neuroprune.compression.methods import algorithm_of
-from neuroprune.compression.pruning import PruningJob, WeightPruning
+from neuroprune.compression.pruning import WeightPruning
 from neuroprune.compression.settings import CompressSettings
 from neuroprune.compression.strategy import strategy_of
 from neuroprune.compression.weights import prunable_weights

@@ -21,7 +21,7 @@ _CLASSES: dict[Algorithm, tuple[str, str]] = {
 
 
 def algorithm_of(name: Algorithm) -> type[ChannelPruning] | type[WeightPruning]:
-    """The class of the algorithm that the catalogue calls `name`."""
+    """The class of the algorithm that the catalogue calls `name`; "own" is none of them."""
     module, kind = _CLASSES[name]
     found: type[ChannelPruning] | type[WeightPruning] = getattr(import_module(f"{__name__}.{module}"), kind)
     return found

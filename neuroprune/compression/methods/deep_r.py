@@ -16,8 +16,9 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from neuroprune.compression.job import seed_of
 from neuroprune.compression.masks import Masks, count_kept, size
-from neuroprune.compression.pruning import WeightPruning, seed_of
+from neuroprune.compression.pruning import WeightPruning
 from neuroprune.compression.rates import strength, summed_rate
 from neuroprune.training.observer import Step, TrainingRun
 

@@ -3,8 +3,9 @@ for spiking networks Kim et al., Exploring Lottery Ticket Hypothesis in Spiking 
 
 from collections.abc import Sequence
 
+from neuroprune.compression.job import PruningJob
 from neuroprune.compression.masks import Masks, count, count_kept, size, top
-from neuroprune.compression.pruning import PruningJob, WeightPruning
+from neuroprune.compression.pruning import WeightPruning
 from neuroprune.compression.rewinding import Tensors, kept_state, read_kept_state, rewind, set_rate, snapshot
 from neuroprune.training.observer import ObserverState, Step
 

@@ -14,8 +14,9 @@ from math import log, sqrt
 
 import torch
 
+from neuroprune.compression.job import PruningJob
 from neuroprune.compression.masks import Masks, Scores, count, count_kept, outside, size, top
-from neuroprune.compression.pruning import PruningJob, SurvivalStep, WeightPruning
+from neuroprune.compression.pruning import SurvivalStep, WeightPruning
 from neuroprune.compression.rates import strength, summed_rate
 from neuroprune.errors import InputError
 from neuroprune.training.observer import ObserverState, Step, TrainingRun

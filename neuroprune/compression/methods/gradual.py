@@ -7,8 +7,9 @@ from itertools import cycle
 
 import torch
 
+from neuroprune.compression.job import PruningJob, seed_of
 from neuroprune.compression.masks import Masks, Scores, count, count_kept, count_of, size, top, top_by_layer, union
-from neuroprune.compression.pruning import PruningJob, SurvivalStep, WeightPruning, seed_of
+from neuroprune.compression.pruning import SurvivalStep, WeightPruning
 from neuroprune.compression.schedules import cubic_schedule
 from neuroprune.compression.weight_scorer import WeightScorer
 from neuroprune.training.observer import Step, TrainingRun

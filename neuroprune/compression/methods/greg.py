@@ -10,10 +10,10 @@ import numpy as np
 import torch
 
 from neuroprune.arrays import FloatArray
-from neuroprune.compression.channel_scorer import channel_scores, costs_of
-from neuroprune.compression.pruning import ChannelPruning, PruningJob
+from neuroprune.compression.channel_scorer import channel_scores
+from neuroprune.compression.job import PruningJob
+from neuroprune.compression.pruning import ChannelPruning
 from neuroprune.compression.search import Selection
-from neuroprune.compression.select import rank
 from neuroprune.training.observer import ObserverState, Step, TrainingRun
 
 UPDATE = 10
@@ -32,6 +32,10 @@ GROWTH = 0.8
 PICKING, PICK_CEILING = 0.1, 1e-2
 """GReg-2: the share of the iterations in which all filters are regularised alike, a choice for short trainings in place
 of their 1,000 iterations; and where the coefficient stops then."""
+
+
+LARGEST_STEP = 0.5
+"""Of rate * coefficient: the share of a filter that goes in one iteration. From 2 on gradient descent would diverge."""
 
 
 class Greg1(ChannelPruning):
@@ -54,8 +58,7 @@ class Greg1(ChannelPruning):
     def after_backward(self, step: Step) -> None:
         """Mark filters when it is time to, and add the gradient of the L2 penalty."""
         if self.selection is None and step.iteration >= self._marked_at:
-            by_norm = rank(channel_scores(self.job, "l1", seed=0))
-            self.selection = self.search(costs_of(self.job), by_norm, by_norm)
+            self.selection = self.search(channel_scores(self.job, "l1", seed=0))
         coefficient = float(self._coefficients[step.iteration])
         for group in self.job.groups:
             marked = np.ones(group.channels, dtype=np.bool_)
@@ -99,6 +102,7 @@ def coefficients(rates: FloatArray, marked_at: int) -> FloatArray:
 
     rates: the learning rate at each. Before `marked_at`, where it is for all filters, it grows to PICK_CEILING; from
     there to the share GROWTH of all iterations to CEILING, or higher, so that filters shrink by exp(-SHRINKAGE).
+    No iteration takes more than LARGEST_STEP of a filter.
     """
     iterations = len(rates)
     steps = np.arange(iterations) // UPDATE * UPDATE
@@ -108,4 +112,5 @@ def coefficients(rates: FloatArray, marked_at: int) -> FloatArray:
     shrinkage = float((rates * shape)[marked_at:].sum())
     ceiling = max(CEILING, SHRINKAGE / shrinkage) if shrinkage else CEILING
     grown = (PICK_CEILING if marked_at else 0.0) + ceiling * shape
-    return np.where(np.arange(iterations) < marked_at, np.minimum(picking, PICK_CEILING), grown)
+    wanted = np.where(np.arange(iterations) < marked_at, np.minimum(picking, PICK_CEILING), grown)
+    return np.minimum(wanted, LARGEST_STEP / np.maximum(rates, np.finfo(np.float64).tiny))

@@ -3,7 +3,8 @@ Ticket Hypothesis in Spiking Neural Networks, ECCV 2022; Frankle et al., ICML 20
 
 from collections.abc import Sequence
 
-from neuroprune.compression.pruning import PruningJob, WeightPruning
+from neuroprune.compression.job import PruningJob
+from neuroprune.compression.pruning import WeightPruning
 from neuroprune.compression.rewinding import Tensors, kept_state, read_kept_state, rewind, set_rate, snapshot
 from neuroprune.compression.schedules import LOTTERY_MILESTONES, lottery_rounds
 from neuroprune.training.observer import ObserverState, Step

@@ -4,11 +4,12 @@ in which every layer keeps the same share."""
 
 from dataclasses import replace
 
-from neuroprune.compression.channel_scorer import channel_scores, costs_of, first_frames, synops_by_input
+from neuroprune.arrays import FloatArray
+from neuroprune.compression.channel_scorer import channel_scores, first_frames, synops_by_input
 from neuroprune.compression.cost_model import cost_model
-from neuroprune.compression.pruning import ChannelPruning, seed_of
+from neuroprune.compression.job import seed_of
+from neuroprune.compression.pruning import ChannelPruning
 from neuroprune.compression.search import TOLERANCE, Selection, out_of_reach
-from neuroprune.compression.select import Order, rank
 from neuroprune.compression.surgery import remove_channels
 from neuroprune.errors import InputError
 from neuroprune.graph.trace import trace
@@ -23,12 +24,12 @@ class OneShot(ChannelPruning):
     def choose(self) -> Selection:
         """The channels that stay, at the targets of the job."""
         job, strategy = self.job, self.job.strategy
-        by_score = by_regrowth = rank(channel_scores(job, strategy.score, seed_of(job, 0)))
+        scores, regrowth = channel_scores(job, strategy.score, seed_of(job, 0)), None
         if strategy.regeneration > 0.0:
-            by_regrowth = rank(channel_scores(job, strategy.regenerate_by, seed_of(job, 1)))
+            regrowth = channel_scores(job, strategy.regenerate_by, seed_of(job, 1))
         if "synops" not in job.targets:
-            return self.search(costs_of(job), by_score, by_regrowth)
-        return self._spend(by_score, by_regrowth)
+            return self.search(scores, regrowth)
+        return self._spend(scores, regrowth)
 
     def _spent(self, selection: Selection) -> float:
         """Synaptic operations for one sample of the network with the channels of `selection`."""
@@ -36,7 +37,7 @@ class OneShot(ChannelPruning):
         graph = trace(slim, first_frames(self.job), self.job.neurons)
         return sum(float(each.sum()) for each in synops_by_input(replace(self.job, module=slim, graph=graph)).values())
 
-    def _spend(self, by_score: Order, by_regrowth: Order) -> Selection:
+    def _spend(self, scores: FloatArray, regrowth: FloatArray | None) -> Selection:
         """The selection whose network really comes nearest to the targets.
 
         The cost model takes kept neurons to fire as before, so its target is moved by as much as it was wrong.
@@ -49,7 +50,7 @@ class OneShot(ChannelPruning):
         found: list[tuple[float, Selection]] = []
         for _ in range(CORRECTIONS):
             aiming = OneShot(replace(job, targets={**job.targets, "synops": aimed}))
-            selection = aiming.search(costs, by_score, by_regrowth, tolerance=1.0)
+            selection = aiming.search(scores, regrowth, costs=costs, tolerance=1.0)
             spent = self._spent(selection)
             shares = {**selection.shares, "synops": spent / dense}
             excess = abs(max(shares[currency] - target for currency, target in job.targets.items()))

@@ -4,6 +4,7 @@ Activity based Pruning" (ICML 2024).
 Each epoch the most active channels stay, and a share of what stays is channels that return for the gradient of their
 scale. A silenced channel has scale and shift 0, which is a gate that gradients of the scale pass; when it returns, it
 has what it had before. After the last epoch, which nothing could be trained after but in fine-tuning, nothing returns.
+What whole channels come nearest to the target is taken, however far that is: it hangs on the activity of the moment.
 """
 
 from collections.abc import Iterator
@@ -16,12 +17,12 @@ from torch import nn
 
 from neuroprune.compression.channel_scorer import costs_of
 from neuroprune.compression.channels import ChannelGroup
+from neuroprune.compression.job import PruningJob
 from neuroprune.compression.potentials import Recorder
-from neuroprune.compression.pruning import ChannelPruning, PruningJob
+from neuroprune.compression.pruning import ChannelPruning
 from neuroprune.compression.scores import channels as scores
 from neuroprune.compression.scores.neurons import Activity
-from neuroprune.compression.search import TOLERANCE, Selection
-from neuroprune.compression.select import rank
+from neuroprune.compression.search import Selection
 from neuroprune.compression.surgery import silence_channels
 from neuroprune.training.observer import ObserverState, Step, TrainingRun
 
@@ -82,9 +83,9 @@ class SpikingChannelActivity(ChannelPruning):
 
     def _chosen(self, is_last: bool) -> Selection:
         strategy = replace(self.job.strategy, regeneration=0.0) if is_last else self.job.strategy
-        by_activity = rank(scores.of_neurons(self.job.groups, self.recorder.take()))
+        activity = scores.of_neurons(self.job.groups, self.recorder.take())
         search = ChannelPruning(replace(self.job, strategy=strategy)).search
-        return search(self._costs, by_activity, rank(self._gradients), TOLERANCE if is_last else 1.0)
+        return search(activity, self._gradients, costs=self._costs, tolerance=1.0)
 
     def _exchange(self, chosen: Selection) -> None:
         """Remember what channels that go have, and give those that return what they had."""

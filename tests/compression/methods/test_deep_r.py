@@ -5,9 +5,9 @@ import pytest
 import torch
 from weight_pruning import PER_EPOCH, Watch, make_algorithm, make_job, run, same_bytes_after_a_kill
 
+from neuroprune.compression.job import seed_of
 from neuroprune.compression.masks import count, count_kept, size
 from neuroprune.compression.methods.deep_r import DeepRewiring, draw, rewire
-from neuroprune.compression.pruning import seed_of
 from neuroprune.training.observer import Observer, Step, TrainingRun
 from neuroprune.training.settings import TrainSettings
 

@@ -1,0 +1,201 @@
+"""The course of a compression: train while pruning, cut, fine-tune, measure, and leave the record."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from neuroprune.chips.chip import Chip
+from neuroprune.compression.catalog import Currency
+from neuroprune.compression.channels import ChannelGroup
+from neuroprune.compression.job import PruningJob
+from neuroprune.compression.measure import measure
+from neuroprune.compression.own import Algorithm, check_own, check_selection
+from neuroprune.compression.prunable import Prunable
+from neuroprune.compression.pruning import WeightPruning
+from neuroprune.compression.record import FILE, LayerShare, Target
+from neuroprune.compression.result import Before, CompressKeeper, CompressResult, Cut
+from neuroprune.compression.search import Selection
+from neuroprune.compression.surgery import remove_channels
+from neuroprune.data.coding import encode
+from neuroprune.data.types import Dataset, Images
+from neuroprune.errors import InputError, UnsupportedNetwork
+from neuroprune.graph.nodes import Graph
+from neuroprune.graph.trace import trace
+from neuroprune.neurons.model import NeuronModel
+from neuroprune.progress import Progress
+from neuroprune.records import save_record
+from neuroprune.training.checkpoint import facts_of, load_checkpoint, save_checkpoint
+from neuroprune.training.history import EpochRecord
+from neuroprune.training.observer import Observer
+from neuroprune.training.resume import Keeping, finish
+from neuroprune.training.settings import TrainSettings
+from neuroprune.training.train import TrainResult, train_unfinished
+
+
+@dataclass(frozen=True, eq=False)
+class Course:
+    """The course of a compression from what is known before it; `resumed` where its training is gone on with."""
+
+    data: Dataset
+    before: Before
+    keeping: Keeping | None
+    resumed: bool
+    algorithm: Algorithm
+    neurons: Sequence[NeuronModel] | None
+    chip: Chip | None
+    progress: Progress
+
+    def prune(self, module: nn.Module, graph: Graph, prunable: Prunable) -> CompressResult:
+        """Prune `module`, in place, and train what remains."""
+        settings, strategy = self.before.settings, self.before.strategy
+        tuning = settings.fine_tune
+        job = PruningJob(
+            module=module,
+            graph=graph,
+            data=self.data,
+            strategy=strategy,
+            epochs=0 if tuning is None else tuning.epochs,
+            groups=prunable.groups,
+            targets=settings.targets,
+            weights=prunable.weights,
+            sparsity=settings.sparsity or 0.0,
+            seed=0 if tuning is None else tuning.seed,
+            neurons=self.neurons,
+            progress=self.progress,
+        )
+        algorithm = self.algorithm(job)
+        strategy = check_own(strategy, algorithm)
+        course, history = replace(self, before=replace(self.before, strategy=strategy)), tuple[EpochRecord, ...]()
+        if isinstance(algorithm, WeightPruning):
+            assert tuning is not None
+            return course._prune_weights(module, algorithm, tuning)
+        if strategy.prune_epochs > 0:
+            assert tuning is not None
+            history = course._train(module, replace(tuning, epochs=strategy.prune_epochs), (algorithm,)).history
+            keeping = self.keeping and replace(self.keeping, earlier=(*self.keeping.earlier, *history), goes_on=True)
+            course = replace(course, keeping=keeping, resumed=False)
+        selection = algorithm.choose()
+        check_selection(selection, prunable.groups, type(algorithm).__name__)
+        return course.cut(module, prunable.groups, selection, history)
+
+    def cut(
+        self,
+        module: nn.Module,
+        groups: Sequence[ChannelGroup],
+        selection: Selection,
+        history: tuple[EpochRecord, ...],
+    ) -> CompressResult:
+        """Remove what `selection` leaves out, and fine-tune the rest. history: of the training that led here."""
+        slim = remove_channels(module, tuple(groups), selection.kept)
+        graph = self.trace_pruned(slim)
+        measured = measure(slim, graph, self.data)
+        layers = tuple(
+            LayerShare(
+                name=group.name,
+                before=group.channels,
+                after=int(selection.kept[group.name].sum()),
+                regenerated=int(selection.regenerated[group.name].sum()),
+            )
+            for group in groups
+        )
+        cut = Cut(selection, measured.cost, layers, history)
+        if self.before.settings.fine_tune is not None:
+            return self.fine_tune(slim, graph, cut)
+        if self.keeping is not None:
+            dense = load_checkpoint(Path(self.before.source))
+            save_checkpoint(self.keeping.folder, slim, dense.model, facts_of(self.data), dense.settings, dense.history)
+        return self._leave(self._slimmed(slim, graph, cut, ()))
+
+    def fine_tune(self, slim: nn.Module, graph: Graph, cut: Cut) -> CompressResult:
+        """Train the slimmed network and measure it."""
+        assert self.before.settings.fine_tune is not None
+        trained = self._train(slim, self.before.settings.fine_tune, cut=cut)
+        return self._leave(self._slimmed(slim, graph, cut, (*cut.history, *trained.history)))
+
+    def trace_pruned(self, module: nn.Module) -> Graph:
+        """The graph of a pruned network, whose code may not have followed its new widths."""
+        try:
+            return trace(module, frames_on(module, self.data, self.data.test.images[:1]), self.neurons)
+        except UnsupportedNetwork as error:
+            raise InputError(
+                f"{type(module).__name__} does not run with fewer channels ({error}): let its forward method take "
+                "sizes from its tensors, such as flatten(1) in place of view(-1, 512)"
+            ) from error
+
+    def _prune_weights(self, module: nn.Module, algorithm: WeightPruning, tuning: TrainSettings) -> CompressResult:
+        trained = self._train(module, replace(tuning, epochs=algorithm.epochs), (algorithm,))
+        measured = measure(module, self.trace_pruned(module), self.data, self.chip)
+        kept = {name: mask.cpu().numpy() for name, mask in algorithm.masks.items()}
+        regenerated = {name: mask.cpu().numpy() for name, mask in algorithm.regenerated.items()}
+        weights, left = sum(mask.size for mask in kept.values()), sum(int(mask.sum()) for mask in kept.values())
+        layers = tuple(
+            LayerShare(
+                name=name.removesuffix(".weight"),
+                before=mask.size,
+                after=int(mask.sum()),
+                regenerated=int(regenerated[name].sum()),
+            )
+            for name, mask in kept.items()
+        )
+        return self._leave(
+            CompressResult(
+                module=module,
+                before=self.before,
+                targets=(Target(of="sparsity", asked=algorithm.sparsity, reached=1 - left / weights),),
+                layers=layers,
+                kept=kept,
+                regenerated=regenerated,
+                cut=None,
+                pruned=measured.cost,
+                correct=measured.correct,
+                history=trained.history,
+                survival=tuple(algorithm.survival),
+            )
+        )
+
+    def _slimmed(self, slim: nn.Module, graph: Graph, cut: Cut, history: tuple[EpochRecord, ...]) -> CompressResult:
+        end, dense = measure(slim, graph, self.data, self.chip), self.before.dense
+        measured: dict[Currency, float] = {
+            "flops": cut.cost.flops / dense.flops,
+            "params": cut.cost.parameters / dense.parameters,
+            "synops": cut.cost.unfolded_synops / (dense.unfolded_synops or 1.0),
+        }
+        return CompressResult(
+            module=slim,
+            before=self.before,
+            targets=tuple(
+                Target(of=of, asked=asked, reached=cut.selection.shares.get(of, measured[of]))
+                for of, asked in self.before.settings.targets.items()
+            ),
+            layers=cut.layers,
+            kept=cut.selection.kept,
+            regenerated=cut.selection.regenerated,
+            cut=cut.cost,
+            pruned=end.cost,
+            correct=end.correct,
+            history=history,
+        )
+
+    def _train(
+        self, module: nn.Module, settings: TrainSettings, observers: Sequence[Observer] = (), cut: Cut | None = None
+    ) -> TrainResult:
+        keeper = CompressKeeper(self.before, cut)
+        return train_unfinished(
+            module, self.data, settings, self.keeping, self.resumed, self.progress, (keeper, *observers)
+        )
+
+    def _leave(self, result: CompressResult) -> CompressResult:
+        """Leave the record, last of all."""
+        if self.keeping is not None:
+            save_record(result.record(str(self.keeping.folder)), self.keeping.folder / FILE)
+            finish(self.keeping.folder)
+        return result
+
+
+def frames_on(module: nn.Module, data: Dataset, images: Images) -> torch.Tensor:
+    """`images` of `data` as networks see them, [N, C, H, W] or [N, T, C, H, W], on the device of `module`."""
+    device = next(module.parameters()).device
+    return encode(torch.tensor(images, device=device), data.coding)
