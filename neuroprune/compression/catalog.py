@@ -243,12 +243,12 @@ def find_method(name: str, kind: str) -> tuple[MethodInfo, Preset]:
     preset = method.preset(kind)
     if preset is None:
         others = ", ".join(names(methods_of(kind)))
-        what, target = (
-            ("single weights", "a sparsity") if kind == "structured" else ("whole channels", "a share such as flops")
+        what, not_what, target = (
+            ("single weights", "channels", "a sparsity")
+            if kind == "structured"
+            else ("channels", "single weights", "a share that remains, such as flops")
         )
-        raise InputError(
-            f"method {name} prunes {what} to {target}, not {kind}: choose one of {others}, or the target that fits it"
-        )
+        raise InputError(f"method {name} prunes {what}, not {not_what}: choose one of {others}, or give {target}")
     return method, preset
 
 

@@ -10,10 +10,11 @@ from torch import nn
 
 from neuroprune.chips.chip import Chip
 from neuroprune.chips.load import load_chip
+from neuroprune.compression.chip_cost import same_chip
 from neuroprune.compression.course import Course, frames_on
 from neuroprune.compression.measure import measure
 from neuroprune.compression.own import Algorithm, pick_algorithm
-from neuroprune.compression.prunable import find_prunable
+from neuroprune.compression.prunable import check_sparsity, find_prunable
 from neuroprune.compression.result import Before, CompressResult, read_kept
 from neuroprune.compression.settings import CompressSettings
 from neuroprune.compression.strategy import strategy_of
@@ -84,6 +85,8 @@ def compress(
     verify_module(dense, graph, fold(graph), frames.cpu().numpy())
     strategy = strategy_of(settings, "residual" if any(isinstance(node.op, Add) for node in graph.nodes) else "plain")
     prunable = find_prunable(dense, graph, strategy)
+    if settings.sparsity is not None:
+        check_sparsity(settings.sparsity, prunable.count)
     if strategy.start == "initial" and initial is None:
         raise InputError(
             f"method {settings.method} begins with initial weights, but only a trained network is given: pass initial, "
@@ -177,8 +180,8 @@ def resume_compress(
     settings = replace(settings, fine_tune=replace(settings.fine_tune, device=device))
     before = replace(before, settings=settings)
     module.eval().to(pick_device(device))
-    chip = load_chip(chip) if isinstance(chip, str) else chip
     keeping = Keeping(folder, checkpoint.model, "compress", kept.earlier, from_start=True)
+    chip = same_chip(before.dense.on_chip, chip)
     algorithm = pick_algorithm(settings.method, settings.kind, algorithm)
     course = Course(data, before, keeping, True, algorithm, neurons, chip, progress)
     graph = course.trace_pruned(module)
