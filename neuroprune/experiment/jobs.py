@@ -7,8 +7,8 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from neuroprune.choices import check_choice
 from neuroprune.chips.load import load_chip
+from neuroprune.choices import check_choice
 from neuroprune.compression.catalog import METHODS, Kind, Preset, find_method
 from neuroprune.compression.settings import CompressSettings
 from neuroprune.data.catalog import find_dataset
