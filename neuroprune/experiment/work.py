@@ -1,5 +1,6 @@
 """Doing one job of an experiment, in whatever process: a dense training, or a trial that prunes what it gave."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -85,7 +86,9 @@ def check_description(job: Job, plan: Plan, folder: Path) -> None:
 def describe(job: Job, plan: Plan) -> dict[str, Any]:
     """All that decides the numbers of `job`, as JSON."""
     chip = {"chip": plan.chip} if isinstance(job, TrialJob) else {}
-    return {**job.description(), **chip, "data": plan.data.model_dump(mode="json"), "threads": plan.threads}
+    whole = {**job.description(), **chip, "data": plan.data.model_dump(mode="json"), "threads": plan.threads}
+    plain: dict[str, Any] = json.loads(json.dumps(whole))  # as it comes back from a file, with lists for tuples
+    return plain
 
 
 def work(laboratory: Laboratory, job: Job, progress: Progress) -> None:
