@@ -28,14 +28,34 @@ from .chips.types import (
     TileCounter as TileCounter,
     TileResources as TileResources,
 )
+from .compression.channels import (
+    ChannelGroup as ChannelGroup,
+)
 from .compression.compress import (
     compress as compress,
+    resume_compress as resume_compress,
+)
+from .compression.job import (
+    PruningJob as PruningJob,
+)
+from .compression.pruning import (
+    ChannelPruning as ChannelPruning,
+    WeightPruning as WeightPruning,
 )
 from .compression.result import (
     CompressResult as CompressResult,
 )
+from .compression.search import (
+    Selection as Selection,
+)
 from .compression.settings import (
     CompressSettings as CompressSettings,
+)
+from .compression.strategy import (
+    Strategy as Strategy,
+)
+from .compression.weights import (
+    PrunableWeight as PrunableWeight,
 )
 from .data.catalog import (
     DatasetInfo as DatasetInfo,
@@ -51,6 +71,10 @@ from .data.hold_out import (
 from .data.load import (
     load_dataset as load_dataset,
 )
+from .data.subset import (
+    Subset as Subset,
+    take_subset as take_subset,
+)
 from .data.types import (
     Augmentation as Augmentation,
     Coding as Coding,
@@ -64,6 +88,7 @@ from .errors import (
     LavaError as LavaError,
     NeuropruneError as NeuropruneError,
     OutputError as OutputError,
+    TrialsFailed as TrialsFailed,
     UnsupportedNetwork as UnsupportedNetwork,
     VerificationError as VerificationError,
 )
@@ -77,6 +102,21 @@ from .exchange.format import (
     exchange_formats as exchange_formats,
     read_program as read_program,
     write_program as write_program,
+)
+from .experiment.plan import (
+    Plan as Plan,
+    list_plans as list_plans,
+    load_plan as load_plan,
+)
+from .experiment.record import (
+    TrialRecord as TrialRecord,
+)
+from .experiment.run import (
+    run_experiment as run_experiment,
+)
+from .experiment.summary import (
+    Group as Group,
+    summarise as summarise,
 )
 from .files import (
     replace_file as replace_file,

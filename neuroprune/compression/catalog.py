@@ -17,7 +17,7 @@ KINDS = (
 )
 
 Score = Literal["gamma", "magnitude", "l1", "criticality", "activity", "gradient", "random", "own"]
-"""One of `SCORES`; "own" is what an algorithm of one's own ranks by, unless it is told one of them."""
+"""One of `SCORES`, or "own": what no other algorithm ranks by, or one of the user's that is told none."""
 
 SCORES = (
     Choice("gamma", "|gamma|, the scale of a channel's BatchNorm", "Liu et al., ICCV 2017"),
@@ -75,6 +75,20 @@ Algorithm = Literal[
     "one-shot", "greg1", "greg2", "sca", "gradual", "granet", "lottery", "early-bird", "grad-r", "deep-r", "own"
 ]
 """Each but the last is a module of `methods/`; the first four prune channels, the others weights."""
+
+RHYTHMS: dict[Algorithm, str] = {
+    "one-shot": "once",
+    "greg1": "once, when the L2 has grown",
+    "greg2": "once, when the L2 has grown",
+    "sca": "an epoch",
+    "gradual": "2000, or a 40th",
+    "granet": "2000, or a 40th",
+    "lottery": "a round",
+    "early-bird": "once, when masks have settled",
+    "grad-r": "1",
+    "deep-r": "1",
+}
+"""What the documentation calls dT: how far prunings lie apart, in iterations where no other unit stands."""
 
 
 @dataclass(frozen=True)
@@ -197,13 +211,13 @@ METHODS = (
         "grad-r",
         "the gradient rewires: a connection lives while its parameter is above 0",
         "Chen et al., Pruning of Deep Spiking Neural Networks through Gradient Rewiring, IJCAI 2021",
-        unstructured=Preset("grad-r", "magnitude", start="initial", one_schedule=True),
+        unstructured=Preset("grad-r", "own", start="initial", one_schedule=True),
     ),
     MethodInfo(
         "deep-r",
         "connections walk at random, and for each that dies another is born",
         "Bellec et al., Deep Rewiring, ICLR 2018",
-        unstructured=Preset("deep-r", "magnitude", start="initial", one_schedule=True),
+        unstructured=Preset("deep-r", "own", start="initial", one_schedule=True),
     ),
 )
 

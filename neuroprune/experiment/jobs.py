@@ -7,6 +7,7 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
+from neuroprune.chips.load import load_chip
 from neuroprune.choices import check_choice
 from neuroprune.compression.catalog import METHODS, Kind, Preset, find_method
 from neuroprune.compression.settings import CompressSettings
@@ -139,6 +140,8 @@ def trials_of(plan: Plan) -> tuple[TrialJob, ...]:
     """
     subject = f"plan {capped(plan.name)}"
     find_dataset(plan.data.name)
+    if plan.chip is not None:
+        load_chip(plan.chip)
     networks = [_Network.of(plan, part, subject) for part in plan.networks]
     names = [network.name for network in networks]
     for name in names:

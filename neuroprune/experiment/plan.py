@@ -90,9 +90,9 @@ class Plan(Part):
     """Methods x targets x seeds x networks.
 
     seeds: of the trainings; everything is run once with each. training: fields of TrainSettings that all networks
-    share, in place of their recipes'; `validation: 0.1` holds out samples to choose by. threads: of each process that
-    computes; the last digits of a training depend on it. analyses: what is found out about each pruned network beside
-    its figures.
+    share, in place of their recipes'; `validation: 0.1` holds out samples to choose by. chip: whose cores and memory
+    are counted, by its name or its YAML file; None for none. analyses: what is found out about each pruned network
+    beside its figures. threads: of each process that computes; the last digits of a training depend on it.
     """
 
     name: str
@@ -102,6 +102,7 @@ class Plan(Part):
     seeds: tuple[Annotated[int, Field(ge=0)], ...] = Field(min_length=1)
     training: Changes = Field(default_factory=dict)
     comparisons: tuple[Comparison, ...] = Field(min_length=1)
+    chip: str | None = None
     analyses: tuple[Analysis, ...] = ()
     threads: Annotated[int, Field(ge=1, le=1024)] = 1
 

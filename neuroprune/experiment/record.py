@@ -17,6 +17,9 @@ FEATURES = "features.json"
 COSTS = ("parameters", "nonzero_parameters", "flops", "flops_per_step", "unfolded_synops")
 """Fields of NetworkCost that results.csv has of the pruned and of the dense network."""
 
+ON_CHIP = ("cores", "kib")
+"""Fields of ChipCost that it has of both, blank where the plan names no chip or the network does not fit it."""
+
 
 class TrialResult(Record):
     """What came of a trial that was run to its end.
@@ -111,7 +114,7 @@ def results_csv(records: Iterable[TrialRecord]) -> str:
     """A row for each trial; what a failed one has no figures for is blank."""
     names = ("network", "seed", "comparison", "variant", "kind", "method", "target", "asked", "reached", "accuracy")
     more = ("validation_accuracy", "dense_accuracy", "samples", "regeneration", "prune_epochs", "epochs", "seconds")
-    costs = (f"{prefix}{name}" for name in COSTS for prefix in ("", "dense_"))
+    costs = (f"{prefix}{name}" for name in (*COSTS, *ON_CHIP) for prefix in ("", "dense_"))
     return csv_text((*names, *more, *costs, "status", "error"), map(_row, records))
 
 
@@ -126,5 +129,8 @@ def _row(record: TrialRecord) -> dict[str, Any]:
     row |= {name: getattr(result.strategy, name) for name in ("method", "regeneration", "prune_epochs")}
     row |= {"reached": "+".join(f"{result.reached[name]:.6g}" for name in record.asked)}
     row |= {"accuracy": result.pruned.accuracy, "dense_accuracy": result.dense.accuracy}
-    row |= {name: getattr(result.pruned, name) for name in COSTS}
-    return row | {f"dense_{name}": getattr(result.dense, name) for name in COSTS}
+    for prefix, cost in (("", result.pruned), ("dense_", result.dense)):
+        row |= {f"{prefix}{name}": getattr(cost, name) for name in COSTS}
+        if cost.on_chip is not None:
+            row |= {f"{prefix}{name}": getattr(cost.on_chip, name) for name in ON_CHIP}
+    return row

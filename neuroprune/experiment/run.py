@@ -49,7 +49,21 @@ def run_experiment(
     >>> import tempfile
     >>> from pathlib import Path
     >>> from neuroprune import load_plan, run_experiment
-    >>> run_experiment(load_plan("small"), Path("results"), models=[])  # doctest: +SKIP
+    >>> plan = '''
+    ... title: One variant, one seed
+    ... data: {name: digits, subset: {train_per_class: 8, test_per_class: 4}}
+    ... networks: [digits-conv]
+    ... seeds: [0]
+    ... training: {epochs: 1, batch: 16, device: cpu}
+    ... comparisons:
+    ...   - {name: channels, targets: [{flops: 0.5}], fine_tuning: {epochs: 0}, baseline: uniform,
+    ...      variants: {uniform: {method: uniform}}}
+    ... '''
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     characters = Path(folder, "plan.yaml").write_text(plan)
+    ...     (record,) = run_experiment(load_plan(f"{folder}/plan.yaml"), Path(folder, "results"))
+    >>> record.variant, record.target, f"{record.result.reached['flops']:.1f}"
+    ('uniform', 'flops 0.5', '0.5')
     """
     trials = trials_of(plan)
     check_models(trials, models)

@@ -77,7 +77,12 @@ class Group:
 
 
 def summarise(plan: Plan, records: Iterable[TrialRecord]) -> tuple[Group, ...]:
-    """The groups of an experiment, in the plan's order."""
+    """The groups of an experiment, in the plan's order.
+
+    >>> from neuroprune import load_plan, summarise
+    >>> summarise(load_plan("small"), records=[])  # or what run_experiment returns
+    ()
+    """
     grouped: dict[tuple[str, str, str], list[TrialRecord]] = {}
     for record in records:
         grouped.setdefault((record.comparison, record.network, record.target), []).append(record)
@@ -126,7 +131,7 @@ def render(groups: Sequence[Group]) -> "list[RenderableType]":
                 *(f"{100 * share:.1f}%" for share in (each.weights, each.flops, each.synops)),
                 Text(standing, "bold" if standing == "best" else ""),
             )
-        parts.append(table)
+        parts.append(table if group.variants else Text(title, "bold"))
         if group.unfinished:
             parts.append(Text(f"failed: {', '.join(group.unfinished)}", "yellow"))
         parts.append(Text(f"{group.sentence}\n"))

@@ -84,7 +84,8 @@ def check_description(job: Job, plan: Plan, folder: Path) -> None:
 
 def describe(job: Job, plan: Plan) -> dict[str, Any]:
     """All that decides the numbers of `job`, as JSON."""
-    return {**job.description(), "data": plan.data.model_dump(mode="json"), "threads": plan.threads}
+    chip = {"chip": plan.chip} if isinstance(job, TrialJob) else {}
+    return {**job.description(), **chip, "data": plan.data.model_dump(mode="json"), "threads": plan.threads}
 
 
 def work(laboratory: Laboratory, job: Job, progress: Progress) -> None:
@@ -112,15 +113,16 @@ def _prune(job: TrialJob, laboratory: Laboratory, progress: Progress) -> TrialRe
     place, source = laboratory.folder / job.place, laboratory.folder / job.dense.place
     data, model = laboratory.data(job), job.dense.model
     known = model if isinstance(model, str) else None
-    settings = _settings(job.settings, laboratory.device)
+    settings, chip = _settings(job.settings, laboratory.device), laboratory.plan.chip
     if is_unfinished(place):
         checkpoint = load_checkpoint(place)
         tuning = {} if laboratory.device is None else {"device": laboratory.device}
-        resume_compress(restore(checkpoint, known), data, place, checkpoint, {}, tuning, progress)
+        resume_compress(restore(checkpoint, known), data, place, checkpoint, {}, tuning, progress, chip=chip)
     elif not is_file(place / COMPRESSION):
         checkpoint = load_checkpoint(source)
         initial = initial_module(checkpoint, known) if _start(settings) == "initial" else None
-        compress(restore(checkpoint, known), data, settings, progress, initial=initial, folder=place, source=source)
+        network = restore(checkpoint, known)
+        compress(network, data, settings, progress, initial=initial, chip=chip, folder=place, source=source)
     if "features" in laboratory.plan.analyses:
         save_features(restore(load_checkpoint(place), known), data, place)
     return result_of(load_compress_record(place))

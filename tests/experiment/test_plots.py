@@ -50,6 +50,7 @@ def test_every_plot_is_made_that_there_is_data_for(tmp_path: Path) -> None:
     assert sorted(drawn) == sorted(
         [
             "accuracy-sparsity",
+            "accuracy-cores",
             "accuracy-flops",
             "accuracy-synops",
             "effect-of-regeneration",

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from neuroprune.compression.record import CompressRecord, NetworkCost, Survival
+from neuroprune.compression.record import ChipCost, CompressRecord, NetworkCost, Survival
 from neuroprune.compression.settings import CompressSettings
 from neuroprune.compression.strategy import strategy_of
 from neuroprune.errors import InputError
@@ -52,7 +52,7 @@ def sample_cost(accuracy: float, share: float = 1.0, nonzero: float | None = Non
     """Of a network of which a share is left, and of that, or of all, a share of weights that are not zero."""
     sizes = {"parameters": 100_000, "flops": 2_000_000, "flops_per_step": 500_000}
     left = share if nonzero is None else nonzero
-    optional = {name: None for name, field in NetworkCost.model_fields.items() if not field.is_required()}
+    chip = ChipCost(chip="loihi-sim", cores=round(10 + 90 * share), chips=1, kib=800.0 * share)
     return NetworkCost(
         accuracy=accuracy,
         accuracy_interval=(max(accuracy - 0.02, 0.0), min(accuracy + 0.02, 1.0)),
@@ -60,7 +60,7 @@ def sample_cost(accuracy: float, share: float = 1.0, nonzero: float | None = Non
         unfolded_synops=left * 300_000.0,
         bytes=400_000,
         **{name: round(share * size) for name, size in sizes.items()},
-        **optional,
+        on_chip=chip,
     )
 
 

@@ -9,11 +9,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, NullLocator
 
+from neuroprune.compression.record import NetworkCost
 from neuroprune.experiment.plots.style import Drawn, figure, legend, style_of
 from neuroprune.experiment.record import TrialRecord, TrialResult
 
 COSTS = {"flops": "FLOPs", "unfolded_synops": "SynOps", "cores": "cores"}
-"""Fields of NetworkCost, and what people call them."""
+"""What networks cost, by field of NetworkCost, or of the ChipCost in it."""
 SWEEPS = {"regeneration": "share r of what stays that is brought back", "prune_epochs": "epochs of pruning, $N_p$"}
 """Fields of Strategy whose effect is drawn where variants differ in nothing else."""
 
@@ -33,7 +34,7 @@ def draw_accuracy(records: Sequence[TrialRecord]) -> Iterator[Drawn]:
         points = _points(results, lambda result: 1.0 - result.reached["sparsity"])
         yield "accuracy-sparsity", _draw(f"Accuracy against sparsity ({of_whom})", points, dense, "sparsity", _sparsity)
     for name, title in COSTS.items():
-        if all(getattr(result.dense, name, None) for _, result in results):
+        if all(_cost(result.dense, name) and _cost(result.pruned, name) for _, result in results):
             points = _points(results, partial(_share, name))
             label = f"{title} left of the dense network's"
             yield (
@@ -72,7 +73,12 @@ def _sweep(results: Sequence[tuple[TrialRecord, TrialResult]], name: str) -> Poi
 
 
 def _share(name: str, result: TrialResult) -> float:
-    return float(getattr(result.pruned, name) / getattr(result.dense, name))
+    return _cost(result.pruned, name) / _cost(result.dense, name)
+
+
+def _cost(cost: NetworkCost, name: str) -> float:
+    """0 where it is not known."""
+    return float(getattr(cost.on_chip if name == "cores" else cost, name, None) or 0.0)
 
 
 def _draw(title: str, points: Points, dense: float, label: str, scale: Callable[[Axes, list[float]], None]) -> Figure:
