@@ -16,7 +16,6 @@ from neuroprune.compression.catalog import (
     Aggregation,
     Currency,
     Kind,
-    Preset,
     Regrowth,
     Residual,
     Score,
@@ -85,10 +84,12 @@ class CompressSettings:
                     )
         if self.kind == "structured":
             self._refuse_for_channels(("start", "interval", "mask_momentum"))
-        regrowth = self.regenerate_by or preset.regenerate_by
-        self._check_regeneration(regrowth)
-        if self.method != OWN.name:
-            self._refuse_unread(preset, regrowth)
+        elif self.interval is not None and preset.algorithm not in ("gradual", "granet", OWN.name):
+            raise InputError(
+                f"interval is of methods that prune every so many iterations, and method {self.method} does not: leave "
+                "it out"
+            )
+        self._check_regeneration(self.regenerate_by or preset.regenerate_by)
         if not 0.0 <= self.layer_floor < 1.0:
             raise InputError(
                 f"each layer cannot keep at least a share of {self.layer_floor}: it must be at least 0 and below 1, "
@@ -178,22 +179,6 @@ class CompressSettings:
             if value not in (None, False):
                 raise InputError(
                     f"{name} is for pruning single weights, not channels: leave it out, or give a sparsity"
-                )
-
-    def _refuse_unread(self, preset: Preset, regrowth: Regrowth) -> None:
-        """Refuse what the method's algorithm does not read; one of the user's own may read everything."""
-        if self.interval is not None and preset.algorithm not in ("gradual", "granet"):
-            raise InputError(
-                f"interval is of methods that prune every so many iterations, and method {self.method} does not: leave "
-                "it out"
-            )
-        if "criticality" in (self.score or preset.score, regrowth):
-            return
-        for name, usual in (("aggregation", "max"), ("surrogate", "trained")):
-            if getattr(self, name) != usual:
-                raise InputError(
-                    f"{name} is of criticality, by which method {self.method} neither ranks nor brings back here: "
-                    "leave it out"
                 )
 
     def _check_regeneration(self, regrowth: Regrowth) -> None:

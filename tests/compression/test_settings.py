@@ -63,10 +63,6 @@ TUNE = TrainSettings(epochs=30)
             {"sparsity": 0.9, "method": "lth", "interval": 9, "fine_tune": TUNE},
             "interval is of methods that prune every so many iterations, and method lth does not: leave it out",
         ),
-        (
-            {"flops": 0.5, "method": "slimming", "aggregation": "mean"},
-            "aggregation is of criticality, by which method slimming neither ranks nor brings back here: leave it out",
-        ),
         ({"sparsity": 0.9, "interval": 0, "fine_tune": TUNE}, "interval is 0, but must be at least 1"),
         ({"sparsity": 0.9, "prune_epochs": 0, "fine_tune": TUNE}, "prune_epochs is 0, but must be at least 1"),
         (
