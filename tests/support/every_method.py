@@ -34,9 +34,6 @@ from neuroprune.training.resume import read_unfinished
 EPOCHS = 10
 TRAIN = ("train", "--model", "recipe.yaml", "--epochs", str(EPOCHS), "--batch", "64", "--device", "cpu")
 TARGETS = {"structured": ("--flops", "0.5"), "unstructured": ("--sparsity", "0.9")}
-OWN_OPTIONS = {"granet": ("--interval", "22")}
-"""An epoch. By default it is 3 iterations here, in which half of the weights, exchanged for others that begin at 0, do
-not grow enough to stay: the first layer loses all of its weights."""
 EVERYWHERE = ("--epochs", str(EPOCHS), "--device", "cpu")
 """What all compressions are given, which the table leaves out."""
 DEPLOY = ("deploy", "--samples", "20", "--lava-samples", "2", "--device", "cpu", "--out", "deployed")
@@ -58,7 +55,7 @@ class Trial:
 
     def __init__(self, kind: str, method: str, source: Path, place: Path) -> None:
         self.kind, self.name = kind, f"{kind}-{method}"
-        self.shown = ("compress", f"--{kind}", *TARGETS[kind], "--method", method, *OWN_OPTIONS.get(method, ()))
+        self.shown = ("compress", f"--{kind}", *TARGETS[kind], "--method", method)
         self.source, self.place = source, place
         self.faults: list[str] = []
 
