@@ -84,6 +84,7 @@ from .errors import (
     LavaError as LavaError,
     NeuropruneError as NeuropruneError,
     OutputError as OutputError,
+    TrialsFailed as TrialsFailed,
     UnsupportedNetwork as UnsupportedNetwork,
     VerificationError as VerificationError,
 )
