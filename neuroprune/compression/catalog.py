@@ -16,7 +16,8 @@ KINDS = (
     Choice("unstructured", "single weights are held at zero"),
 )
 
-Score = Literal["gamma", "magnitude", "l1", "criticality", "activity", "gradient", "random", "own"]
+Score = Literal["gamma", "magnitude", "l1", "criticality", "activity", "gradient", "random"]
+RankedBy = Literal[Score, "own"]
 """One of `SCORES`, or "own": what no other algorithm ranks by, or one of the user's that is told none."""
 
 SCORES = (
@@ -104,7 +105,7 @@ class Preset:
     """
 
     algorithm: Algorithm
-    score: Score
+    score: RankedBy
     regenerate_by: Regrowth = "none"
     regeneration: float | None = None
     uniform: bool = False
