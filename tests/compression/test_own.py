@@ -20,6 +20,8 @@ from neuroprune.compression.settings import CompressSettings
 from neuroprune.compression.table import render
 from neuroprune.data.types import Dataset, Split, make_dataset
 from neuroprune.errors import InputError
+from neuroprune.experiment.jobs import trials_of
+from neuroprune.experiment.plan import parse_plan
 from neuroprune.networks.build import build
 from neuroprune.networks.recipe import Recipe, parse_recipe
 from neuroprune.training.checkpoint import facts_of, load_checkpoint, restore, save_checkpoint
@@ -207,3 +209,12 @@ def test_a_selection_that_does_not_fit_the_network_is_a_sentence(mask: Any, sent
 
     with pytest.raises(InputError, match=sentence):
         compress(network(data), data, CompressSettings(0.5, "own"), algorithm=Wrong)
+
+
+def test_a_plan_cannot_name_an_algorithm_of_ones_own() -> None:
+    variants = {"mine": {"method": "own"}}
+    comparison = {"name": "c", "targets": [{"flops": 0.5}], "baseline": "mine", "variants": variants}
+    values = {"title": "t", "data": {"name": "digits"}, "networks": ["digits-conv"], "seeds": [0]}
+    plan = parse_plan({"name": "p", **values, "comparisons": [comparison]}, "plan p")
+    with pytest.raises(InputError, match="there is no pruning method 'own': choose one of criticality, "):
+        trials_of(plan)
