@@ -22,7 +22,7 @@ EPILOG = """\b
 Examples:
   neuroprune experiment small
   neuroprune experiment my_plan.yaml --jobs 4 --out results
-  neuroprune experiment paper-table-1 --dry-run
+  neuroprune experiment paper-table-3 --dry-run
   neuroprune experiment my_plan.yaml --ray auto"""
 
 
