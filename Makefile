@@ -15,7 +15,7 @@ REQUIREMENTS := import tomllib; project = tomllib.load(open("pyproject.toml", "r
 	print(*(each for some in lists for each in some if not each.startswith(("neuroprune", "spikingjelly"))), sep="\n")
 SPIKINGJELLY := spikingjelly>=2.0,<3
 
-.PHONY: demo test setup check lint types imports docs bench fuzz fuzz-files kills
+.PHONY: demo test setup check lint types imports docs bench fuzz fuzz-files kills methods
 
 demo: $(READY)
 	$(BIN)/neuroprune train
@@ -53,6 +53,10 @@ fuzz: $(READY)
 # train and compress, killed, resumed and compared with unbroken runs: make kills N=30 SEED=0
 kills: $(READY)
 	$(BIN)/python tests/support/kills.py --kills $(or $(N),30) --seed $(or $(SEED),0)
+
+# Every pruning method by the command line: its target, killed and resumed, deployed with Lava
+methods: $(READY)
+	$(BIN)/python tests/support/every_method.py
 
 # Mutated files through every reader: make fuzz-files N=1000 SEED=0
 fuzz-files: $(READY)

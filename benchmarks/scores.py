@@ -3,10 +3,10 @@
     python benchmarks/scores.py [--model digits-conv] [--pairs 60] [--threads 1] [--device cuda]
 
 A recipe's network is trained on random images of its data set's size, with the recipe's batch and optimiser. Iterations
-are recorded in turn: one as it is, one in which the potentials of all neurons that score weights are recorded, reduced
-and spread to the weights. Their medians are compared, which neither the start of a run nor a slow minute of the machine
-changes. Pruning does so every dT iterations, a fortieth of its own, which are taken to be those of the recipe's epochs;
-so the share of training time is the extra time of one over dT.
+alternate: one as it is, one in which the potentials of all neurons that score weights are recorded, reduced and spread
+to the weights. Their medians are compared, which neither the start of a run nor a slow minute of the machine changes.
+Pruning does so every dT iterations, a fortieth of its own, which are taken to be those of the recipe's epochs; so the
+share of training time is the extra time of one over dT.
 """
 
 import sys
@@ -46,7 +46,7 @@ HEADINGS = ("network", "batch", "iteration\nms", "recorded\nms", "extra", "dT", 
 class Alternating(Observer):
     """Records every other iteration, and times both kinds from one optimiser step to the next.
 
-    shape: of a frame. seconds: of the iterations of either kind, in their order.
+    shape: of a frame. seconds: of the iterations that were recorded, and of the others.
     """
 
     def __init__(self, shape: tuple[int, ...]) -> None:
@@ -61,18 +61,21 @@ class Alternating(Observer):
         self.weights = tuple(each for each in weights if not each.classifier)
         self.recorder = Recorder(run.module, scores.neurons_of(self.weights), Criticality())
 
+    def before_forward(self, step: Step) -> None:
+        if self.records:
+            self.recorder.arm()
+
     def after_backward(self, step: Step) -> None:
         if self.records:
             self.recorder.disarm()
             scores.of_neurons(step.run.module, self.weights, self.recorder.take())
 
     def after_step(self, step: Step) -> None:
+        now = time.perf_counter()
         if self.since is not None:
-            self.seconds[self.records].append(time.perf_counter() - self.since)
-        self.records = not self.records and not step.ends_epoch
-        self.since = time.perf_counter()
-        if self.records:
-            self.recorder.arm()
+            self.seconds[self.records].append(now - self.since)
+        self.records = not self.records
+        self.since = now
 
 
 def images(count: int, shape: tuple[int, int, int], classes: int, seed: int) -> Split:

@@ -3,8 +3,8 @@
     <!-- options of train -->        becomes what `neuroprune train --help` says, taken from the click command
     <!-- limits of loihi-sim -->     becomes a table of the chip's YAML
     <!-- objects in report.json -->  becomes the fields of all objects in it, taken from its JSON Schema
-    <!-- table of parts -->           becomes the parts that a network may have; there are tables of chips, data and
-                                     formats, too, each taken from its catalogue
+    <!-- table of parts -->           becomes the parts that a network may have; there are tables of chips, data,
+                                     formats and what pruning offers, too, each taken from its catalogue
 
 Pages and files of the repository's top level join the site (`PAGES`, `FILES`), the JSON Schemas (`SCHEMAS`) are written
 into it, and links between files, which are right in the repository, are made right for the site.
@@ -16,6 +16,8 @@ import json
 import posixpath
 import re
 import textwrap
+from fractions import Fraction
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,8 +29,11 @@ from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
 
 from neuroprune.chips.load import list_chips, load_chip
+from neuroprune.choices import Choice
 from neuroprune.cli.main import cli
+from neuroprune.compression.catalog import KINDS, METHODS, REGROWTHS, RHYTHMS, SCORES
 from neuroprune.compression.record import CompressRecord
+from neuroprune.compression.strategy import REGENERATION, REGENERATION_BY_SPARSITY
 from neuroprune.data.catalog import list_datasets
 from neuroprune.exchange.catalog import FORMATS
 from neuroprune.graph.catalog import support_table
@@ -133,6 +138,40 @@ def _formats() -> str:
     return _table(["format", "file", "what it holds", "read by `deploy`"], rows)
 
 
+def _methods() -> str:
+    rows = []
+    for method in METHODS:
+        for kind in KINDS:
+            preset = method.preset(kind.name)
+            if preset is None:
+                continue
+            ratio = Fraction(preset.prune_ratio).limit_denominator(10)
+            epochs = f"{ratio.numerator} : {ratio.denominator}" if ratio else "0"
+            score = "its own" if preset.score == "own" else f"`{preset.score}`"
+            score += ", each layer alike" if preset.uniform else ""
+            regrowth = "" if preset.regenerate_by == "none" else f"`{preset.regenerate_by}`"
+            what = [f"`{method.name}`", kind.name, method.title, preset.start, epochs, RHYTHMS[preset.algorithm]]
+            rows.append([*what, score, regrowth, method.source])
+    columns = ["method", "kind", "what stays", "start", "N_p : N_f", "dT", "score", "regrowth", "source"]
+    return _table(columns, rows)
+
+
+def _choices(what: str, choices: tuple[Choice, ...]) -> str:
+    return _table(
+        [what, "what it is", "source"],
+        [[f"`{each.name}`", each.title.replace("|", r"\|"), each.source] for each in choices],
+    )
+
+
+def _regeneration() -> str:
+    rows = []
+    for family, (mild, strong) in REGENERATION.items():
+        rows.append([f"channels of a {family} network, to half of the cost or more", f"{mild:g}"])
+        rows.append([f"channels of a {family} network, to less", f"{strong:g}"])
+    rows += [[f"weights, to a sparsity of {sparsity:.0%}", f"{r:g}"] for sparsity, r in REGENERATION_BY_SPARSITY]
+    return _table(["pruned", "r"], rows)
+
+
 def objects(file: str) -> str:
     """What the file holds and what each object in it is, with the types of their fields, as Markdown."""
     schema = json_schema(file)
@@ -168,5 +207,14 @@ def _type(kind: dict[str, Any]) -> str:
     return f"{kind['type']}, at least {kind['minimum']:g}" if "minimum" in kind else str(kind["type"])
 
 
-TABLES = {"chips": _chips, "data": _data, "formats": _formats, "parts": support_table}
+TABLES = {
+    "chips": _chips,
+    "data": _data,
+    "formats": _formats,
+    "methods": _methods,
+    "parts": support_table,
+    "regeneration": _regeneration,
+    "regrowths": partial(_choices, "regrowth", REGROWTHS),
+    "scores": partial(_choices, "score", SCORES),
+}
 MADE = {"options of": options, "limits of": limits, "objects in": objects, "table of": table}

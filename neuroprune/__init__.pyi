@@ -28,14 +28,34 @@ from .chips.types import (
     TileCounter as TileCounter,
     TileResources as TileResources,
 )
+from .compression.channels import (
+    ChannelGroup as ChannelGroup,
+)
 from .compression.compress import (
     compress as compress,
+    resume_compress as resume_compress,
+)
+from .compression.job import (
+    PruningJob as PruningJob,
+)
+from .compression.pruning import (
+    ChannelPruning as ChannelPruning,
+    WeightPruning as WeightPruning,
 )
 from .compression.result import (
     CompressResult as CompressResult,
 )
+from .compression.search import (
+    Selection as Selection,
+)
 from .compression.settings import (
     CompressSettings as CompressSettings,
+)
+from .compression.strategy import (
+    Strategy as Strategy,
+)
+from .compression.weights import (
+    PrunableWeight as PrunableWeight,
 )
 from .data.catalog import (
     DatasetInfo as DatasetInfo,

@@ -63,8 +63,8 @@ def _choice(catalogue: Iterable[Named]) -> click.Choice[str]:
 
 @click.command(epilog=EPILOG, short_help="Prune the latest training to a share of its cost.")
 @click.argument("run", required=False)
-@click.option("--structured", "kind", flag_value="structured", help="Remove whole channels.  [default]")
-@click.option("--unstructured", "kind", flag_value="unstructured", help="Hold single weights at zero.")
+@click.option("--structured", is_flag=True, help="Remove whole channels.  [default]")
+@click.option("--unstructured", is_flag=True, help="Hold single weights at zero.")
 @click.option("--flops", type=float, help=f"Structured: share of the FLOPs to keep.  [default: {DEFAULT_FLOPS}]")
 @click.option("--params", type=float, help="Structured: share of the parameters to keep.")
 @click.option("--synops", type=float, help="Structured: share of the synaptic operations to keep.")
@@ -83,11 +83,11 @@ def _choice(catalogue: Iterable[Named]) -> click.Choice[str]:
 @click.option("--prune-epochs", type=int, help="N_p, epochs in which is pruned.  [default: the method's share]")
 @click.option("--interval", type=int, help="dT, iterations between prunings.  [default: 2000, or a 40th of all]")
 @click.option("--mask-momentum", is_flag=True, default=None, help="Forget what the optimiser holds for pruned weights.")
-@click.option("--target", default=DEFAULT_TARGET, show_default=True, help="Chip whose cores are counted, or its YAML.")
+@click.option("--target", help=f"Chip whose cores are counted, or its YAML.  [default: {DEFAULT_TARGET}]")
 @click.option("--model", help="file.py:Class, for a run of a class of your own.")
 @click.option("--epochs", type=int, help="N_f, epochs of fine-tuning; 0 for none.  [default: the recipe's]")
 @click.option("--lr", type=float, help="Learning rate.  [default: the recipe's]")
-@click.option("--seed", type=int, help="Random seed.  [default: the run's]")
+@click.option("--seed", type=int, help="Of training and of random scores.  [default: the run's]")
 @resume_option
 @unfinished_option
 @data_dir_option
@@ -98,8 +98,9 @@ def _choice(catalogue: Iterable[Named]) -> click.Choice[str]:
 @json_option
 def command(
     run: str | None,
-    kind: str | None,
-    target: str,
+    structured: bool,
+    unstructured: bool,
+    target: str | None,
     model: str | None,
     epochs: int | None,
     lr: float | None,
@@ -127,7 +128,8 @@ def command(
     from neuroprune.records import record_json
     from neuroprune.training.checkpoint import initial_module
 
-    chip = load_chip(target)
+    kind = _kind(structured, unstructured)
+    chip = None if target is None and resume is not None else load_chip(target or DEFAULT_TARGET)
     changes, asked = given(epochs=epochs, lr=lr, seed=seed, device=device), given(**options)
     resumed, initial = None, None
     if resume is None:
@@ -153,6 +155,7 @@ def command(
         if resumed is None:
             compress(trained.module, data, settings, progress, initial=initial, chip=chip, folder=folder, source=source)
         else:
+            asked = asked | given(kind=kind)
             resume_compress(trained.module, data, folder, checkpoint, asked, changes, progress, chip=chip)
     record = load_compress_record(folder)
     if as_json:
@@ -161,6 +164,13 @@ def command(
         show(render(record))
     note(f"kept in {folder}")
     next_step(f"neuroprune deploy {folder} --target loihi-sim{model_argument(checkpoint.model)}")
+
+
+def _kind(structured: bool, unstructured: bool) -> str | None:
+    """The kind of pruning that is asked for; None where targets and method are to tell."""
+    if structured and unstructured:
+        raise click.UsageError("--structured and --unstructured contradict each other: give one of the two")
+    return "structured" if structured else "unstructured" if unstructured else None
 
 
 def _settings(
@@ -173,12 +183,25 @@ def _settings(
     targets = [name for name in (*names(CURRENCIES), "sparsity") if name in asked]
     kinds = [each for each in names(KINDS) if method in names(methods_of(each))]
     if kind is None:
+        if "sparsity" in targets and len(targets) > 1:
+            raise click.UsageError(
+                f"--sparsity and --{targets[0]} contradict each other, since --sparsity belongs to --unstructured and "
+                f"--{targets[0]} to --structured: give one of the two"
+            )
         kind = ("unstructured" if "sparsity" in targets else "structured") if targets else kinds[0]
     for target in targets:
         if (target == "sparsity") != (kind == "unstructured"):
-            belongs = "--sparsity to --unstructured" if target == "sparsity" else f"--{target} to --structured"
-            fitting = "--flops, --params or --synops" if kind == "structured" else "--sparsity"
-            raise click.UsageError(f"--{kind} and --{target} contradict each other, since {belongs}: give {fitting}")
+            other, fitting = (
+                ("--unstructured", "--flops, --params or --synops")
+                if target == "sparsity"
+                else ("--structured", "--sparsity")
+            )
+            raise click.UsageError(
+                f"--{kind} and --{target} contradict each other, since --{target} belongs to {other}: give {fitting}"
+            )
+    if changes.get("epochs") == 0:
+        for name in given(lr=changes.get("lr"), seed=changes.get("seed")):
+            raise click.UsageError(f"--{name} cannot apply here, since --epochs 0 trains nothing: leave it out")
     if not targets:
         asked = {"flops": DEFAULT_FLOPS} | asked if kind == "structured" else {"sparsity": DEFAULT_SPARSITY} | asked
     _, preset = find_method(method, kind)

@@ -16,8 +16,9 @@ KINDS = (
     Choice("unstructured", "single weights are held at zero"),
 )
 
-Score = Literal["gamma", "magnitude", "l1", "criticality", "activity", "gradient", "random", "own"]
-"""One of `SCORES`; "own" is what an algorithm of one's own ranks by, unless it is told one of them."""
+Score = Literal["gamma", "magnitude", "l1", "criticality", "activity", "gradient", "random"]
+RankedBy = Literal[Score, "own"]
+"""One of `SCORES`, or "own": what no other algorithm ranks by, or one of the user's that is told none."""
 
 SCORES = (
     Choice("gamma", "|gamma|, the scale of a channel's BatchNorm", "Liu et al., ICCV 2017"),
@@ -76,6 +77,20 @@ Algorithm = Literal[
 ]
 """Each but the last is a module of `methods/`; the first four prune channels, the others weights."""
 
+RHYTHMS: dict[Algorithm, str] = {
+    "one-shot": "once",
+    "greg1": "once, when the L2 has grown",
+    "greg2": "once, when the L2 has grown",
+    "sca": "an epoch",
+    "gradual": "2000, or a 40th",
+    "granet": "2000, or a 40th",
+    "lottery": "a round",
+    "early-bird": "once, when masks have settled",
+    "grad-r": "1",
+    "deep-r": "1",
+}
+"""What the documentation calls dT: how far prunings lie apart, in iterations where no other unit stands."""
+
 
 @dataclass(frozen=True)
 class Preset:
@@ -90,7 +105,7 @@ class Preset:
     """
 
     algorithm: Algorithm
-    score: Score
+    score: RankedBy
     regenerate_by: Regrowth = "none"
     regeneration: float | None = None
     uniform: bool = False
@@ -197,13 +212,13 @@ METHODS = (
         "grad-r",
         "the gradient rewires: a connection lives while its parameter is above 0",
         "Chen et al., Pruning of Deep Spiking Neural Networks through Gradient Rewiring, IJCAI 2021",
-        unstructured=Preset("grad-r", "magnitude", start="initial", one_schedule=True),
+        unstructured=Preset("grad-r", "own", start="initial", one_schedule=True),
     ),
     MethodInfo(
         "deep-r",
         "connections walk at random, and for each that dies another is born",
         "Bellec et al., Deep Rewiring, ICLR 2018",
-        unstructured=Preset("deep-r", "magnitude", start="initial", one_schedule=True),
+        unstructured=Preset("deep-r", "own", start="initial", one_schedule=True),
     ),
 )
 
@@ -229,12 +244,12 @@ def find_method(name: str, kind: str) -> tuple[MethodInfo, Preset]:
     preset = method.preset(kind)
     if preset is None:
         others = ", ".join(names(methods_of(kind)))
-        what, target = (
-            ("single weights", "a sparsity") if kind == "structured" else ("whole channels", "a share such as flops")
+        what, not_what, target = (
+            ("single weights", "channels", "a sparsity")
+            if kind == "structured"
+            else ("channels", "single weights", "a share that remains, such as flops")
         )
-        raise InputError(
-            f"method {name} prunes {what} to {target}, not {kind}: choose one of {others}, or the target that fits it"
-        )
+        raise InputError(f"method {name} prunes {what}, not {not_what}: choose one of {others}, or give {target}")
     return method, preset
 
 

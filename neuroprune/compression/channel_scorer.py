@@ -7,7 +7,7 @@ from spikingjelly.activation_based import functional
 from torch.nn.functional import cross_entropy
 
 from neuroprune.arrays import FloatArray
-from neuroprune.compression.catalog import Regrowth, Score
+from neuroprune.compression.catalog import RankedBy, Regrowth
 from neuroprune.compression.cost_model import CostModel, cost_model
 from neuroprune.compression.job import PruningJob
 from neuroprune.compression.potentials import Scores
@@ -25,7 +25,7 @@ SYNOPS_SAMPLES = 2048
 """Training samples whose synaptic operations are counted, where they are what is to be saved; evenly over the set."""
 
 
-def channel_scores(job: PruningJob, kind: Score | Regrowth, seed: int) -> Scores:
+def channel_scores(job: PruningJob, kind: RankedBy | Regrowth, seed: int) -> Scores:
     """The scores of that kind of all channels of the job's groups, in their order.
 
     The training set is passed in evaluation mode, not augmented; gradients are of its mean cross-entropy.

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from neuroprune.arrays import Frames
 from neuroprune.chips.chip import Chip
+from neuroprune.chips.load import load_chip
 from neuroprune.compression.record import ChipCost
 from neuroprune.errors import CapacityError, InputError, UnsupportedNetwork
 from neuroprune.graph.fold import fold
@@ -42,3 +43,21 @@ def _kib(used: Sequence[tuple[int, ...]], chip: Chip) -> float | None:
     if not memory:
         return None
     return sum(core[number] for core in used for number in memory) / BITS_PER_KIB
+
+
+def same_chip(started: ChipCost | None, chip: Chip | str | None) -> Chip | None:
+    """The chip that a compression goes on to be measured on: that of `started`, its dense network's cost.
+
+    chip: a chip, its name or the path of its YAML; None for the bundled one of that name. Raises InputError for
+    another.
+    """
+    name = None if started is None else started.chip
+    if chip is None:
+        return None if name is None else load_chip(name)
+    chip = load_chip(chip) if isinstance(chip, str) else chip
+    if chip.name != name:
+        raise InputError(
+            f"this compression was started for {name or 'no chip'}, but resuming asks for {chip.name}: give the same "
+            "chip, or compress without --resume"
+        )
+    return chip

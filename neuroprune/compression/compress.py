@@ -3,16 +3,18 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from torch import nn
 
 from neuroprune.chips.chip import Chip
 from neuroprune.chips.load import load_chip
+from neuroprune.compression.chip_cost import same_chip
 from neuroprune.compression.course import Course, frames_on
 from neuroprune.compression.measure import measure
 from neuroprune.compression.own import Algorithm, pick_algorithm
-from neuroprune.compression.prunable import find_prunable
+from neuroprune.compression.prunable import check_sparsity, find_prunable
 from neuroprune.compression.result import Before, CompressResult, read_kept
 from neuroprune.compression.settings import CompressSettings
 from neuroprune.compression.strategy import strategy_of
@@ -83,6 +85,8 @@ def compress(
     verify_module(dense, graph, fold(graph), frames.cpu().numpy())
     strategy = strategy_of(settings, "residual" if any(isinstance(node.op, Add) for node in graph.nodes) else "plain")
     prunable = find_prunable(dense, graph, strategy)
+    if settings.sparsity is not None:
+        check_sparsity(settings.sparsity, prunable.count)
     if strategy.start == "initial" and initial is None:
         raise InputError(
             f"method {settings.method} begins with initial weights, but only a trained network is given: pass initial, "
@@ -115,18 +119,41 @@ def resume_compress(
     data: Dataset,
     folder: Path,
     checkpoint: Checkpoint,
-    asked: Mapping[str, Any],
-    tuning: Mapping[str, Any],
+    asked: Mapping[str, Any] = MappingProxyType({}),
+    tuning: Mapping[str, Any] = MappingProxyType({}),
     progress: Progress = silent,
+    *,
     algorithm: Algorithm | None = None,
+    neurons: Sequence[NeuronModel] | None = None,
     chip: Chip | str | None = None,
 ) -> CompressResult:
     """Go on with the compression that was interrupted in `folder`, to the numbers of an unbroken one.
 
     module, checkpoint: its network, restored from the checkpoint there. asked, tuning: settings by name, of the
-    compression and of its fine-tuning, that it must have been started with; the device may be another. algorithm: that
-    of your own, which it was started with. Raises InputError when it was not, or when there is nothing to resume;
-    OutputError when `folder` cannot be written.
+    compression and of its fine-tuning, that it must have been started with; the device may be another.
+    algorithm, neurons, chip: as it was started with. Raises InputError when it was not, or when there is nothing to
+    resume; OutputError when `folder` cannot be written.
+
+    >>> from pathlib import Path
+    >>> from tempfile import TemporaryDirectory
+    >>> from neuroprune import CompressSettings, TrainSettings, build, compress, load_checkpoint, load_dataset
+    >>> from neuroprune import load_recipe, restore, resume_compress, train
+    >>> data, recipe = load_dataset("digits"), load_recipe("digits-conv")
+    >>> network, short = build(recipe, data.input_shape, len(data.classes)), TrainSettings(epochs=1, batch=256)
+    >>> def interrupt(task, done, total, **figures):
+    ...     if task == "training":
+    ...         raise KeyboardInterrupt
+    >>> with TemporaryDirectory() as place:
+    ...     dense, folder = Path(place, "dense"), Path(place, "pruned")
+    ...     network = train(network, data, short, dense, recipe).module
+    ...     settings = CompressSettings(flops=0.5, method="slimming", fine_tune=short)
+    ...     try:
+    ...         compress(network, data, settings, interrupt, folder=folder, source=dense)
+    ...     except KeyboardInterrupt:
+    ...         checkpoint = load_checkpoint(folder)
+    ...         result = resume_compress(restore(checkpoint), data, folder, checkpoint)
+    >>> f"{result.targets[0].reached:.1f}"
+    '0.5'
     """
     kept = read_unfinished(folder)
     if kept.command != "compress":
@@ -153,10 +180,10 @@ def resume_compress(
     settings = replace(settings, fine_tune=replace(settings.fine_tune, device=device))
     before = replace(before, settings=settings)
     module.eval().to(pick_device(device))
-    chip = load_chip(chip) if isinstance(chip, str) else chip
     keeping = Keeping(folder, checkpoint.model, "compress", kept.earlier, from_start=True)
+    chip = same_chip(before.dense.on_chip, chip)
     algorithm = pick_algorithm(settings.method, settings.kind, algorithm)
-    course = Course(data, before, keeping, True, algorithm, None, chip, progress)
+    course = Course(data, before, keeping, True, algorithm, neurons, chip, progress)
     graph = course.trace_pruned(module)
     if cut is not None:
         return course.fine_tune(module, graph, cut)

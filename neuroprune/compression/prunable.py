@@ -1,10 +1,12 @@
 """What of a network a method can prune: groups of channels, or single weights."""
 
 from dataclasses import dataclass
+from math import floor
 
 from torch import nn
 
 from neuroprune.compression.channels import ChannelGroup, channel_groups, count_channels, has_stream
+from neuroprune.compression.masks import count_kept
 from neuroprune.compression.strategy import Strategy
 from neuroprune.compression.surgery import removable
 from neuroprune.compression.weights import PrunableWeight, prunable_weights
@@ -37,13 +39,23 @@ def find_prunable(module: nn.Module, graph: Graph, strategy: Strategy) -> Prunab
     return Prunable(groups, (), *count_channels(graph, groups))
 
 
+def check_sparsity(sparsity: float, weights: int) -> None:
+    """Raise InputError where none of so many prunable `weights` would stay."""
+    if count_kept(weights, sparsity) == 0:
+        nearest = floor(1e6 * (1 - 1 / weights)) / 1e6
+        raise InputError(
+            f"a sparsity of {sparsity} leaves none of the {weights} weights that can be pruned: ask for at most "
+            f"{nearest:.6g}"
+        )
+
+
 def _groups(module: nn.Module, graph: Graph, strategy: Strategy) -> tuple[ChannelGroup, ...]:
     """The channel groups that the score can rank."""
     name = type(module).__name__
     if strategy.residual == "coupled" and not has_stream(graph):
         raise InputError(
-            f"{name} has no residual stream, nothing is added to anything in it, so there is nothing to couple: leave "
-            "residual = coupled out"
+            f"{name} has no residual stream, since nothing is added to anything in it, so there is nothing to couple: "
+            "leave residual = coupled out"
         )
     groups = removable(module, channel_groups(graph, strategy.residual))
     if not groups:

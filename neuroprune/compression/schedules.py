@@ -35,15 +35,15 @@ class CubicSchedule:
         return self.target * (1.0 - (1.0 - number / self.prunings) ** 3)
 
 
-def cubic_schedule(target: float, interval: int | None, iterations: int) -> CubicSchedule:
+def cubic_schedule(target: float, interval: int | None, iterations: int, prunings: int = PRUNINGS) -> CubicSchedule:
     """The schedule that has reached `target` within that many iterations of pruning.
 
-    interval: dT; None for the paper's, or for a fortieth of the iterations where they are fewer than the paper's.
+    interval: dT; None for the paper's, or where the iterations are fewer than the paper's for as many `prunings`.
     Raises InputError for an interval longer than all iterations of pruning.
     """
     if interval is None:
         long_enough = iterations >= PAPER_INTERVAL * PAPER_PRUNINGS
-        interval = PAPER_INTERVAL if long_enough else max(1, iterations // PRUNINGS)
+        interval = PAPER_INTERVAL if long_enough else max(1, iterations // prunings)
     if interval > iterations:
         raise InputError(
             f"pruning every {interval} iterations never begins, since pruning has {iterations}: give an interval of at "

@@ -84,6 +84,11 @@ class CompressSettings:
                     )
         if self.kind == "structured":
             self._refuse_for_channels(("start", "interval", "mask_momentum"))
+        elif self.interval is not None and preset.algorithm not in ("gradual", "granet", OWN.name):
+            raise InputError(
+                f"interval is of methods that prune every so many iterations, and method {self.method} does not: leave "
+                "it out"
+            )
         self._check_regeneration(self.regenerate_by or preset.regenerate_by)
         if not 0.0 <= self.layer_floor < 1.0:
             raise InputError(

@@ -11,9 +11,9 @@ from neuroprune.compression.catalog import (
     Algorithm,
     Kind,
     Preset,
+    RankedBy,
     Regrowth,
     Residual,
-    Score,
     Start,
     SurrogateOf,
     find_method,
@@ -48,7 +48,7 @@ class Strategy:
     kind: Kind
     method: str
     algorithm: Algorithm
-    score: Score
+    score: RankedBy
     regenerate_by: Regrowth
     regeneration: float
     uniform: bool

@@ -49,6 +49,8 @@ def _how(record: CompressRecord) -> str:
     """The parts of the method, all defaults filled in."""
     strategy = record.strategy
     parts = [f"score {strategy.score}" + (", every layer alike" if strategy.uniform else "")]
+    if strategy.score == "own":
+        parts = []
     if strategy.algorithm == "own":
         parts = [f"{strategy.method} is an algorithm of one's own"]
     elif strategy.regenerate_by != "none":

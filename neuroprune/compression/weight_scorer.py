@@ -2,7 +2,7 @@
 
 import torch
 
-from neuroprune.compression.catalog import Regrowth, Score
+from neuroprune.compression.catalog import RankedBy, Regrowth
 from neuroprune.compression.job import PruningJob
 from neuroprune.compression.potentials import Recorder
 from neuroprune.compression.scores import weights as scores
@@ -19,7 +19,7 @@ class WeightScorer:
     the parameter; finish: when training ends.
     """
 
-    def __init__(self, job: PruningJob, kinds: tuple[Score | Regrowth, ...]) -> None:
+    def __init__(self, job: PruningJob, kinds: tuple[RankedBy | Regrowth, ...]) -> None:
         self._module, self._weights = job.module, job.weights
         self._recorder = None
         self._needs_gradient = not _GRADIENTS.isdisjoint(kinds)
@@ -47,7 +47,7 @@ class WeightScorer:
         if self._recorder is not None:
             self._recorder.disarm()
 
-    def of(self, kind: Score | Regrowth, seed: int) -> Named:
+    def of(self, kind: RankedBy | Regrowth, seed: int) -> Named:
         """The scores of that kind; of "none" those of the magnitude, by which nothing else is brought back."""
         if kind in _GRADIENTS:
             return self._gradients

@@ -92,8 +92,9 @@ def judge(accuracies: Mapping[str, Mapping[int, float]], resolution: float = 0.0
         seeds = [seed for seed in values if seed in accuracies[first]]
         if name != first and seeds:
             top, below = ([accuracies[each][seed] for seed in seeds] for each in (first, name))
-            p = paired_difference(top, below, resolution).p
-            chances[name] = 1.0 if p is None else p
+            difference = paired_difference(top, below, resolution)
+            is_below = difference.p is not None and difference.mean > 0.0
+            chances[name] = difference.p if is_below and difference.p is not None else 1.0
     worse = holm(chances)
     rest = sorted((name for name in means if name != first and name not in worse), key=lambda name: -means[name])
     return Verdict((first, *rest))

@@ -8,11 +8,10 @@ import signal
 import subprocess
 import sys
 import time
-from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
-from command_line import Line, ended
+from command_line import Line, ended, interrupted
 
 from neuroprune.runs import is_unfinished
 
@@ -28,18 +27,6 @@ training: {epochs: 2, batch: 256, lr: 0.01, l1: 1.0e-4}
 fine_tuning: {epochs: 2, lr: 0.01}
 """
 PRUNED = ("compress", "--flops", "0.5", "--device", "cpu")
-
-
-def interrupted(*arguments: str) -> None:
-    """Run a command that trains, and stop it in its second epoch as Ctrl-C does."""
-
-    def interrupt(task: str, done: int, total: int, **figures: float) -> None:
-        if figures.get("epoch") == 2:
-            raise KeyboardInterrupt
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(f"neuroprune.cli.{arguments[0]}.progress_bars", lambda _: nullcontext(interrupt))
-        assert ended(*arguments) == 130
 
 
 @pytest.fixture(scope="module")
@@ -146,7 +133,7 @@ def test_a_compression_is_resumed_to_the_bytes_of_an_unbroken_one(line: Line) ->
     assert (line.runs / "latest").resolve() == unbroken
     again = line("compress", "--resume", str(run))
     assert again.code == 2
-    assert "holds no training.safetensors, so nothing that could be resumed: compress without --resume" in again.err
+    assert "holds no training.safetensors, so nothing that could be resumed: start it without --resume" in again.err
 
 
 def tidy(path: Path) -> object:
@@ -320,5 +307,5 @@ def test_killed_commands_end_as_unbroken_ones(tmp_path: Path) -> None:
         [sys.executable, str(kills), "--kills", "2"], env=environment, capture_output=True, text=True, check=False
     )
     assert answer.returncode == 0, answer.stdout + answer.stderr
-    assert answer.stdout.count("2 kills: 1 at a change of files, 1 at a moment") == 2
+    assert answer.stdout.count("2 kills: 1 at a change of files, 1 at a moment") == 3
     assert list(tmp_path.iterdir()) == []

@@ -112,7 +112,7 @@ def test_the_names_of_the_fields_are_what_scripts_read(record: CompressRecord) -
     ]  # fmt: skip
     assert list(values["dense"]) == [
         "accuracy", "accuracy_interval", "parameters", "nonzero_parameters", "flops", "flops_per_step",
-        "unfolded_synops", "bytes",
+        "unfolded_synops", "bytes", "on_chip",
     ]  # fmt: skip
     assert values["strategy"]["method"] == "criticality"
     assert values["targets"] == [{"of": "flops", "asked": 0.5, "reached": 0.5}]

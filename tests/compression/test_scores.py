@@ -284,6 +284,31 @@ def test_channels_that_a_selection_gathers_have_no_filters_to_rank() -> None:
         filter_norm(network, groups)
 
 
+@pytest.mark.parametrize("kind", ["td", "sew", "ms"])
+def test_layers_of_a_residual_stream_that_are_coupled_count_alike(kind: str) -> None:
+    """Every score of a channel is the mean over the stream's layers, each by itself."""
+    layers = [{"conv": 8}, {"block": kind, "channels": 8, "repeat": 2}, {"linear": 6}]
+    network = build(parse_recipe({**RECIPE, "layers": layers}, "tiny"), (1, 8, 8), 3).double().eval()
+    frames = torch.randn(3, 1, 8, 8, generator=torch.Generator().manual_seed(0)).double()
+    (stream,) = (group for group in channel_groups(trace(network, frames), "coupled") if len(group.producers) > 1)
+    assert len(stream.neurons) > 1 and len(stream.norms) == len(stream.producers) == 3
+
+    def mean(paths: tuple[str, ...], score: Any) -> np.ndarray:
+        return np.mean([score(path) for path in paths], axis=0)
+
+    def filters(path: str) -> np.ndarray:
+        sizes = network.get_submodule(path).weight.detach().abs().sum((1, 2, 3)).numpy()
+        return sizes / sizes.mean()
+
+    for number, norm in enumerate(stream.norms):
+        network.get_submodule(norm).weight.data.uniform_(-1.0 - number, 1.0)
+    expected = mean(stream.norms, lambda path: network.get_submodule(path).weight.detach().abs().numpy())
+    np.testing.assert_allclose(magnitude(network, (stream,)), expected)
+    np.testing.assert_allclose(filter_norm(network, (stream,)), mean(stream.producers, filters))
+    expected = mean(stream.neurons, lambda path: eq_6(network.get_submodule(path), currents_of(network, path, frames)))
+    np.testing.assert_allclose(criticality(network, (stream,), [frames]), expected, rtol=1e-9)
+
+
 def test_random_scores_repeat_with_the_seed_and_are_spread_over_0_to_1() -> None:
     _, groups = two_layers()
     one, same, other = (channels.random(groups, torch.Generator().manual_seed(seed)) for seed in (1, 1, 2))

@@ -25,8 +25,11 @@ TUNE = TrainSettings(epochs=30)
             r"sparsity 0\.9 is of single weights and params 0\.5 of whole channels, so ",
         ),
         ({"flops": 0.5, "method": "magic"}, "there is no pruning method 'magic': choose one of criticality, "),
-        ({"flops": 0.5, "method": "gmp"}, "method gmp prunes single weights to a sparsity, not structured: choose one"),
-        ({"sparsity": 0.5, "method": "sca", "fine_tune": TUNE}, "method sca prunes whole channels to a share such as"),
+        (
+            {"flops": 0.5, "method": "gmp"},
+            "method gmp prunes single weights, not channels: choose one of .*, sca, or give a spars",
+        ),
+        ({"sparsity": 0.5, "method": "sca", "fine_tune": TUNE}, "method sca prunes channels, not single weights: cho"),
         ({"flops": 0.5, "score": "colour"}, "there is no score 'colour': choose one of gamma, "),
         ({"flops": 0.5, "score": "magnitude"}, "score magnitude does not rank channels: choose one of gamma, l1"),
         (
@@ -55,6 +58,10 @@ TUNE = TrainSettings(epochs=30)
         (
             {"sparsity": 0.9, "layer_floor": 0.2, "fine_tune": TUNE},
             r"a sparsity of 90\.0% leaves 10\.0% of the weights, less than the 20\.0% that each layer is to keep",
+        ),
+        (
+            {"sparsity": 0.9, "method": "lth", "interval": 9, "fine_tune": TUNE},
+            "interval is of methods that prune every so many iterations, and method lth does not: leave it out",
         ),
         ({"sparsity": 0.9, "interval": 0, "fine_tune": TUNE}, "interval is 0, but must be at least 1"),
         ({"sparsity": 0.9, "prune_epochs": 0, "fine_tune": TUNE}, "prune_epochs is 0, but must be at least 1"),

@@ -12,18 +12,26 @@ import click
 import h5py
 import numpy as np
 import pytest
+import torch
 from programs import conv, program_of
 
 from neuroprune.chips.chip import Fact, Grade
 from neuroprune.chips.load import list_chips, load_chip
 from neuroprune.choices import names
 from neuroprune.cli.main import COMMANDS, INTERRUPTED, TERMINATED, cli, main
-from neuroprune.data.catalog import DATASETS
+from neuroprune.compression.catalog import Residual
+from neuroprune.compression.channels import channel_groups, count_channels, has_stream
+from neuroprune.compression.settings import CompressSettings
+from neuroprune.compression.surgery import removable
+from neuroprune.data.catalog import DATASETS, find_dataset
 from neuroprune.data.codings import CODINGS
 from neuroprune.errors import NeuropruneError
 from neuroprune.exchange.catalog import FORMATS
 from neuroprune.exchange.netx.write import write_netx
 from neuroprune.graph.catalog import support_table
+from neuroprune.graph.trace import trace
+from neuroprune.networks.build import build
+from neuroprune.networks.recipe import load_recipe
 
 TOP = Path(__file__).resolve().parents[2]
 PAGES = [TOP / "README.md", TOP / "CONTRIBUTING.md", TOP / "CHANGELOG.md", *sorted((TOP / "docs").glob("*.md"))]
@@ -133,6 +141,30 @@ def test_the_rooms_of_the_architecture_are_the_folders_of_the_package() -> None:
     rooms = re.findall(r"^\| `(\w+)/` \|", section, re.MULTILINE)
     folders = [path.parent.name for path in (TOP / "neuroprune").glob("*/__init__.py")]
     assert sorted(rooms) == sorted(folders)
+
+
+def test_the_page_of_pruning_says_what_every_option_of_its_settings_means() -> None:
+    command = cli.get_command(click.Context(cli), "compress")
+    assert command is not None
+    known = {field.name for field in dataclasses.fields(CompressSettings)} | {"kind", "epochs", "target", "resume"}
+    options = {option.opts[0] for option in command.params if option.name in known}
+    section = text_of(TOP / "docs" / "pruning.md").partition("## Options\n")[2].partition("\n## ")[0]
+    named = {name for line in re.findall(r"^(`--.*)$", section, re.MULTILINE) for name in INLINE.findall(line)}
+    assert {"--score", "--residual", "--sparsity"} <= options <= named
+
+
+@pytest.mark.parametrize("recipe", ["vgg16", "resnet19", "resnet19-preact", "sew-resnet", "ms-resnet"])
+def test_the_page_of_pruning_counts_the_channels_of_a_recipe_rightly(recipe: str) -> None:
+    found = load_recipe(recipe)
+    shape = find_dataset(found.data).shape
+    module = build(found, shape, 10).eval()
+    graph = trace(module, torch.zeros(1, *shape))
+    counts, total = [], 0
+    for mode in get_args(Residual) if has_stream(graph) else ("gather",):
+        count, total = count_channels(graph, removable(module, channel_groups(graph, mode)))
+        counts.append(str(count))
+    row = " | ".join([f"`{recipe}`", *(counts if len(counts) == 2 else (*counts, "-")), str(total)])
+    assert f"| {row} |" in text_of(TOP / "docs" / "pruning.md")
 
 
 def test_the_public_names_are_all_on_the_page_of_the_api_or_of_the_errors() -> None:

@@ -14,6 +14,7 @@ from pydantic import BaseModel
 from neuroprune.chips.load import list_chips
 from neuroprune.choices import names
 from neuroprune.cli.main import COMMANDS, cli
+from neuroprune.compression.catalog import METHODS, REGROWTHS, SCORES
 from neuroprune.compression.record import CompressRecord
 from neuroprune.data.catalog import DATASETS
 from neuroprune.exchange.catalog import FORMATS
@@ -110,6 +111,7 @@ def test_the_tables_of_the_pages_have_all_that_the_catalogues_list(site: Path) -
         "your-network": [name for info in (*LAYERS, *NEURON_MODELS) for name in info.class_names],
         "chips": list_chips(),
         "commands": names(DATASETS),
+        "pruning": names((*METHODS, *SCORES, *REGROWTHS)),
         "formats": [each.file for each in FORMATS],
     }
     for page, entries in listed.items():

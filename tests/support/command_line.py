@@ -1,5 +1,6 @@
 """Runs commands in this process, over one folder of runs, and keeps what they print."""
 
+from contextlib import nullcontext
 from pathlib import Path
 from typing import NamedTuple
 
@@ -34,3 +35,15 @@ def ended(*arguments: str) -> int | str | None:
     with pytest.raises(SystemExit) as stopped:
         main(arguments)
     return stopped.value.code
+
+
+def interrupted(*arguments: str) -> None:
+    """Run a command that trains, and stop it in its second epoch as Ctrl-C does."""
+
+    def interrupt(task: str, done: int, total: int, **figures: float) -> None:
+        if figures.get("epoch") == 2:
+            raise KeyboardInterrupt
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(f"neuroprune.cli.{arguments[0]}.progress_bars", lambda _: nullcontext(interrupt))
+        assert ended(*arguments) == 130

@@ -40,16 +40,19 @@ title: A network that trains in seconds
 data: digits
 steps: 2
 layers:
-  - {conv: 24}
+  - {conv: 48}
   - {pool: average}
-  - {conv: 40}
+  - {conv: 48}
 training: {epochs: 4, batch: 256, lr: 0.01, l1: 1.0e-4}
 fine_tuning: {epochs: 4, lr: 0.01}
 """
 COMMANDS = {
     "train": ("train", "--model", "recipe.yaml", "--device", "cpu"),
     "compress": ("compress", "--flops", "0.5", "--device", "cpu"),
+    "compress --unstructured": ("compress", "--unstructured", "--sparsity", "0.9", "--device", "cpu"),
 }
+"""The first makes the run that the others begin from."""
+
 CHANGES = {"os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.symlink", "tempfile.mkstemp"}
 """Audit events of a change in the file system."""
 
@@ -90,13 +93,13 @@ def warm_up() -> None:
     train(build(recipe, data.input_shape, 10), data, TrainSettings(epochs=1, batch=1024, device="cpu"))
 
 
-def at_change(number: int) -> None:
-    """Kill this process right before change `number`, counted from 1, in the file system."""
+def at_change(number: int, of: str = "") -> None:
+    """Kill this process right before change `number`, counted from 1, in the file system; of: that ends a name."""
     seen = 0
 
     def count(event: str, arguments: tuple[Any, ...]) -> None:
         nonlocal seen
-        if event in CHANGES:
+        if event in CHANGES and any(str(each).endswith(of) for each in arguments):
             seen += 1
             if seen == number:
                 os.kill(os.getpid(), signal.SIGKILL)
@@ -115,6 +118,14 @@ def count_changes() -> None:
             Path("changes.txt").write_text(str(seen))
 
     sys.addaudithook(count)
+
+
+def begin(folder: Path, source: Path | None) -> None:
+    """Make a folder to run commands in, with the recipe and a copy of the runs in the folder `source`."""
+    folder.mkdir()
+    (folder / "recipe.yaml").write_text(RECIPE)
+    if source is not None:
+        shutil.copytree(source / "runs", folder / "runs", symlinks=True)
 
 
 def results(runs: Path) -> dict[str, object]:
@@ -145,11 +156,13 @@ def without_times(text: str) -> object:
 class Trial:
     """The kills of one command, against its unbroken run in `unbroken`, which begins from the runs in `source`."""
 
-    def __init__(self, command: str, place: Path, source: Path | None, chance: random.Random) -> None:
-        self.command, self.place, self.source, self.chance = command, place, source, chance
+    def __init__(self, name: str, place: Path, source: Path | None, chance: random.Random) -> None:
+        self.name, self.place, self.source, self.chance = name, place, source, chance
+        self.arguments = COMMANDS[name]
+        self.command = self.arguments[0]
         self.unbroken = self.begin("unbroken")
         started = time.monotonic()
-        code = run(self.unbroken, COMMANDS[command], count_changes)
+        code = run(self.unbroken, self.arguments, count_changes)
         assert code == 0, (self.unbroken / "output.txt").read_text()
         self.seconds = time.monotonic() - started
         self.changes = int((self.unbroken / "changes.txt").read_text())
@@ -158,11 +171,8 @@ class Trial:
 
     def begin(self, name: str) -> Path:
         """A folder to run the command in."""
-        folder = self.place / f"{self.command}-{name}"
-        folder.mkdir()
-        (folder / "recipe.yaml").write_text(RECIPE)
-        if self.source is not None:
-            shutil.copytree(self.source / "runs", folder / "runs", symlinks=True)
+        folder = self.place / f"{self.name}-{name}"
+        begin(folder, self.source)
         return folder
 
     def kill(self, times: int) -> None:
@@ -183,7 +193,7 @@ class Trial:
     def go_on(self, folder: Path, times: int) -> int:
         """Give the command, or resume it, and kill it if kills are left."""
         begun = [each for each in list_runs(folder / "runs", [self.command]) if is_unfinished(each)]
-        arguments = (self.command, "--resume") if begun else COMMANDS[self.command]
+        arguments = (self.command, "--resume") if begun else self.arguments
         if self.kills.total() >= times:
             return run(folder, arguments, lambda: None)
         if self.kills.total() % 2:
@@ -210,10 +220,10 @@ def command_line() -> int:
     warm_up()
     chance = random.Random(options.seed)
     faults = []
-    with tempfile.TemporaryDirectory(prefix="kills-") as name:
+    with tempfile.TemporaryDirectory(prefix="kills-") as place:
         source = None
         for command in COMMANDS:
-            trial = Trial(command, Path(name), source, chance)
+            trial = Trial(command, Path(place), source, chance)
             trial.kill(options.kills)
             kills = ", ".join(f"{count} {kind}" for kind, count in sorted(trial.kills.items()))
             kept = ", ".join(f"{count} left {what}" for what, count in sorted(trial.kept.items()))
@@ -223,7 +233,7 @@ def command_line() -> int:
             for fault in trial.faults:
                 print(f"    {fault}", file=sys.stderr)
             faults += trial.faults
-            source = trial.unbroken
+            source = source or trial.unbroken
     return 1 if faults else 0
 
 

@@ -419,7 +419,9 @@ def test_an_unfinished_run_says_how_far_it_is(tmp_path, recipe, data, network):
     found = read_unfinished(tmp_path)
     assert (found.command, found.epochs, len(found.history)) == ("train", 3, 1)
     write_tensors(tmp_path / "training.safetensors", {"a": torch.zeros(1)})
-    with pytest.raises(InputError, match=r"is not the record of a training \('settings' is missing\): train without"):
+    with pytest.raises(
+        InputError, match=r"is not the record of a training \('settings' is missing\): start it without"
+    ):
         read_unfinished(tmp_path)
 
 

@@ -10,7 +10,7 @@ import torch
 from neuroprune.compression.job import PruningJob, seed_of
 from neuroprune.compression.masks import Masks, Scores, count, count_kept, count_of, size, top, top_by_layer, union
 from neuroprune.compression.pruning import SurvivalStep, WeightPruning
-from neuroprune.compression.schedules import cubic_schedule
+from neuroprune.compression.schedules import PRUNINGS, cubic_schedule
 from neuroprune.compression.weight_scorer import WeightScorer
 from neuroprune.training.observer import Step, TrainingRun
 
@@ -101,6 +101,9 @@ class GradualPruning(WeightPruning):
     Scores are taken from the training step that comes right before; regenerated weights begin at 0.
     """
 
+    prunings = PRUNINGS
+    """How often is pruned by default where a training is shorter than the paper's."""
+
     def __init__(self, job: PruningJob) -> None:
         super().__init__(job)
         strategy = job.strategy
@@ -112,7 +115,7 @@ class GradualPruning(WeightPruning):
         super().begin(run)
         strategy = self.job.strategy
         iterations = strategy.prune_epochs * run.iterations_per_epoch
-        self.schedule = cubic_schedule(self.sparsity, strategy.interval, iterations)
+        self.schedule = cubic_schedule(self.sparsity, strategy.interval, iterations, self.prunings)
 
     def before_forward(self, step: Step) -> None:
         """Record potentials where the step is followed by a pruning."""

@@ -97,8 +97,8 @@ def _draw(title: str, points: Points, dense: float, label: str, scale: Callable[
 
 def _sparsity(axes: Axes, shares: list[float]) -> None:
     """Of weights that stay, on a logarithmic scale, written as sparsity."""
+    axes.set_xlim(1.15 * shares[-1], shares[0] / 1.15)  # first: one share alone has no limits to put on a scale
     axes.set_xscale("log")
-    axes.set_xlim(1.15 * shares[-1], shares[0] / 1.15)
     axes.xaxis.set_minor_locator(NullLocator())
     axes.set_xticks(_apart(shares))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda share, _: f"{100 * (1 - share):.3g}%"))
