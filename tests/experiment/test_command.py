@@ -54,7 +54,7 @@ PLAN: dict[str, Any] = {
 
 def written(folder: Path, **changes: Any) -> str:
     file = folder / "plan.yaml"
-    file.write_text(yaml.safe_dump({**PLAN, **changes}))
+    file.write_text(yaml.safe_dump({**PLAN, **changes}, sort_keys=False))
     return str(file)
 
 
@@ -89,7 +89,10 @@ def test_a_killed_experiment_ends_with_the_same_networks_as_an_unbroken_one(
     assert networks(broken) == networks(unbroken)
     without = ("seconds",)
     rows, others = (
-        [{k: v for k, v in row.items() if k not in without} for row in csv.DictReader((each / "results.csv").open())]
+        [
+            {k: v for k, v in row.items() if k not in without}
+            for row in csv.DictReader((each / "results.csv").read_text().splitlines())
+        ]
         for each in (unbroken, broken)
     )
     assert rows == others
