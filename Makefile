@@ -23,7 +23,7 @@ demo: $(READY)
 	$(BIN)/neuroprune deploy --target loihi-sim
 
 test: $(READY)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --maxprocesses 4
 
 setup: $(READY)
 
