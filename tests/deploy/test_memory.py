@@ -9,7 +9,8 @@ from lava_dl import sample_net
 from torch import nn
 
 from neuroprune.arrays import Frames
-from neuroprune.compression import compress as compressing
+from neuroprune.compression import channel_scorer, course
+from neuroprune.compression.compress import compress
 from neuroprune.compression.settings import CompressSettings
 from neuroprune.data.coding import CodedFrames, encode
 from neuroprune.data.types import Coding, Dataset, Images, Split, make_dataset
@@ -105,11 +106,11 @@ def test_compression_codes_a_few_images_at_a_time(network: nn.Module, monkeypatc
         return encode(pixels, coding, generator)
 
     data = rate_coded()
-    for module in (compressing, evaluate, training):
+    for module in (channel_scorer, course, evaluate, training):
         monkeypatch.setattr(module, "encode", watched)
     tuning = TrainSettings(epochs=1, batch=50, device="cpu")
-    compressing.compress(network, data, CompressSettings(flops=0.7, fine_tune=tuning))
-    assert max(taken) == compressing.SCORE_BATCH < SAMPLES
+    compress(network, data, CompressSettings(flops=0.7, fine_tune=tuning))
+    assert max(taken) == channel_scorer.BATCH < SAMPLES
     assert taken.count(50) == SAMPLES // 50
 
 
