@@ -33,6 +33,7 @@ from neuroprune.compression.catalog import (
     STARTS,
     SURROGATES,
     Preset,
+    Start,
     find_method,
     methods_of,
 )
@@ -81,7 +82,7 @@ def _choice(catalogue: Iterable[Named]) -> click.Choice[str]:
 @click.option("--residual", type=_choice(RESIDUALS), help="Channels of residual streams.  [default: gather]")
 @click.option("--start", type=_choice(STARTS), help="Unstructured: weights to begin with.  [default: the method's]")
 @click.option("--prune-epochs", type=int, help="N_p, epochs in which is pruned.  [default: the method's share]")
-@click.option("--interval", type=int, help="dT, iterations between prunings.  [default: 2000, or a 40th of all]")
+@click.option("--interval", type=int, help="dT, iterations between prunings.  [default: the method's]")
 @click.option("--mask-momentum", is_flag=True, default=None, help="Forget what the optimiser holds for pruned weights.")
 @click.option("--target", help=f"Chip whose cores are counted, or its YAML.  [default: {DEFAULT_TARGET}]")
 @click.option("--model", help="file.py:Class, for a run of a class of your own.")
@@ -163,7 +164,7 @@ def command(
     else:
         show(render(record))
     note(f"kept in {folder}")
-    next_step(f"neuroprune deploy {folder} --target loihi-sim{model_argument(checkpoint.model)}")
+    next_step(f"neuroprune deploy {folder} --target {target or DEFAULT_TARGET}{model_argument(checkpoint.model)}")
 
 
 def _kind(structured: bool, unstructured: bool) -> str | None:
@@ -206,7 +207,7 @@ def _settings(
         asked = {"flops": DEFAULT_FLOPS} | asked if kind == "structured" else {"sparsity": DEFAULT_SPARSITY} | asked
     _, preset = find_method(method, kind)
     start = asked.get("start", preset.start)
-    tuning = _tuning(checkpoint, preset, start, asked, {"device": "auto", **changes})
+    tuning = _tuning(checkpoint, preset, start, {"device": "auto", **changes})
     return CompressSettings(fine_tune=tuning, **asked)
 
 
@@ -215,24 +216,15 @@ def _start(settings: "CompressSettings") -> str:
     return settings.start or preset.start
 
 
-def _tuning(
-    checkpoint: "Checkpoint", preset: Preset, start: str, asked: dict[str, Any], changes: dict[str, Any]
-) -> "TrainSettings | None":
-    """How the network of `checkpoint` is trained; not at all where `changes` ask for 0 epochs.
-
-    From initial weights with the epochs and the rate of the run, from trained ones with those of fine-tuning. Where
-    weights go while it trains, these epochs are those of pruning and fine-tuning together.
-    """
+def _tuning(checkpoint: "Checkpoint", preset: Preset, start: Start, changes: dict[str, Any]) -> "TrainSettings | None":
+    """How the network of `checkpoint` is trained; not at all where `changes` ask for 0 epochs."""
+    from neuroprune.compression.settings import usual_training
     from neuroprune.networks.recipe import FineTuning
     from neuroprune.training.settings import fine_tuning_of
 
     if changes.get("epochs") == 0:
         return None
-    usual = FineTuning() if isinstance(checkpoint.model, str) else checkpoint.model.fine_tuning
-    if start == "initial":
-        usual = FineTuning(epochs=checkpoint.settings.epochs, lr=checkpoint.settings.lr)
-    if preset.one_schedule and "epochs" not in changes:
-        together = max(1, round(usual.epochs / (1 + preset.prune_ratio)))
-        changes = {"epochs": together, **changes}
+    fine_tuning = FineTuning() if isinstance(checkpoint.model, str) else checkpoint.model.fine_tuning
+    usual = usual_training(preset, start, checkpoint.settings, fine_tuning)
     amp = amp_that_pays(checkpoint.settings.amp, changes["device"])
     return fine_tuning_of(checkpoint.settings, usual, **changes, amp=amp)

@@ -83,7 +83,7 @@ RHYTHMS: dict[Algorithm, str] = {
     "greg2": "once, when the L2 has grown",
     "sca": "an epoch",
     "gradual": "2000, or a 40th",
-    "granet": "2000, or a 40th",
+    "granet": "2000, or an 8th",
     "lottery": "a round",
     "early-bird": "once, when masks have settled",
     "grad-r": "1",

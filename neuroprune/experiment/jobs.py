@@ -9,8 +9,8 @@ from pydantic import TypeAdapter, ValidationError
 
 from neuroprune.chips.load import load_chip
 from neuroprune.choices import check_choice
-from neuroprune.compression.catalog import METHODS, Kind, Preset, find_method
-from neuroprune.compression.settings import CompressSettings
+from neuroprune.compression.catalog import METHODS, Kind, Preset, Start, find_method
+from neuroprune.compression.settings import CompressSettings, usual_training
 from neuroprune.data.catalog import find_dataset
 from neuroprune.errors import InputError
 from neuroprune.excerpts import capped, excerpt
@@ -193,21 +193,13 @@ class _Network:
     def dense(self, seed: int) -> DenseJob:
         return DenseJob(self.name, self.model, replace(self.training, seed=seed))
 
-    def tuning(self, seed: int, preset: Preset, start: str, changes: Changes, where: str) -> TrainSettings | None:
-        """The training that prunes or follows pruning, as `neuroprune compress` has it; None for no epochs.
-
-        From initial weights with the epochs and the rate of the training; where weights go while it trains, these are
-        the epochs of pruning and fine-tuning together.
-        """
+    def tuning(self, seed: int, preset: Preset, start: Start, changes: Changes, where: str) -> TrainSettings | None:
+        """The training that prunes or follows pruning, as `neuroprune compress` has it; None for no epochs."""
         changes = {**self.fine_tuning, **changes}
         _check_keys(where, changes, _fields(TrainSettings, "seed"))
         if changes.get("epochs") == 0:
             return None
-        usual = self.usual
-        if start == "initial":
-            usual = FineTuning(epochs=self.training.epochs, lr=self.training.lr)
-        if preset.one_schedule:
-            usual = usual.model_copy(update={"epochs": max(1, round(usual.epochs / (1 + preset.prune_ratio)))})
+        usual = usual_training(preset, start, self.training, self.usual)
         settings = fine_tuning_of(replace(self.training, seed=seed), usual)
         tuning: TrainSettings = _validated(_TRAINING, {**asdict(settings), **changes}, where)
         return tuning
