@@ -14,7 +14,7 @@ from neuroprune.compression.potentials import Scores
 from neuroprune.compression.scores import channels as scores
 from neuroprune.compression.scores.neurons import Activity, Criticality
 from neuroprune.compression.synops import SynopsCounter
-from neuroprune.data.coding import encode, time_first
+from neuroprune.data.coding import frames_on, time_first
 from neuroprune.evaluation import evaluation_mode
 from neuroprune.training.loss import RATE_SCALE
 
@@ -85,13 +85,12 @@ def _backward(job: PruningJob) -> None:
 def first_frames(job: PruningJob) -> torch.Tensor:
     """One training sample as `trace` takes it, [1, C, H, W] or [1, T, C, H, W]."""
     device = next(job.module.parameters()).device
-    return encode(torch.tensor(job.data.train.images[:1], device=device), job.data.coding)
+    return frames_on(device, job.data.train.images[:1], job.data.coding)
 
 
 def _frames(job: PruningJob, what: str, every: int = 1) -> Iterator[torch.Tensor]:
     """The training split, or every so-manieth sample of it, as the module takes it, in batches on its device."""
     images, device = job.data.train.images[::every], next(job.module.parameters()).device
     for start in range(0, len(images), BATCH):
-        batch = torch.tensor(images[start : start + BATCH], device=device)
-        yield time_first(encode(batch, job.data.coding))
+        yield time_first(frames_on(device, images[start : start + BATCH], job.data.coding))
         job.progress(what, min(start + BATCH, len(images)), len(images))

@@ -10,8 +10,9 @@ from torch import nn
 
 from neuroprune.chips.chip import Chip
 from neuroprune.chips.load import load_chip
+from neuroprune.compression.channels import has_stream
 from neuroprune.compression.chip_cost import same_chip
-from neuroprune.compression.course import Course, frames_on
+from neuroprune.compression.course import Course
 from neuroprune.compression.measure import measure
 from neuroprune.compression.own import Algorithm, pick_algorithm
 from neuroprune.compression.prunable import check_sparsity, find_prunable
@@ -19,11 +20,11 @@ from neuroprune.compression.result import Before, CompressResult, read_kept
 from neuroprune.compression.settings import CompressSettings
 from neuroprune.compression.strategy import strategy_of
 from neuroprune.compression.surgery import duplicate
+from neuroprune.data.coding import frames_on
 from neuroprune.data.hold_out import hold_out
 from neuroprune.data.types import Dataset
 from neuroprune.errors import InputError
 from neuroprune.graph.fold import fold
-from neuroprune.graph.nodes import Add
 from neuroprune.graph.readout import most_frequent
 from neuroprune.graph.trace import trace
 from neuroprune.neurons.model import NeuronModel
@@ -80,10 +81,10 @@ def compress(
     dense = duplicate(module).eval()
     if settings.fine_tune is not None:
         dense.to(pick_device(settings.fine_tune.device))
-    frames = frames_on(dense, data, data.train.images[:COMPARED_FRAMES])
+    frames = frames_on(next(dense.parameters()).device, data.train.images[:COMPARED_FRAMES], data.coding)
     graph = trace(dense, frames, neurons)
     verify_module(dense, graph, fold(graph), frames.cpu().numpy())
-    strategy = strategy_of(settings, "residual" if any(isinstance(node.op, Add) for node in graph.nodes) else "plain")
+    strategy = strategy_of(settings, "residual" if has_stream(graph) else "plain")
     prunable = find_prunable(dense, graph, strategy)
     if settings.sparsity is not None:
         check_sparsity(settings.sparsity, prunable.count)

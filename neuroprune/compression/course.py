@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import torch
 from torch import nn
 
 from neuroprune.chips.chip import Chip
@@ -19,8 +18,8 @@ from neuroprune.compression.record import FILE, LayerShare, Target
 from neuroprune.compression.result import Before, CompressKeeper, CompressResult, Cut
 from neuroprune.compression.search import Selection
 from neuroprune.compression.surgery import remove_channels
-from neuroprune.data.coding import encode
-from neuroprune.data.types import Dataset, Images
+from neuroprune.data.coding import frames_on
+from neuroprune.data.types import Dataset
 from neuroprune.errors import InputError, UnsupportedNetwork
 from neuroprune.graph.nodes import Graph
 from neuroprune.graph.trace import trace
@@ -117,8 +116,9 @@ class Course:
 
     def trace_pruned(self, module: nn.Module) -> Graph:
         """The graph of a pruned network, whose code may not have followed its new widths."""
+        device = next(module.parameters()).device
         try:
-            return trace(module, frames_on(module, self.data, self.data.test.images[:1]), self.neurons)
+            return trace(module, frames_on(device, self.data.test.images[:1], self.data.coding), self.neurons)
         except UnsupportedNetwork as error:
             raise InputError(
                 f"{type(module).__name__} does not run with fewer channels ({error}): let its forward method take "
@@ -193,9 +193,3 @@ class Course:
             save_record(result.record(str(self.keeping.folder)), self.keeping.folder / FILE)
             finish(self.keeping.folder)
         return result
-
-
-def frames_on(module: nn.Module, data: Dataset, images: Images) -> torch.Tensor:
-    """`images` of `data` as networks see them, [N, C, H, W] or [N, T, C, H, W], on the device of `module`."""
-    device = next(module.parameters()).device
-    return encode(torch.tensor(images, device=device), data.coding)

@@ -77,6 +77,11 @@ class CodedFrames:
         return frames_of(self.images[samples], self.coding)
 
 
+def frames_on(device: torch.device, images: Images, coding: Coding) -> torch.Tensor:
+    """As `frames_of`, as a tensor on `device`."""
+    return encode(torch.tensor(images, device=device), coding)
+
+
 def time_first(frames: torch.Tensor) -> torch.Tensor:
     """Sequences [N, T, C, H, W] in the order in which networks take them, [T, N, C, H, W]; [N, C, H, W] stays."""
     return frames.transpose(0, 1) if frames.ndim == 5 else frames

@@ -11,7 +11,7 @@ from spikingjelly.activation_based import functional, neuron
 from torch import nn
 
 from neuroprune.arrays import Labels
-from neuroprune.data.coding import encode, time_first
+from neuroprune.data.coding import frames_on, time_first
 from neuroprune.data.types import Coding, Dataset, Images
 from neuroprune.errors import InputError
 from neuroprune.evaluation import evaluation_mode
@@ -59,7 +59,7 @@ def features_of(module: nn.Module, images: Images, coding: Coding, batch: int = 
     try:
         with evaluation_mode(module), torch.inference_mode():
             for start in range(0, len(images), batch):
-                frames = encode(torch.tensor(images[start : start + batch], device=device), coding)
+                frames = frames_on(device, images[start : start + batch], coding)
                 functional.reset_net(module)
                 latest.clear()
                 counted.clear()

@@ -7,7 +7,7 @@ from spikingjelly.activation_based import functional
 from torch import nn
 
 from neuroprune.arrays import Labels
-from neuroprune.data.coding import encode, time_first
+from neuroprune.data.coding import frames_on, time_first
 from neuroprune.data.types import Coding, Images
 from neuroprune.evaluation import evaluation_mode
 
@@ -22,7 +22,7 @@ def predict(module: nn.Module, images: Images, coding: Coding, batch: int = 256)
     predictions = []
     with evaluation_mode(module), torch.inference_mode():
         for start in range(0, len(images), batch):
-            frames = encode(torch.tensor(images[start : start + batch], device=device), coding)
+            frames = frames_on(device, images[start : start + batch], coding)
             functional.reset_net(module)
             predictions.append(module(time_first(frames)).argmax(1).cpu())
     return torch.cat(predictions).numpy()

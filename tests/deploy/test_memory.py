@@ -9,16 +9,17 @@ from lava_dl import sample_net
 from torch import nn
 
 from neuroprune.arrays import Frames
-from neuroprune.compression import channel_scorer, course
+from neuroprune.compression import channel_scorer
 from neuroprune.compression.compress import compress
 from neuroprune.compression.settings import CompressSettings
+from neuroprune.data import coding as data_coding
 from neuroprune.data.coding import CodedFrames, encode
 from neuroprune.data.types import Coding, Dataset, Images, Split, make_dataset
 from neuroprune.networks.build import build
 from neuroprune.networks.recipe import parse_recipe
 from neuroprune.pipeline import Deployment, LavaSettings, deploy, deploy_program
 from neuroprune.simulation import engine
-from neuroprune.training import evaluate, train as training
+from neuroprune.training import train as training
 from neuroprune.training.settings import TrainSettings
 
 SAMPLES, AT_ONCE = 300, 64
@@ -106,7 +107,7 @@ def test_compression_codes_a_few_images_at_a_time(network: nn.Module, monkeypatc
         return encode(pixels, coding, generator)
 
     data = rate_coded()
-    for module in (channel_scorer, course, evaluate, training):
+    for module in (data_coding, training):
         monkeypatch.setattr(module, "encode", watched)
     tuning = TrainSettings(epochs=1, batch=50, device="cpu")
     compress(network, data, CompressSettings(flops=0.7, fine_tune=tuning))
