@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from channel_pruning import stripes
 from rich.console import Console
 from spikingjelly.activation_based import layer, neuron
 from torch import nn
@@ -16,7 +17,7 @@ from neuroprune.compression.record import load_compress_record
 from neuroprune.compression.result import CompressResult
 from neuroprune.compression.settings import CompressSettings
 from neuroprune.compression.table import render
-from neuroprune.data.types import Dataset, Split, make_dataset
+from neuroprune.data.types import Dataset
 from neuroprune.errors import InputError, UnsupportedNetwork
 from neuroprune.graph.trace import trace
 from neuroprune.networks.build import build
@@ -63,16 +64,7 @@ def network(rigid: bool = False, affine: bool = True) -> nn.Module:
 
 @pytest.fixture(scope="module")
 def data() -> Dataset:
-    """Three classes of 4x4 frames that differ in which part is bright."""
-    generator = np.random.default_rng(0)
-
-    def split(count: int) -> Split:
-        labels = np.arange(count) % 3
-        images = generator.integers(0, 120, (count, 1, 4, 4))
-        images[np.arange(count), 0, labels] += 120
-        return Split(images, labels)
-
-    return make_dataset("stripes", split(96), split(48), ("top", "middle", "bottom"))
+    return stripes()
 
 
 @pytest.fixture(scope="module")

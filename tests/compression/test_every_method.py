@@ -1,14 +1,12 @@
 """Every method from start to end on its smallest network: its target is met, masks hold, and a kill loses nothing."""
 
-import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import pytest
 import torch
+from channel_pruning import outcome, stripes
 from torch import nn
 
 from neuroprune.compression.catalog import METHODS, methods_of
@@ -17,7 +15,7 @@ from neuroprune.compression.masks import count_kept
 from neuroprune.compression.record import load_compress_record
 from neuroprune.compression.settings import CompressSettings
 from neuroprune.compression.weights import prunable_weights
-from neuroprune.data.types import Dataset, Split, make_dataset
+from neuroprune.data.types import Dataset
 from neuroprune.graph.trace import trace
 from neuroprune.networks.build import build
 from neuroprune.networks.recipe import Recipe, parse_recipe
@@ -32,16 +30,7 @@ CASES = [(kind, method.name) for kind in ("structured", "unstructured") for meth
 
 @pytest.fixture(scope="module")
 def data() -> Dataset:
-    """Three classes of 4x4 frames that differ in which part is bright."""
-    generator = np.random.default_rng(0)
-
-    def split(count: int) -> Split:
-        labels = np.arange(count) % 3
-        images = generator.integers(0, 120, (count, 1, 4, 4))
-        images[np.arange(count), 0, labels] += 120
-        return Split(images, labels)
-
-    return make_dataset("stripes", split(96), split(48), ("top", "middle", "bottom"))
+    return stripes()
 
 
 @pytest.fixture(scope="module")
@@ -72,15 +61,6 @@ def network(recipe: Recipe, data: Dataset, seed: int) -> nn.Module:
 def settings_for(kind: str, method: str) -> CompressSettings:
     target = {"flops": 0.5} if kind == "structured" else {"sparsity": 0.8}
     return CompressSettings(**target, method=method, fine_tune=TRAIN)
-
-
-def outcome(folder: Path) -> tuple[dict[str, bytes], dict[str, Any]]:
-    """Tensors as bytes, and the record apart from folders and wall times."""
-    tensors = {name: tensor.numpy().tobytes() for name, tensor in load_checkpoint(folder).tensors.items()}
-    record = json.loads((folder / "compress.json").read_text())
-    for epoch in record["history"]:
-        del epoch["seconds"]
-    return tensors, {name: value for name, value in record.items() if name not in ("run", "from")}
 
 
 @pytest.mark.parametrize(("kind", "method"), CASES)

@@ -1,6 +1,5 @@
 """Algorithms of one's own under `compress`: recorded by their names, resumed, and held to what they promise."""
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -8,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from channel_pruning import outcome
 from rich.console import Console
 from torch import nn
 
@@ -87,14 +87,6 @@ class ByEpoch(WeightPruning):
 STRUCTURED = CompressSettings(0.5, "own", prune_epochs=2, fine_tune=TRAIN)
 UNSTRUCTURED = CompressSettings(sparsity=0.8, method="own", prune_epochs=2, fine_tune=TRAIN)
 CASES = [(Loudest, STRUCTURED), (ByEpoch, UNSTRUCTURED)]
-
-
-def outcome(folder: Path) -> tuple[dict[str, bytes], dict[str, Any]]:
-    tensors = {name: tensor.numpy().tobytes() for name, tensor in load_checkpoint(folder).tensors.items()}
-    record = json.loads((folder / "compress.json").read_text())
-    for epoch in record["history"]:
-        del epoch["seconds"]
-    return tensors, {name: value for name, value in record.items() if name not in ("run", "from")}
 
 
 @pytest.mark.parametrize(("kind", "settings"), CASES)

@@ -1,6 +1,8 @@
-"""A small network with channels to prune, data for it, and the job of an algorithm on them."""
+"""A small network with channels to prune, data for it, the job of an algorithm on them, and what a run leaves."""
 
+import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,6 +17,7 @@ from neuroprune.compression.settings import CompressSettings
 from neuroprune.compression.strategy import strategy_of
 from neuroprune.data.types import Dataset, Split, make_dataset
 from neuroprune.graph.trace import trace
+from neuroprune.training.checkpoint import load_checkpoint
 from neuroprune.training.settings import TrainSettings
 
 TRAIN = TrainSettings(epochs=3, batch=16, lr=0.02, momentum=0.0, weight_decay=0.0, optimizer="sgd", device="cpu")
@@ -61,6 +64,15 @@ def stripes() -> Dataset:
         return Split(images, labels)
 
     return make_dataset("stripes", split(96), split(48), ("top", "middle", "bottom"))
+
+
+def outcome(folder: Path) -> tuple[dict[str, bytes], dict[str, Any]]:
+    """Tensors of the run in `folder` as bytes, and its record apart from folders and wall times."""
+    tensors = {name: tensor.numpy().tobytes() for name, tensor in load_checkpoint(folder).tensors.items()}
+    record = json.loads((folder / "compress.json").read_text())
+    for epoch in record["history"]:
+        del epoch["seconds"]
+    return tensors, {name: value for name, value in record.items() if name not in ("run", "from")}
 
 
 def job_for(
