@@ -1,6 +1,7 @@
 """From a plan to its jobs: dense trainings, one for each network and seed, and trials, which prune what they give."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
@@ -241,8 +242,9 @@ def _variants(
             _check_keys(place, own, (*allowed, FINE_TUNING))
             values = {**comparison.settings, **own, **target}
             method = str(values.get("method", CompressSettings.method))
-            check_choice("pruning method", method, METHODS)
-            _, preset = find_method(method, kind)
+            with _standing_at(place):
+                check_choice("pruning method", method, METHODS)
+                _, preset = find_method(method, kind)
             start = values.get("start") or preset.start
             tuned = {**comparison.fine_tuning, **tuning}
             values["fine_tune"] = network.tuning(seed, preset, start, tuned, f"{place}, {FINE_TUNING}")
@@ -262,12 +264,20 @@ def _check_keys(where: str, given: Mapping[str, Any], allowed: Iterable[str]) ->
             )
 
 
+@contextmanager
+def _standing_at(where: str) -> Iterator[None]:
+    """Within it, errors begin with where in the plan they stand."""
+    try:
+        yield
+    except InputError as error:
+        raise InputError(f"{where}: {error}") from error
+
+
 def _validated(kind: TypeAdapter[Any], values: dict[str, Any], where: str) -> Any:
     """`values` as settings; errors begin with where they stand. Raises InputError."""
     try:
-        return kind.validate_python(values)
-    except InputError as error:
-        raise InputError(f"{where}: {error}") from error
+        with _standing_at(where):
+            return kind.validate_python(values)
     except ValidationError as error:
         fault = error.errors(include_url=False)[0]
         place = capped(".".join(map(str, fault["loc"])))

@@ -146,7 +146,7 @@ def test_a_fault_in_the_form_of_a_plan_is_said_in_a_sentence(plan: dict[str, Any
         ),
         (
             with_comparison(variants={"gmp": {"method": "gnp"}}),
-            "there is no pruning method 'gnp': choose one of criticality",
+            "variant gmp: there is no pruning method 'gnp': choose one of criticality",
         ),
         (
             with_comparison(variants={"gmp": {"methods": "gmp"}}),
@@ -156,7 +156,7 @@ def test_a_fault_in_the_form_of_a_plan_is_said_in_a_sentence(plan: dict[str, Any
             with_comparison(variants={"gmp": {"sparsity": 0.5}}),
             "variant gmp has the unknown key 'sparsity'; allowed here",
         ),
-        (with_comparison(variants={"gmp": {"method": "slimming"}}), "method slimming prunes "),
+        (with_comparison(variants={"gmp": {"method": "slimming"}}), "variant gmp: method slimming prunes "),
         (with_comparison(settings={"score": "luck"}), "variant criticality has score = 'luck', which is not allowed"),
         (
             with_comparison(targets=[{"sparsity": 0.5, "flops": 0.5}]),
