@@ -137,7 +137,7 @@ def command(
         source = take_run(runs_folder, run, ["train"], unfinished)
         trained = open_run(source, model)
         settings = _settings(trained.checkpoint, kind, asked, changes)
-        if _start(settings) == "initial":
+        if settings.begins_with == "initial":
             note("beginning with the initial weights of that run, as the method does: --start trained goes on from it")
             initial = initial_module(trained.checkpoint, model)
     else:
@@ -209,11 +209,6 @@ def _settings(
     start = asked.get("start", preset.start)
     tuning = _tuning(checkpoint, preset, start, {"device": "auto", **changes})
     return CompressSettings(fine_tune=tuning, **asked)
-
-
-def _start(settings: "CompressSettings") -> str:
-    _, preset = find_method(settings.method, settings.kind)
-    return settings.start or preset.start
 
 
 def _tuning(checkpoint: "Checkpoint", preset: Preset, start: Start, changes: dict[str, Any]) -> "TrainSettings | None":

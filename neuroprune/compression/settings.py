@@ -122,6 +122,12 @@ class CompressSettings:
         return "structured" if self.sparsity is None else "unstructured"
 
     @property
+    def begins_with(self) -> Start:
+        """The weights that training begins with: those asked for, or the method's own."""
+        _, preset = find_method(self.method, self.kind)
+        return self.start or preset.start
+
+    @property
     def targets(self) -> dict[Currency, float]:
         """The shares of the dense network's cost that are to remain."""
         given = {"flops": self.flops, "params": self.params, "synops": self.synops}

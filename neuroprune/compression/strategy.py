@@ -82,7 +82,7 @@ def strategy_of(settings: "CompressSettings", family: Family) -> Strategy:
         aggregation=settings.aggregation,
         surrogate=settings.surrogate,
         residual=settings.residual,
-        start=settings.start or preset.start,
+        start=settings.begins_with,
         prune_epochs=epochs or 0,
         interval=settings.interval,
         mask_momentum=preset.mask_momentum if settings.mask_momentum is None else settings.mask_momentum,

@@ -9,7 +9,6 @@ from typing import Any
 
 import torch
 
-from neuroprune.compression.catalog import find_method
 from neuroprune.compression.compress import compress, resume_compress
 from neuroprune.compression.record import FILE as COMPRESSION, load_compress_record
 from neuroprune.compression.settings import CompressSettings
@@ -123,18 +122,12 @@ def _prune(job: TrialJob, laboratory: Laboratory, progress: Progress) -> TrialRe
         resume_compress(restore(checkpoint, known), data, place, checkpoint, {}, tuning, progress, chip=chip)
     elif not is_file(place / COMPRESSION):
         checkpoint = load_checkpoint(source)
-        initial = initial_module(checkpoint, known) if _start(settings) == "initial" else None
+        initial = initial_module(checkpoint, known) if settings.begins_with == "initial" else None
         network = restore(checkpoint, known)
         compress(network, data, settings, progress, initial=initial, chip=chip, folder=place, source=source)
     if "features" in laboratory.plan.analyses:
         save_features(restore(load_checkpoint(place), known), data, place)
     return result_of(load_compress_record(place))
-
-
-def _start(settings: CompressSettings) -> str:
-    """What weights a compression begins with."""
-    _, preset = find_method(settings.method, settings.kind)
-    return settings.start or preset.start
 
 
 def _settings(settings: CompressSettings, device: str | None) -> CompressSettings:
