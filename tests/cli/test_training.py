@@ -3,10 +3,12 @@
 import importlib
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from command_line import Line, ended
@@ -118,16 +120,19 @@ def test_a_compression_learns_and_chooses_nothing_by_the_samples_held_out(
     line: Line, held: Path, more: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: set[bytes] = set()
-    original = coding.encode
-
-    def watched(images: torch.Tensor, *arguments: object) -> torch.Tensor:
-        seen.update(image.tobytes() for image in images.cpu().numpy())
-        return original(images, *arguments)  # type: ignore[arg-type]
-
     importlib.import_module("neuroprune.compression.compress")
-    for name, module in list(sys.modules.items()):
-        if getattr(module, "encode", None) is original and name != "neuroprune.training.evaluate":
-            monkeypatch.setattr(module, "encode", watched)
+    for original in (coding.encode, coding.frames_on, coding.frames_of):
+
+        def watched(*arguments: Any, original: Callable[..., object] = original) -> object:
+            images = next(argument for argument in arguments if isinstance(argument, torch.Tensor | np.ndarray))
+            seen.update(image.tobytes() for image in np.asarray(images))
+            return original(*arguments)
+
+        for name, module in list(sys.modules.items()):
+            if name not in ("neuroprune.data.coding", "neuroprune.training.evaluate"):
+                for known, value in list(vars(module).items()):
+                    if value is original:
+                        monkeypatch.setattr(module, known, watched)
     answer = line("compress", str(held), "--device", "cpu", *more)
     assert answer.code == 0, answer.err
     learned, chosen = held_out()
