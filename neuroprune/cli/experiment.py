@@ -60,10 +60,10 @@ def command(
     command is given again; a trial that fails stops no other. results.csv has a row for each trial, summary.csv for
     each variant, plots/ the plots.
     """
-    from neuroprune.experiment.jobs import trials_of
     from neuroprune.experiment.plan import load_plan
     from neuroprune.experiment.run import RESULTS, run_experiment
     from neuroprune.experiment.summary import render, summarise, summary_csv
+    from neuroprune.experiment.trials import trials_of
 
     asked = load_plan(plan)
     if dry_run:
@@ -103,7 +103,7 @@ def command(
 
 def _list(plan: "Plan", as_json: bool) -> None:
     """Every trial, and how much there is to train."""
-    from neuroprune.experiment.jobs import dense_of, trials_of
+    from neuroprune.experiment.trials import dense_of, trials_of
 
     trials = trials_of(plan)
     dense = dense_of(trials)

@@ -6,10 +6,11 @@ from functools import partial
 from pathlib import Path
 
 from neuroprune.errors import InputError, OutputError
-from neuroprune.experiment.jobs import DenseJob, Job, TrialJob, dense_of, trials_of
+from neuroprune.experiment.jobs import DenseJob, Job, TrialJob
 from neuroprune.experiment.plan import Plan
 from neuroprune.experiment.pool import Advanced, Ended, Pool, ProcessPool, Work
 from neuroprune.experiment.record import FILE, TrialRecord, load_trial, results_csv
+from neuroprune.experiment.trials import dense_of, trials_of
 from neuroprune.experiment.work import Laboratory, check_description, is_done, work
 from neuroprune.files import write_text
 from neuroprune.folders import locked

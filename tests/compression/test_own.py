@@ -20,8 +20,8 @@ from neuroprune.compression.settings import CompressSettings
 from neuroprune.compression.table import render
 from neuroprune.data.types import Dataset, Split, make_dataset
 from neuroprune.errors import InputError
-from neuroprune.experiment.jobs import trials_of
 from neuroprune.experiment.plan import parse_plan
+from neuroprune.experiment.trials import trials_of
 from neuroprune.networks.build import build
 from neuroprune.networks.recipe import Recipe, parse_recipe
 from neuroprune.training.checkpoint import facts_of, load_checkpoint, restore, save_checkpoint

@@ -9,8 +9,8 @@ from sample_trials import PLAN
 
 from neuroprune.compression.catalog import METHODS
 from neuroprune.errors import InputError
-from neuroprune.experiment.jobs import dense_of, trials_of
 from neuroprune.experiment.plan import list_plans, load_plan, parse_plan
+from neuroprune.experiment.trials import dense_of, trials_of
 from neuroprune.networks.recipe import load_recipe
 
 

@@ -13,11 +13,11 @@ import pytest
 from sample_trials import PLAN, sample_work
 
 from neuroprune.errors import InputError
-from neuroprune.experiment.jobs import dense_of, trials_of
 from neuroprune.experiment.plan import parse_plan
 from neuroprune.experiment.pool import Pool, ProcessPool, Work
 from neuroprune.experiment.record import TrialRecord
 from neuroprune.experiment.run import run_experiment
+from neuroprune.experiment.trials import dense_of, trials_of
 from neuroprune.folders import is_alive
 
 PLACES = len(trials_of(parse_plan(PLAN, "plan")))
