@@ -10,12 +10,13 @@ from neuroprune.chips.chip import Chip
 from neuroprune.compression.catalog import Currency
 from neuroprune.compression.channels import ChannelGroup
 from neuroprune.compression.job import PruningJob
-from neuroprune.compression.measure import measure
+from neuroprune.compression.measure import Measured, measure
 from neuroprune.compression.own import Algorithm, check_own, check_selection
 from neuroprune.compression.prunable import Prunable
 from neuroprune.compression.pruning import WeightPruning
 from neuroprune.compression.record import FILE, LayerShare, Target
 from neuroprune.compression.result import Before, CompressKeeper, CompressResult, Cut
+from neuroprune.compression.rounds import RoundKeeper
 from neuroprune.compression.search import Selection
 from neuroprune.compression.surgery import remove_channels
 from neuroprune.data.coding import frames_on
@@ -126,8 +127,12 @@ class Course:
             ) from error
 
     def _prune_weights(self, module: nn.Module, algorithm: WeightPruning, tuning: TrainSettings) -> CompressResult:
-        trained = self._train(module, replace(tuning, epochs=algorithm.epochs), (algorithm,))
-        measured = measure(module, self.trace_pruned(module), self.data, self.chip)
+        def measured_now() -> Measured:
+            return measure(module, self.trace_pruned(module), self.data, self.chip)
+
+        keeper = RoundKeeper(algorithm, lambda: measured_now().cost)
+        trained = self._train(module, replace(tuning, epochs=algorithm.epochs), (keeper, algorithm))
+        measured = measured_now()
         kept = {name: mask.cpu().numpy() for name, mask in algorithm.masks.items()}
         regenerated = {name: mask.cpu().numpy() for name, mask in algorithm.regenerated.items()}
         weights, left = sum(mask.size for mask in kept.values()), sum(int(mask.sum()) for mask in kept.values())
@@ -153,6 +158,7 @@ class Course:
                 correct=measured.correct,
                 history=trained.history,
                 survival=tuple(algorithm.survival),
+                rounds=keeper.rounds,
             )
         )
 

@@ -89,6 +89,17 @@ class Survival(Record):
     rescued: Count
 
 
+class Round(Record):
+    """A network that a pruning while training was done with on its way, such as a lottery search with each round's.
+
+    epoch: after which, from 1, as in the history; sparsity: share of the prunable weights that were zero.
+    """
+
+    epoch: Annotated[int, Field(ge=1)]
+    sparsity: Share
+    cost: NetworkCost
+
+
 class CompressRecord(Record):
     """One compression.
 
@@ -98,7 +109,7 @@ class CompressRecord(Record):
     dense, cut, pruned: costs before, right after channels were removed (None of single weights, which go while the
     network trains), and at the end (those of `cut` again if nothing was fine-tuned).
     layers: every layer with prunable channels or weights, in the order of the network. survival: every pruning of
-    single weights by score and regrowth.
+    single weights by score and regrowth. rounds: networks that were done before the last, of a lottery search.
     samples: of the test set. change: of the accuracy, from dense to pruned. warnings: a sentence for each figure that
     looks like a result and is none, such as an accuracy at chance.
     history: the log of the training in and after which was pruned, epoch by epoch.
@@ -121,6 +132,7 @@ class CompressRecord(Record):
     warnings: tuple[str, ...]
     layers: tuple[LayerShare, ...]
     survival: tuple[Survival, ...]
+    rounds: tuple[Round, ...] = ()
     history: tuple[EpochRecord, ...]
 
 

@@ -11,7 +11,7 @@ from pydantic import TypeAdapter
 from torch import nn
 
 from neuroprune.compression.pruning import SurvivalStep
-from neuroprune.compression.record import CompressRecord, LayerShare, NetworkCost, Survival, Target
+from neuroprune.compression.record import CompressRecord, LayerShare, NetworkCost, Round, Survival, Target
 from neuroprune.compression.search import Selection
 from neuroprune.compression.select import Mask
 from neuroprune.compression.settings import CompressSettings
@@ -66,7 +66,7 @@ class CompressResult:
     before: what it was made from. targets: what was asked for and reached. layers: every layer with prunable channels
     or weights, in the order of the network.
     kept, regenerated: bool masks by name of the channel group or of the parameter: what stays, and what of it was
-    brought back. survival: each pruning while training.
+    brought back. survival: each pruning while training. rounds: networks that were done before the last.
     cut, pruned: costs right after channels were removed (None of single weights), and at the end; correct: bool [test
     samples], which the pruned network classifies correctly. history: the log of its training, epoch by epoch.
     """
@@ -82,6 +82,7 @@ class CompressResult:
     correct: npt.NDArray[np.bool_]
     history: tuple[EpochRecord, ...]
     survival: tuple[SurvivalStep, ...] = ()
+    rounds: tuple[Round, ...] = ()
 
     @property
     def dense(self) -> NetworkCost:
@@ -107,6 +108,7 @@ class CompressResult:
             warnings=() if warning is None else (warning,),
             layers=self.layers,
             survival=tuple(Survival(**vars(step)) for step in self.survival),
+            rounds=self.rounds,
             history=self.history,
         )
 

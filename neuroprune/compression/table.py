@@ -22,7 +22,8 @@ def render(record: CompressRecord) -> RenderableType:
             notes.append(_warning(f"the {name} network is not put on {cost.on_chip.chip}: {cost.on_chip.why_not}"))
     if record.change.is_noise:
         notes.insert(0, f"the change of accuracy is within the noise of {plural(record.samples, 'test sample')}")
-    return Group(_cost_table(record), _layer_table(record), *notes)
+    tables = [_cost_table(record), _layer_table(record), *([_round_table(record)] if record.rounds else [])]
+    return Group(*tables, *notes)
 
 
 def layers_csv(record: CompressRecord) -> str:
@@ -115,6 +116,19 @@ def _layer_table(record: CompressRecord) -> Table:
     for layer in record.layers:
         remains = f"{layer.after / layer.before:.1%}" if layer.before else "-"
         table.add_row(Text(layer.name), str(layer.before), str(layer.after), remains, str(layer.regenerated))
+    return table
+
+
+def _round_table(record: CompressRecord) -> Table:
+    """The networks that were done on the way."""
+    table = Table(title="Networks of earlier rounds")
+    for column in ("epoch", "zero weights", "accuracy", "not zero", "unfolded SynOps", "cores"):
+        table.add_column(column, justify="right")
+    for each in record.rounds:
+        cost, chip = each.cost, each.cost.on_chip
+        cores = "-" if chip is None or chip.cores is None else str(chip.cores)
+        sizes = quantity(cost.nonzero_parameters, ""), quantity(cost.unfolded_synops, "")
+        table.add_row(str(each.epoch), f"{each.sparsity:.1%}", _percent(cost), *sizes, cores)
     return table
 
 

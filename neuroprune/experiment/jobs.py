@@ -7,6 +7,7 @@ from typing import Any
 from neuroprune.compression.catalog import Kind
 from neuroprune.compression.settings import CompressSettings
 from neuroprune.experiment.record import TrialRecord, TrialResult, target_name
+from neuroprune.experiment.searches import rounds_of
 from neuroprune.training.checkpoint import Model
 from neuroprune.training.settings import TrainSettings
 
@@ -41,6 +42,11 @@ class DenseJob:
         """Passes over the training set."""
         return self.settings.epochs
 
+    @property
+    def needs(self) -> tuple[Path, ...]:
+        """The places of the jobs that come before it: none."""
+        return ()
+
     def description(self) -> dict[str, Any]:
         """All that decides its numbers, as JSON."""
         model = self.model if isinstance(self.model, str) else self.model.model_dump(mode="json")
@@ -49,12 +55,17 @@ class DenseJob:
 
 @dataclass(frozen=True)
 class TrialJob:
-    """One pruning of one trained network: a variant of a comparison at a target. dense: the training it begins with."""
+    """One pruning of one trained network: a variant of a comparison at a target.
+
+    dense: the training it begins with. search: the place of a trial that passes through this very network in one of its
+    rounds, where it is read and so not trained.
+    """
 
     comparison: str
     variant: str
     dense: DenseJob
     settings: CompressSettings
+    search: Path | None = None
 
     @property
     def kind(self) -> Kind:
@@ -86,8 +97,17 @@ class TrialJob:
     @property
     def epochs(self) -> int:
         """Passes over the training set, as far as the settings tell."""
+        if self.search is not None:
+            return 0
+        if rounds := rounds_of(self.settings):
+            return rounds[-1].end
         tuning = self.settings.fine_tune
         return (self.settings.prune_epochs or 0) + (0 if tuning is None else tuning.epochs)
+
+    @property
+    def needs(self) -> tuple[Path, ...]:
+        """The places of the jobs that come before it."""
+        return (self.dense.place,) if self.search is None else (self.search,)
 
     def description(self) -> dict[str, Any]:
         """All that decides its numbers, as JSON."""

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from neuroprune.compression.catalog import Kind
-from neuroprune.compression.record import CompressRecord, NetworkCost
+from neuroprune.compression.record import CompressRecord, NetworkCost, Target
 from neuroprune.compression.strategy import Strategy
 from neuroprune.intervals import Share
 from neuroprune.records import Record, csv_text, load_record
@@ -97,6 +97,20 @@ def result_of(record: CompressRecord) -> TrialResult:
         validation_accuracy=None if last is None else last.validation_accuracy,
         epochs=len(record.history),
         seconds=sum(epoch.seconds for epoch in record.history),
+    )
+
+
+def result_of_round(record: CompressRecord, sparsity: float) -> TrialResult:
+    """What it says of the trial that ends with its round of that sparsity, or of one as near as whole weights allow."""
+    found = min(record.rounds, key=lambda each: abs(each.sparsity - sparsity))
+    return result_of(
+        record.model_copy(
+            update={
+                "targets": (Target(of="sparsity", asked=sparsity, reached=found.sparsity),),
+                "pruned": found.cost,
+                "history": record.history[: found.epoch],
+            }
+        )
     )
 
 

@@ -140,8 +140,8 @@ class _Running:
 
     def _next(self, waiting: list[Job]) -> Job | None:
         """A job that nothing is to be waited for: the trials of a training that is done come before other trainings."""
-        ready = [job for job in waiting if isinstance(job, TrialJob) and job.dense.place in self.done]
-        return next(iter(ready), None) or next((job for job in waiting if isinstance(job, DenseJob)), None)
+        ready = [job for job in waiting if all(place in self.done for place in job.needs)]
+        return next((job for job in ready if isinstance(job, TrialJob)), None) or next(iter(ready), None)
 
     def _end(self, event: Ended, waiting: list[Job]) -> None:
         job = event.job
@@ -152,19 +152,21 @@ class _Running:
             self.done[job.place] = job
             if isinstance(job, TrialJob):
                 self._say(load_trial(self.laboratory.folder / job.place / FILE))
-        elif isinstance(job, TrialJob):
-            self._fail(job, event.error)
         else:
-            for trial in [each for each in waiting if isinstance(each, TrialJob) and each.dense.place == job.place]:
-                waiting.remove(trial)
-                self._fail(trial, f"the dense training failed: {event.error}")
+            self._fail(job, event.error, waiting)
         self._write()
 
-    def _fail(self, job: TrialJob, error: str) -> None:
-        record = job.record(error=error)
-        self.failed[job.place] = record
-        save_record(record, self.laboratory.folder / job.place / FILE)
-        self._say(record)
+    def _fail(self, job: Job, error: str, waiting: list[Job]) -> None:
+        """And all that needs it."""
+        if isinstance(job, TrialJob):
+            record = job.record(error=error)
+            self.failed[job.place] = record
+            save_record(record, self.laboratory.folder / job.place / FILE)
+            self._say(record)
+        noun = "dense training" if isinstance(job, DenseJob) else "search that it is read in"
+        for other in [each for each in waiting if job.place in each.needs]:
+            waiting.remove(other)
+            self._fail(other, f"the {noun} failed: {error}", waiting)
 
     def _say(self, record: TrialRecord) -> None:
         if self.tell is not None:
@@ -186,5 +188,5 @@ class _Running:
 
 def _needed(waiting: list[Job]) -> list[Job]:
     """Without the trainings that no trial is waiting for."""
-    needed = {job.dense.place for job in waiting if isinstance(job, TrialJob)}
+    needed = {place for job in waiting for place in job.needs}
     return [job for job in waiting if isinstance(job, TrialJob) or job.place in needed]

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields, replace
+from pathlib import Path
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
@@ -16,6 +17,7 @@ from neuroprune.errors import InputError
 from neuroprune.excerpts import capped, excerpt
 from neuroprune.experiment.jobs import TARGETS, DenseJob, TrialJob
 from neuroprune.experiment.plan import Changes, Comparison, NetworkPart, Plan
+from neuroprune.experiment.searches import passes_through
 from neuroprune.networks.recipe import FineTuning, Recipe, load_recipe, parse_recipe
 from neuroprune.training.checkpoint import Model
 from neuroprune.training.settings import TrainSettings, fine_tuning_of
@@ -53,12 +55,26 @@ def trials_of(plan: Plan) -> tuple[TrialJob, ...]:
         raise InputError(
             f"{subject} has two trials that would lie in {twice}: leave one of the two targets or variants out"
         )
-    return trials
+    return _read_in_searches(trials)
 
 
 def dense_of(trials: Iterable[TrialJob]) -> tuple[DenseJob, ...]:
     """The trainings that these trials begin with, each once."""
     return tuple({trial.dense.place: trial.dense for trial in trials}.values())
+
+
+def _read_in_searches(trials: tuple[TrialJob, ...]) -> tuple[TrialJob, ...]:
+    """Trials that another passes through are read in the longest such one."""
+    variants: dict[tuple[Any, ...], list[TrialJob]] = {}
+    for trial in trials:
+        variants.setdefault((trial.comparison, trial.variant, trial.dense.place), []).append(trial)
+    found: dict[Path, Path] = {}
+    for each in variants.values():
+        for trial in each:
+            longer = [other for other in each if passes_through(other.settings, trial.settings)]
+            if longer:
+                found[trial.place] = max(longer, key=lambda other: other.epochs).place
+    return tuple(replace(trial, search=found.get(trial.place)) for trial in trials)
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from neuroprune.errors import InputError
 from neuroprune.experiment.analyses import save_features
 from neuroprune.experiment.jobs import DenseJob, Job, TrialJob
 from neuroprune.experiment.plan import DataPart, Plan
-from neuroprune.experiment.record import FILE, TrialResult, load_trial, result_of
+from neuroprune.experiment.record import FILE, TrialResult, load_trial, result_of, result_of_round
 from neuroprune.files import write_json
 from neuroprune.folders import locked, sweep_parts
 from neuroprune.networks.build import initial_network
@@ -113,6 +113,10 @@ def _train(job: DenseJob, laboratory: Laboratory, progress: Progress) -> None:
 
 def _prune(job: TrialJob, laboratory: Laboratory, progress: Progress) -> TrialResult:
     place, source = laboratory.folder / job.place, laboratory.folder / job.dense.place
+    if job.search is not None:
+        sparsity = job.settings.sparsity
+        assert sparsity is not None, "searches are of weights"
+        return result_of_round(load_compress_record(laboratory.folder / job.search), sparsity)
     data, model = laboratory.data(job), job.dense.model
     known = model if isinstance(model, str) else None
     settings, chip = _settings(job.settings, laboratory.device), laboratory.plan.chip
