@@ -19,7 +19,8 @@ class EpochRecord:
     loss, train_accuracy: means over the epoch's batches while the network was changing; lr: learning rate at its start;
     seconds: wall time. test_accuracy, validation_accuracy: of these splits at its end, None where it was not read: the
     latter where there is no such split, the former before the last epoch where there is one. Accuracies are shares in
-    0..1.
+    0..1. test_loss, validation_loss: by the same loss, mean over the samples of these splits, None where they were not
+    read, or in a log from before they were kept.
     """
 
     __pydantic_config__ = ConfigDict(extra="forbid")
@@ -31,6 +32,8 @@ class EpochRecord:
     lr: float
     seconds: float
     validation_accuracy: float | None = None
+    test_loss: float | None = None
+    validation_loss: float | None = None
 
     def __post_init__(self) -> None:
         if self.test_accuracy is None and self.validation_accuracy is None:

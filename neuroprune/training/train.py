@@ -1,7 +1,7 @@
 """The training loop: samples on the device as bytes, a step, observers of it, a checkpoint after every epoch."""
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
@@ -13,19 +13,18 @@ from spikingjelly.activation_based import functional
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from neuroprune.data.augment import augment
-from neuroprune.data.coding import encode, time_first
 from neuroprune.data.hold_out import hold_out
-from neuroprune.data.types import Augmentation, Coding, Dataset, Split
+from neuroprune.data.types import Dataset, Split
 from neuroprune.errors import InputError
 from neuroprune.progress import Progress, silent
 from neuroprune.training.checkpoint import DESCRIPTION, Model, facts_of, save_checkpoint
-from neuroprune.training.evaluate import measure_accuracy
+from neuroprune.training.evaluate import Figures, measure_split
 from neuroprune.training.fit import check_fits, rates_of
 from neuroprune.training.history import EpochRecord
 from neuroprune.training.loss import loss_of
 from neuroprune.training.observer import Observer, Step, TrainingRun, check_names
 from neuroprune.training.resume import Keeping, finish, load_state, save_state
+from neuroprune.training.samples import Samples
 from neuroprune.training.settings import TrainSettings, pick_device
 
 
@@ -99,7 +98,7 @@ def train_unfinished(
         raise InputError(
             f"{keeping.folder} already holds a checkpoint: resume it with --resume, or choose another folder"
         )
-    samples = _Samples.of(data, settings, device)
+    samples = Samples.of(data, settings, device)
     run = TrainingRun(module, optimizer, settings, samples.batches_per_epoch)
     history: tuple[EpochRecord, ...] = ()
     with ExitStack() as observed:
@@ -118,53 +117,27 @@ def train_unfinished(
             beside = {} if before is None else {"validation": before}
             loss, train_accuracy, rate = _train_epoch(run, samples, epoch, observers, progress, beside)
             is_result = epoch + 1 == settings.epochs or any(observer.is_result(epoch) for observer in observers)
-            test, validation = _accuracies(module, data, is_result)
-            seconds = time.perf_counter() - start
-            history = (*history, EpochRecord(epoch + 1, loss, train_accuracy, test, rate, seconds, validation))
+            test, validation = _measured(module, data, settings, is_result)
+            record = EpochRecord(
+                epoch=epoch + 1,
+                loss=loss,
+                train_accuracy=train_accuracy,
+                test_accuracy=test.accuracy,
+                lr=rate,
+                seconds=time.perf_counter() - start,
+                validation_accuracy=validation.accuracy,
+                test_loss=test.loss,
+                validation_loss=validation.loss,
+            )
+            history = (*history, record)
             if keeping is not None:
                 _keep(partial(_save, keeping, run, data, history, observers))
     return TrainResult(module.eval(), history)
 
 
-@dataclass(frozen=True, eq=False)
-class _Samples:
-    """The training split on the device: bytes, labels, and how they become frames."""
-
-    images: torch.Tensor
-    labels: torch.Tensor
-    coding: Coding
-    augmentation: Augmentation
-    batch: int
-    classes: int
-
-    @classmethod
-    def of(cls, data: Dataset, settings: TrainSettings, device: torch.device) -> "_Samples":
-        return cls(
-            images=torch.tensor(data.train.images, device=device),
-            labels=torch.tensor(data.train.labels, device=device),
-            coding=data.coding,
-            augmentation=data.augmentation if settings.augment else Augmentation(),
-            batch=min(settings.batch, len(data.train)),
-            classes=len(data.classes),
-        )
-
-    @property
-    def batches_per_epoch(self) -> int:
-        return len(self.labels) // self.batch
-
-    def batches(self, seed: int) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-        """Frames and labels of whole batches, in an order and with variations that follow from `seed`."""
-        generator = torch.Generator().manual_seed(seed)
-        order = torch.randperm(len(self.labels), generator=generator).to(self.labels.device)
-        for chosen in order.split(self.batch):
-            if len(chosen) == self.batch:
-                images = augment(self.images[chosen], self.augmentation, generator)
-                yield time_first(encode(images, self.coding, generator)), self.labels[chosen]
-
-
 def _train_epoch(
     run: TrainingRun,
-    samples: _Samples,
+    samples: Samples,
     epoch: int,
     observers: Sequence[Observer],
     progress: Progress,
@@ -220,14 +193,14 @@ def _train_epoch(
     return loss_sum / steps, correct / seen, rate
 
 
-def _accuracies(module: nn.Module, data: Dataset, is_result: bool) -> tuple[float | None, float | None]:
+def _measured(module: nn.Module, data: Dataset, settings: TrainSettings, is_result: bool) -> tuple[Figures, Figures]:
     """On the test and on the validation split; where there is the latter, the former is read of results alone."""
 
-    def accuracy(split: Split) -> float:
-        return measure_accuracy(module, split.images, split.labels, data.coding)
+    def figures(split: Split) -> Figures:
+        return measure_split(module, split, data.coding, settings)
 
     reads_test = data.validation is None or is_result
-    return accuracy(data.test) if reads_test else None, accuracy(data.validation) if data.validation else None
+    return figures(data.test) if reads_test else Figures(), figures(data.validation) if data.validation else Figures()
 
 
 def _check_finite(module: nn.Module, epoch: int) -> None:

@@ -19,7 +19,7 @@ from neuroprune.networks.build import build
 from neuroprune.networks.recipe import parse_recipe
 from neuroprune.pipeline import Deployment, LavaSettings, deploy, deploy_program
 from neuroprune.simulation import engine
-from neuroprune.training import train as training
+from neuroprune.training import samples
 from neuroprune.training.settings import TrainSettings
 
 SAMPLES, AT_ONCE = 300, 64
@@ -107,7 +107,7 @@ def test_compression_codes_a_few_images_at_a_time(network: nn.Module, monkeypatc
         return encode(pixels, coding, generator)
 
     data = rate_coded()
-    for module in (data_coding, training):
+    for module in (data_coding, samples):
         monkeypatch.setattr(module, "encode", watched)
     tuning = TrainSettings(epochs=1, batch=50, device="cpu")
     compress(network, data, CompressSettings(flops=0.7, fine_tune=tuning))

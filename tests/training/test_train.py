@@ -8,9 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from spikingjelly.activation_based import functional
 from torch import nn
 
 from neuroprune.choices import names
+from neuroprune.data.coding import frames_of
 from neuroprune.data.hold_out import hold_out
 from neuroprune.data.types import Augmentation, Dataset, Split, make_dataset
 from neuroprune.errors import InputError, OutputError
@@ -18,7 +20,7 @@ from neuroprune.networks.build import build
 from neuroprune.networks.catalog import LOSSES, OPTIMIZERS
 from neuroprune.networks.recipe import parse_recipe
 from neuroprune.runs import is_unfinished
-from neuroprune.training import train as training
+from neuroprune.training import samples, train as training
 from neuroprune.training.checkpoint import load_checkpoint, restore
 from neuroprune.training.evaluate import measure_accuracy
 from neuroprune.training.loss import loss_of
@@ -135,8 +137,8 @@ def test_l1_adds_lambda_times_the_sign_of_gamma(recipe, data):
 
 def test_frames_are_varied_only_when_asked(network, data, monkeypatch):
     used = []
-    original = training.augment
-    monkeypatch.setattr(training, "augment", lambda images, how, g: used.append(how) or original(images, how, g))
+    original = samples.augment
+    monkeypatch.setattr(samples, "augment", lambda images, how, g: used.append(how) or original(images, how, g))
     train(network, data, replace(SETTINGS, epochs=1, augment=False))
     assert {(how.shift, how.flip) for how in used} == {(0, False)}
     used.clear()
@@ -228,20 +230,29 @@ def test_for_a_network_that_takes_no_sequences_the_error_names_their_shape(movin
 
 def test_samples_held_out_are_those_of_every_epoch_and_the_test_split_is_read_once(network, data, monkeypatch):
     read = []
-    original = training.measure_accuracy
+    original = training.measure_split
 
-    def watched(module, images, labels, coding):
-        read.append(len(labels))
-        return original(module, images, labels, coding)
+    def watched(module, split, *arguments):
+        read.append(len(split))
+        return original(module, split, *arguments)
 
-    monkeypatch.setattr(training, "measure_accuracy", watched)
+    monkeypatch.setattr(training, "measure_split", watched)
     history = train(network, data, replace(SETTINGS, validation=0.25)).history
     assert sorted(read) == [24, 24, 24, 30] and set(read[:2]) == {24}
     assert [record.test_accuracy is None for record in history] == [True, True, False]
     held = hold_out(data, 0.25)
     last = history[-1]
-    for split, found in ((held.validation, last.validation_accuracy), (held.test, last.test_accuracy)):
-        assert found == original(network, split.images, split.labels, data.coding)
+    for split, found, loss in (
+        (held.validation, last.validation_accuracy, last.validation_loss),
+        (held.test, last.test_accuracy, last.test_loss),
+    ):
+        assert found == measure_accuracy(network, split.images, split.labels, data.coding)
+        with torch.no_grad():
+            rates = 5 * network(torch.tensor(frames_of(split.images, data.coding))).double().numpy()
+        functional.reset_net(network)
+        shares = np.exp(rates) / np.exp(rates).sum(1, keepdims=True)
+        expected = -np.log(shares[np.arange(len(split)), split.labels]).mean()
+        assert loss == pytest.approx(expected, rel=1e-5)
 
 
 def test_nothing_is_learned_from_samples_that_are_held_out(recipe, data):
