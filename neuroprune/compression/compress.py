@@ -33,6 +33,7 @@ from neuroprune.reading import reading
 from neuroprune.runs import STATE
 from neuroprune.simulation.module_check import COMPARED_FRAMES, verify_module
 from neuroprune.training.checkpoint import Checkpoint, load_checkpoint
+from neuroprune.training.observer import Observer
 from neuroprune.training.resume import Keeping, read_unfinished
 from neuroprune.training.settings import pick_device
 from neuroprune.training.tensors import load_tensors
@@ -48,6 +49,7 @@ def compress(
     algorithm: Algorithm | None = None,
     neurons: Sequence[NeuronModel] | None = None,
     chip: Chip | str | None = None,
+    observers: Sequence[Observer] = (),
     folder: Path | None = None,
     source: Path | None = None,
 ) -> CompressResult:
@@ -60,6 +62,7 @@ def compress(
     settings of method "own"; records call the method by the name of its class.
     neurons: models that layers of neurons are read as, by default all that neuroprune has.
     chip: what the mapper counts cores and memory of, before and after: a chip, its name or the path of its YAML.
+    observers: see the last training, in which single weights are pruned or what is left of the channels is fine-tuned.
     folder: where the network is kept from the start of every training on, after each epoch, and in the end with
     compress.json; source: the run with the checkpoint that `module` was restored from, needed with `folder`.
     Raises UnsupportedNetwork for a network that cannot be mapped, VerificationError for one that does not compute what
@@ -111,7 +114,7 @@ def compress(
         earlier = pruned.history if strategy.start == "trained" else ()
         keeping = Keeping(folder, pruned.model, "compress", earlier, from_start=True)
     begun = dense if strategy.start == "trained" or initial is None else duplicate(initial)
-    course = Course(data, before, keeping, False, algorithm, neurons, chip, progress)
+    course = Course(data, before, keeping, False, algorithm, neurons, chip, progress, observers)
     return course.prune(begun, graph, prunable)
 
 
@@ -127,13 +130,14 @@ def resume_compress(
     algorithm: Algorithm | None = None,
     neurons: Sequence[NeuronModel] | None = None,
     chip: Chip | str | None = None,
+    observers: Sequence[Observer] = (),
 ) -> CompressResult:
     """Go on with the compression that was interrupted in `folder`, to the numbers of an unbroken one.
 
     module, checkpoint: its network, restored from the checkpoint there. asked, tuning: settings by name, of the
     compression and of its fine-tuning, that it must have been started with; the device may be another.
-    algorithm, neurons, chip: as it was started with. Raises InputError when it was not, or when there is nothing to
-    resume; OutputError when `folder` cannot be written.
+    algorithm, neurons, chip, observers: as it was started with. Raises InputError when it was not, or when there is
+    nothing to resume; OutputError when `folder` cannot be written.
 
     >>> from pathlib import Path
     >>> from tempfile import TemporaryDirectory
@@ -184,7 +188,7 @@ def resume_compress(
     keeping = Keeping(folder, checkpoint.model, "compress", kept.earlier, from_start=True)
     chip = same_chip(before.dense.on_chip, chip)
     algorithm = pick_algorithm(settings.method, settings.kind, algorithm)
-    course = Course(data, before, keeping, True, algorithm, neurons, chip, progress)
+    course = Course(data, before, keeping, True, algorithm, neurons, chip, progress, observers)
     graph = course.trace_pruned(module)
     if cut is not None:
         return course.fine_tune(module, graph, cut)

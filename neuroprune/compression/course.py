@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
 from torch import nn
 
 from neuroprune.chips.chip import Chip
@@ -47,6 +48,7 @@ class Course:
     neurons: Sequence[NeuronModel] | None
     chip: Chip | None
     progress: Progress
+    observers: Sequence[Observer] = ()
 
     def prune(self, module: nn.Module, graph: Graph, prunable: Prunable) -> CompressResult:
         """Prune `module`, in place, and train what remains."""
@@ -98,6 +100,7 @@ class Course:
                 before=group.channels,
                 after=int(selection.kept[group.name].sum()),
                 regenerated=int(selection.regenerated[group.name].sum()),
+                kept=tuple(map(int, np.flatnonzero(selection.kept[group.name]))),
             )
             for group in groups
         )
@@ -112,7 +115,7 @@ class Course:
     def fine_tune(self, slim: nn.Module, graph: Graph, cut: Cut) -> CompressResult:
         """Train the slimmed network and measure it."""
         assert self.before.settings.fine_tune is not None
-        trained = self._train(slim, self.before.settings.fine_tune, cut=cut)
+        trained = self._train(slim, self.before.settings.fine_tune, self.observers, cut)
         return self._leave(self._slimmed(slim, graph, cut, (*cut.history, *trained.history)))
 
     def trace_pruned(self, module: nn.Module) -> Graph:
@@ -131,7 +134,8 @@ class Course:
             return measure(module, self.trace_pruned(module), self.data, self.chip)
 
         keeper = RoundKeeper(algorithm, lambda: measured_now().cost)
-        trained = self._train(module, replace(tuning, epochs=algorithm.epochs), (keeper, algorithm))
+        observers = (keeper, algorithm, *self.observers)
+        trained = self._train(module, replace(tuning, epochs=algorithm.epochs), observers)
         measured = measured_now()
         kept = {name: mask.cpu().numpy() for name, mask in algorithm.masks.items()}
         regenerated = {name: mask.cpu().numpy() for name, mask in algorithm.regenerated.items()}

@@ -59,13 +59,15 @@ class NetworkCost(Record):
 class LayerShare(Record):
     """What is left of the layer `name`: channels, also of the layers that are coupled with it, or single weights.
 
-    regenerated: how many of those left are there because they were brought back.
+    regenerated: how many of those left are there because they were brought back. kept: which channels are left, by
+    their numbers, from 0, in the dense layer; None of single weights.
     """
 
     name: str
     before: Count
     after: Count
     regenerated: Count
+    kept: tuple[Count, ...] | None = None
 
 
 class Target(Record):

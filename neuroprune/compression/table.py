@@ -27,8 +27,9 @@ def render(record: CompressRecord) -> RenderableType:
 
 
 def layers_csv(record: CompressRecord) -> str:
-    """A row for each layer with prunable channels or weights: the fields of `LayerShare`."""
-    return csv_text(LayerShare.model_fields, (layer.model_dump() for layer in record.layers))
+    """A row for each layer with prunable channels or weights: the fields of `LayerShare` but for `kept`."""
+    fields = [name for name in LayerShare.model_fields if name != "kept"]
+    return csv_text(fields, (layer.model_dump(exclude={"kept"}) for layer in record.layers))
 
 
 def _warning(sentence: str) -> Text:

@@ -13,7 +13,7 @@ from neuroprune.intervals import Share
 from neuroprune.records import Record, csv_text, load_record
 
 FILE = "trial.json"
-FEATURES = "features.json"
+FEATURES, IMPORTANCE = "features.json", "importance.json"
 COSTS = ("parameters", "nonzero_parameters", "flops", "flops_per_step", "unfolded_synops")
 """Fields of NetworkCost that results.csv has of the pruned and of the dense network."""
 
@@ -80,6 +80,17 @@ class FeatureRecord(Record):
     similarity: tuple[float, ...]
 
 
+class ImportanceRecord(Record):
+    """How the scales of channels change while a pruned network is fine-tuned: the analysis "importance".
+
+    layers: by name of the layer, as in the record of the compression, [epochs + 1][channels left]: |gamma| of each
+    channel over the mean of all channels of the network, before the first epoch and after each.
+    """
+
+    schema_version: Literal[1] = 1
+    layers: dict[str, tuple[tuple[Annotated[float, Field(ge=0)], ...], ...]]
+
+
 def target_name(asked: dict[str, float]) -> str:
     """Targets in words, such as "flops 0.5 + params 0.4"."""
     return " + ".join(f"{name} {value:g}" for name, value in asked.items())
@@ -122,6 +133,13 @@ def load_trial(path: Path) -> TrialRecord:
 def load_features(path: Path) -> FeatureRecord:
     """The record in the file `path`. Raises InputError when it is missing, not whole or of another schema."""
     return load_record(FeatureRecord, path, "record of features", "experiment", "remove its trial, and it is run again")
+
+
+def load_importance(path: Path) -> ImportanceRecord:
+    """The record in the file `path`. Raises InputError when it is missing, not whole or of another schema."""
+    return load_record(
+        ImportanceRecord, path, "record of importance", "experiment", "remove its trial, and it is run again"
+    )
 
 
 def results_csv(records: Iterable[TrialRecord]) -> str:

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +12,14 @@ import torch
 from neuroprune.compression.compress import compress, resume_compress
 from neuroprune.compression.record import FILE as COMPRESSION, load_compress_record
 from neuroprune.compression.settings import CompressSettings
+from neuroprune.data.coding import frames_of
 from neuroprune.data.load import load_dataset
 from neuroprune.data.subset import take_subset
 from neuroprune.data.types import Dataset
 from neuroprune.documents import read_json
 from neuroprune.errors import InputError
 from neuroprune.experiment.analyses import save_features
+from neuroprune.experiment.importance import ImportanceLog
 from neuroprune.experiment.jobs import DenseJob, Job, TrialJob
 from neuroprune.experiment.plan import DataPart, Plan
 from neuroprune.experiment.record import FILE, TrialResult, load_trial, result_of, result_of_round
@@ -30,6 +32,7 @@ from neuroprune.reading import is_file
 from neuroprune.records import save_record
 from neuroprune.runs import CHECKPOINT, STATE, is_unfinished
 from neuroprune.training.checkpoint import initial_module, load_checkpoint, restore
+from neuroprune.training.observer import Observer
 from neuroprune.training.settings import TrainSettings
 from neuroprune.training.train import train
 
@@ -120,15 +123,21 @@ def _prune(job: TrialJob, laboratory: Laboratory, progress: Progress) -> TrialRe
     data, model = laboratory.data(job), job.dense.model
     known = model if isinstance(model, str) else None
     settings, chip = _settings(job.settings, laboratory.device), laboratory.plan.chip
+    observers: tuple[Observer, ...] = ()
+    if "importance" in laboratory.plan.analyses and job.kind == "structured":
+        frames = torch.from_numpy(frames_of(data.train.images[:1], data.coding))
+        observers = (ImportanceLog(place, frames, settings.residual),)
     if is_unfinished(place):
         checkpoint = load_checkpoint(place)
         tuning = {} if laboratory.device is None else {"device": laboratory.device}
-        resume_compress(restore(checkpoint, known), data, place, checkpoint, {}, tuning, progress, chip=chip)
+        begun = restore(checkpoint, known)
+        resume_compress(begun, data, place, checkpoint, {}, tuning, progress, chip=chip, observers=observers)
     elif not is_file(place / COMPRESSION):
         checkpoint = load_checkpoint(source)
         initial = initial_module(checkpoint, known) if settings.begins_with == "initial" else None
         network = restore(checkpoint, known)
-        compress(network, data, settings, progress, initial=initial, chip=chip, folder=place, source=source)
+        given = partial(compress, network, data, settings, progress, folder=place, source=source)
+        given(initial=initial, chip=chip, observers=observers)
     if "features" in laboratory.plan.analyses:
         save_features(restore(load_checkpoint(place), known), data, place)
     return result_of(load_compress_record(place))

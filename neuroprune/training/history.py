@@ -47,6 +47,11 @@ class EpochRecord:
         assert self.test_accuracy is not None
         return "test", self.test_accuracy
 
+    @property
+    def watched_loss(self) -> float | None:
+        """The loss on what it is watched by; None in a log from before it was kept."""
+        return self.test_loss if self.validation_accuracy is None else self.validation_loss
+
 
 def write_metrics(folder: Path, history: Sequence[EpochRecord]) -> None:
     """`history` as metrics.jsonl in `folder`, one JSON object per epoch. Raises OutputError."""

@@ -108,7 +108,7 @@ def test_the_names_of_the_fields_are_what_scripts_read(record: CompressRecord) -
     values = json.loads(record_json(record))
     assert list(values) == [
         "schema_version", "run", "from", "strategy", "targets", "prunable", "total", "dense", "cut", "pruned",
-        "samples", "change", "warnings", "layers", "survival", "history",
+        "samples", "change", "warnings", "layers", "survival", "rounds", "history",
     ]  # fmt: skip
     assert list(values["dense"]) == [
         "accuracy", "accuracy_interval", "parameters", "nonzero_parameters", "flops", "flops_per_step",
@@ -116,7 +116,7 @@ def test_the_names_of_the_fields_are_what_scripts_read(record: CompressRecord) -
     ]  # fmt: skip
     assert values["strategy"]["method"] == "criticality"
     assert values["targets"] == [{"of": "flops", "asked": 0.5, "reached": 0.5}]
-    assert values["layers"][0] == {"name": "stem.conv1", "before": 24, "after": 18, "regenerated": 2}
+    assert values["layers"][0] == {"name": "stem.conv1", "before": 24, "after": 18, "regenerated": 2, "kept": None}
     assert values["from"] == "runs/0001-train-digits"
 
 

@@ -48,7 +48,7 @@ PLAN: dict[str, Any] = {
             "variants": {"uniform": {"method": "uniform"}},
         },
     ],
-    "analyses": ["features"],
+    "analyses": ["features", "importance"],
 }
 
 
@@ -59,8 +59,9 @@ def written(folder: Path, **changes: Any) -> str:
 
 
 def networks(folder: Path) -> dict[str, bytes]:
-    """The bytes of every pruned network."""
-    return {str(file.relative_to(folder)): file.read_bytes() for file in folder.rglob("checkpoint.safetensors")}
+    """The bytes of every network, and of what was noted while those of channels were fine-tuned."""
+    files = (*folder.rglob("checkpoint.safetensors"), *folder.rglob("importance.json"))
+    return {str(file.relative_to(folder)): file.read_bytes() for file in files}
 
 
 def test_a_killed_experiment_ends_with_the_same_networks_as_an_unbroken_one(
@@ -72,6 +73,8 @@ def test_a_killed_experiment_ends_with_the_same_networks_as_an_unbroken_one(
     assert "6/6  tiny, seed" in said.err
     assert "cannot be told apart on 2 seeds" in said.out
     assert {"results.csv", "summary.csv", "plots", "dense", "trials"} == {each.name for each in unbroken.iterdir()}
+    assert len(list(unbroken.glob("trials/channels/*/importance.json"))) == 2
+    assert not list(unbroken.glob("trials/weights/*/importance.json"))
     assert (unbroken / "plots" / "weights-tiny-accuracy-sparsity.png").is_file()
     assert (unbroken / "plots" / "weights-tiny-intra-class-variance-sparsity-0.8.svg").is_file()
 

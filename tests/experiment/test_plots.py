@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from sample_trials import PLAN, sample_compression, sample_records
 
-from neuroprune.compression.record import FILE as COMPRESSION
+from neuroprune.compression.record import FILE as COMPRESSION, LayerShare
 from neuroprune.experiment.plan import Plan, parse_plan
 from neuroprune.experiment.plots.draw import draw
-from neuroprune.experiment.record import FEATURES, FeatureRecord, TrialRecord
+from neuroprune.experiment.record import FEATURES, IMPORTANCE, FeatureRecord, ImportanceRecord, TrialRecord
 from neuroprune.records import save_record
 
 LEVELS = {
@@ -19,6 +19,10 @@ LEVELS = {
     "random": (0.05, 0.3),
     "lth": (0.06, 0),
 }
+
+
+KEPT = {name: tuple(range(number, number + 5)) for number, name in enumerate(LEVELS)}
+"""Channels that variants left."""
 
 
 def sample_experiment(folder: Path) -> tuple[Plan, list[TrialRecord]]:
@@ -35,18 +39,22 @@ def sample_experiment(folder: Path) -> tuple[Plan, list[TrialRecord]]:
         records += sample_records({f"r{r}": {0.95: accuracies(0.02 + abs(r - 0.3) / 10, 0.95)}}, regeneration=r)
     for record in records:
         place = folder / record.place
-        save_record(sample_compression(record, rescued=LEVELS.get(record.variant, (0, 0))[1]), place / COMPRESSION)
+        compression = sample_compression(record, rescued=LEVELS.get(record.variant, (0, 0))[1])
+        layer = LayerShare(name="conv", before=10, after=5, regenerated=0, kept=KEPT.get(record.variant))
+        save_record(compression.model_copy(update={"layers": (layer,)}), place / COMPRESSION)
         if record.variant in LEVELS:
             variance, similarity = random.uniform(0.02, 0.05, 10), random.uniform(0.9, 1.0, 10)
             features = FeatureRecord(variance=tuple(variance.tolist()), similarity=tuple(similarity.tolist()))
             save_record(features, place / FEATURES)
+            scales = tuple(tuple(random.uniform(0.5, 1.5, len(KEPT[record.variant])).tolist()) for _ in range(7))
+            save_record(ImportanceRecord(layers={"conv": scales}), place / IMPORTANCE)
     return parse_plan({**PLAN, "networks": [{"name": "net", "recipe": "digits-conv"}]}, "plan"), records
 
 
 def test_every_plot_is_made_that_there_is_data_for(tmp_path: Path) -> None:
     plan, records = sample_experiment(tmp_path)
     drawn = [file.name.removeprefix("weights-net-") for file in draw(plan, records, tmp_path)]
-    by_target = ("survival", "curves", "intra-class-variance", "train-test-similarity")
+    by_target = ("survival", "curves", "importance-transition", "intra-class-variance", "train-test-similarity")
     assert sorted(drawn) == sorted(
         [
             "accuracy-sparsity",

@@ -109,7 +109,9 @@ def sample_compression(record: TrialRecord, epochs: int = 6, rescued: float = 0.
     result = record.result
     change = AccuracyChange(gained=1, lost=2, low=-0.01, high=0.01)
     history = tuple(
-        EpochRecord(epoch, 2.0 / epoch, 1 - 0.5 / epoch, result.pruned.accuracy - 0.3 / epoch, 0.1, 1.0)
+        EpochRecord(
+            epoch, 2.0 / epoch, 1 - 0.5 / epoch, result.pruned.accuracy - 0.3 / epoch, 0.1, 1.0, test_loss=2.2 / epoch
+        )
         for epoch in range(1, epochs + 1)
     )
     survival = tuple(

@@ -52,12 +52,17 @@ def _curves(title: str, compressions: Compressions) -> Iterator[Drawn]:
         on, watched = _watched(histories)
         epochs = np.arange(1, watched.shape[1] + 1)
         training = np.array([[100 * epoch.train_accuracy for epoch in each[: len(epochs)]] for each in histories])
-        losses = np.array([[epoch.loss for epoch in each[: len(epochs)]] for each in histories])
+        faint = style | {"marker": "", "alpha": 0.45, "linewidth": 1}
         accuracy.plot(epochs, watched.mean(0), label=variant, **style)
-        accuracy.plot(epochs, training.mean(0), **style | {"marker": "", "alpha": 0.45, "linewidth": 1})
-        loss.plot(epochs, losses.mean(0), **style)
-    accuracy.set_title(f"{on} accuracy with markers, training faint, %", fontsize=9)
-    loss.set_title("training loss", fontsize=9)
+        accuracy.plot(epochs, training.mean(0), **faint)
+        losses, watched_losses = (
+            np.array([[getattr(epoch, of) for epoch in each[: len(epochs)]] for each in histories], np.float64)
+            for of in ("loss", "watched_loss")
+        )
+        loss.plot(epochs, losses.mean(0), **faint)
+        loss.plot(epochs, watched_losses.mean(0), **style)
+    for axes, what in ((accuracy, "accuracy, %"), (loss, "loss")):
+        axes.set_title(f"{what}: {on} with markers, training faint", fontsize=9)
     for axes in (accuracy, loss):
         axes.set_xlabel("epoch of pruning and fine-tuning", fontsize=9)
     legend(drawn, accuracy)
