@@ -13,7 +13,8 @@ from torch import nn
 from neuroprune.compression.channels import ChannelGroup, channel_groups
 from neuroprune.compression.scores import channels
 from neuroprune.compression.scores.channels import criticality, filter_norm, magnitude, scale_gradient
-from neuroprune.compression.scores.neurons import Activity, Criticality, atan_derivative, trained_derivative
+from neuroprune.compression.scores.neurons import Activity, Criticality
+from neuroprune.compression.scores.surrogates import atan_slope, trained_slope
 from neuroprune.errors import InputError
 from neuroprune.graph.trace import trace
 from neuroprune.networks.build import SURROGATES, build
@@ -124,13 +125,13 @@ PEAKED = [
 @pytest.mark.parametrize("function", PEAKED, ids=str)
 def test_the_derivative_is_that_of_the_primitive_function_by_finite_differences(function: nn.Module) -> None:
     u, step = torch.linspace(-1.93, 1.91, 40, dtype=torch.float64), 1e-6
-    found = trained_derivative("x", neuron.IFNode(surrogate_function=function))(u)
+    found = trained_slope("x", neuron.IFNode(surrogate_function=function))(u)
     function.spiking = False
     with torch.no_grad():
         slope = (function(u + step) - function(u - step)) / (2 * step)
         peak = (function(torch.tensor([1e-6], dtype=u.dtype)) - function(torch.tensor([0.0], dtype=u.dtype))) / 1e-6
     np.testing.assert_allclose(found, slope / peak, rtol=1e-4, atol=1e-6)
-    as_trained_without_spikes = trained_derivative("x", neuron.IFNode(surrogate_function=function))(u)
+    as_trained_without_spikes = trained_slope("x", neuron.IFNode(surrogate_function=function))(u)
     np.testing.assert_allclose(as_trained_without_spikes, found, rtol=1e-6, atol=1e-9)
     function.spiking = True
 
@@ -138,11 +139,9 @@ def test_the_derivative_is_that_of_the_primitive_function_by_finite_differences(
 def test_of_atan_with_alpha_2_it_is_the_papers() -> None:
     u = torch.linspace(-2, 2, 41, dtype=torch.float64)
     torch.testing.assert_close(
-        trained_derivative("x", neuron.IFNode(surrogate_function=surrogate.ATan(2.0)))(u), atan_derivative(u)
+        trained_slope("x", neuron.IFNode(surrogate_function=surrogate.ATan(2.0)))(u), atan_slope(u)
     )
-    assert atan_derivative(torch.tensor([0.0, 1 / torch.pi, 1.0])).tolist() == pytest.approx(
-        [1.0, 0.5, 1 / (1 + np.pi**2)]
-    )
+    assert atan_slope(torch.tensor([0.0, 1 / torch.pi, 1.0])).tolist() == pytest.approx([1.0, 0.5, 1 / (1 + np.pi**2)])
 
 
 def test_in_units_of_the_threshold_scores_do_not_change_with_the_scale_of_a_network() -> None:
@@ -189,10 +188,10 @@ def test_functions_of_the_users_own_score_alike_by_whatever_name() -> None:
             self.mine = surrogate.Sigmoid(2.0)
 
     u = torch.tensor([-2.0, -0.5, 0.0, 0.25, 1.0])
-    by_hand = trained_derivative("x", neuron.IFNode(surrogate_function=Triangle.apply))(u)
+    by_hand = trained_slope("x", neuron.IFNode(surrogate_function=Triangle.apply))(u)
     assert by_hand.tolist() == pytest.approx([0.0, 0.5, 1.0, 0.75, 0.0])
-    found, same = trained_derivative("x", Own())(u), neuron.IFNode(surrogate_function=surrogate.Sigmoid(2.0))
-    torch.testing.assert_close(found, trained_derivative("x", same)(u))
+    found, same = trained_slope("x", Own())(u), neuron.IFNode(surrogate_function=surrogate.Sigmoid(2.0))
+    torch.testing.assert_close(found, trained_slope("x", same)(u))
 
 
 def test_neurons_whose_surrogate_cannot_score_are_refused() -> None:
@@ -201,17 +200,17 @@ def test_neurons_whose_surrogate_cannot_score_are_refused() -> None:
         r"paper's surrogate function \(--surrogate paper\)$"
     )
     with pytest.raises(InputError, match=without):
-        trained_derivative("body.1", nn.ReLU())
+        trained_slope("body.1", nn.ReLU())
     flat = (
         r"^layer body\.1: the derivative of its surrogate function LogTailedReLU is 0 at the threshold, but scores "
         r"are in units of that; score by the paper's surrogate function \(--surrogate paper\)$"
     )
     with pytest.raises(InputError, match=flat):
-        trained_derivative("body.1", neuron.IFNode(surrogate_function=surrogate.LogTailedReLU()))
+        trained_slope("body.1", neuron.IFNode(surrogate_function=surrogate.LogTailedReLU()))
     with pytest.raises(InputError, match=r"of its surrogate function NoSlope is 0 at the threshold"):
-        trained_derivative("body.1", neuron.IFNode(surrogate_function=NoSlope.apply))
+        trained_slope("body.1", neuron.IFNode(surrogate_function=NoSlope.apply))
     with pytest.raises(InputError, match=r"of its surrogate function heaviside is 0 at the threshold"):
-        trained_derivative("body.1", neuron.IFNode(surrogate_function=surrogate.heaviside))
+        trained_slope("body.1", neuron.IFNode(surrogate_function=surrogate.heaviside))
     Criticality(surrogate="paper").begin("body.1", nn.ReLU(), None)  # type: ignore[arg-type]  # needs none
 
 

@@ -15,7 +15,8 @@ import neuroprune
 from neuroprune.chips.load import load_chip
 from neuroprune.compression.channels import channel_groups
 from neuroprune.compression.scores.channels import criticality
-from neuroprune.compression.scores.neurons import Criticality, atan_derivative
+from neuroprune.compression.scores.neurons import Criticality
+from neuroprune.compression.scores.surrogates import atan_slope
 from neuroprune.errors import InputError
 from neuroprune.fixed_point import LARGEST_STATE
 from neuroprune.graph.trace import trace
@@ -164,7 +165,7 @@ def test_criticality_follows_the_potential_of_any_model() -> None:
     v, total = torch.zeros_like(current), torch.zeros_like(current)
     for _ in range(4):
         h = (v + current).clamp(min=-0.5)
-        total += atan_derivative(h - 1.0)
+        total += atan_slope(h - 1.0)
         v = torch.where(h >= 1.0, 0.0, h)
     expected = (total / 4).flatten(2).amax(2).mean(0).numpy()
     paper = Criticality(surrogate="paper")  # the module of single steps has no surrogate function

@@ -1,0 +1,95 @@
+"""The slopes of surrogate functions, each over that at the threshold, so 1 there."""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from spikingjelly.activation_based.surrogate import (
+    ATan,
+    Erf,
+    PiecewiseQuadratic,
+    Sigmoid,
+    SoftSign,
+    SurrogateFunctionBase,
+)
+from torch import nn
+
+from neuroprune.errors import InputError
+
+
+def atan_slope(u: torch.Tensor, alpha: float = 2.0) -> torch.Tensor:
+    """Of ATan: 1 / (1 + (pi alpha u / 2)^2); with alpha 2 it is the criticality paper's (Eq 4b)."""
+    return u.mul(torch.pi * alpha / 2).square_().add_(1.0).reciprocal_()
+
+
+def _sigmoid_slope(u: torch.Tensor, alpha: float) -> torch.Tensor:
+    """4 s (1 - s) with s = 1 / (1 + exp(-alpha u))."""
+    return u.mul(alpha / 2).tanh_().square_().neg_().add_(1.0)
+
+
+def _erf_slope(u: torch.Tensor, alpha: float) -> torch.Tensor:
+    return u.mul(alpha).square_().neg_().exp_()
+
+
+def _soft_sign_slope(u: torch.Tensor, alpha: float) -> torch.Tensor:
+    return u.mul(alpha).abs_().add_(1.0).square_().reciprocal_()
+
+
+def _piecewise_quadratic_slope(u: torch.Tensor, alpha: float) -> torch.Tensor:
+    return u.mul(alpha).abs_().neg_().add_(1.0).clamp_(min=0.0)
+
+
+_SLOPES: dict[type, Callable[[torch.Tensor, float], torch.Tensor]] = {
+    ATan: atan_slope,
+    Sigmoid: _sigmoid_slope,
+    Erf: _erf_slope,
+    SoftSign: _soft_sign_slope,
+    PiecewiseQuadratic: _piecewise_quadratic_slope,
+}
+"""Of the functions that recipes offer; torch's way, which all others go, takes several times as long."""
+
+
+def trained_slope(name: str, layer: nn.Module) -> Callable[[torch.Tensor], torch.Tensor]:
+    """That of the surrogate function which the neurons `layer`, at path `name`, are trained with.
+
+    Raises InputError where no such function is found, or its derivative at 0 is not above 0.
+    """
+    function = _surrogate_of(layer)
+    remedy = "score by the paper's surrogate function (--surrogate paper)"
+    if function is None:
+        raise InputError(
+            f"layer {name}: {type(layer).__name__} has no surrogate function to score by; call it surrogate_function, "
+            f"or {remedy}"
+        )
+    slope = _SLOPES.get(type(function))
+    if slope is not None:
+        return lambda u: slope(u, function.alpha)
+    peak = float(_derivative(function, torch.zeros(1, dtype=torch.float64)))
+    if not 0.0 < peak < float("inf"):
+        owner = getattr(function, "__self__", function)  # of the `apply` of a torch.autograd.Function
+        kind = getattr(owner, "__name__", type(owner).__name__)
+        raise InputError(
+            f"layer {name}: the derivative of its surrogate function {kind} is {peak:g} at the threshold, but scores "
+            f"are in units of that; {remedy}"
+        )
+    return lambda u: _derivative(function, u, 1.0 / peak)
+
+
+def _surrogate_of(layer: Any) -> Any:
+    """SpikingJelly's neurons have it in `surrogate_function`, others by any name if it is their only one; else None."""
+    function = getattr(layer, "surrogate_function", None)
+    if function is not None:
+        return function
+    known = [each for each in layer.modules() if isinstance(each, SurrogateFunctionBase)]
+    return known[0] if len(known) == 1 else None
+
+
+def _derivative(function: Callable[[torch.Tensor], torch.Tensor], u: torch.Tensor, scale: float = 1.0) -> torch.Tensor:
+    """`scale` times g'(u) by torch, as training takes it, so of the user's functions as well; 0 where it has none."""
+    with torch.enable_grad():
+        u = u.detach().requires_grad_()
+        spikes = function(u)
+        if not spikes.requires_grad:
+            return torch.zeros_like(u)
+        (gradient,) = torch.autograd.grad(spikes, u, spikes.new_tensor(scale).expand_as(spikes), allow_unused=True)
+    return torch.zeros_like(u) if gradient is None else gradient.detach()
