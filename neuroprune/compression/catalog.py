@@ -170,7 +170,7 @@ METHODS = (
         "the most active channels, chosen anew each epoch; some return for their gradient",
         "Li et al., Towards Efficient Deep Spiking Neural Networks Construction with Spiking Activity based Pruning, "
         "ICML 2024",
-        structured=Preset("sca", "activity", "grad", prune_ratio=1.0),
+        structured=Preset("sca", "activity", "grad", 0.1, prune_ratio=1.0),
     ),
     MethodInfo(
         "gmp",

