@@ -7,6 +7,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
+from neuroprune.compression.findings import finding
 from neuroprune.compression.record import ChipCost, CompressRecord, LayerShare, NetworkCost
 from neuroprune.readable import plural, quantity
 from neuroprune.records import csv_text
@@ -20,6 +21,9 @@ def render(record: CompressRecord) -> RenderableType:
     for name, cost in (("dense", record.dense), ("pruned", record.pruned)):
         if cost.on_chip is not None and cost.on_chip.why_not is not None:
             notes.append(_warning(f"the {name} network is not put on {cost.on_chip.chip}: {cost.on_chip.why_not}"))
+    found = finding(record.strategy)
+    if found is not None:
+        notes.append(found)
     if record.change.is_noise:
         notes.insert(0, f"the change of accuracy is within the noise of {plural(record.samples, 'test sample')}")
     tables = [_cost_table(record), _layer_table(record), *([_round_table(record)] if record.rounds else [])]

@@ -5,6 +5,7 @@ import io
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -227,6 +228,20 @@ def test_weights_have_a_table_of_their_own(sparse: CompressRecord) -> None:
         "64 weights of convolutions and linear layers are prunable", "2 epochs of pruning from initial weights",
     ):  # fmt: skip
         assert shown in " ".join(text.split()), shown
+
+
+def test_criticality_says_where_a_control_does_as_well(record: CompressRecord, sparse: CompressRecord) -> None:
+    def shown(of: CompressRecord, **changes: object) -> str:
+        console = Console(width=80, color_system=None)
+        with console.capture() as capture:
+            console.print(render(of.model_copy(update={"strategy": replace(of.strategy, **changes)})))
+        return " ".join(capture.get().split())
+
+    control = "a control may do as well: a uniform cut (--method uniform) did at half the FLOPs on Fashion-MNIST"
+    assert control in shown(record)
+    assert "a control may do as well: gmp (--method gmp) did at 90, 95 and 98 %" in shown(sparse)
+    for changes in ({"method": "uniform"}, {"regenerate_by": "random"}, {"layer_floor": 0.2}):
+        assert "a control may" not in shown(record, **changes), changes
 
 
 def test_a_tie_is_called_a_tie_and_a_hollow_accuracy_is_warned_of(record: CompressRecord) -> None:
