@@ -152,7 +152,7 @@ def tidy(path: Path) -> object:
             "was started with flops = 0.5, but resuming asks for 0.3: give the same settings, or comp",
         ),
         (["--method", "slimming"], "was started with method = criticality, but resuming asks for slimming: give"),
-        (["--regenerate", "0.2"], "was started with regeneration = 0.1, but resuming asks for 0.2: give the same"),
+        (["--regenerate", "0.2"], "was started with regeneration = 0.3, but resuming asks for 0.2: give the same"),
         (
             ["--lr", "0.5"],
             "was started with lr = 0.01, but resuming asks for 0.5: give the same settings, or compress w",

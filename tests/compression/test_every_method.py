@@ -24,7 +24,7 @@ from neuroprune.training.checkpoint import facts_of, load_checkpoint, restore, s
 from neuroprune.training.settings import TrainSettings
 
 TRAIN = TrainSettings(epochs=2, batch=16, lr=5e-3, device="cpu")
-LAYERS = [{"conv": 24}, {"conv": 40}, {"linear": 12}]
+LAYERS = [{"conv": 24}, {"conv": 44}, {"linear": 12}]
 CASES = [(kind, method.name) for kind in ("structured", "unstructured") for method in methods_of(kind)]
 
 
