@@ -3,7 +3,7 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import lru_cache, partial
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -136,8 +136,17 @@ def _prune(job: TrialJob, laboratory: Laboratory, progress: Progress) -> TrialRe
         checkpoint = load_checkpoint(source)
         initial = initial_module(checkpoint, known) if settings.begins_with == "initial" else None
         network = restore(checkpoint, known)
-        given = partial(compress, network, data, settings, progress, folder=place, source=source)
-        given(initial=initial, chip=chip, observers=observers)
+        compress(
+            network,
+            data,
+            settings,
+            progress,
+            initial=initial,
+            chip=chip,
+            observers=observers,
+            folder=place,
+            source=source,
+        )
     if "features" in laboratory.plan.analyses:
         save_features(restore(load_checkpoint(place), known), data, place)
     return result_of(load_compress_record(place))
