@@ -207,6 +207,8 @@ def test_neurons_whose_surrogate_cannot_score_are_refused() -> None:
     )
     with pytest.raises(InputError, match=flat):
         trained_slope("body.1", neuron.IFNode(surrogate_function=surrogate.LogTailedReLU()))
+    with pytest.raises(InputError, match=r"of its surrogate function Sigmoid is -0\.25 at the threshold"):
+        trained_slope("body.1", neuron.IFNode(surrogate_function=surrogate.Sigmoid(-1.0)))
     with pytest.raises(InputError, match=r"of its surrogate function NoSlope is 0 at the threshold"):
         trained_slope("body.1", neuron.IFNode(surrogate_function=NoSlope.apply))
     with pytest.raises(InputError, match=r"of its surrogate function heaviside is 0 at the threshold"):

@@ -62,7 +62,7 @@ def trained_slope(name: str, layer: nn.Module) -> Callable[[torch.Tensor], torch
             f"or {remedy}"
         )
     slope = _SLOPES.get(type(function))
-    if slope is not None:
+    if slope is not None and function.alpha > 0.0:
         return lambda u: slope(u, function.alpha)
     peak = float(_derivative(function, torch.zeros(1, dtype=torch.float64)))
     if not 0.0 < peak < float("inf"):
