@@ -129,16 +129,21 @@ def _variants(
     comparison: Comparison, network: _Network, seed: int, subject: str
 ) -> Iterable[tuple[str, CompressSettings]]:
     """Every variant at every target."""
+    where = f"{subject}, comparison {comparison.name}"
     kinds: set[Kind] = {"unstructured" if "sparsity" in target else "structured" for target in comparison.targets}
     (kind, *others) = kinds
     if others:
         raise InputError(
-            f"{subject}, comparison {comparison.name} has targets of single weights and of whole channels, which are "
-            "not held against each other: make two comparisons of them"
+            f"{where} has targets of single weights and of whole channels, which are not held against each other: make "
+            "two comparisons of them"
         )
-    where = f"{subject}, comparison {comparison.name}"
     for target in comparison.targets:
         _check_keys(f"{where}, targets", target, TARGETS)
+        if kind == "unstructured" and len(target) > 1:
+            raise InputError(
+                f"{where} has the target {excerpt(target)}, but sparsity is of single weights and the rest of whole "
+                "channels: make two comparisons of them"
+            )
         for variant, changes in comparison.variants.items():
             place = f"{where}, variant {variant}"
             own = dict(changes)

@@ -160,7 +160,7 @@ def test_a_fault_in_the_form_of_a_plan_is_said_in_a_sentence(plan: dict[str, Any
         (with_comparison(settings={"score": "luck"}), "variant criticality has score = 'luck', which is not allowed"),
         (
             with_comparison(targets=[{"sparsity": 0.5, "flops": 0.5}]),
-            "sparsity 0.5 is of single weights and flops 0.5 of",
+            "comparison weights has the target {'flops': 0.5, 'sparsity': 0.5}, but sparsity is of single weights ",
         ),
         (
             with_comparison(targets=[{"sparsity": 0.5}, {"flops": 0.5}]),
