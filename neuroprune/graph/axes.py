@@ -18,13 +18,29 @@ def _stack(op: Operation) -> Followed:
     signals = op.symbols
     first = signals[0]
     same = all(isinstance(each, Signal) and (each.node, each.votes) == (first.node, first.votes) for each in signals)
-    if not same or len(signals) != len(op.args[0]) or op.argument(1, "dim", 0) != 0:
+    axis = int(op.argument(1, "dim", op.kwargs.get("axis", 0))) % op.value.ndim
+    if not same or len(signals) != len(op.args[0]) or axis > 1:
         return None
     in_order = [each.at for each in signals] == list(range(len(signals)))
     layouts = {each.layout for each in signals}
     if layouts == {"constant"} or (layouts == {"step"} and in_order):
         op.recorder.steps = len(signals)
-        return Signal(op.value, op.recorder, first.node, "sequence", 0, first.votes)
+        return Signal(op.value, op.recorder, first.node, BY_TIME_AXIS[axis], 0, first.votes)
+    return None
+
+
+def _permute(op: Operation) -> Followed:
+    """Time before the samples, or behind them."""
+    symbol = op.args[0]
+    if len(op.symbols) != 1 or not isinstance(symbol, Symbol):
+        return None
+    axes = list(range(symbol.value.ndim))
+    sizes = op.function(torch.empty([2 + axis for axis in axes], device="meta"), *op.args[1:], **op.kwargs).shape
+    order = [size - 2 for size in sizes]
+    if order == axes:
+        return renamed(op, symbol)
+    if isinstance(symbol, Signal) and symbol.time_axis is not None and order == [1, 0, *axes[2:]]:
+        return Signal(op.value, op.recorder, symbol.node, BY_TIME_AXIS[1 - symbol.time_axis], 0, symbol.votes)
     return None
 
 
@@ -32,17 +48,17 @@ def _average(op: Operation) -> Followed:
     """Mean or sum over time, mean over the map, mean over the outputs that vote for a class."""
     signal = op.args[0]
     dim = op.argument(1, "dim", op.kwargs.get("axis"))
-    if len(op.symbols) != 1 or not isinstance(signal, Symbol) or dim is None:
+    if len(op.symbols) != 1 or not isinstance(signal, Signal | TimeSum) or dim is None:
         return None
     axes = sorted(int(axis) % signal.value.ndim for axis in (dim if isinstance(dim, tuple | list) else (dim,)))
     keeps = bool(op.argument(2, "keepdim", False))
     last = signal.value.ndim - 1
-    if op.name == "mean" and axes == [last] and signal.votes > 1 and signal.value.shape[last] == signal.votes:
+    if op.name == "mean" and axes == [last] and signal.votes > 1 and len(signal.sample) > 1:
         return None if keeps else renamed(op, signal)
     if not isinstance(signal, Signal):
         return None
-    if signal.layout == "sequence" and axes == [0] and not keeps:
-        steps = signal.value.shape[0]
+    if axes == [signal.time_axis] and not keeps:
+        steps = signal.value.shape[axes[0]]
         scale = 1.0 / steps if op.name == "mean" else 1.0
         return TimeSum(op.value, op.recorder, signal.node, frozenset(range(steps)), scale, signal.votes)
     if op.name == "mean" and is_whole(signal) and len(signal.sample) == 3 and axes == [last - 1, last]:
@@ -120,9 +136,11 @@ def _reshape(op: Operation) -> Followed:
         return repeated
     batch = op.recorder.batch
     leads: dict[tuple[int, ...], Layout] = {(batch,): symbol.layout}
+    steps = prod(symbol.value.shape[: symbol.lead]) // batch
     if symbol.layout in ("sequence", "merged"):
-        steps = prod(symbol.value.shape[: symbol.lead]) // batch
         leads = {(steps, batch): "sequence", (steps * batch,): "merged"}
+    elif symbol.layout in ("batch-first", "batch-merged"):
+        leads = {(batch, steps): "batch-first", (batch * steps,): "batch-merged"}
     for lead, layout in leads.items():
         sample = tuple(value.shape[len(lead) :])
         if tuple(value.shape[: len(lead)]) == lead and prod(sample) == prod(symbol.sample):
@@ -133,12 +151,17 @@ def _reshape(op: Operation) -> Followed:
 
 
 def _repeat(op: Operation, signal: Signal) -> Signal | None:
-    """A frame presented at every step: [N, ...] -> [T, N, ...] or [T * N, ...], [1, N, ...] -> [T, N, ...]."""
+    """A frame presented at every step: [N, ...] -> [T, N, ...] or [T * N, ...], [1, N, ...] -> [T, N, ...], and
+    [N, 1, ...] -> [N, T, ...]."""
     recorder, before, after = op.recorder, tuple(signal.value.shape), tuple(op.value.shape)
     if signal.layout == "constant" and after[1:] == before:
         if after[0] > 1:
             recorder.steps = after[0]
         return Signal(op.value, recorder, signal.node, "sequence", 0, signal.votes)
+    was_added = signal.sample == (1, *recorder.nodes[signal.node].shape)
+    if signal.layout == "constant" and was_added and after == (before[0], after[1], *before[2:]):
+        recorder.steps = after[1]
+        return Signal(op.value, recorder, signal.node, "batch-first", 0, signal.votes)
     if after[1:] != before[1:] or after[0] % before[0]:
         return None
     if signal.layout == "constant" and op.name == "repeat":
@@ -172,6 +195,8 @@ def _votes_apart(op: Operation, symbol: Any, sample: Shape) -> int | None:
     return sample[1] if apart and symbol.votes == 1 else None
 
 
+BY_TIME_AXIS: tuple[Layout, Layout] = ("sequence", "batch-first")
+
 AXES: dict[str, Callable[[Operation], Followed]] = {
     **dict.fromkeys(("mean", "sum"), _average),
     **dict.fromkeys(("dropout", "dropout2d", "feature_dropout"), _dropout),
@@ -182,6 +207,7 @@ AXES: dict[str, Callable[[Operation], Followed]] = {
     **dict.fromkeys(
         ("unsqueeze", "squeeze", "repeat", "expand", "flatten", "unflatten", "reshape", "view", "ravel"), _reshape
     ),
+    **dict.fromkeys(("permute", "transpose", "swapaxes", "swapdims", "movedim", "moveaxis"), _permute),
     "stack": _stack,
     "avg_pool1d": _vote,
 }

@@ -108,14 +108,18 @@ def _pick(op: Operation) -> Followed:
     signal = op.args[0]
     if len(op.symbols) != 1 or not isinstance(signal, Signal):
         return None
-    if signal.layout == "sequence" and op.name in ("getitem", "select", "unbind"):
-        axis, step = (0, op.args[1]) if op.name == "getitem" else (op.argument(1, "dim", 0), op.argument(2, "index"))
-        if op.name == "unbind" and axis == 0:
+    if signal.time_axis is not None and op.name in ("getitem", "select", "unbind"):
+        steps = signal.value.shape[signal.time_axis]
+        if op.name == "getitem":
+            axis, step = _single(op.args[1])
+        else:
+            axis, step = int(op.argument(1, "dim", 0)) % signal.value.ndim, op.argument(2, "index")
+        if op.name == "unbind" and axis == signal.time_axis:
             return tuple(
                 Signal(value, op.recorder, signal.node, "step", at, signal.votes) for at, value in enumerate(op.value)
             )
-        if axis == 0 and isinstance(step, int):
-            return Signal(op.value, op.recorder, signal.node, "step", step % signal.value.shape[0], signal.votes)
+        if axis == signal.time_axis and isinstance(step, int):
+            return Signal(op.value, op.recorder, signal.node, "step", step % steps, signal.votes)
     if op.name == "select" or not is_whole(signal):
         return None
     places = torch.arange(signal.value.numel(), device=signal.value.device).reshape(signal.value.shape)
@@ -124,6 +128,15 @@ def _pick(op: Operation) -> Followed:
         return _selection(op, signal, places, picked, op.value)
     parts = [_selection(op, signal, places, *pair) for pair in zip(picked, op.value, strict=True)]
     return tuple(parts) if all(part is not None for part in parts) else None
+
+
+def _single(index: Any) -> tuple[int | None, Any]:
+    """The axis of which an index such as [:, t, ...] takes one place and all of the others, and that place."""
+    indices = index if isinstance(index, tuple) else (index,)
+    while indices and (indices[-1] is Ellipsis or indices[-1] == slice(None)):
+        indices = indices[:-1]
+    whole = all(isinstance(each, slice) and each == slice(None) for each in indices[:-1])
+    return (len(indices) - 1, indices[-1]) if indices and whole else (None, None)
 
 
 def _selection(

@@ -1,18 +1,21 @@
 """Follows the running code of a module: every layer and operation on symbols becomes a node, or a problem."""
 
 from collections.abc import Callable, Hashable
+from dataclasses import replace
 from math import prod
 from typing import Any
 
+import numpy as np
 import torch
 from spikingjelly.activation_based import base, layer
 from torch import nn
 from torch.nn.modules.dropout import _DropoutNd
 
+from neuroprune.arrays import frozen_array
 from neuroprune.graph.axes import AXES, vote, voters
 from neuroprune.graph.hooks import changing_hooks
 from neuroprune.graph.joins import JOINS
-from neuroprune.graph.nodes import INPUT, Concat, Flatten, Input, Node, Op, Shape
+from neuroprune.graph.nodes import INPUT, AvgPool, Concat, Flatten, Input, Linear, Node, Op, Shape
 from neuroprune.graph.operation import Operation
 from neuroprune.graph.overrides import patched_methods
 from neuroprune.graph.read import Readers
@@ -87,6 +90,9 @@ class Recorder:
         if voted is not None:
             return voted
         if isinstance(symbol, TimeSum):
+            total = self._after_time(path, module, symbol, value)
+            if total is not None:
+                return total
             self.problems.append(f"layer {path}: it reads a sum or mean over time; put it before that")
             return self._unknown(path, value, symbols)
         if isinstance(module, nn.Identity | _DropoutNd | layer.Dropout):  # nothing, in evaluation mode
@@ -147,6 +153,27 @@ class Recorder:
         name = self.node(path, path, op or passing, (signal.node,), shape)
         return Signal(value, self, name, layout, at)
 
+    def _after_time(self, path: str, module: nn.Module, total: TimeSum, value: torch.Tensor) -> TimeSum | None:
+        """What a linear layer makes of a sum over all steps: the same over what it makes of each; None for others.
+
+        W (s sum x) + b is the mean over T steps of s T W x + b.
+        """
+        steps, source = len(total.steps), self.nodes[total.node]
+        op, _ = self.readers.read(path, module, total.sample)
+        is_linear = isinstance(op, Linear | Flatten | AvgPool)
+        if not is_linear or total.is_voltage or total.votes > 1 or total.steps != frozenset(range(self.steps or 1)):
+            return None
+        if total.sample != source.shape:
+            if total.sample != (prod(source.shape),):
+                return None
+            source = self.nodes[self.node(f"{source.name}.flatten", "flatten", Flatten(), (source.name,), total.sample)]
+        factor, scale = total.scale * steps, total.scale
+        if isinstance(op, Linear):
+            op, scale = replace(op, weight=frozen_array(op.weight * factor, np.float64)), 1.0 / steps
+        shape = tuple(value.shape[1:])
+        name = self.node(path, (path, factor), op, (source.name,), shape)
+        return TimeSum(value, self, name, total.steps, scale)
+
     def _advance(self, path: str, module: nn.Module, signal: Signal) -> int | str | None:
         """The step that a layer with state is called for, None for all steps at once, or the problem with the call."""
         first = self._reads.setdefault(path, signal.node)
@@ -162,7 +189,7 @@ class Recorder:
                 return f"layer {path}: it is in step mode 'm' but reads no [T, N, ...]; set its step mode to 's'"
             self.steps = max(signal.value.shape[0], self.steps or 0)
             return f"layer {path}: it goes over the steps twice; call it once" if call else None
-        if signal.layout in ("sequence", "merged"):
+        if signal.layout not in ("constant", "step"):
             return f"layer {path}: it is in step mode 's' but reads all steps at once; set its step mode to 'm'"
         if signal.layout == "step" and signal.at != call:
             return f"layer {path}: its call {call + 1} is for step {signal.at + 1}; call it once a step, in their order"

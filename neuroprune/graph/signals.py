@@ -5,7 +5,7 @@ recorder that made them; code that depends on values (a branch, a number taken o
 """
 
 from collections.abc import Callable, Hashable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, Protocol
 
 import torch
@@ -13,13 +13,16 @@ from torch import fx
 
 from neuroprune.graph.nodes import Node, Op, Shape
 
-Layout = Literal["constant", "sequence", "merged", "step"]
+Layout = Literal["constant", "step", "sequence", "merged", "batch-first", "batch-merged"]
 
 SIZES = frozenset(
     """shape size dim ndim ndimension numel nelement dtype device requires_grad is_cuda is_floating_point
     get_device""".split()  # noqa: SIM905
 )
 """Attributes of a tensor that do not depend on its values."""
+
+RESHAPED_IN_PLACE = frozenset(("unsqueeze_", "squeeze_"))
+"""Methods that give a tensor itself another shape."""
 
 _OPERATORS = """
     add radd iadd sub rsub isub mul rmul imul truediv rtruediv itruediv floordiv rfloordiv mod pow rpow matmul rmatmul
@@ -80,8 +83,17 @@ class Symbol:
             return attribute
         if not callable(attribute):
             return self.recorder.operation(name, lambda value: getattr(value, name), (self,), {})
+        if name in RESHAPED_IN_PLACE:
+            return lambda *args: self._reshaped_in_place(name, args)
         function = getattr(torch.Tensor, name)
         return lambda *args, **kwargs: self.recorder.operation(name.strip("_"), function, (self, *args), kwargs)
+
+    def _reshaped_in_place(self, name: str, args: Any) -> "Symbol":
+        """What the same without the underscore gives; every other symbol of this tensor is stale from now on."""
+        result = getattr(self, name.removesuffix("_"))(*args)
+        getattr(self.value, name)(*args)
+        vars(self).update(vars(replace(result, value=self.value)))
+        return self
 
     def __len__(self) -> int:
         return len(self.value)
@@ -119,9 +131,9 @@ for _name in _OPERATORS:
 class Signal(Symbol):
     """The output of `node` at all steps, or at one.
 
-    layout: "constant" [N, ...] is the same at every step; "sequence" is [T, N, ...]; "merged" is [T * N, ...];
-    "step" is [N, ...] at step `at`. votes: above 1, the mean of as many neighbouring outputs was taken, or, where
-    the last axis still holds them, is yet to be taken.
+    layout: "constant" [N, ...] is the same at every step; "step" is [N, ...] at step `at`; "sequence" is [T, N, ...]
+    and "merged" [T * N, ...]; "batch-first" is [N, T, ...] and "batch-merged" [N * T, ...]. votes: above 1, the mean of
+    as many neighbouring outputs was taken, or, where the last axis still holds them, is yet to be taken.
     """
 
     layout: Layout = "constant"
@@ -131,7 +143,12 @@ class Signal(Symbol):
     @property
     def lead(self) -> int:
         """How many axes come before those of the sample."""
-        return 2 if self.layout == "sequence" else 1
+        return 1 if self.time_axis is None else 2
+
+    @property
+    def time_axis(self) -> int | None:
+        """The axis that holds the steps and nothing else."""
+        return {"sequence": 0, "batch-first": 1}.get(self.layout)
 
     @property
     def sample(self) -> Shape:
@@ -147,6 +164,11 @@ class TimeSum(Symbol):
     scale: float = 1.0
     votes: int = 1
     is_voltage: bool = False
+
+    @property
+    def sample(self) -> Shape:
+        """The shape without the batch."""
+        return tuple(self.value.shape[1:])
 
 
 def values_of(tree: Any) -> Any:

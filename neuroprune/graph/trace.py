@@ -156,7 +156,7 @@ def _used(traced: dict[str, Node], last: str) -> tuple[Node, ...]:
 
 def _over_time(output: Any, steps: int) -> tuple[Literal["mean", "sum"], str | None]:
     """How the output is read over time, and the problem with it, if any."""
-    if isinstance(output, Signal | TimeSum) and output.value.shape[-1] == output.votes > 1 and output.value.ndim > 2:
+    if isinstance(output, Signal | TimeSum) and output.votes > 1 and len(output.sample) > 1:
         return "mean", f"the outputs of {output.node} that vote for one class are returned apart: return their mean"
     if isinstance(output, TimeSum):
         if output.steps != frozenset(range(steps)):

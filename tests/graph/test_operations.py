@@ -8,6 +8,7 @@ from spikingjelly.activation_based import base, functional, layer, neuron
 from torch import nn
 from torch.nn import functional as F
 
+from neuroprune.errors import UnsupportedNetwork
 from neuroprune.graph.fold import fold
 from neuroprune.graph.nodes import BatchNorm, Graph, Input, Select
 from neuroprune.graph.trace import trace
@@ -27,6 +28,7 @@ class Parts(nn.Module):
         self.conv, self.if1 = layer.Conv2d(2, 4, 3, padding=1), neuron.IFNode(v_threshold=0.3)
         self.conv2, self.if2 = layer.Conv2d(4, 4, 3, padding=1), neuron.IFNode(v_threshold=0.2)
         self.norm, self.flat = layer.BatchNorm2d(4), layer.Flatten()
+        self.four = layer.Linear(256, 4)
         self.wide, self.fc, self.small = layer.Linear(256, 6), layer.Linear(64, 6), layer.Linear(4, 6)
         self.out, self.vote, self.still = neuron.IFNode(v_threshold=0.2), layer.VotingLayer(2), layer.Dropout(0.5)
         self.register_buffer("kept", torch.tensor([2, 0]))
@@ -220,6 +222,14 @@ def test_votes(name: str) -> None:
     assert (readout.of, readout.votes) == ("spikes", 2)
 
 
+def test_votes_of_as_many_outputs_as_there_are_classes() -> None:
+    def code(net: Parts, x: torch.Tensor) -> torch.Tensor:
+        return net.vote(net.out(net.four(net.flat(net.spikes(x)))))
+
+    readout = checked(code).readout
+    assert (readout.of, readout.votes) == ("spikes", 2)
+
+
 def test_a_voltage_is_read_from_the_memory_of_neurons_that_never_fire() -> None:
     for mode in ("m", "s"):
 
@@ -249,7 +259,52 @@ def test_the_last_of_the_weights_may_be_normalised_and_is_integrated() -> None:
     assert graph.readout.of == "voltage"
 
 
+HEADS: dict[str, Code] = {
+    "mean": lambda net, x: net.wide(net.flat(x).mean(0)),
+    "sum": lambda net, x: net.wide(net.flat(x).sum(0)),
+    "loop": lambda net, x: net.wide(sum(net.flat(x).unbind(0)) / 2),
+    "maps": lambda net, x: net.wide(x.mean(0).flatten(1)),
+}
+
+
+@pytest.mark.parametrize("name", HEADS)
+def test_a_linear_head_behind_the_mean_over_time_is_one_before_it(name: str) -> None:
+    graph = checked(lambda net, x: HEADS[name](net, net.spikes(x)))
+    assert kinds(graph)[-1] == "CubaLif" and graph.readout.of == "voltage"
+
+
+BATCH_FIRST: dict[str, Code] = {
+    "there and back": lambda net, x: net.if1(net.conv(x.transpose(0, 1).permute(1, 0, 2, 3, 4))),
+    "from behind": lambda net, x: net.if1(net.conv(torch.movedim(x.swapaxes(-5, -4), 1, 0))),
+    "steps": lambda net, x: torch.stack([net.if1(net.conv(each)) for each in x.transpose(0, 1).unbind(1)]),
+    "indexed": lambda net, x: torch.stack([net.if1(net.conv(x.transpose(0, 1)[:, t, ...])) for t in range(3)]),
+    "merged": lambda net, x: torch.stack(
+        [net.if1(each) for each in net.conv(x.transpose(0, 1).flatten(0, 1)).unflatten(0, (-1, 3)).unbind(1)]
+    ),
+    "stacked": lambda net, x: torch.stack([net.if1(net.conv(each)) for each in x], 1).transpose(1, 0),
+}
+
+
+@pytest.mark.parametrize("name", BATCH_FIRST)
+def test_samples_may_come_before_the_steps(name: str) -> None:
+    mode = "m" if name in ("there and back", "from behind") else "s"
+    frames = torch.randn(4, 3, 2, 8, 8, generator=torch.Generator().manual_seed(5), dtype=torch.float64).mul(2)
+
+    def code(net: Parts, x: torch.Tensor) -> torch.Tensor:
+        return net.wide(BATCH_FIRST[name](net, x).flatten(2).mean(0))
+
+    assert kinds(checked(code, mode, frames)) == ["Input", "Conv", "CubaLif", "Flatten", "Linear", "CubaLif"]
+
+
+def test_axes_of_a_map_are_not_swapped() -> None:
+    with pytest.raises(UnsupportedNetwork, match="operation transpose on the output of if1: it has no counterpart"):
+        trace(Parts(lambda net, x: net.scores(net.spikes(x).transpose(-1, -2)).mean(0), "m"), FRAMES.float())
+
+
 REPEATS: dict[str, Code] = {
+    "unsqueezed in place": lambda net, x: x.clone().unsqueeze_(0).repeat(3, 1, 1, 1, 1),
+    "samples first": lambda net, x: x.unsqueeze(1).repeat(1, 3, 1, 1, 1).transpose(0, 1),
+    "stacked samples first": lambda net, x: torch.stack([x] * 3, dim=1).permute(1, 0, 2, 3, 4),
     "repeat": lambda net, x: x.unsqueeze(0).repeat(3, 1, 1, 1, 1),
     "expand": lambda net, x: x.expand(3, *x.shape),
     "stack": lambda net, x: torch.stack([x] * 3),

@@ -215,8 +215,8 @@ CODE: dict[str, tuple[str, Callable[[Parts, torch.Tensor], torch.Tensor], str]] 
     ),
     "behind the mean": (
         "m",
-        lambda net, x: net.fc(net.spikes(x).mean(0).flatten(1)),
-        "layer fc: it reads a sum or mean over time; put it before that",
+        lambda net, x: net.out(net.fc(net.spikes(x).mean(0).flatten(1))),
+        "layer out: it reads a sum or mean over time; put it before that",
     ),
     "batch": (
         "m",
