@@ -171,7 +171,7 @@ from .networks.recipe import (
     load_recipe as load_recipe,
 )
 from .networks.user import (
-    load_class as load_class,
+    load_network as load_network,
 )
 from .neurons.catalog import (
     neuron_models as neuron_models,

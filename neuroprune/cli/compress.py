@@ -16,6 +16,7 @@ from neuroprune.cli.options import (
     download_option,
     given,
     json_option,
+    model_options,
     out_option,
     refuse_changes,
     resume_option,
@@ -85,7 +86,7 @@ def _choice(catalogue: Iterable[Named]) -> click.Choice[str]:
 @click.option("--interval", type=int, help="dT, iterations between prunings.  [default: the method's]")
 @click.option("--mask-momentum", is_flag=True, default=None, help="Forget what the optimiser holds for pruned weights.")
 @click.option("--target", help=f"Chip whose cores are counted, or its YAML.  [default: {DEFAULT_TARGET}]")
-@click.option("--model", help="file.py:Class, for a run of a class of your own.")
+@model_options("file.py:Class, for a run of a class of your own.")
 @click.option("--epochs", type=int, help="N_f, epochs of fine-tuning; 0 for none.  [default: the recipe's]")
 @click.option("--lr", type=float, help="Learning rate.  [default: the recipe's]")
 @click.option("--seed", type=int, help="Of training and of random scores.  [default: the run's]")

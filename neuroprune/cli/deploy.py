@@ -14,6 +14,7 @@ from neuroprune.cli.options import (
     device_option,
     download_option,
     json_option,
+    model_options,
     out_option,
     runs_option,
     unfinished_option,
@@ -47,9 +48,7 @@ Work = Callable[[Path, "Progress"], "Deployment"]
 @click.option(
     "--target", default="loihi-sim", show_default=True, help="Chip, or its YAML; `neuroprune targets` lists them."
 )
-@click.option(
-    "--model", help="Recipe or file.py:Class, to deploy it untrained; with RUN, the class that it was trained from."
-)
+@model_options("Recipe or file.py:Class, to deploy it untrained; with RUN, the class that it was trained from.")
 @click.option("--data", help="Data set to run.  [default: the run's or recipe's, else digits]")
 @data_dir_option
 @download_option

@@ -4,8 +4,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from neuroprune.cli.console import note
-from neuroprune.cli.networks import data_of, is_class, open_run, take_run
+from neuroprune.cli.networks import data_of, open_run, take_run
 from neuroprune.errors import InputError
+from neuroprune.networks.reference import is_reference
 
 if TYPE_CHECKING:
     from torch import nn
@@ -103,11 +104,11 @@ def untrained_job(
     from neuroprune.networks.batchnorm import reestimate_batchnorm
     from neuroprune.networks.build import build
     from neuroprune.networks.recipe import load_recipe
-    from neuroprune.networks.user import load_class
+    from neuroprune.networks.user import load_network
 
-    if is_class(model):
+    if is_reference(model):
         dataset = load_dataset(data or "digits", data_dir, download, coding or "direct", steps)
-        network = load_class(model).eval()
+        network = load_network(model).eval()
         note(f"taking {model} as it is made, without a run")
         return DeployJob(network, model, dataset, dataset.coding, None)
     recipe = load_recipe(model)

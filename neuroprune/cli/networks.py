@@ -1,5 +1,6 @@
 """From the name of a recipe, a class or a run to a network and its data."""
 
+import shlex
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,11 +25,6 @@ class Trained(NamedTuple):
     run: Path
     checkpoint: "Checkpoint"
     module: "nn.Module"
-
-
-def is_class(model: str) -> bool:
-    """Whether `model` is written file.py:Class, otherwise it is a recipe."""
-    return ":" in model
 
 
 def choose_recipe(model: str | None, data: "DatasetInfo", steps: int | None) -> "Recipe":
@@ -127,4 +123,4 @@ def data_of(checkpoint: "Checkpoint", folder: Path | None, download: bool, name:
 
 def model_argument(model: "Recipe | str") -> str:
     """The option with which the next command rebuilds a user's class; none for a recipe."""
-    return f" --model {model}" if isinstance(model, str) else ""
+    return f" --model {shlex.quote(model)}" if isinstance(model, str) else ""

@@ -1,12 +1,17 @@
 """Options that several commands share."""
 
+import functools
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import click
 
 from neuroprune.cli.console import note
+from neuroprune.networks.reference import is_reference, with_arguments
 from neuroprune.runs import check_out
+
+F = TypeVar("F", bound=Callable[..., Any])
 
 
 def _checked(context: click.Context, option: click.Parameter, out: Path | None) -> Path | None:
@@ -48,6 +53,27 @@ device_option = click.option(
     "--device", help="auto, cpu, cuda or cuda:<number>.  [default: auto, or that of the run to resume]"
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+
+
+def model_options(meaning: str) -> Callable[[F], F]:
+    """--model, and --args, which become part of it."""
+
+    def decorate(command: F) -> F:
+        @click.option("--model", help=meaning)
+        @click.option(
+            "--args", "arguments", metavar="NAME=VALUE,...", help="Arguments for the class or function of --model."
+        )
+        @functools.wraps(command)
+        def run(*, model: str | None, arguments: str | None, **options: Any) -> Any:
+            if arguments and not (model and is_reference(model)):
+                raise click.UsageError(
+                    f"--args {arguments} is for the class of a file, and --model names none: add --model file.py:Class"
+                )
+            return command(model=model and with_arguments(model, arguments), **options)
+
+        return run  # type: ignore[return-value]
+
+    return decorate
 
 
 def refuse_changes(**options: Any) -> None:

@@ -9,14 +9,7 @@ import click
 
 from neuroprune.choices import names
 from neuroprune.cli.console import next_step, note, progress_bars, show_json
-from neuroprune.cli.networks import (
-    choose_recipe,
-    is_class,
-    model_argument,
-    open_run,
-    say_how_to_go_on,
-    take_interrupted,
-)
+from neuroprune.cli.networks import choose_recipe, model_argument, open_run, say_how_to_go_on, take_interrupted
 from neuroprune.cli.options import (
     amp_that_pays,
     data_dir_option,
@@ -24,6 +17,7 @@ from neuroprune.cli.options import (
     download_option,
     given,
     json_option,
+    model_options,
     out_option,
     refuse_changes,
     resume_option,
@@ -32,6 +26,7 @@ from neuroprune.cli.options import (
 from neuroprune.data.codings import CODINGS
 from neuroprune.errors import InputError
 from neuroprune.networks.catalog import LOSSES, OPTIMIZERS, SCHEDULES
+from neuroprune.networks.reference import is_reference
 from neuroprune.runs import run_folder
 
 if TYPE_CHECKING:
@@ -72,7 +67,7 @@ class TrainingJob(NamedTuple):
 @click.option("--data", help=f"Data set; `neuroprune data` lists them.  [default: the recipe's, else {DEFAULT_DATA}]")
 @data_dir_option
 @download_option
-@click.option("--model", help="Recipe, its YAML file, or file.py:Class.  [default: the recipe for the data]")
+@model_options("Recipe, its YAML file, or file.py:Class.  [default: the recipe for the data]")
 @click.option("--epochs", type=int, help="Passes over the training set.")
 @click.option("--batch", type=int, help="Samples per optimiser step.")
 @click.option("--lr", type=float, help="Learning rate at the start.")
@@ -179,7 +174,7 @@ def _data_of(model: str | None) -> str:
     """The data set that a recipe is meant for; digits for a class, or where no network is named."""
     from neuroprune.networks.recipe import load_recipe
 
-    return DEFAULT_DATA if model is None or is_class(model) else load_recipe(model).data
+    return DEFAULT_DATA if model is None or is_reference(model) else load_recipe(model).data
 
 
 def _new_job(
@@ -190,7 +185,7 @@ def _new_job(
     from neuroprune.training.settings import TrainSettings, settings_of
 
     info = find_dataset(name)
-    if model is not None and is_class(model):
+    if model is not None and is_reference(model):
         if steps is not None and coding == "direct" and not info.recordings:
             raise InputError(f"--steps {steps} sets the T of a recipe, but {model} has its own: set it in its code")
         made_by: Model = model

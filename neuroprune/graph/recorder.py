@@ -160,8 +160,9 @@ class Recorder:
         """
         steps, source = len(total.steps), self.nodes[total.node]
         op, _ = self.readers.read(path, module, total.sample)
-        is_linear = isinstance(op, Linear | Flatten | AvgPool)
-        if not is_linear or total.is_voltage or total.votes > 1 or total.steps != frozenset(range(self.steps or 1)):
+        if not isinstance(op, Linear | Flatten | AvgPool) or total.is_voltage or total.votes > 1:
+            return None
+        if total.steps != frozenset(range(self.steps or 1)):
             return None
         if total.sample != source.shape:
             if total.sample != (prod(source.shape),):

@@ -22,11 +22,11 @@ from neuroprune.networks.recipe import (
     Recipe,
 )
 from neuroprune.networks.residual import BLOCKS, Pair
-from neuroprune.networks.user import load_class
+from neuroprune.networks.user import load_network
 from neuroprune.reading import reading
 from neuroprune.selection import ChannelSelection
 
-__all__ = ["SpikingNetwork", "build", "initial_network", "load_class"]
+__all__ = ["SpikingNetwork", "build", "initial_network", "load_network"]
 
 MOST_PARAMETERS = 1 << 30
 """A choice: 4 GiB of float32, and half as many 8-bit weights as 16,384 cores of 128 KiB have bytes for."""
@@ -87,7 +87,7 @@ def initial_network(model: Recipe | str, input_shape: tuple[int, int, int], clas
         return build(model, input_shape, classes, seed)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return load_class(model)
+        return load_network(model)
 
 
 def _check_size(recipe: Recipe, input_shape: tuple[int, int, int], classes: int) -> None:

@@ -1,123 +1,152 @@
-"""A user's own network: a class in a Python file."""
+"""A user's own network: what a class or function makes, or a network that is there, in Python code of the user's."""
 
 import contextlib
-import importlib.util
+import importlib
 import inspect
 import sys
 import traceback
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import torch
 from torch import nn
 
 from neuroprune.errors import InputError
 from neuroprune.excerpts import capped
-from neuroprune.reading import is_file
+from neuroprune.networks.importing import INSTALLED, find_object, imported
+from neuroprune.networks.reference import NetworkReference, ObjectName, parse_reference
 
 FITS_TORCH = ("torchvision", "torchaudio")
 """Packages whose releases are each built for one release, and one build, of torch."""
 
+MOVED = {
+    "spikingjelly.clock_driven": "spikingjelly.activation_based",
+    "spikingjelly.cext": "spikingjelly.activation_based",
+}
+"""Modules that go by another name in the SpikingJelly that is installed."""
 
-def load_class(reference: str) -> nn.Module:
-    """A network of the class that `reference`, "file.py:Class", names, made without arguments.
 
-    The file is executed, as by `python file.py`, so name only one that you trust; it can import modules beside it.
-    Raises InputError when the file or the class is missing, fails in whatever way, or needs arguments.
+def load_network(reference: str) -> nn.Module:
+    """The network that `reference` names: "file.py:Name" or "package.module:Name", with or without "(T=4)".
+
+    The name is that of a torch.nn.Module, of a function or class that makes one, or leads to it by dots; arguments are
+    given by keyword. The code is executed, as by `python file.py`, so name only what you trust; a file can import what
+    lies beside it, and packages in the folders above.
+    Raises InputError when something is missing, fails in whatever way, or the arguments do not fit.
 
     >>> import tempfile
     >>> from pathlib import Path
-    >>> from neuroprune import load_class
+    >>> from neuroprune import load_network
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     file = Path(folder, "my_network.py")
     ...     characters = file.write_text("from torch import nn\\nclass Net(nn.Flatten): pass\\n")
-    ...     load_class(f"{file}:Net")
-    Net(start_dim=1, end_dim=-1)
+    ...     load_network(f"{file}:Net(end_dim=2)")
+    Net(start_dim=1, end_dim=2)
     """
-    file, colon, name = reference.rpartition(":")
-    if not colon or not file or not name:
-        raise InputError(f"model {reference!r} names no class: write file.py:Class")
-    path = Path(file)
-    if not is_file(path):
-        raise InputError(
-            f"model {capped(reference)} names the file {capped(path.absolute())}, which is not there: correct the path"
-        )
-    module = _import(path, reference)
-    with _users_code(reference, "when it is made"):
-        kind = getattr(module, name, None)
-        if not (isinstance(kind, type) and issubclass(kind, nn.Module)):
-            known = [key for key, value in vars(module).items() if _is_own_network(value, module)]
-            raise InputError(
-                f"model {reference}: {path.name} has no torch.nn.Module called {name}; it has "
-                f"{', '.join(known) or 'none at all'}: name one of its classes"
-            )
-        needed = [
-            parameter.name
-            for parameter in inspect.signature(kind).parameters.values()
-            if parameter.default is parameter.empty
-            and parameter.kind not in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
-        ]
-        if needed:
-            raise InputError(
-                f"model {reference} needs the arguments {', '.join(needed)} to be made, but is made without any: "
-                "give them default values"
-            )
-        made: object = kind()
-        if not isinstance(made, nn.Module):
-            raise InputError(
-                f"model {reference} makes a {type(made).__name__}, which is no torch.nn.Module: correct its __new__"
-            )
-        return made
+    named = parse_reference(reference)
+    with contextlib.ExitStack() as stack:
+        with _users_code(named, "on import"):
+            module = stack.enter_context(imported(named))
+        with _users_code(named, "when it is made"):
+            return _made(named, module)
 
 
-def _import(path: Path, reference: str) -> ModuleType:
-    """Execute `path` as a module of its own; its folder can be imported from meanwhile."""
-    name = f"neuroprune_user_{path.stem}"
-    spec = importlib.util.spec_from_file_location(name, path)
-    if spec is None or spec.loader is None:
-        raise InputError(f"model {reference} names {path}, which is not a Python file: name one that ends in .py")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    sys.path.insert(0, str(path.resolve().parent))
+def _made(reference: NetworkReference, module: ModuleType) -> nn.Module:
     try:
-        with _users_code(reference, "on import"):
-            spec.loader.exec_module(module)
-    except BaseException:
-        sys.modules.pop(name, None)
-        raise
-    finally:
-        with contextlib.suppress(ValueError):  # the file may have changed the path itself
-            sys.path.remove(str(path.resolve().parent))
-    return module
+        found = find_object(module, reference.name)
+    except AttributeError:
+        known = [name for name, value in vars(module).items() if _is_own_network(value, module)]
+        has = f"its networks are {capped(', '.join(known))}: name one of them" if known else "it has none: name another"
+        raise InputError(f"{reference.subject}: nothing there is called {reference.name}, and {has}") from None
+    if isinstance(found, nn.Module):
+        if reference.arguments:
+            raise InputError(
+                f"{reference.subject}: {reference.name} is a network already, which takes no arguments: leave them out"
+            )
+        return found
+    if not callable(found):
+        raise InputError(
+            f"{reference.subject}: {reference.name} is a {type(found).__name__}, which is no torch.nn.Module "
+            "and makes none: name a class, a function or a network"
+        )
+    arguments = {name: _resolved(value, reference, module) for name, value in reference.arguments.items()}
+    _check_arguments(reference, found, arguments)
+    made: object = found(**arguments)
+    if not isinstance(made, nn.Module):
+        raise InputError(
+            f"{reference.subject} makes a {type(made).__name__}, which is no torch.nn.Module: name what makes one"
+        )
+    return made
+
+
+def _check_arguments(reference: NetworkReference, makes: Any, arguments: dict[str, Any]) -> None:
+    """Raise InputError where `makes` does not take `arguments`, or needs more."""
+    try:
+        signature = inspect.signature(makes)
+    except (TypeError, ValueError):
+        return  # of compiled code, which checks for itself
+    shown = capped(f"{reference.name}{signature}", 300)
+    try:
+        signature.bind(**arguments)
+    except TypeError as error:
+        raise InputError(
+            f"{reference.subject} does not fit {shown} ({capped(error)}): give arguments as in --args "
+            "T=4,num_classes=10"
+        ) from error
+
+
+def _resolved(value: Any, reference: NetworkReference, module: ModuleType) -> Any:
+    """`value` with the objects that it names: of the module itself, of any other, or of SpikingJelly."""
+    if isinstance(value, list | tuple):
+        return type(value)(_resolved(each, reference, module) for each in value)
+    if isinstance(value, dict):
+        return {key: _resolved(each, reference, module) for key, each in value.items()}
+    if not isinstance(value, ObjectName):
+        return value
+    top, _, rest = value.name.partition(".")
+    for owner, name in ((module.__name__, value.name), (top, rest), ("spikingjelly.activation_based", value.name)):
+        with contextlib.suppress(AttributeError, ModuleNotFoundError):
+            return find_object(importlib.import_module(owner), name)
+    raise InputError(
+        f"{reference.subject} has the argument {value.name}, which is nothing that can be imported: correct "
+        "it, or quote it if it is text"
+    )
 
 
 @contextlib.contextmanager
-def _users_code(reference: str, when: str) -> Iterator[None]:
+def _users_code(reference: NetworkReference, when: str) -> Iterator[None]:
     """Code that nobody vouches for: what it raises, Ctrl-C aside, becomes an InputError with a remedy."""
     try:
         yield
     except (KeyboardInterrupt, InputError):
         raise
     except ModuleNotFoundError as error:
+        moved = next((old for old in MOVED if f"{error.name}.".startswith(f"{old}.")), None)
+        if moved is not None:
+            raise InputError(
+                f"{reference.subject} needs {error.name}, a module of an earlier SpikingJelly: what it had is "
+                f"now in {MOVED[moved]}, so import it from there"
+            ) from error
         raise InputError(
-            f"model {reference} needs the module {error.name}, which is neither installed for {sys.executable} nor "
+            f"{reference.subject} needs the module {error.name}, which is neither installed for {sys.executable} nor "
             f"beside the file: {_install(error.name or '')}"
         ) from error
     except SystemExit as error:
         raise InputError(
-            f"model {reference} ends the program {when} (sys.exit({_said(error)})): keep what only a program does "
+            f"{reference.subject} ends the program {when} (sys.exit({_said(error)})): keep what only a program does "
             'below `if __name__ == "__main__":`'
         ) from error
     except BaseException as error:
         package = _package_that_failed(error)
         if package is not None:
             raise InputError(
-                f"model {reference} needs the module {package}, which is installed but cannot be imported "
+                f"{reference.subject} needs the module {package}, which is installed but cannot be imported "
                 f"({type(error).__name__}: {_said(error)}): {_install(package)}"
             ) from error
         raise InputError(
-            f"model {reference} fails {when} ({type(error).__name__}: {_said(error)}): correct it"
+            f"{reference.subject} fails {when} ({type(error).__name__}: {_said(error)}): correct it"
         ) from error
 
 
@@ -130,7 +159,7 @@ def _install(module: str) -> str:
 def _package_that_failed(error: BaseException) -> str | None:
     """The first installed package in whose import `error` was raised; None where it was not while one is imported."""
     for frame, _ in traceback.walk_tb(error.__traceback__):
-        if {"site-packages", "dist-packages"} & set(Path(frame.f_code.co_filename).parts):
+        if INSTALLED & set(Path(frame.f_code.co_filename).parts):
             name = str(frame.f_globals.get("__name__", ""))
             return name.partition(".")[0] if frame.f_code.co_name == "<module>" else None
     return None

@@ -6,6 +6,7 @@ one step. Nothing in a checkpoint is ever executed.
 """
 
 import platform
+import shlex
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
@@ -21,8 +22,9 @@ from neuroprune.documents import read_json, validate
 from neuroprune.errors import InputError
 from neuroprune.excerpts import capped, excerpt
 from neuroprune.files import write_json
-from neuroprune.networks.build import build, initial_network, load_class
+from neuroprune.networks.build import build, initial_network, load_network
 from neuroprune.networks.recipe import Recipe
+from neuroprune.networks.reference import with_recorded
 from neuroprune.reading import is_file, reading
 from neuroprune.training.history import EpochRecord, write_metrics
 from neuroprune.training.settings import TrainSettings
@@ -204,7 +206,7 @@ def restore(checkpoint: Checkpoint, model: str | None = None) -> nn.Module:
     True
     """
     made_by = _made_by(checkpoint, model)
-    module = load_class(made_by) if isinstance(made_by, str) else _outline(made_by, checkpoint.data)
+    module = load_network(made_by) if isinstance(made_by, str) else _outline(made_by, checkpoint.data)
     load_tensors(module, checkpoint.tensors)
     for name, width in widths(module).items():
         stated = checkpoint.widths.get(name)
@@ -248,14 +250,17 @@ def _check_whole(module: nn.Module, checkpoint: Checkpoint) -> None:
 
 
 def _made_by(checkpoint: Checkpoint, model: str | None) -> Model:
-    """What the network is built by: `model`, or else the recipe of `checkpoint`. Raises InputError without both."""
+    """What the network is built by: `model`, or else the recipe of `checkpoint`. Raises InputError without both.
+
+    A class that is named without arguments gets those that the checkpoint was made with.
+    """
     if model is not None:
-        return model
+        return with_recorded(model, checkpoint.model) if isinstance(checkpoint.model, str) else model
     if isinstance(checkpoint.model, Recipe):
         return checkpoint.model
     raise InputError(
         f"this checkpoint is of the class {capped(checkpoint.model)}, whose code is not run unless you name it: "
-        f"add --model {capped(checkpoint.model)}"
+        f"add --model {shlex.quote(capped(checkpoint.model))}"
     )
 
 

@@ -188,6 +188,26 @@ def test_a_class_of_ones_own_goes_through_when_it_is_named_each_time(line: Line,
     assert line("deploy", run, "--model", model, "--samples", "5", "--lava-samples", "0").code == 0
 
 
+def test_arguments_of_a_class_are_given_once_and_kept(line: Line, tmp_path: Path) -> None:
+    sized = NETWORK.replace("(self):", "(self, width):").replace("8", "width").replace("512", "64 * width")
+    (tmp_path / "own.py").write_text(sized)
+    model = f"{tmp_path / 'own.py'}:Net"
+    refused = line("train", "--model", model, "--epochs", "1")
+    assert refused.code == 2 and "does not fit Net(width) (missing a required argument: 'width')" in refused.err
+    trained = line("train", "--model", model, "--args", "width=6", "--epochs", "1")
+    assert said_next(trained).endswith(f"--model '{model}(width=6)'")
+    run = str(line.runs / "0001-train-digits")
+    for given in ((model,), (model, "--args", "width=6"), (f"{model}(width=6)",)):
+        assert line("deploy", run, "--model", *given, "--samples", "5", "--lava-samples", "0").code == 0
+    other = line("deploy", run, "--model", model, "--args", "width=7", "--samples", "5", "--lava-samples", "0")
+    assert other.code == 2 and "was made with (width=6), not with (width=7): leave the arguments out" in other.err
+    both = line("deploy", run, "--model", f"{model}(width=6)", "--args", "width=6")
+    assert both.code == 2 and "has arguments, and --args others: give them in one place" in both.err
+    alone = line("deploy", run, "--args", "width=6")
+    assert alone.code == 2
+    assert "--args width=6 is for the class of a file, and --model names none: add --model file.py:Class" in alone.err
+
+
 def test_a_class_alone_is_deployed_as_it_is_made(line: Line, tmp_path: Path) -> None:
     (tmp_path / "own.py").write_text(NETWORK)
     model = f"{tmp_path / 'own.py'}:Net"

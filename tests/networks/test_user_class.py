@@ -1,12 +1,15 @@
 """A user's own class is found, made and, when it cannot be, refused in a sentence."""
 
+import math
 import sys
 
 import pytest
 import torch
+from spikingjelly.activation_based import neuron
 
 from neuroprune.errors import InputError
-from neuroprune.networks.build import load_class
+from neuroprune.networks.build import load_network
+from neuroprune.networks.reference import with_arguments, with_recorded
 
 SOURCE = """
 from dataclasses import dataclass
@@ -41,8 +44,16 @@ class Another(nn.Module):
     def __new__(cls):
         return cls, 1
 
+CONSTANT = 3
+made = Net(5)
+
 def function():
     pass
+
+def factory(width, kind=None, words=()):
+    net = Net(width)
+    net.kind, net.words = kind, words
+    return net
 """
 
 
@@ -57,7 +68,7 @@ def file(tmp_path):
 
 def test_a_class_is_made_without_arguments_and_may_import_what_lies_beside_it(file):
     path = list(sys.path)
-    assert load_class(f"{file}:Net").weight.shape == (2, 3)
+    assert load_network(f"{file}:Net").weight.shape == (2, 3)
     assert sys.path == path
 
 
@@ -66,22 +77,124 @@ def test_a_class_is_made_without_arguments_and_may_import_what_lies_beside_it(fi
     [
         (
             ":Missing",
-            r"mine\.py has no torch\.nn\.Module called Missing; it has Net, Needy, Broken, Leaving, Lazy, Another",
+            r"mine\.py:Missing: nothing there is called Missing, and its networks are Net, Needy, Broken, Leaving, L",
         ),
-        (":function", r"mine\.py has no torch\.nn\.Module called function; it has Net"),
-        (":Plan", "has no torch.nn.Module called Plan"),
-        (":Needy", "needs the arguments width, depth to be made, but is made without any: give them default values"),
+        (":function", r"mine\.py:function makes a NoneType, which is no torch\.nn\.Module: name what makes one"),
+        (":Plan", "makes a Plan, which is no torch.nn.Module: name what makes one"),
+        (":CONSTANT", r"CONSTANT is a int, which is no torch\.nn\.Module and makes none: name a class, a function or"),
+        (":Needy", r"does not fit Needy\(width, depth, bias=True\) \(missing a required argument: 'width'\): give arg"),
+        (":Needy(width=1)", r"Needy\(width=1\) does not fit Needy\(.*\) \(missing a required argument: 'depth'\)"),
+        (
+            ":Needy(width=1, depth=2, height=3)",
+            r"\(got an unexpected keyword argument 'height'\): give arguments as in",
+        ),
+        (":made(bias=True)", "made is a network already, which takes no arguments: leave them out"),
+        (":Net(3)", r"has arguments that cannot be read \(not all of them are keyword=value\): write them as T=4,num"),
+        (":Net(out=)", r"has arguments that cannot be read \(invalid syntax\): write them as"),
+        (
+            ":Net(out=open('x'))",
+            r"has arguments that cannot be read \(open\('x'\) is neither a value nor a name\): write",
+        ),
+        (":Net(out=neuron.Nothing)", "has the argument neuron.Nothing, which is nothing that can be imported: correct"),
         (":Broken", r"fails when it is made \(KeyError: 'no such thing'\): correct it"),
         (":Leaving", r"ends the program when it is made \(sys.exit\(bye\)\): keep what only a program does below"),
         (":Lazy", "needs the module not_to_be_found, which is neither installed"),
-        (":Another", "makes a tuple, which is no torch.nn.Module: correct its __new__"),
-        ("", "names no class: write file.py:Class"),
-        (":", "names no class: write file.py:Class"),
+        (":Another", "makes a tuple, which is no torch.nn.Module: name what makes one"),
+        (
+            "",
+            r"names no network: write file\.py:Name or package\.module:Name, and arguments as in file\.py:Name\(T=4\)",
+        ),
+        (":", "names no network: write file.py:Name"),
     ],
 )
 def test_a_class_that_cannot_be_made_is_refused(file, name, sentence):
     with pytest.raises(InputError, match=sentence):
-        load_class(f"{file}{name}")
+        load_network(f"{file}{name}")
+
+
+def test_a_function_or_a_network_is_named_like_a_class(file):
+    assert load_network(f"{file}:factory(width=4)").weight.shape == (4, 3)
+    assert load_network(f"{file}:made").weight.shape == (5, 3)
+
+
+def test_arguments_are_numbers_words_lists_and_objects(file):
+    made = load_network(f"{file}:factory(width=4, kind=neuron.LIFNode, words=[ADD, -1.5, 'a b', (Plan.width, None)])")
+    assert made.kind is neuron.LIFNode
+    assert made.words == ["ADD", -1.5, "a b", (3, None)]
+    assert load_network(f"{file}:factory(width=4, kind={{'a': math.pi}})").kind == {"a": math.pi}
+
+
+def test_arguments_of_the_command_line_become_those_of_the_reference():
+    assert with_arguments("net.py:Net", "T=4") == "net.py:Net(T=4)"
+    assert with_arguments("net.py:Net()", "T=4") == "net.py:Net(T=4)"
+    assert with_arguments("net.py:Net(T=4)", None) == "net.py:Net(T=4)"
+    with pytest.raises(
+        InputError, match=r"model 'net.py:Net\(T=4\)' has arguments, and --args others: give them in one"
+    ):
+        with_arguments("net.py:Net(T=4)", "T=5")
+
+
+def test_a_network_named_without_arguments_gets_those_that_its_run_was_made_with():
+    assert with_recorded("new/net.py:Net", "net.py:Net(T=4, kind='a')") == "new/net.py:Net(T=4, kind='a')"
+    assert with_recorded("net.py:Net( T = 4 )", "net.py:Net(T=4)") == "net.py:Net( T = 4 )"
+    with pytest.raises(InputError, match=r"was made with \(T=4\), not with \(T=5\): leave the arguments out, or train"):
+        with_recorded("net.py:Net(T=5)", "net.py:Net(T=4)")
+    assert with_recorded("net.py:Net", "net.py:Net") == "net.py:Net"
+    with pytest.raises(
+        InputError, match=r"made with \(T=4, node=\[a.b\]\), and objects are not taken from a file: give"
+    ):
+        with_recorded("net.py:Net", "net.py:Net(T=4, node=[a.b])")
+
+
+PACKAGE = {
+    "repo/models/__init__.py": "raise RuntimeError('is not executed')\n",
+    "repo/models/nets.py": "from .parts import Base\nfrom ..utils import WIDTH\nimport tools.more\n"
+    "class Net(Base):\n    def __init__(self):\n        from tools.late import OUT\n"
+    "        super().__init__(WIDTH, OUT)\n",
+    "repo/models/parts.py": "from torch import nn\nclass Base(nn.Linear): pass\n",
+    "repo/utils.py": "WIDTH = 3\n",
+    "repo/tools/more.py": "",
+    "repo/tools/late.py": "OUT = 7\n",
+}
+
+
+def write_package(folder, width=3):
+    for name, text in PACKAGE.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text.replace("WIDTH = 3", f"WIDTH = {width}"))
+
+
+def test_a_file_of_a_package_is_read_as_where_its_author_runs_it_and_each_file_finds_its_own(tmp_path):
+    path = list(sys.path)
+    for width in (3, 4):
+        write_package(tmp_path / str(width), width)
+        network = load_network(f"{tmp_path}/{width}/repo/models/nets.py:Net")
+        assert network.weight.shape == (7, width)
+    assert sys.path == path
+    assert not {"tools", "tools.more", "tools.late"} & set(sys.modules)
+
+
+def test_modules_are_named_by_dots_and_found_in_the_working_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "some_package_of_mine").mkdir()
+    (tmp_path / "some_package_of_mine" / "nets.py").write_text("from torch import nn\nclass Net(nn.Flatten): pass\n")
+    assert type(load_network("some_package_of_mine.nets:Net")).__name__ == "Net"
+    assert type(load_network("torch:nn.Flatten(start_dim=2)")) is torch.nn.Flatten
+    assert (
+        load_network("spikingjelly:model.parametric_lif_net.MNISTNet(channels=8, spiking_neuron=neuron.IFNode)")
+        .conv_fc[0]
+        .out_channels
+        == 8
+    )
+    with pytest.raises(InputError, match=r"model no\.such\.module:Net needs the module no, which is neither installed"):
+        load_network("no.such.module:Net")
+
+
+@pytest.mark.parametrize("name", ["clock_driven.neuron", "cext"])
+def test_modules_of_an_earlier_spikingjelly_are_given_their_new_name(tmp_path, name):
+    (tmp_path / "old.py").write_text(f"import spikingjelly.{name}\n")
+    with pytest.raises(InputError, match=r"an earlier SpikingJelly: what it had is now in spikingjelly\.act"):
+        load_network(f"{tmp_path}/old.py:Net")
 
 
 def test_a_missing_file_is_named_in_full(tmp_path, monkeypatch):
@@ -89,7 +202,7 @@ def test_a_missing_file_is_named_in_full(tmp_path, monkeypatch):
     with pytest.raises(
         InputError, match=f"model gone.py:Net names the file {tmp_path}/gone.py, which is not there: corr"
     ):
-        load_class("gone.py:Net")
+        load_network("gone.py:Net")
 
 
 @pytest.mark.parametrize(
@@ -117,16 +230,16 @@ def test_a_missing_file_is_named_in_full(tmp_path, monkeypatch):
             "class Mute(Exception):\n    def __str__(self): raise OSError\nraise Mute",
             r"fails on import \(Mute: it cannot say why\): correct it",
         ),
-        ("bad.py", "x = 1", "has no torch.nn.Module called Net; it has none at all: name one"),
+        ("bad.py", "x = 1", "nothing there is called Net, and it has none: name another"),
         ("bad.txt", "x = 1", "is not a Python file: name one that ends in .py"),
     ],
 )
 def test_a_file_that_cannot_be_imported_is_refused(tmp_path, name, content, sentence):
     (tmp_path / name).write_text(content)
     with pytest.raises(InputError, match=sentence):
-        load_class(f"{tmp_path / name}:Net")
-    assert ("neuroprune_user_bad" in sys.modules) == (content == "x = 1" and name == "bad.py")
-    sys.modules.pop("neuroprune_user_bad", None)
+        load_network(f"{tmp_path / name}:Net")
+    assert ("neuroprune_user_bad.bad" in sys.modules) == (content == "x = 1" and name == "bad.py")
+    sys.modules.pop("neuroprune_user_bad.bad", None)
 
 
 @pytest.fixture
@@ -157,7 +270,7 @@ def test_a_package_that_cannot_be_imported_is_told_from_a_mistake_in_the_file(
     (site_packages / f"{package}.py").write_text("raise RuntimeError('operator torchvision::nms does not exist')")
     (tmp_path / "mine.py").write_text(f"import {package}\n")
     with pytest.raises(InputError) as caught:
-        load_class(f"{tmp_path / 'mine.py'}:Net")
+        load_network(f"{tmp_path / 'mine.py'}:Net")
     assert str(caught.value).endswith(
         f"mine.py:Net needs the module {package}, which is installed but cannot be imported (RuntimeError: operator "
         f"torchvision::nms does not exist): {remedy}"
@@ -170,17 +283,17 @@ def test_a_missing_torchvision_is_asked_for_in_the_build_that_fits(tmp_path, mon
     with pytest.raises(
         InputError, match=r"needs the module torchvision, which is neither .*: install the build of torchvision that"
     ):
-        load_class(f"{tmp_path / 'mine.py'}:Net")
+        load_network(f"{tmp_path / 'mine.py'}:Net")
 
 
 def test_a_packages_own_refusal_is_a_mistake_in_the_file(tmp_path):
     (tmp_path / "mine.py").write_text("from torch import nn\nnn.Linear('a', 2)\n")
     with pytest.raises(InputError, match=r"fails on import \(TypeError: .*\): correct it"):
-        load_class(f"{tmp_path / 'mine.py'}:Net")
+        load_network(f"{tmp_path / 'mine.py'}:Net")
 
 
 def test_an_interrupt_is_passed_on(tmp_path):
     (tmp_path / "mine.py").write_text("raise KeyboardInterrupt\n")
     with pytest.raises(KeyboardInterrupt):
-        load_class(f"{tmp_path / 'mine.py'}:Net")
-    assert "neuroprune_user_mine" not in sys.modules
+        load_network(f"{tmp_path / 'mine.py'}:Net")
+    assert not [each for each in sys.modules if each.startswith("neuroprune_user_mine")]

@@ -9,7 +9,7 @@ import torch
 
 from neuroprune.data.types import Coding, make_dataset
 from neuroprune.errors import InputError
-from neuroprune.networks.build import build, load_class
+from neuroprune.networks.build import build, load_network
 from neuroprune.training.checkpoint import facts_of, initial_module, load_checkpoint, restore, save_checkpoint
 from neuroprune.training.history import EpochRecord
 from neuroprune.training.settings import TrainSettings
@@ -128,7 +128,7 @@ def test_a_class_is_made_anew_from_the_seed_and_only_when_it_is_named_again(tmp_
     made = initial_module(found, model=own)
     assert torch.equal(torch.get_rng_state(), before)
     torch.manual_seed(SETTINGS.seed)
-    assert torch.equal(made.weight, load_class(own).weight)
+    assert torch.equal(made.weight, load_network(own).weight)
 
 
 def test_a_slimmed_network_has_no_beginning_of_its_own(tmp_path, recipe, data):
