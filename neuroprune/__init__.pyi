@@ -165,6 +165,9 @@ from .networks.batchnorm import (
 from .networks.build import (
     build as build,
 )
+from .networks.probing import (
+    present as present,
+)
 from .networks.recipe import (
     Recipe as Recipe,
     list_recipes as list_recipes,

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from neuroprune.cli.console import note
-from neuroprune.cli.networks import data_of, open_run, take_run
+from neuroprune.cli.networks import data_of, note_form, open_run, take_run
 from neuroprune.errors import InputError
 from neuroprune.networks.reference import is_reference
 
@@ -103,12 +103,15 @@ def untrained_job(
     from neuroprune.data.load import load_dataset
     from neuroprune.networks.batchnorm import reestimate_batchnorm
     from neuroprune.networks.build import build
+    from neuroprune.networks.probing import present
     from neuroprune.networks.recipe import load_recipe
     from neuroprune.networks.user import load_network
 
     if is_reference(model):
         dataset = load_dataset(data or "digits", data_dir, download, coding or "direct", steps)
-        network = load_network(model).eval()
+        sequence = dataset.coding.steps is not None
+        network = present(load_network(model), dataset.input_shape, steps, sequence).eval()
+        note_form(network)
         note(f"taking {model} as it is made, without a run")
         return DeployJob(network, model, dataset, dataset.coding, None)
     recipe = load_recipe(model)

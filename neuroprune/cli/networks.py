@@ -105,7 +105,17 @@ def open_run(folder: Path, model: str | None) -> Trained:
     from neuroprune.training.checkpoint import load_checkpoint, restore
 
     checkpoint = load_checkpoint(folder)
-    return Trained(folder, checkpoint, restore(checkpoint, model))
+    module = restore(checkpoint, model)
+    note_form(module)
+    return Trained(folder, checkpoint, module)
+
+
+def note_form(network: "nn.Module") -> None:
+    """Say how samples are presented to a network that does not take them as they come."""
+    from neuroprune.networks.presentation import Presentation
+
+    if isinstance(network, Presentation):
+        note(f"{type(network.network).__name__} takes {network.form.title}")
 
 
 def data_of(checkpoint: "Checkpoint", folder: Path | None, download: bool, name: str | None = None) -> "Dataset":

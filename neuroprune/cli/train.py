@@ -9,7 +9,14 @@ import click
 
 from neuroprune.choices import names
 from neuroprune.cli.console import next_step, note, progress_bars, show_json
-from neuroprune.cli.networks import choose_recipe, model_argument, open_run, say_how_to_go_on, take_interrupted
+from neuroprune.cli.networks import (
+    choose_recipe,
+    model_argument,
+    note_form,
+    open_run,
+    say_how_to_go_on,
+    take_interrupted,
+)
 from neuroprune.cli.options import (
     amp_that_pays,
     data_dir_option,
@@ -24,7 +31,6 @@ from neuroprune.cli.options import (
     runs_option,
 )
 from neuroprune.data.codings import CODINGS
-from neuroprune.errors import InputError
 from neuroprune.networks.catalog import LOSSES, OPTIMIZERS, SCHEDULES
 from neuroprune.networks.reference import is_reference
 from neuroprune.runs import run_folder
@@ -186,8 +192,6 @@ def _new_job(
 
     info = find_dataset(name)
     if model is not None and is_reference(model):
-        if steps is not None and coding == "direct" and not info.recordings:
-            raise InputError(f"--steps {steps} sets the T of a recipe, but {model} has its own: set it in its code")
         made_by: Model = model
         data = load(name, coding=coding, steps=steps)
         settings = TrainSettings(**changes)
@@ -195,7 +199,9 @@ def _new_job(
         made_by = recipe = choose_recipe(model, info, steps)
         settings = settings_of(recipe, **changes)
         data = load(name, coding=coding, steps=recipe.steps)
-    network = initial_network(made_by, data.input_shape, len(data.classes), settings.seed)
+    sequence = data.coding.steps is not None
+    network = initial_network(made_by, data.input_shape, len(data.classes), settings.seed, steps, sequence)
+    note_form(network)
     return TrainingJob(network, made_by, data, settings)
 
 

@@ -110,7 +110,8 @@ def work(laboratory: Laboratory, job: Job, progress: Progress) -> None:
 def _train(job: DenseJob, laboratory: Laboratory, progress: Progress) -> None:
     data, settings = laboratory.data(job), _on(job.settings, laboratory.device)
     place = laboratory.folder / job.place
-    network = initial_network(job.model, data.input_shape, len(data.classes), job.seed)
+    steps, sequence = laboratory.plan.data.steps, data.coding.steps is not None
+    network = initial_network(job.model, data.input_shape, len(data.classes), job.seed, steps, sequence)
     train(network, data, settings, place, job.model, resume=is_unfinished(place), progress=progress)
 
 

@@ -10,6 +10,7 @@ from torch import nn
 from neuroprune.errors import InputError
 from neuroprune.excerpts import capped
 from neuroprune.networks.catalog import SurrogateKind
+from neuroprune.networks.probing import present
 from neuroprune.networks.recipe import (
     BlockLayer,
     ConvLayer,
@@ -78,16 +79,25 @@ def build(recipe: Recipe, input_shape: tuple[int, int, int], classes: int, seed:
         return _build(recipe, input_shape, classes)
 
 
-def initial_network(model: Recipe | str, input_shape: tuple[int, int, int], classes: int, seed: int = 0) -> nn.Module:
+def initial_network(
+    model: Recipe | str,
+    input_shape: tuple[int, int, int],
+    classes: int,
+    seed: int = 0,
+    steps: int | None = None,
+    sequence: bool = False,
+) -> nn.Module:
     """The network of `model` as a training with `seed` begins with it: of a recipe, or of a class, "file.py:Class".
 
-    The class is executed, with torch's generator at `seed`; the frames and classes are its own. Raises InputError.
+    The class is executed, with torch's generator at `seed`; its classes are its own, and samples are presented to it in
+    the form that it takes (see `present`, also for steps and sequence). Raises InputError.
     """
     if isinstance(model, Recipe):
         return build(model, input_shape, classes, seed)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return load_network(model)
+        network = load_network(model)
+    return present(network, input_shape, steps, sequence)
 
 
 def _check_size(recipe: Recipe, input_shape: tuple[int, int, int], classes: int) -> None:

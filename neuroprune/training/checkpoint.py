@@ -22,7 +22,8 @@ from neuroprune.documents import read_json, validate
 from neuroprune.errors import InputError
 from neuroprune.excerpts import capped, excerpt
 from neuroprune.files import write_json
-from neuroprune.networks.build import build, initial_network, load_network
+from neuroprune.networks.build import build, load_network
+from neuroprune.networks.presentation import Form, Presentation
 from neuroprune.networks.recipe import Recipe
 from neuroprune.networks.reference import with_recorded
 from neuroprune.reading import is_file, reading
@@ -58,11 +59,13 @@ class DataFacts:
 class Checkpoint:
     """A trained network as data.
 
-    model: how to build it before its tensors are loaded; widths: output channels or features by layer; history: the
+    model: how to build it before its tensors are loaded; form: how samples are presented to a network of the user's,
+    None where they are as they come; widths: output channels or features by layer; history: the
     epochs that led to these tensors; settings: of that training; versions: of the software that wrote it.
     """
 
     model: Model
+    form: Form | None
     data: DataFacts
     widths: Mapping[str, int]
     history: tuple[EpochRecord, ...]
@@ -83,6 +86,7 @@ class _Document(BaseModel):
 
     schema_version: Literal[3]
     model: Annotated[dict[Literal["recipe"], Recipe] | dict[Literal["class"], str], Field(min_length=1)]
+    form: Form | None = None
     data: DataFacts
     widths: dict[str, int]
     seed: int
@@ -134,6 +138,7 @@ def save_checkpoint(
     document = {
         "schema_version": SCHEMA,
         "model": {"class": model} if isinstance(model, str) else {"recipe": model.model_dump(mode="json")},
+        "form": asdict(module.form) if isinstance(module, Presentation) else None,
         "data": asdict(data),
         "widths": widths(module),
         "seed": settings.seed,
@@ -176,6 +181,7 @@ def load_checkpoint(path: Path) -> Checkpoint:
     (model,) = document.model.values()
     return Checkpoint(
         model=model,
+        form=document.form,
         data=document.data,
         widths=document.widths,
         history=document.history,
@@ -208,6 +214,7 @@ def restore(checkpoint: Checkpoint, model: str | None = None) -> nn.Module:
     made_by = _made_by(checkpoint, model)
     module = load_network(made_by) if isinstance(made_by, str) else _outline(made_by, checkpoint.data)
     load_tensors(module, checkpoint.tensors)
+    module = _presented(module, checkpoint)
     for name, width in widths(module).items():
         stated = checkpoint.widths.get(name)
         if stated != width:
@@ -225,11 +232,14 @@ def initial_module(checkpoint: Checkpoint, model: str | None = None) -> nn.Modul
     which is a matter of the compression and not of the training.
     """
     made_by, data = _made_by(checkpoint, model), checkpoint.data
-    if not isinstance(made_by, str):
+    if isinstance(made_by, Recipe):
         _check_whole(_outline(made_by, data), checkpoint)
-    module = initial_network(made_by, data.input_shape, len(data.classes), checkpoint.seed)
+        return build(made_by, data.input_shape, len(data.classes), checkpoint.seed)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(checkpoint.seed)
+        module = load_network(made_by)
     _check_whole(module, checkpoint)
-    return module
+    return _presented(module, checkpoint)
 
 
 def _outline(recipe: Recipe, data: DataFacts) -> nn.Module:
@@ -247,6 +257,10 @@ def _check_whole(module: nn.Module, checkpoint: Checkpoint) -> None:
                 f"layer {name} of this checkpoint has {left} of the {width} channels that it began with, so it is of a "
                 "pruned network: name the training that was pruned"
             )
+
+
+def _presented(module: nn.Module, checkpoint: Checkpoint) -> nn.Module:
+    return module if checkpoint.form is None else Presentation(module, checkpoint.form)
 
 
 def _made_by(checkpoint: Checkpoint, model: str | None) -> Model:

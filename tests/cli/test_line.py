@@ -208,6 +208,25 @@ def test_arguments_of_a_class_are_given_once_and_kept(line: Line, tmp_path: Path
     assert "--args width=6 is for the class of a file, and --model names none: add --model file.py:Class" in alone.err
 
 
+def test_images_are_shown_as_often_as_asked_to_a_class_that_takes_sequences(line: Line, tmp_path: Path) -> None:
+    code = NETWORK.replace("frames.unsqueeze(0).repeat(2, 1, 1, 1, 1)", "frames").replace(".mean(0)", "")
+    (tmp_path / "own.py").write_text(code)
+    model = f"{tmp_path / 'own.py'}:Net"
+    refused = line("train", "--model", model, "--epochs", "1")
+    assert refused.code == 2 and "nothing says how often an image is shown: give the steps (--steps 4)" in refused.err
+    said = "Net takes [T, N, C, H, W] and returns [T, N, K]: each image is shown 3 times"
+    trained = line("train", "--model", model, "--epochs", "2", "--steps", "3", "--device", "cpu")
+    assert trained.code == 0 and said in trained.err
+    compressed = line("compress", "--model", model, "--flops", "0.625", "--epochs", "1")
+    assert compressed.code == 0 and said in compressed.err
+    run = str(line.runs / "0002-compress-digits")
+    deployed = line("deploy", run, "--model", model, "--samples", "5", "--lava-samples", "1")
+    assert deployed.code == 0 and said in deployed.err
+    report = json.loads((line.runs / "0003-deploy-digits" / "report.json").read_text())
+    assert report["steps"] == 3
+    assert report["lava"]["samples"] == 1
+
+
 def test_a_class_alone_is_deployed_as_it_is_made(line: Line, tmp_path: Path) -> None:
     (tmp_path / "own.py").write_text(NETWORK)
     model = f"{tmp_path / 'own.py'}:Net"
@@ -238,10 +257,11 @@ def test_what_a_resumed_run_cannot_change_is_refused(line: Line) -> None:
     assert "--data cannot change in a run that is resumed: leave it out" in answer.err
 
 
-def test_the_steps_of_a_class_cannot_be_set(line: Line) -> None:
-    answer = line("train", "--model", "own.py:Net", "--steps", "8")
+def test_the_steps_that_a_class_makes_itself_cannot_be_set(line: Line, tmp_path: Path) -> None:
+    (tmp_path / "own.py").write_text(NETWORK)
+    answer = line("train", "--model", f"{tmp_path / 'own.py'}:Net", "--steps", "8")
     assert answer.code == 2
-    assert "--steps 8 sets the T of a recipe, but own.py:Net has its own: set it in its code" in answer.err
+    assert "network Net presents each image at 2 steps, not at 8: leave the steps out, or tell its code" in answer.err
 
 
 def test_a_training_that_fails_leaves_no_run_behind(line: Line, recipe: str) -> None:

@@ -1,0 +1,119 @@
+"""Shows samples to a network of the user's in the form that its code takes, and makes rates of what it returns."""
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+from torch import nn
+
+Takes = Literal["frames", "sequences", "batch-first sequences", "steps"]
+"""What a network is called with: frames [N, C, H, W], which it presents at its own steps; sequences [T, N, C, H, W];
+sequences [N, T, C, H, W]; or the frames of one step, [N, C, H, W], at T calls."""
+
+_TAKES: dict[Takes, str] = {
+    "frames": "[N, C, H, W]",
+    "sequences": "[T, N, C, H, W]",
+    "batch-first sequences": "[N, T, C, H, W]",
+    "steps": "[N, C, H, W], one step a call",
+}
+
+Returns = Literal["scores", "steps", "batch-first steps", "list of steps"]
+"""What a call returns, or what is taken of it: [N, K], [T, N, K], [N, T, K], or a list of T times [N, K]."""
+
+_RETURNS: dict[Returns, str] = {
+    "scores": "[N, K]",
+    "steps": "[T, N, K]",
+    "batch-first steps": "[N, T, K]",
+    "list of steps": "a list of T times [N, K]",
+}
+
+
+@dataclass(frozen=True)
+class Form:
+    """What a network takes and returns.
+
+    steps: T of what is presented, None where frames are the network's own affair or data have steps of their own.
+    part: which of several things that it returns is taken, by position or key; None where it returns one.
+    """
+
+    takes: Takes = "frames"
+    returns: Returns = "scores"
+    steps: int | None = None
+    part: int | str | None = None
+
+    @property
+    def title(self) -> str:
+        """What a network of this form takes and returns, for people."""
+        of = "" if self.part is None else f" as {self.part!r}"
+        returned = "" if self.returns == "scores" and not of else f" and returns {_RETURNS[self.returns]}{of}"
+        times = "once" if self.steps == 1 else f"{self.steps} times"
+        shown = "" if self.steps is None else f": each image is shown {times}"
+        return f"{_TAKES[self.takes]}{returned}{shown}"
+
+
+_SHARED = ("_modules", "_parameters", "_buffers", "_non_persistent_buffers_set")
+"""What a presentation has of its network, so that each sees what is put in place of a layer in the other."""
+
+
+class Presentation(nn.Module):
+    """A network of the user's as one that takes frames [N, C, H, W], or sequences [T, N, C, H, W], and returns [N, K].
+
+    Its layers, parameters and buffers are the network's own, under their own names.
+    """
+
+    network: nn.Module
+
+    def __init__(self, network: nn.Module, form: Form) -> None:
+        super().__init__()
+        vars(self).update({name: vars(network)[name] for name in _SHARED})
+        vars(self)["network"] = network  # not as a layer of this one, whose names would then begin with it
+        self.form = form
+        self.__class__ = type(type(network).__name__, (type(self),), {})  # sentences name the user's class
+
+    @property
+    def training(self) -> bool:
+        """The network's own."""
+        return self.network.training
+
+    @training.setter
+    def training(self, mode: bool) -> None:
+        if "network" in vars(self):  # not while torch's own initialisation sets it
+            self.network.training = mode
+
+    def forward(self, frames: torch.Tensor) -> torch.Tensor:
+        return scores_of(self.form, call(self.network, self.form, frames))
+
+    def reset(self) -> None:
+        """Forget the state of a network that keeps some itself, as SpikingJelly resets it."""
+        if hasattr(self.network, "reset"):
+            self.network.reset()  # type: ignore[operator]
+
+    def _apply(self, fn: Any, recurse: bool = True) -> "Presentation":
+        self.network._apply(fn, recurse)
+        return self
+
+
+def call(network: nn.Module, form: Form, frames: torch.Tensor) -> Any:
+    """What `network` returns for frames [N, C, H, W] or sequences [T, N, C, H, W]; of one of steps a list of all."""
+    is_sequence = frames.ndim == 5
+    if form.takes == "frames":
+        return network(frames)
+    if form.takes == "steps":
+        return [network(step) for step in (frames.unbind(0) if is_sequence else [frames] * (form.steps or 1))]
+    sequence = frames if is_sequence else torch.stack([frames] * (form.steps or 1))
+    return network(sequence if form.takes == "sequences" else sequence.transpose(0, 1))
+
+
+def scores_of(form: Form, returned: Any) -> torch.Tensor:
+    """The scores [N, K] in what `call` returned."""
+    if form.takes == "steps":
+        return torch.stack([_part(each, form) for each in returned]).mean(0)
+    given = _part(returned, form)
+    if form.returns == "list of steps":
+        return torch.stack(list(given)).mean(0)
+    scores: torch.Tensor = given
+    return scores if form.returns == "scores" else scores.mean(1 if form.returns == "batch-first steps" else 0)
+
+
+def _part(returned: Any, form: Form) -> Any:
+    return returned if form.part is None else returned[form.part]

@@ -1,0 +1,190 @@
+"""Finds out what a network of the user's takes and returns, by trying."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+
+import torch
+from spikingjelly.activation_based import base, functional
+from torch import nn
+
+from neuroprune.errors import InputError
+from neuroprune.evaluation import evaluation_mode
+from neuroprune.excerpts import capped
+from neuroprune.networks.presentation import Form, Presentation, Returns, Takes, call, scores_of
+
+SAMPLES, STEPS = 7, 5
+"""Numbers that tell their axes from each other, and that T is seldom; STEPS where nothing says how many."""
+
+LOUDNESS = (1.0, 10.0, 100.0)
+"""Factors of the frames that are tried, since a silent network tells nothing."""
+
+
+def present(
+    network: nn.Module, input_shape: tuple[int, int, int], steps: int | None = None, sequence: bool = False
+) -> nn.Module:
+    """`network` as one that takes samples and returns scores [N, K]: itself where it does, else a Presentation.
+
+    input_shape: channels, height, width. sequence: whether samples have a frame for each of `steps`; else `steps` is
+    how often an image is shown to a network that does not do so itself. A form is found by trying, and counts only if
+    samples in another order give scores in that order.
+    Raises InputError where no form fits, where `steps` are needed, and where the network has others of its own.
+
+    >>> import torch
+    >>> from spikingjelly.activation_based import neuron
+    >>> from neuroprune import present
+    >>> network = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(64, 10), neuron.LIFNode())  # one step a call
+    >>> network = present(network, (1, 8, 8), steps=4)
+    >>> network(torch.zeros(3, 1, 8, 8)).shape, network.form.title
+    (torch.Size([3, 10]), '[N, C, H, W], one step a call: each image is shown 4 times')
+    """
+    form = find_form(network, input_shape, steps, sequence)
+    if form == Form("sequences" if sequence else "frames"):
+        return network
+    return Presentation(network, form)
+
+
+def find_form(
+    network: nn.Module, input_shape: tuple[int, int, int], steps: int | None = None, sequence: bool = False
+) -> Form:
+    """The form of `network`: see `present`. Raises InputError."""
+    name = type(network).__name__
+    tried: tuple[Takes, ...] = ("sequences", "batch-first sequences")
+    tried = (*tried, "steps") if sequence else ("frames", *tried)
+    reasons = []
+    for takes in tried:
+        form = Form(takes, steps=None if sequence or takes == "frames" else steps or STEPS)
+        try:
+            form, made = _probe(network, form, input_shape, steps or STEPS, sequence)
+        except _Misfit as misfit:
+            reasons.append(str(misfit))
+        else:
+            return _settled(name, form, made, steps, sequence)
+    raise InputError(
+        f"network {name} cannot take {' or '.join(Form(takes).title for takes in tried)} of {tuple(input_shape)} "
+        f"(channels, height, width) ({reasons[0]}): choose another data set or change the network"
+    )
+
+
+def _settled(name: str, form: Form, made: int | None, steps: int | None, sequence: bool) -> Form:
+    """`form` with the steps that were asked for, where a call makes `made` of them, None where none can be counted."""
+    if form.takes == "frames":
+        if made == 1:
+            return replace(form, takes="steps", steps=steps or 1)
+        if steps in (None, made):
+            return form
+        raise InputError(
+            f"network {name} presents each image at {'steps of its own' if made is None else f'{made} steps'}, not at "
+            f"{steps}: leave the steps out, or tell its code (as with --args T={steps})"
+        )
+    if form.takes == "steps" and made not in (None, 1):
+        raise InputError(
+            f"network {name} presents each frame at {made} steps, and cannot take samples that have a frame for each "
+            "step: name images, or change its code"
+        )
+    if not sequence and steps is None:
+        raise InputError(
+            f"network {name} takes {replace(form, steps=None).title}, and nothing says how often an image is shown: "
+            "give the steps (--steps 4)"
+        )
+    return form
+
+
+class _Misfit(Exception):
+    """Why a network is not of a form."""
+
+
+def _probe(
+    network: nn.Module, form: Form, input_shape: tuple[int, int, int], steps: int, sequence: bool
+) -> tuple[Form, int | None]:
+    """`form` with what `network` returns, and the steps that a call made. Raises _Misfit where it is of another."""
+    samples = SAMPLES if steps != SAMPLES else SAMPLES + 2
+    generator = torch.Generator().manual_seed(0)
+    like = next(network.parameters(), torch.zeros(1))
+    shape = (steps, samples, *input_shape) if sequence else (samples, *input_shape)
+    frames = torch.randn(shape, generator=generator).to(like)
+    order = torch.roll(torch.arange(samples), 1).to(like.device)
+    with torch.no_grad():
+        for loudness in LOUDNESS:
+            given, made = _run(network, form, frames * loudness)
+            if made == samples and _run(network, form, frames.narrow(-4, 0, samples - 1))[1] != samples:
+                raise _Misfit("it takes samples for steps")
+            read = _reading(given, samples, form)
+            if read is None:
+                raise _Misfit(f"it returns {described(given)} for {samples} samples")
+            form = replace(form, returns=read[0], part=read[1])
+            scores = scores_of(form, given)
+            permuted, _ = _run(network, form, (frames * loudness).index_select(-4, order))
+            again = scores_of(form, permuted)
+            if not torch.allclose(scores[order], again, rtol=1e-4, atol=1e-5, equal_nan=True):
+                raise _Misfit("samples in another order do not give scores in that order")
+    return form, made
+
+
+def _run(network: nn.Module, form: Form, frames: torch.Tensor) -> tuple[Any, int | None]:
+    """What `network` returns, and the most steps that one of its layers with state made in a call."""
+    with evaluation_mode(network), _counted(network) as counts:
+        try:
+            given = call(network, form, frames)
+        except Exception as error:  # whatever the user's code raises
+            raise _Misfit(capped(f"{type(error).__name__}: {error}")) from error
+        finally:
+            functional.reset_net(network)
+    calls = len(given) if form.takes == "steps" else 1
+    return given, max(counts.values()) // calls if counts else None
+
+
+@contextmanager
+def _counted(network: nn.Module) -> Iterator[dict[nn.Module, int]]:
+    """Within it, the steps that each layer with state makes are counted."""
+    counts: dict[nn.Module, int] = {}
+
+    def count(module: nn.Module, args: tuple[Any, ...]) -> None:
+        is_multi = getattr(module, "step_mode", "s") == "m" and args and isinstance(args[0], torch.Tensor)
+        counts[module] = counts.get(module, 0) + (args[0].shape[0] if is_multi else 1)
+
+    layers = [layer for layer in network.modules() if isinstance(layer, base.MemoryModule) and layer is not network]
+    handles = [layer.register_forward_pre_hook(count) for layer in layers]
+    try:
+        yield counts
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def _reading(given: Any, samples: int, form: Form) -> tuple[Returns, int | str | None] | None:
+    """What of `given` are scores, and over time how; None where nothing is."""
+    if form.takes == "steps":
+        found = _reading(given[0], samples, replace(form, takes="frames"))
+        return found if found is not None and found[0] == "scores" else None
+    kind = _kind(given, samples)
+    if kind is not None:
+        return kind, None
+    parts: list[tuple[int | str, Any]] = []
+    if isinstance(given, dict):
+        parts = list(given.items()) if len(given) == 1 else []
+    elif isinstance(given, tuple | list) and given:
+        parts = [(0, given[0])]
+    for part, value in parts:
+        kind = _kind(value, samples)
+        if kind is not None:
+            return kind, part
+    return None
+
+
+def _kind(value: Any, samples: int) -> Returns | None:
+    if isinstance(value, torch.Tensor):
+        shape = tuple(value.shape)
+        if len(shape) == 2 and shape[0] == samples:
+            return "scores"
+        if len(shape) == 3 and samples in shape[:2]:
+            return "steps" if shape[1] == samples else "batch-first steps"
+        return None
+    is_list = isinstance(value, tuple | list) and len(value) > 1
+    return "list of steps" if is_list and all(_kind(each, samples) == "scores" for each in value) else None
+
+
+def described(given: object) -> str:
+    """What was returned, for people."""
+    return f"the shape {tuple(given.shape)}" if isinstance(given, torch.Tensor) else f"a {type(given).__name__}"
