@@ -157,12 +157,14 @@ def _install(module: str) -> str:
 
 
 def _package_that_failed(error: BaseException) -> str | None:
-    """The first installed package in whose import `error` was raised; None where it was not while one is imported."""
+    """The installed package that cannot be imported, the innermost where one imports another; None if none is."""
+    failed = None
     for frame, _ in traceback.walk_tb(error.__traceback__):
         if INSTALLED & set(Path(frame.f_code.co_filename).parts):
-            name = str(frame.f_globals.get("__name__", ""))
-            return name.partition(".")[0] if frame.f_code.co_name == "<module>" else None
-    return None
+            if frame.f_code.co_name != "<module>":
+                break
+            failed = str(frame.f_globals.get("__name__", "")).partition(".")[0]
+    return failed
 
 
 def _said(error: BaseException) -> str:

@@ -277,6 +277,17 @@ def test_a_package_that_cannot_be_imported_is_told_from_a_mistake_in_the_file(
     )
 
 
+def test_of_packages_that_import_each_other_the_one_that_fails_is_named(tmp_path, site_packages, monkeypatch):
+    (site_packages / "installed_but_broken.py").write_text("import torchvision")
+    monkeypatch.delitem(sys.modules, "torchvision", raising=False)
+    (site_packages / "torchvision.py").write_text("raise RuntimeError('operator torchvision::nms does not exist')")
+    (tmp_path / "mine.py").write_text("import installed_but_broken\n")
+    with pytest.raises(
+        InputError, match=r"mine\.py:Net needs the module torchvision, which is installed but cannot be"
+    ):
+        load_network(f"{tmp_path / 'mine.py'}:Net")
+
+
 def test_a_missing_torchvision_is_asked_for_in_the_build_that_fits(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "torchvision", None)
     (tmp_path / "mine.py").write_text("from torchvision import transforms\n")
