@@ -3,10 +3,11 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from importlib.metadata import version
 from typing import Any
 
 import torch
-from spikingjelly.activation_based import base, functional
+from spikingjelly.activation_based import base, functional, neuron
 from torch import nn
 
 from neuroprune.errors import InputError
@@ -16,6 +17,9 @@ from neuroprune.networks.presentation import Form, Presentation, Returns, Takes,
 
 SAMPLES, STEPS = 7, 5
 """Numbers that tell their axes from each other, and that T is seldom; STEPS where nothing says how many."""
+
+STEP = "single_step_functional_forward"
+"""The method in which neurons of the installed SpikingJelly have their dynamics."""
 
 LOUDNESS = (1.0, 10.0, 100.0)
 """Factors of the frames that are tried, since a silent network tells nothing."""
@@ -61,10 +65,22 @@ def find_form(
             reasons.append(str(misfit))
         else:
             return _settled(name, form, made, steps, sequence)
+    _check_neurons(network)
     raise InputError(
         f"network {name} cannot take {' or '.join(Form(takes).title for takes in tried)} of {tuple(input_shape)} "
         f"(channels, height, width) ({reasons[0]}): choose another data set or change the network"
     )
+
+
+def _check_neurons(network: nn.Module) -> None:
+    """Raise InputError for neurons of an earlier SpikingJelly's form, which the one that is installed cannot run."""
+    for path, layer in network.named_modules():
+        has_step = getattr(type(layer), STEP, None) is not getattr(neuron.BaseNode, STEP)
+        if isinstance(layer, neuron.BaseNode) and hasattr(layer, "neuronal_charge") and not has_step:
+            raise InputError(
+                f"layer {path}: {type(layer).__name__} has its dynamics in neuronal_charge, which SpikingJelly "
+                f"{version('spikingjelly')} does not call: use LIFNode, IFNode or ParametricLIFNode"
+            )
 
 
 def _settled(name: str, form: Form, made: int | None, steps: int | None, sequence: bool) -> Form:

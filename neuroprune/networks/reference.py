@@ -100,9 +100,10 @@ def with_recorded(model: str, recorded: str) -> str:
     """
     given, then = parse_reference(model), parse_reference(recorded)
     if given.arguments and given.arguments != then.arguments:
+        made = f"with ({capped(then.written)})" if then.written else "without arguments"
         raise InputError(
-            f"the network of this run was made with ({capped(then.written)}), not with ({capped(given.written)}): "
-            "leave the arguments out, or train with those"
+            f"the network of this run was made {made}, not with ({capped(given.written)}): leave the arguments out, or "
+            "train with those"
         )
     if given.arguments or not then.arguments:
         return model

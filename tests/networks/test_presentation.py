@@ -171,6 +171,18 @@ def test_what_fits_no_form_is_refused_in_a_sentence(name: str) -> None:
         present(Net(code, mode), SHAPE, steps, sequence)
 
 
+def test_neurons_that_the_installed_spikingjelly_cannot_run_are_named_with_those_to_use() -> None:
+    class Own(neuron.BaseNode):
+        def neuronal_charge(self, x: torch.Tensor) -> None:
+            self.v = self.v + x
+
+    network = Net(lambda net, x: net.body(shown(x)).mean(0))
+    network.spikes = Own(step_mode="m")
+    sentence = r"layer spikes: Own has its dynamics in neuronal_charge, which SpikingJelly .* does not call: use LIF"
+    with pytest.raises(InputError, match=sentence):
+        present(network, SHAPE)
+
+
 def test_a_network_without_layers_of_known_state_keeps_its_own_steps() -> None:
     class Plain(nn.Module):
         def forward(self, x: torch.Tensor) -> torch.Tensor:

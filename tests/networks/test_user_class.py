@@ -139,6 +139,8 @@ def test_a_network_named_without_arguments_gets_those_that_its_run_was_made_with
     assert with_recorded("net.py:Net( T = 4 )", "net.py:Net(T=4)") == "net.py:Net( T = 4 )"
     with pytest.raises(InputError, match=r"was made with \(T=4\), not with \(T=5\): leave the arguments out, or train"):
         with_recorded("net.py:Net(T=5)", "net.py:Net(T=4)")
+    with pytest.raises(InputError, match=r"was made without arguments, not with \(T=5\): leave the arguments out, or"):
+        with_recorded("net.py:Net(T=5)", "net.py:Net")
     assert with_recorded("net.py:Net", "net.py:Net") == "net.py:Net"
     with pytest.raises(
         InputError, match=r"made with \(T=4, node=\[a.b\]\), and objects are not taken from a file: give"
