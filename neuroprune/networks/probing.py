@@ -54,6 +54,8 @@ def find_form(
 ) -> Form:
     """The form of `network`: see `present`. Raises InputError."""
     name = type(network).__name__
+    if steps is not None and steps < 1:
+        raise InputError(f"samples of {steps} steps cannot be shown to network {name}: give at least 1")
     tried: tuple[Takes, ...] = ("sequences", "batch-first sequences")
     tried = (*tried, "steps") if sequence else ("frames", *tried)
     reasons = []

@@ -99,6 +99,8 @@ class _Document(BaseModel):
         shape, coding = self.data.input_shape, self.data.coding
         if min(shape) < 1 or not self.data.classes:
             raise ValueError(f"its data has frames of {shape} and {len(self.data.classes)} classes")
+        if self.form is not None and self.form.steps is not None and self.form.steps < 1:
+            raise ValueError(f"its network is shown each image {self.form.steps} times")
         if not len(coding.mean) == len(coding.std) == shape[0] or min(coding.std) <= 0:
             raise ValueError(f"its coding needs a mean and a deviation above 0 for each of {shape[0]} channels")
         return self

@@ -7,6 +7,7 @@ from neuroprune.data.types import Dataset
 from neuroprune.errors import InputError
 from neuroprune.evaluation import evaluation_mode
 from neuroprune.excerpts import capped
+from neuroprune.networks.probing import described
 
 
 def check_fits(module: nn.Module, data: Dataset, device: torch.device) -> None:
@@ -27,7 +28,7 @@ def check_fits(module: nn.Module, data: Dataset, device: torch.device) -> None:
         ) from error
     if not isinstance(given, torch.Tensor) or given.shape != (2, len(data.classes)):
         raise InputError(
-            f"network {name} returns {_described(given)} for 2 samples, but data set {data.name} needs "
+            f"network {name} returns {described(given)} for 2 samples, but data set {data.name} needs "
             f"{(2, len(data.classes))} (samples, classes): give it one output neuron per class and the mean over time"
         )
     if not any(parameter.requires_grad for parameter in module.parameters()):
@@ -43,7 +44,7 @@ def rates_of(module: nn.Module, frames: torch.Tensor, classes: int) -> torch.Ten
     samples = frames.shape[-4]
     if not isinstance(given, torch.Tensor) or given.shape != (samples, classes):
         raise InputError(
-            f"network {type(module).__name__} returns {_described(given)} for {samples} samples in training, but needs "
+            f"network {type(module).__name__} returns {described(given)} for {samples} samples in training, but needs "
             f"{(samples, classes)} (samples, classes): let it return the same as in evaluation"
         )
     if not given.requires_grad:
@@ -52,7 +53,3 @@ def rates_of(module: nn.Module, frames: torch.Tensor, classes: int) -> torch.Ten
             "neurons a surrogate function, and detach or round nothing on the way"
         )
     return given
-
-
-def _described(given: object) -> str:
-    return f"the shape {tuple(given.shape)}" if isinstance(given, torch.Tensor) else f"a {type(given).__name__}"

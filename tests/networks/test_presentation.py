@@ -147,6 +147,8 @@ REFUSED: dict[str, tuple[str, Forward, int | None, bool, str]] = {
     "no steps": ("m", lambda net, x: net.body(x), None, False,
         r"network Net takes \[T, N, C, H, W\] and returns \[T, N, K\], and nothing says how often an image is shown: "
         r"give the steps \(--steps 4\)"),
+    "too few steps": ("m", lambda net, x: net.body(x), 0, False,
+        "samples of 0 steps cannot be shown to network Net: give at least 1"),
     "other steps": ("m", lambda net, x: net.body(shown(x)).mean(0), 8, False,
         r"network Net presents each image at 4 steps, not at 8: leave the steps out, or tell its code \(as with --a"),
     "own steps for each of a sequence": ("m", lambda net, x: net.body(shown(x)).mean(0), 3, True,
