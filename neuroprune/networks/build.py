@@ -94,10 +94,14 @@ def initial_network(
     """
     if isinstance(model, Recipe):
         return build(model, input_shape, classes, seed)
+    return present(load_seeded(model, seed), input_shape, steps, sequence)
+
+
+def load_seeded(reference: str, seed: int) -> nn.Module:
+    """The network that `reference` names, made with torch's generator at `seed`. Raises InputError."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        network = load_network(model)
-    return present(network, input_shape, steps, sequence)
+        return load_network(reference)
 
 
 def _check_size(recipe: Recipe, input_shape: tuple[int, int, int], classes: int) -> None:

@@ -107,7 +107,8 @@ def call(network: nn.Module, form: Form, frames: torch.Tensor) -> Any:
 def scores_of(form: Form, returned: Any) -> torch.Tensor:
     """The scores [N, K] in what `call` returned."""
     if form.takes == "steps":
-        return torch.stack([_part(each, form) for each in returned]).mean(0)
+        parts = [_part(each, form) for each in returned]
+        return parts[0] if len(parts) == 1 else torch.stack(parts).mean(0)  # a voltage of one step stays itself
     given = _part(returned, form)
     if form.returns == "list of steps":
         return torch.stack(list(given)).mean(0)

@@ -7,7 +7,7 @@ from importlib.metadata import version
 from typing import Any
 
 import torch
-from spikingjelly.activation_based import base, functional, neuron
+from spikingjelly.activation_based import base, neuron
 from torch import nn
 
 from neuroprune.errors import InputError
@@ -88,7 +88,7 @@ def _check_neurons(network: nn.Module) -> None:
 def _settled(name: str, form: Form, made: int | None, steps: int | None, sequence: bool) -> Form:
     """`form` with the steps that were asked for, where a call makes `made` of them, None where none can be counted."""
     if form.takes == "frames":
-        if made == 1:
+        if made == 1 and form.returns == "scores":
             return replace(form, takes="steps", steps=steps or 1)
         if steps in (None, made):
             return form
@@ -147,8 +147,6 @@ def _run(network: nn.Module, form: Form, frames: torch.Tensor) -> tuple[Any, int
             given = call(network, form, frames)
         except Exception as error:  # whatever the user's code raises
             raise _Misfit(capped(f"{type(error).__name__}: {error}")) from error
-        finally:
-            functional.reset_net(network)
     calls = len(given) if form.takes == "steps" else 1
     return given, max(counts.values()) // calls if counts else None
 

@@ -22,7 +22,7 @@ from neuroprune.documents import read_json, validate
 from neuroprune.errors import InputError
 from neuroprune.excerpts import capped, excerpt
 from neuroprune.files import write_json
-from neuroprune.networks.build import build, load_network
+from neuroprune.networks.build import build, load_network, load_seeded
 from neuroprune.networks.presentation import Form, Presentation
 from neuroprune.networks.recipe import Recipe
 from neuroprune.networks.reference import with_recorded
@@ -237,9 +237,7 @@ def initial_module(checkpoint: Checkpoint, model: str | None = None) -> nn.Modul
     if isinstance(made_by, Recipe):
         _check_whole(_outline(made_by, data), checkpoint)
         return build(made_by, data.input_shape, len(data.classes), checkpoint.seed)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(checkpoint.seed)
-        module = load_network(made_by)
+    module = load_seeded(made_by, checkpoint.seed)
     _check_whole(module, checkpoint)
     return _presented(module, checkpoint)
 

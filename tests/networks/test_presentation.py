@@ -80,6 +80,7 @@ ON_IMAGES: dict[str, tuple[str, Forward, int | None, Form]] = {
     ),
     "one step a call": ("s", lambda net, x: net.body(x), 4, Form("steps", steps=4)),
     "one step": ("s", lambda net, x: net.body(x), None, Form("steps", steps=1)),
+    "one step of its own": ("m", lambda net, x: net.body(shown(x, 1)), None, Form(returns="steps")),
     "one step of a tuple": ("s", lambda net, x: (net.body(x), x), 3, Form("steps", steps=3, part=0)),
 }  # fmt: skip
 
@@ -93,7 +94,8 @@ def test_the_form_for_images_is_found_and_the_program_read_through_it(name: str)
     assert isinstance(module, Presentation) == (form != Form())
     frames = torch.randn(6, *SHAPE, dtype=torch.float64).mul(3)
     scores = torch.from_numpy(run_module(module, frames.numpy()))
-    made = form.steps or {"as many steps as samples are tried with": 7, "list with extras": 3}.get(name, 4)
+    own = {"as many steps as samples are tried with": 7, "list with extras": 3, "one step of its own": 1}
+    made = form.steps or own.get(name, 4)
     plain = Net(lambda net, x: net.body(shown(x, made)).mean(0), "m").double().eval()
     torch.testing.assert_close(scores, torch.from_numpy(run_module(plain, frames.numpy())))
     program = fold(trace(module, frames))
@@ -193,6 +195,17 @@ def test_a_network_without_layers_of_known_state_keeps_its_own_steps() -> None:
     assert find_form(Plain(), SHAPE) == Form()
     with pytest.raises(InputError, match="presents each image at steps of its own, not at 8: leave the steps out"):
         present(Plain(), SHAPE, 8)
+
+
+def test_the_voltage_of_a_network_of_one_step_is_read() -> None:
+    def code(net: Net, x: torch.Tensor) -> torch.Tensor:
+        net.out(net.body(x))
+        return net.out.v
+
+    network = Net(code, "s")
+    network.out = neuron.LIFNode(v_threshold=float("inf"))
+    program = fold(trace(present(network, SHAPE).eval(), torch.randn(2, *SHAPE)))
+    assert (program.steps, program.readout.of) == (1, "voltage")
 
 
 def test_a_silent_network_is_read_by_its_shapes() -> None:

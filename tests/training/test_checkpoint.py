@@ -242,6 +242,16 @@ def test_facts_of_data_that_there_cannot_be_are_refused(folder, changes, reason)
         load_checkpoint(folder)
 
 
+def test_a_form_that_there_cannot_be_is_refused(folder):
+    for form, reason in (
+        ({"takes": "steps", "steps": 0}, r"\(Value error, its network is shown each image 0 times\)"),
+        ({"takes": "anything"}, "Input should be 'frames', 'sequences', 'batch-first sequences' or 'steps'"),
+    ):
+        edit(folder, form=form)
+        with pytest.raises(InputError, match=f"is not the description of a checkpoint .*{reason}"):
+            load_checkpoint(folder)
+
+
 def widened(folder: Path, **layer: object) -> None:
     model = json.loads((folder / "checkpoint.json").read_text())["model"]
     model["recipe"]["layers"][0] |= layer
