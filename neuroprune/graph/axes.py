@@ -10,38 +10,29 @@ from torch import nn
 
 from neuroprune.graph.nodes import AvgPool, Shape
 from neuroprune.graph.operation import Followed, Operation, flat, is_whole, renamed
-from neuroprune.graph.signals import Layout, Recorder, Signal, Symbol, TimeSum
+from neuroprune.graph.layout import SEQUENCE, Layout, rearranged
+from neuroprune.graph.signals import Recorder, Signal, Symbol, TimeSum
 
 
 def _stack(op: Operation) -> Followed:
     """The steps of a loop, or one frame for every step, as a sequence."""
-    signals = op.symbols
-    first = signals[0]
-    same = all(isinstance(each, Signal) and (each.node, each.votes) == (first.node, first.votes) for each in signals)
     axis = int(op.argument(1, "dim", op.kwargs.get("axis", 0))) % op.value.ndim
-    if not same or len(signals) != len(op.args[0]) or axis > 1:
-        return None
-    in_order = [each.at for each in signals] == list(range(len(signals)))
-    layouts = {each.layout for each in signals}
-    if layouts == {"constant"} or (layouts == {"step"} and in_order):
-        op.recorder.steps = len(signals)
-        return Signal(op.value, op.recorder, first.node, BY_TIME_AXIS[axis], 0, first.votes)
-    return None
+    return in_time(op, list(op.args[0]), axis)
 
 
-def _permute(op: Operation) -> Followed:
-    """Time before the samples, or behind them."""
-    symbol = op.args[0]
-    if len(op.symbols) != 1 or not isinstance(symbol, Symbol):
+def in_time(op: Operation, parts: list[Any], axis: int) -> Followed:
+    """The sequence in which `parts`, each of one step, lie along the new `axis`; None where they are no steps of one."""
+    if not parts or not all(isinstance(each, Signal) and not each.layout.has_steps for each in parts):
         return None
-    axes = list(range(symbol.value.ndim))
-    sizes = op.function(torch.empty([2 + axis for axis in axes], device="meta"), *op.args[1:], **op.kwargs).shape
-    order = [size - 2 for size in sizes]
-    if order == axes:
-        return renamed(op, symbol)
-    if isinstance(symbol, Signal) and symbol.time_axis is not None and order == [1, 0, *axes[2:]]:
-        return Signal(op.value, op.recorder, symbol.node, BY_TIME_AXIS[1 - symbol.time_axis], 0, symbol.votes)
-    return None
+    first = parts[0]
+    if any((each.node, each.votes, each.layout) != (first.node, first.votes, first.layout) for each in parts):
+        return None
+    if not (all(each.at is None for each in parts) or [each.at for each in parts] == list(range(len(parts)))):
+        return None
+    batch = first.layout.batch
+    op.recorder.steps = len(parts)
+    layout = Layout(batch + (axis <= batch), axis)
+    return Signal(op.value, op.recorder, first.node, layout, votes=first.votes)
 
 
 def _average(op: Operation) -> Followed:
@@ -57,15 +48,18 @@ def _average(op: Operation) -> Followed:
         return None if keeps else renamed(op, signal)
     if not isinstance(signal, Signal):
         return None
-    if axes == [signal.time_axis] and not keeps:
-        steps = signal.value.shape[axes[0]]
+    if axes == [signal.layout.time] and not keeps:
+        steps = signal.steps
         scale = 1.0 / steps if op.name == "mean" else 1.0
         return TimeSum(op.value, op.recorder, signal.node, frozenset(range(steps)), scale, signal.votes)
-    if op.name == "mean" and is_whole(signal) and len(signal.sample) == 3 and axes == [last - 1, last]:
+    if op.name == "mean" and is_whole(signal) and axes == list(signal.layout.sample_axes(last + 1)[1:]):
         channels, height, width = signal.sample
         pool = AvgPool((height, width), (height, width))
         name = op.recorder.node(f"{signal.node}.mean", "mean", pool, (signal.node,), (channels, 1, 1))
-        return op.like(signal, name if keeps else flat(op, name, channels))
+        if keeps:
+            return op.like(signal, name)
+        flattened = flat(op.recorder, name, channels)
+        return Signal(op.value, op.recorder, flattened, signal.layout.without(axes), signal.at, signal.votes)
     return None
 
 
@@ -118,84 +112,67 @@ def _zeros(op: Operation) -> Followed:
     return op.value
 
 
-def _reshape(op: Operation) -> Followed:
-    """Where time and sample axes lie after a change of shape, inferred from the sizes."""
+def _rearrange(op: Operation) -> Followed:
+    """Where time and sample axes lie after a change of axes."""
     symbol, value = op.args[0], op.value
     if len(op.symbols) != 1 or not isinstance(symbol, Symbol):
         return None
-    if value.shape == symbol.value.shape:
-        return renamed(op, symbol)
     if isinstance(symbol, TimeSum):
-        votes = _votes_apart(op, symbol, tuple(value.shape[1:]))
+        votes = _votes_apart(op.recorder, symbol, tuple(value.shape[1:]))
         if value.shape[0] == op.recorder.batch and (votes or value[0].numel() == symbol.value[0].numel()):
             return TimeSum(value, op.recorder, symbol.node, symbol.steps, symbol.scale, votes or symbol.votes)
         return None
     assert isinstance(symbol, Signal)
-    repeated = _repeat(op, symbol)
-    if repeated is not None:
-        return repeated
-    batch = op.recorder.batch
-    leads: dict[tuple[int, ...], Layout] = {(batch,): symbol.layout}
-    steps = prod(symbol.value.shape[: symbol.lead]) // batch
-    if symbol.layout in ("sequence", "merged"):
-        leads = {(steps, batch): "sequence", (steps * batch,): "merged"}
-    elif symbol.layout in ("batch-first", "batch-merged"):
-        leads = {(batch, steps): "batch-first", (batch * steps,): "batch-merged"}
-    for lead, layout in leads.items():
-        sample = tuple(value.shape[len(lead) :])
-        if tuple(value.shape[: len(lead)]) == lead and prod(sample) == prod(symbol.sample):
-            resampled = _resample(op, symbol, sample)
-            if resampled is not None:
-                return Signal(value, op.recorder, resampled[0], layout, symbol.at, resampled[1])
-    return None
+
+    def change(places: torch.Tensor) -> torch.Tensor:
+        moved: torch.Tensor = op.function(places, *op.args[1:], **op.kwargs)
+        return moved
+
+    return moved(op.recorder, symbol, value, change)
 
 
-def _repeat(op: Operation, signal: Signal) -> Signal | None:
-    """A frame presented at every step: [N, ...] -> [T, N, ...] or [T * N, ...], [1, N, ...] -> [T, N, ...], and
-    [N, 1, ...] -> [N, T, ...]."""
-    recorder, before, after = op.recorder, tuple(signal.value.shape), tuple(op.value.shape)
-    if signal.layout == "constant" and after[1:] == before:
-        if after[0] > 1:
-            recorder.steps = after[0]
-        return Signal(op.value, recorder, signal.node, "sequence", 0, signal.votes)
-    was_added = signal.sample == (1, *recorder.nodes[signal.node].shape)
-    if signal.layout == "constant" and was_added and after == (before[0], after[1], *before[2:]):
-        recorder.steps = after[1]
-        return Signal(op.value, recorder, signal.node, "batch-first", 0, signal.votes)
-    if after[1:] != before[1:] or after[0] % before[0]:
+def moved(
+    recorder: Recorder, signal: Signal, value: torch.Tensor, change: Callable[[torch.Tensor], torch.Tensor]
+) -> Signal | None:
+    """The signal for `value`, in which `change` moves or repeats the elements of that of `signal`."""
+    found = rearranged(change, tuple(signal.value.shape), signal.layout, recorder.batch)
+    if found is None:
         return None
-    if signal.layout == "constant" and op.name == "repeat":
-        recorder.steps = after[0] // before[0]
-        return Signal(op.value, recorder, signal.node, "merged", 0, signal.votes)
-    if signal.layout == "sequence" and before[0] == 1 and not recorder.follows_time(signal.node):
-        recorder.steps = after[0]
-        return Signal(op.value, recorder, signal.node, "sequence", 0, signal.votes)
-    return None
+    layout = found.layout
+    if found.steps > signal.steps:
+        if not signal.is_constant and recorder.follows_time(signal.node):
+            return None
+        recorder.steps = found.steps
+    elif signal.is_constant and layout.batch == 1 and value.shape[0] == 1:  # [1, N, ...]: a sequence of one step
+        layout = SEQUENCE
+    resampled = _resample(recorder, signal, layout.sample(tuple(value.shape)))
+    if resampled is None:
+        return None
+    at = None if layout.has_steps else signal.at
+    return Signal(value, recorder, resampled[0], layout, at, resampled[1])
 
 
-def _resample(op: Operation, signal: Signal, sample: Shape) -> tuple[str, int] | None:
+def _resample(recorder: Recorder, signal: Signal, sample: Shape) -> tuple[str, int] | None:
     """The node whose output has the shape `sample` in C order, and the votes that its last axis holds apart."""
-    shape = op.recorder.nodes[signal.node].shape
-    votes = _votes_apart(op, signal, sample)
+    shape = recorder.nodes[signal.node].shape
+    votes = _votes_apart(recorder, signal, sample)
     if votes:
         return signal.node, votes
     if signal.votes > 1:
         return (signal.node, signal.votes) if sample == signal.sample else None
     if sample == (prod(shape),) and len(shape) > 1:
-        return flat(op, signal.node, prod(shape)), 1
+        return flat(recorder, signal.node, prod(shape)), 1
     if [size for size in sample if size != 1] == [size for size in shape if size != 1]:
         return signal.node, 1
     return None
 
 
-def _votes_apart(op: Operation, symbol: Any, sample: Shape) -> int | None:
+def _votes_apart(recorder: Recorder, symbol: Any, sample: Shape) -> int | None:
     """How many neighbours vote for a class where (classes * votes,) has become (classes, votes)."""
-    features = prod(op.recorder.nodes[symbol.node].shape)
+    features = prod(recorder.nodes[symbol.node].shape)
     apart = len(sample) == 2 and prod(sample) == features and symbol.value.shape[-1] == features and 1 not in sample
     return sample[1] if apart and symbol.votes == 1 else None
 
-
-BY_TIME_AXIS: tuple[Layout, Layout] = ("sequence", "batch-first")
 
 AXES: dict[str, Callable[[Operation], Followed]] = {
     **dict.fromkeys(("mean", "sum"), _average),
@@ -205,9 +182,10 @@ AXES: dict[str, Callable[[Operation], Followed]] = {
     ),
     **dict.fromkeys(("zeros_like", "new_zeros"), _zeros),
     **dict.fromkeys(
-        ("unsqueeze", "squeeze", "repeat", "expand", "flatten", "unflatten", "reshape", "view", "ravel"), _reshape
+        """unsqueeze squeeze repeat expand flatten unflatten reshape view ravel permute transpose swapaxes swapdims movedim
+        moveaxis repeat_interleave expand_as view_as reshape_as T mT""".split(),  # noqa: SIM905
+        _rearrange,
     ),
-    **dict.fromkeys(("permute", "transpose", "swapaxes", "swapdims", "movedim", "moveaxis"), _permute),
     "stack": _stack,
     "avg_pool1d": _vote,
 }

@@ -15,11 +15,11 @@ import numpy as np
 import numpy.typing as npt
 
 from neuroprune.arrays import FloatArray
+from neuroprune.graph.layout import Layout, Shape
 from neuroprune.neurons.model import FloatNeuron
 
 IndexArray = npt.NDArray[np.int64]
 Pair = tuple[int, int]
-Shape = tuple[int, ...]
 
 INPUT = "input"
 """The name of a network's input among the names of its layers."""
@@ -96,6 +96,11 @@ class Add:
 
 
 @dataclass(frozen=True, eq=False)
+class And:
+    """Element by element, the product of two maps of one shape, each of spikes or of 1 - spikes."""
+
+
+@dataclass(frozen=True, eq=False)
 class Concat:
     """Along the channels (or features), in the order of the inputs."""
 
@@ -108,17 +113,34 @@ class Select:
 
 
 Synapse = Conv | Linear
-Op = Input | Conv | Linear | BatchNorm | AvgPool | MaxPool | Flatten | Add | Concat | Select | FloatNeuron
+Op = Input | Conv | Linear | BatchNorm | AvgPool | MaxPool | Flatten | Add | And | Concat | Select | FloatNeuron
+
+
+@dataclass(frozen=True)
+class Seen:
+    """Where in a run of the module a layer of neurons is seen.
+
+    path: of its module. layout: of the tensors that it takes and gives. call: the number of its call, from 0, which has
+    all steps; every call where each has one.
+    """
+
+    path: str
+    layout: Layout
+    call: int = 0
 
 
 @dataclass(frozen=True, eq=False)
 class Node:
-    """One operation. `name` is the module's path in the network ("layers.0"), `shape` that of its output."""
+    """One operation. `name` is the module's path in the network ("layers.0"), `shape` that of its output.
+
+    seen: where a run of the module shows it, of neurons; None where the module has none, as of a final integrator.
+    """
 
     name: str
     op: Op
     inputs: tuple[str, ...]
     shape: Shape
+    seen: Seen | None = None
 
 
 @dataclass(frozen=True)

@@ -46,6 +46,6 @@ def renamed(op: Operation, symbol: Any, factor: float = 1.0) -> Symbol:
     return op.like(symbol, symbol.node)
 
 
-def flat(op: Operation, node: str, features: int) -> str:
+def flat(recorder: Recorder, node: str, features: int) -> str:
     """The node that makes a vector of the maps of `node`."""
-    return op.recorder.node(f"{node}.flatten", "flatten", Flatten(), (node,), (features,))
+    return recorder.node(f"{node}.flatten", "flatten", Flatten(), (node,), (features,))

@@ -12,18 +12,35 @@ from torch import nn
 from torch.nn.modules.dropout import _DropoutNd
 
 from neuroprune.arrays import frozen_array
+from neuroprune.graph.arithmetic import ARITHMETIC
 from neuroprune.graph.axes import AXES, vote, voters
+from neuroprune.graph.canvas import Canvases
+from neuroprune.graph.evaluate import acts_alike
+from neuroprune.graph.functional import FUNCTIONAL
 from neuroprune.graph.hooks import changing_hooks
 from neuroprune.graph.joins import JOINS
-from neuroprune.graph.nodes import INPUT, AvgPool, Concat, Flatten, Input, Linear, Node, Op, Shape
-from neuroprune.graph.operation import Operation
+from neuroprune.graph.layout import FRAMES, SEQUENCE, rearranged
+from neuroprune.graph.nodes import INPUT, AvgPool, Concat, Flatten, Input, Linear, Node, Op, Seen, Shape
+from neuroprune.graph.operation import Followed, Operation, is_whole
 from neuroprune.graph.overrides import patched_methods
-from neuroprune.graph.read import Readers
+from neuroprune.graph.read import Reading, Readers
 from neuroprune.graph.signals import SIZES, Signal, Symbol, TimeSum, signals_of, values_of
+from neuroprune.graph.written_neurons import WrittenNeurons, may_be_neurons, written_neurons
 from neuroprune.neurons.cuba_lif import CubaLif
+from neuroprune.neurons.cuba_lif.identify import NotNeurons
 from neuroprune.neurons.model import FloatNeuron
 
-OPERATIONS = JOINS | AXES
+def _write(op: Operation) -> Followed:
+    """A step written into its place of a tensor."""
+    tensor, index, signal = op.args
+    is_plain = isinstance(tensor, torch.Tensor) and isinstance(signal, Signal)
+    return is_plain and op.recorder.canvases.write(tensor, index, signal) or None
+
+
+OPERATIONS = JOINS | AXES | ARITHMETIC | FUNCTIONAL | {"setitem": _write}
+
+IN_PLACE = frozenset(("iadd", "isub", "imul", "itruediv"))
+"""Operations that write their result into their first operand, which may be a plain tensor so far."""
 
 UNREAD_NEURONS = CubaLif(0.0, 1.0)
 """Stands for neurons that could not be read."""
@@ -36,7 +53,7 @@ class Recorder:
     layer without state that reads other sources gives one more node, "conv@2".
     """
 
-    def __init__(self, frames: torch.Tensor, sequence: bool, readers: Readers) -> None:
+    def __init__(self, root: nn.Module, frames: torch.Tensor, sequence: bool, readers: Readers) -> None:
         shape = tuple(frames.shape[2:] if sequence else frames.shape[1:])
         self.nodes: dict[str, Node] = {INPUT: Node(INPUT, Input(sequence), (), shape)}
         self.readers = readers
@@ -44,12 +61,18 @@ class Recorder:
         self.steps: int | None = frames.shape[0] if sequence else None
         self.batch = frames.shape[1] if sequence else frames.shape[0]
         self.scope: list[str] = []
-        self.frames = Signal(frames, self, INPUT, "sequence" if sequence else "constant")
+        self.frames = Signal(frames, self, INPUT, SEQUENCE if sequence else FRAMES)
+        self.canvases = Canvases()
+        tensors = (*root.named_parameters(), *root.named_buffers())
+        self.owners = {id(tensor): name.rpartition(".")[0] for name, tensor in tensors}
         self._made: dict[Hashable, str] = {}
         self._calls: dict[str, int] = {}
         self._reads: dict[str, str] = {}
+        self._written: dict[Hashable, WrittenNeurons] = {}
 
-    def node(self, name: str, what: Hashable, op: Op, inputs: tuple[str, ...], shape: Shape) -> str:
+    def node(
+        self, name: str, what: Hashable, op: Op, inputs: tuple[str, ...], shape: Shape, seen: Seen | None = None
+    ) -> str:
         """The name of the node that does `what` to `inputs`; `name` is what it would be called if it were new."""
         key = (what, inputs)
         if key not in self._made:
@@ -57,7 +80,7 @@ class Recorder:
             while free in self.nodes:
                 number += 1
                 free = f"{name}@{number}"
-            self.nodes[free] = Node(free, op, inputs, shape)
+            self.nodes[free] = Node(free, op, inputs, shape, seen)
             self._made[key] = free
         return self._made[key]
 
@@ -96,28 +119,36 @@ class Recorder:
             self.problems.append(f"layer {path}: it reads a sum or mean over time; put it before that")
             return self._unknown(path, value, symbols)
         if isinstance(module, nn.Identity | _DropoutNd | layer.Dropout):  # nothing, in evaluation mode
-            return Signal(value, self, symbol.node, symbol.layout, symbol.at, symbol.votes)
+            return replace(symbol, value=value)
         assert isinstance(symbol, Signal)
         return self._layer(path, module, symbol, value)
 
     def operation(self, name: str, function: Callable[..., Any], args: Any, kwargs: Any) -> Any:
         """The symbols for the result of an operation between layers; plain sizes are just computed."""
+        args, kwargs = self.canvases.seen((args, kwargs)) if name != "setitem" else (args, kwargs)
         symbols = signals_of((args, kwargs))
         stale = [symbol for symbol in symbols if symbol.is_stale]
+        before = args
+        if name in IN_PLACE and isinstance(args[0], torch.Tensor):  # numbers so far, such as the zeros of a sum
+            before = (args[0].clone(), *args[1:])
         value = function(*values_of(args), **values_of(kwargs))
         if name in SIZES:
             return value
         self.problems += [_stale(f"operation {name}", symbol) for symbol in stale]
         follow = OPERATIONS.get(name)
-        result = follow(Operation(self, name, function, args, kwargs, symbols, value)) if follow else None
+        result = follow(Operation(self, name, function, before, kwargs, symbols, value)) if follow else None
         if result is not None and not isinstance(result, str):
             return result
-        reads = " and ".join(dict.fromkeys(symbol.node for symbol in symbols))
         reason = (
             result or "it has no counterpart on the chip; use layers, additions, concatenations, channel selections"
         )
-        self.problems.append(f"operation {name} on the output of {reads}: {reason}")
-        return self._unknown(self.scoped(name), value, symbols)
+        return self.refused(f"operation {name}", reason, value, symbols, self.scoped(name))
+
+    def refused(self, subject: str, reason: str, value: Any, symbols: list[Any], name: str | None = None) -> Any:
+        """A symbol for the result of what is not understood, and the problem noted."""
+        reads = " and ".join(dict.fromkeys(symbol.node for symbol in symbols))
+        self.problems.append(f"{subject} on the output of {reads}: {reason}")
+        return self._unknown(name or self.scoped(subject.split()[-1]), value, symbols)
 
     def _layer(self, path: str, module: nn.Module, signal: Signal, value: torch.Tensor) -> Any:
         source = self.nodes[signal.node]
@@ -127,31 +158,73 @@ class Recorder:
                 f"{source.shape}; use a Flatten or a global pooling layer"
             )
             return self._unknown(path, value, [signal])
-        if value.shape[: signal.lead] != signal.value.shape[: signal.lead]:
-            self.problems.append(
-                f"layer {path}: it works across the time or batch axis of [T, N, ...]; use spikingjelly's layers in "
-                "step mode 'm'"
-            )
-            return self._unknown(path, value, [signal])
         known = self._made.get((path, (signal.node,)))
-        op, problem = (self.nodes[known].op, None) if known else self.readers.read(path, module, source.shape)
+        op, problem = (self.nodes[known].op, None) if known else self._read(path, module, signal)
+        if isinstance(op, Flatten):
+            return self._flattened(path, module, signal, value)
         layout, at = signal.layout, signal.at
+        kept = value.ndim == signal.value.ndim and all(
+            value.shape[axis] == signal.value.shape[axis] for axis in (layout.batch, layout.time) if axis is not None
+        )
+        by_steps = layout.time is not None and getattr(module, "step_mode", "s") != "m"
+        if not kept or (by_steps and op is not None and not acts_alike(op, module, signal)):
+            self.problems.append(_across(path))
+            return self._unknown(path, value, [signal])
+        seen = None
         if isinstance(module, base.MemoryModule) or isinstance(op, FloatNeuron):
+            seen = Seen(path, layout, self._calls.get(path, 0) if layout.has_steps else 0)
             moved = self._advance(path, module, signal)
             if isinstance(moved, str):
                 problem = problem or moved
-            else:
-                layout, at = ("step", moved) if moved is not None else ("sequence", 0)
+            elif moved is not None:
+                layout, at = FRAMES, moved
         if problem:
             self.problems.append(problem)
-        shape = tuple(value.shape[signal.lead :])
-        if isinstance(op, Flatten) and shape != (prod(source.shape),):
-            self.problems.append(f"layer {path}: it flattens {source.shape} to {shape}; flatten all of it")
         # After a layer that is not understood tracing goes on as if it passed its input on, or fired, to find all
         # problems.
         passing = UNREAD_NEURONS if isinstance(module, base.MemoryModule) else Concat()
-        name = self.node(path, path, op or passing, (signal.node,), shape)
+        name = self.node(path, path, op or passing, (signal.node,), layout.sample(tuple(value.shape)), seen)
         return Signal(value, self, name, layout, at)
+
+    def has_neurons(self, path: str, module: nn.Module, args: Any, kwargs: Any) -> bool:
+        """Whether the module at `path`, which no reader knows, does as neurons do with what it is called with."""
+        alone = len(args) == 1 and not kwargs and isinstance(args[0], Signal)
+        return alone and not isinstance(self._neurons(path, module, args[0]).found, NotNeurons)
+
+    def _neurons(self, path: str, module: nn.Module, signal: Signal) -> WrittenNeurons:
+        """What the module at `path` was found to do with tensors like that of `signal`."""
+        key = (path, signal.layout, signal.sample, signal.steps)
+        if key not in self._written:
+            nothing = WrittenNeurons(NotNeurons(), keeps_state=True)
+            tried = is_whole(signal) and may_be_neurons(module, self.readers.know)
+            self._written[key] = written_neurons(module, signal) if tried else nothing
+        return self._written[key]
+
+    def _read(self, path: str, module: nn.Module, signal: Signal) -> Reading:
+        """The operation of a layer, or why it has none."""
+        if not self.readers.know(module):
+            found = self._neurons(path, module, signal).found
+            if isinstance(found, FloatNeuron):
+                return found, None
+            if isinstance(found, str):
+                return None, (
+                    f"layer {path}: {type(module).__name__} is no neuron of the chip, since {found}; use LIFNode, IFNode "
+                    "or ParametricLIFNode"
+                )
+        return self.readers.read(path, module, self.nodes[signal.node].shape)
+
+    def _flattened(self, path: str, module: nn.Module, signal: Signal, value: torch.Tensor) -> Any:
+        """The symbol for the output of a layer that flattens."""
+        sample = self.nodes[signal.node].shape
+        found = rearranged(module, tuple(signal.value.shape), signal.layout, self.batch)
+        if found is None:
+            self.problems.append(_across(path))
+            return self._unknown(path, value, [signal])
+        shape = found.layout.sample(tuple(value.shape))
+        if shape != (prod(sample),):
+            self.problems.append(f"layer {path}: it flattens {sample} to {shape}; flatten all of it")
+            return self._unknown(path, value, [signal])
+        return Signal(value, self, self.node(path, path, Flatten(), (signal.node,), shape), found.layout, signal.at)
 
     def _after_time(self, path: str, module: nn.Module, total: TimeSum, value: torch.Tensor) -> TimeSum | None:
         """What a linear layer makes of a sum over all steps: the same over what it makes of each; None for others.
@@ -180,19 +253,23 @@ class Recorder:
         first = self._reads.setdefault(path, signal.node)
         call = self._calls.get(path, 0)
         self._calls[path] = call + 1
+        if not self.readers.know(module) and signal.layout.has_steps and not self._neurons(path, module, signal).keeps_state:
+            self.steps = max(signal.steps, self.steps or 0)
+            return None
         if first != signal.node:
             return (
                 f"layer {path}: it is used on the output of {first} and again on that of {signal.node}, which would "
                 "share its state; give each use a layer of its own"
             )
-        if getattr(module, "step_mode", "s") == "m":
-            if signal.layout != "sequence":
+        written = not self.readers.know(module)
+        if getattr(module, "step_mode", "s") == "m" or (written and signal.layout.has_steps):
+            if not written and signal.layout != SEQUENCE:
                 return f"layer {path}: it is in step mode 'm' but reads no [T, N, ...]; set its step mode to 's'"
-            self.steps = max(signal.value.shape[0], self.steps or 0)
+            self.steps = max(signal.steps, self.steps or 0)
             return f"layer {path}: it goes over the steps twice; call it once" if call else None
-        if signal.layout not in ("constant", "step"):
+        if signal.layout != FRAMES:
             return f"layer {path}: it is in step mode 's' but reads all steps at once; set its step mode to 'm'"
-        if signal.layout == "step" and signal.at != call:
+        if signal.at is not None and signal.at != call:
             return f"layer {path}: its call {call + 1} is for step {signal.at + 1}; call it once a step, in their order"
         self.steps = max(call + 1, self.steps or 0)
         return call
@@ -204,10 +281,13 @@ class Recorder:
         if not isinstance(value, torch.Tensor):
             return value
         first = symbols[0]
-        signal = Signal(value, self, first.node, getattr(first, "layout", "constant"), getattr(first, "at", 0))
+        layout = getattr(first, "layout", FRAMES)
+        if max(layout.batch, layout.time or 0) >= value.ndim:
+            layout = FRAMES
+        sample = layout.sample(tuple(value.shape))
         inputs = tuple(dict.fromkeys(symbol.node for symbol in symbols))
-        made = self.node(name, (name, "unknown", signal.sample), Concat(), inputs, signal.sample)
-        return Signal(value, self, made, signal.layout, signal.at)
+        made = self.node(name, (name, "unknown", sample), Concat(), inputs, sample)
+        return Signal(value, self, made, layout, getattr(first, "at", None))
 
     def follows_time(self, name: str) -> bool:
         """Whether the output of `name` may differ from step to step: after neurons, or for a sequence of frames."""
@@ -219,6 +299,12 @@ class Recorder:
             open_ends += [source for source in node.inputs if source not in seen]
             seen.update(node.inputs)
         return False
+
+
+def _across(path: str) -> str:
+    return (
+        f"layer {path}: it works across the time or batch axis of [T, N, ...]; use spikingjelly's layers in step mode 'm'"
+    )
 
 
 def _stale(user: str, symbol: Symbol) -> str:

@@ -6,14 +6,13 @@ recorder that made them; code that depends on values (a branch, a number taken o
 
 from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import fx
 
+from neuroprune.graph.layout import FRAMES, Layout, steps_of
 from neuroprune.graph.nodes import Node, Op, Shape
-
-Layout = Literal["constant", "step", "sequence", "merged", "batch-first", "batch-merged"]
 
 SIZES = frozenset(
     """shape size dim ndim ndimension numel nelement dtype device requires_grad is_cuda is_floating_point
@@ -33,12 +32,18 @@ _OPERATORS = """
 class Recorder(Protocol):
     """Receives each operation on symbols, and keeps the nodes by name.
 
-    steps: T, None as long as it is not known. batch: samples of the frames that run.
+    steps: T, None as long as it is not known. batch: samples of the frames that run. owners: the paths of the modules
+    that parameters and buffers belong to, by the `id` of those.
     """
 
     nodes: dict[str, Node]
     steps: int | None
     batch: int
+    owners: dict[int, str]
+    canvases: Any
+
+    def refused(self, subject: str, reason: str, value: Any, symbols: list[Any]) -> Any:
+        """A symbol for the result of what is not understood, and the problem noted."""
 
     def node(self, name: str, what: Hashable, op: Op, inputs: tuple[str, ...], shape: Shape) -> str:
         """The name of the node that does `what` to `inputs`; `name` is what it would be called if it were new."""
@@ -131,29 +136,34 @@ for _name in _OPERATORS:
 class Signal(Symbol):
     """The output of `node` at all steps, or at one.
 
-    layout: "constant" [N, ...] is the same at every step; "step" is [N, ...] at step `at`; "sequence" is [T, N, ...]
-    and "merged" [T * N, ...]; "batch-first" is [N, T, ...] and "batch-merged" [N * T, ...]. votes: above 1, the mean of
-    as many neighbouring outputs was taken, or, where the last axis still holds them, is yet to be taken.
+    layout: where steps and samples lie. at: the step of a tensor without steps, None where it is the same at every
+    step. votes: above 1, the mean of as many neighbouring outputs was taken, or, where the last axis still holds them,
+    is yet to be taken.
     """
 
-    layout: Layout = "constant"
-    at: int = 0
+    layout: Layout = FRAMES
+    at: int | None = None
     votes: int = 1
 
     @property
-    def lead(self) -> int:
-        """How many axes come before those of the sample."""
-        return 1 if self.time_axis is None else 2
+    def is_constant(self) -> bool:
+        """Whether it has no steps, and is the same at every one."""
+        return self.at is None and not self.layout.has_steps
 
     @property
-    def time_axis(self) -> int | None:
-        """The axis that holds the steps and nothing else."""
-        return {"sequence": 0, "batch-first": 1}.get(self.layout)
+    def steps(self) -> int:
+        """The steps that it holds; 1 where it is of one step, or the same at all."""
+        return steps_of(self.layout, tuple(self.value.shape), self.recorder.batch)
+
+    @property
+    def channel_axis(self) -> int:
+        """The first axis of a sample."""
+        return self.layout.sample_axes(self.value.ndim)[0]
 
     @property
     def sample(self) -> Shape:
         """The shape without time and batch."""
-        return tuple(self.value.shape[self.lead :])
+        return self.layout.sample(tuple(self.value.shape))
 
 
 @dataclass(frozen=True, eq=False)

@@ -54,10 +54,10 @@ def trace(module: nn.Module, frames: torch.Tensor, neurons: Sequence[NeuronModel
     sequence = frames.ndim == 5
     frames = frames[:1].to(next(module.parameters(), frames)).repeat_interleave(BATCH, 0)
     readers = Readers(neuron_models() if neurons is None else tuple(neurons))
-    recorder = Recorder(frames.transpose(0, 1) if sequence else frames, sequence, readers)
+    recorder = Recorder(module, frames.transpose(0, 1) if sequence else frames, sequence, readers)
     try:
-        with evaluation_mode(module), torch.no_grad(), _leaves_recorded(module, recorder):
-            output = _output(module(recorder.frames), module, recorder)
+        with evaluation_mode(module), torch.no_grad(), _leaves_recorded(module, recorder), recorder.canvases:
+            output = _output(recorder.canvases.seen(module(recorder.frames)), module, recorder)
     except (TypeError, RuntimeError, AttributeError, IndexError, AssertionError, ValueError) as error:
         form = "sequences [T, N, C, H, W]" if sequence else "frames [N, C, H, W]"
         raise UnsupportedNetwork(
@@ -79,9 +79,12 @@ def _leaves_recorded(root: nn.Module, recorder: Recorder) -> Iterator[None]:
 
     def record(module: nn.Module, *args: Any, **kwargs: Any) -> Any:
         path = paths.get(module)
+        args, kwargs = recorder.canvases.seen((args, kwargs))
         if path is None or not signals_of((args, kwargs)):
             return call(module, *args, **kwargs)
-        if module is not root and _is_leaf(module, recorder.readers):
+        if module is not root and (
+            _is_leaf(module, recorder.readers) or recorder.has_neurons(path, module, args, kwargs)
+        ):
             return recorder.call(path, module, args, kwargs)
         recorder.scope.append(path)
         try:
@@ -169,7 +172,7 @@ def _over_time(output: Any, steps: int) -> tuple[Literal["mean", "sum"], str | N
         if math.isclose(output.scale, 1.0):
             return "sum", None
         return "mean", f"the readout is {output.scale:g} times the sum over {steps} time steps: return the mean or sum"
-    if isinstance(output, Signal) and (output.layout == "sequence" or (output.layout == "step" and steps == 1)):
+    if isinstance(output, Signal) and (output.layout.time == 0 or (output.at is not None and steps == 1)):
         return "mean", None
     return "mean", "the output is not that of one layer over time: return its mean or sum over all time steps"
 

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from neuroprune.arrays import FramesLike
 from neuroprune.errors import VerificationError
 from neuroprune.graph.float_program import FloatLayer, FloatProgram
-from neuroprune.graph.nodes import INPUT, Graph
+from neuroprune.graph.nodes import INPUT, Graph, Seen
 from neuroprune.graph.readout import class_scores
 from neuroprune.neurons.model import FloatNeuron, fire_float
 from neuroprune.simulation.floats import layer_tensors, run_module
@@ -46,7 +46,7 @@ def verify_module(module: nn.Module, graph: Graph, program: FloatProgram, frames
     >>> verify_module(network, graph, fold(graph), frames)
     """
     chosen = frames[:COMPARED_FRAMES]
-    with _observed(module, program) as observed, torch.backends.cudnn.flags(allow_tf32=False):
+    with _observed(module, graph) as observed, torch.backends.cudnn.flags(allow_tf32=False):
         output = torch.from_numpy(run_module(module, chosen))
     of_module = next(module.parameters(), output).dtype
     tolerance = max(TOLERANCE, 8 * torch.finfo(of_module).eps)
@@ -60,7 +60,7 @@ def verify_module(module: nn.Module, graph: Graph, program: FloatProgram, frames
         if layer.name in observed:
             neuron = graph[layer.name].op
             assert isinstance(neuron, FloatNeuron)
-            seen = observed[layer.name].joined(layer, program.steps, dtype)
+            seen = observed[layer.name].joined(layer, program.steps, len(chosen), dtype)
             received = neuron.gain * seen.received
             _compare_received(layer, received, delivered, allowed)
             voltages = _compare_fired(layer, received, seen.fired, allowed)
@@ -77,25 +77,28 @@ def verify_module(module: nn.Module, graph: Graph, program: FloatProgram, frames
 
 @dataclass(frozen=True, eq=False)
 class _Neurons:
-    """What a layer of the module's neurons received and fired in each of its calls."""
+    """What a module of neurons received and fired in each of its calls, and where in that a layer of neurons is seen."""
 
+    seen: Seen
     received: list[Tensor]
     fired: list[Tensor]
-    all_steps: bool
 
-    def joined(self, layer: FloatLayer, steps: int, dtype: torch.dtype) -> "_Observed":
+    def joined(self, layer: FloatLayer, steps: int, samples: int, dtype: torch.dtype) -> "_Observed":
         """[steps, samples, *shape] of both."""
-        if self.all_steps and len(self.received) == 1:
-            received, fired = self.received[0], self.fired[0]
-        else:
-            received, fired = torch.stack(self.received), torch.stack(self.fired)
-        expected = (steps, *fired.shape[1:2], *layer.shape)
+        received, fired = (self._steps(calls, samples) for calls in (self.received, self.fired))
+        expected = (steps, samples, *layer.shape)
         if fired.shape != expected or received.shape != expected:
             _refuse(
                 f"layer {layer.name}: its neurons gave spikes of shape {tuple(fired.shape)}, where {expected} (steps, "
                 "samples, neurons) was read"
             )
         return _Observed(received.to(dtype), fired.to(dtype))
+
+    def _steps(self, calls: list[Tensor], samples: int) -> Tensor:
+        layout = self.seen.layout
+        if layout.has_steps:
+            return layout.steps_first(calls[self.seen.call], samples)
+        return torch.cat([layout.steps_first(call, samples) for call in calls])
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,17 +110,20 @@ class _Observed:
 
 
 @contextmanager
-def _observed(module: nn.Module, program: FloatProgram) -> Iterator[dict[str, _Neurons]]:
+def _observed(module: nn.Module, graph: Graph) -> Iterator[dict[str, _Neurons]]:
     """Within it all calls of the module's neurons are kept."""
     modules = dict(module.named_modules())
+    calls: dict[str, tuple[list[Tensor], list[Tensor]]] = {}
     neurons: dict[str, _Neurons] = {}
     hooks = []
-    for layer in program.layers:
-        found = modules.get(layer.name)
-        if found is None or isinstance(found, nn.MaxPool2d):
+    for node in graph.nodes:
+        if node.seen is None or not isinstance(node.op, FloatNeuron):
             continue
-        calls = neurons[layer.name] = _Neurons([], [], getattr(found, "step_mode", "s") == "m")
-        hooks.append(found.register_forward_hook(_keep(calls)))
+        path = node.seen.path
+        if path not in calls:
+            calls[path] = [], []
+            hooks.append(modules[path].register_forward_hook(_keep(*calls[path])))
+        neurons[node.name] = _Neurons(node.seen, *calls[path])
     try:
         yield neurons
     finally:
@@ -125,10 +131,10 @@ def _observed(module: nn.Module, program: FloatProgram) -> Iterator[dict[str, _N
             hook.remove()
 
 
-def _keep(calls: _Neurons) -> Any:
+def _keep(received: list[Tensor], fired: list[Tensor]) -> Any:
     def hook(module: nn.Module, args: tuple[Tensor, ...], output: Tensor) -> None:
-        calls.received.append(args[0].detach().cpu().clone())  # later code may write into it
-        calls.fired.append(output.detach().cpu().clone())
+        received.append(args[0].detach().cpu().clone())  # later code may write into it
+        fired.append(output.detach().cpu().clone())
 
     return hook
 

@@ -160,8 +160,8 @@ CODE: dict[str, tuple[str, Callable[[Parts, torch.Tensor], torch.Tensor], str]] 
     ),
     "constant": (
         "m",
-        lambda net, x: net.scores(net.spikes(x) + 1).mean(0),
-        "operation add on the output of if1: it has no",
+        lambda net, x: net.scores(net.spikes(x) + torch.rand(8, 8)).mean(0),
+        "operation add on the output of if1: it computes with other numbers for each element; use one number",
     ),
     "comparison": (
         "m",

@@ -216,7 +216,6 @@ class TwoInputs(nn.Module):
         (Branching(), "the output is not that of one layer over time"),
         (Shared(), "layer neurons: it is used on the output of conv and again on that of again"),
         (HalfRead(), "the output is not that of one layer over time: return its mean or sum over all time steps"),
-        (Shifted(), "operation add on the output of lif2: it has no counterpart on the chip"),
         (ReadsTwoSteps(), "the readout adds 2 of the 3 time steps: return the mean or sum over all of them"),
         (Unused(steps=1), "layer lif2: its output is not used; remove it"),
         (TwoInputs(), "layer mixed: it takes more than one input; give each layer exactly one"),

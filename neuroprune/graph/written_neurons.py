@@ -1,0 +1,110 @@
+"""Reads neurons that someone wrote as a module of their own, by what they do."""
+
+import copy
+from dataclasses import dataclass
+from math import prod
+from typing import Any
+
+import torch
+from spikingjelly.activation_based import base, functional, neuron
+from torch import nn
+
+from neuroprune.graph.overrides import added
+from neuroprune.graph.signals import Signal
+from neuroprune.neurons.cuba_lif import CubaLif
+from neuroprune.neurons.cuba_lif.identify import NotNeurons, identify
+
+STEPS = 12
+"""Steps that neurons are tried for which take one at a call."""
+
+MOST_PROBES, MOST_NUMBERS = 16, 1 << 24
+"""Inputs that are tried at once, and numbers in them: 64 MiB of float32."""
+
+
+@dataclass(frozen=True)
+class WrittenNeurons:
+    """What a module was found to do: like neurons, unlike those of the chip, or not like neurons at all.
+
+    keeps_state: whether a call goes on from where the last one ended.
+    """
+
+    found: CubaLif | NotNeurons | str
+    keeps_state: bool
+
+
+class _NotTried(Exception):
+    """The module cannot be run on other numbers than its own."""
+
+
+def written_neurons(module: nn.Module, signal: Signal) -> WrittenNeurons:
+    """What `module` does to tensors like that of `signal`, found by running copies of it."""
+    steps = signal.steps if signal.layout.has_steps else STEPS
+    probes = max(2, min(MOST_PROBES, MOST_NUMBERS // max(1, steps * prod(signal.sample))))
+    try:
+        tried = copy.deepcopy(module).eval()
+        found = identify(lambda drive: _fired(tried, signal, drive), steps, probes)
+        keeps_state = not signal.layout.has_steps or _goes_on(tried, signal, steps)
+    except _NotTried as reason:
+        return WrittenNeurons(str(reason) or NotNeurons(), keeps_state=True)
+    except Exception:  # noqa: BLE001  # of code that expects its own network around it
+        return WrittenNeurons(NotNeurons(), keeps_state=True)
+    return WrittenNeurons(found, keeps_state)
+
+
+def _fired(module: nn.Module, signal: Signal, drive: torch.Tensor) -> torch.Tensor:
+    """What all neurons of a layer give for the inputs [steps, probes]."""
+    functional.reset_net(module)
+    whole = drive.to(signal.value).reshape(*drive.shape, *(1 for _ in signal.sample))
+    whole = whole.expand(*drive.shape, *signal.sample).contiguous()
+    if signal.layout.has_steps:
+        outputs = signal.layout.steps_first(_tensor(module(signal.layout.arranged(whole).contiguous())), drive.shape[1])
+    else:
+        outputs = torch.stack([_tensor(module(step)) for step in whole.unbind(0)])
+    if outputs.shape != whole.shape:
+        raise _NotTried
+    flat = outputs.flatten(2)
+    if not torch.equal(flat, flat[:, :, :1].expand_as(flat)):
+        raise _NotTried("its neurons differ among each other")
+    return flat[:, :, 0].float().cpu()
+
+
+def _tensor(output: Any) -> torch.Tensor:
+    if not isinstance(output, torch.Tensor):
+        raise _NotTried
+    return output.clone()
+
+
+def _goes_on(module: nn.Module, signal: Signal, steps: int) -> bool:
+    """Whether a second call differs from the first, as of neurons that keep their potential."""
+    functional.reset_net(module)
+    shape = (steps, 2, *signal.sample)
+    drive = torch.rand(shape, generator=torch.Generator().manual_seed(0)).to(signal.value)
+    arranged = signal.layout.arranged(drive).contiguous()
+    return not torch.equal(_tensor(module(arranged.clone())), _tensor(module(arranged.clone())))
+
+
+CALLED = frozenset(("forward", "single_step_forward", "multi_step_forward", "single_step_functional_forward"))
+"""Methods through which SpikingJelly runs a neuron."""
+
+
+def _is_run(module: nn.Module) -> bool:
+    """Whether what the user's class adds to a neuron of SpikingJelly is run at all.
+
+    Releases before 2 called neuronal_charge, neuronal_fire and neuronal_reset, which 2 no longer does; what such a class
+    does here then says nothing of what its author meant.
+    """
+    library = next((each for each in type(module).__mro__ if each.__module__.startswith("spikingjelly")), None)
+    methods = set(added(module, library)) if library is not None and issubclass(library, neuron.BaseNode) else set()
+    return bool(methods & CALLED) or not any(name.startswith("neuronal_") for name in methods)
+
+
+def may_be_neurons(module: nn.Module, knows: Any) -> bool:
+    """Whether `module` may be neurons that someone wrote: it has no layers of its own that are read."""
+    if isinstance(module, nn.Sequential | nn.ModuleList | nn.ModuleDict) or not hasattr(type(module), "forward"):
+        return False
+    if not _is_run(module):
+        return False
+    library = type(module).__module__
+    if library.startswith("torch.nn") or (library.startswith("spikingjelly") and not isinstance(module, base.MemoryModule)):
+        return False
+    return not any(knows(each) or isinstance(each, base.MemoryModule) for each in module.modules() if each is not module)
