@@ -56,20 +56,33 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print the re
 
 
 def model_options(meaning: str) -> Callable[[F], F]:
-    """--model, and --args, which become part of it."""
+    """--model, --args, which become part of it, and how its file is imported."""
 
     def decorate(command: F) -> F:
         @click.option("--model", help=meaning)
         @click.option(
             "--args", "arguments", metavar="NAME=VALUE,...", help="Arguments for the class or function of --model."
         )
+        @click.option(
+            "--legacy-imports", is_flag=True, help="Load the code of --model with the SpikingJelly that was before 2."
+        )
+        @click.option(
+            "--stub-imports",
+            metavar="PACKAGE,...",
+            help="Packages that the code of --model imports and its network does not use.",
+        )
         @functools.wraps(command)
-        def run(*, model: str | None, arguments: str | None, **options: Any) -> Any:
+        def run(
+            *, model: str | None, arguments: str | None, legacy_imports: bool, stub_imports: str | None, **options: Any
+        ) -> Any:
+            from neuroprune.networks.legacy import imports_as
+
             if arguments and not (model and is_reference(model)):
                 raise click.UsageError(
                     f"--args {arguments} is for the class of a file, and --model names none: add --model file.py:Class"
                 )
-            return command(model=model and with_arguments(model, arguments), **options)
+            with imports_as(legacy_imports, tuple(stub_imports.split(",")) if stub_imports else ()):
+                return command(model=model and with_arguments(model, arguments), **options)
 
         return run  # type: ignore[return-value]
 

@@ -159,12 +159,15 @@ def _resample(recorder: Recorder, signal: Signal, sample: Shape) -> tuple[str, i
     if votes:
         return signal.node, votes
     if signal.votes > 1:
-        return (signal.node, signal.votes) if sample == signal.sample else None
+        return (signal.node, signal.votes) if _sizes(sample) == _sizes(signal.sample) else None
     if sample == (prod(shape),) and len(shape) > 1:
         return flat(recorder, signal.node, prod(shape)), 1
-    if [size for size in sample if size != 1] == [size for size in shape if size != 1]:
-        return signal.node, 1
-    return None
+    return (signal.node, 1) if _sizes(sample) == _sizes(shape) else None
+
+
+def _sizes(shape: Shape) -> list[int]:
+    """The sizes of a shape above 1, which say what lies in it."""
+    return [size for size in shape if size != 1]
 
 
 def _votes_apart(recorder: Recorder, symbol: Any, sample: Shape) -> int | None:

@@ -10,7 +10,7 @@ from torch.utils import _pytree
 
 from neuroprune.graph.joins import single
 from neuroprune.graph.layout import Layout
-from neuroprune.graph.signals import Recorder, Signal, Symbol
+from neuroprune.graph.signals import Recorder, Signal, Symbol, signals_of
 
 
 @dataclass(eq=False)
@@ -36,7 +36,9 @@ class Canvases(TorchFunctionMode):
         if func.__name__ == "__getitem__" and (place := self._place(args)) is not None:
             return place
         seen_args, seen_kwargs = self.seen((args, kwargs))
-        return func(*seen_args, **seen_kwargs)
+        if signals_of((seen_args, seen_kwargs)):
+            return Symbol.__torch_function__(func, types, seen_args, seen_kwargs)
+        return func(*args, **kwargs)
 
     def write(self, tensor: torch.Tensor, index: Any, signal: Signal) -> bool:
         """Note that `signal` was written at `index` of `tensor`; False where that is no place of one axis."""
@@ -75,7 +77,8 @@ def _sequence(canvas: _Canvas) -> Symbol:
     signals = [canvas.written[place] for place in sorted(canvas.written)]
     first, axis = signals[0], canvas.axis
     recorder: Recorder = first.recorder
-    value = canvas.tensor.clone()  # so that the symbol's own tensor is no canvas
+    with torch._C.DisableTorchFunction():
+        value = canvas.tensor.clone()  # so that the symbol's own tensor is no canvas
     alike = all((each.node, each.votes, each.layout) == (first.node, first.votes, first.layout) for each in signals)
     in_order = all(each.at is None for each in signals) or [each.at for each in signals] == list(range(len(signals)))
     if len(signals) == canvas.tensor.shape[axis] and alike and in_order:

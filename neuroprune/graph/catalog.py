@@ -37,20 +37,26 @@ LAYERS = (
         "synapses",
         "with any kernel, stride, padding, dilation and groups",
     ),
+    LayerInfo("conv over time", _both("Conv3d"), "synapses", "whose kernel is 1 along the time"),
     LayerInfo("linear", (*_both("Linear"), f"{_SPIKINGJELLY}.WSLinear"), "synapses"),
     LayerInfo(
         "batch norm",
         (
-            *_both("BatchNorm1d", "BatchNorm2d"),
+            *_both("BatchNorm1d", "BatchNorm2d", "BatchNorm3d"),
             f"{_SPIKINGJELLY}.ThresholdDependentBatchNorm1d",
             f"{_SPIKINGJELLY}.ThresholdDependentBatchNorm2d",
         ),
         "synapses",
         "with running statistics",
     ),
-    LayerInfo("average pool", _both("AvgPool2d"), "pools"),
-    LayerInfo("adaptive pool", _both("AdaptiveAvgPool2d"), "pools", "to a size that divides its input"),
-    LayerInfo("maximum pool", _both("MaxPool2d"), "pools", "on spikes"),
+    LayerInfo("average pool", _both("AvgPool2d", "AvgPool3d"), "pools"),
+    LayerInfo(
+        "adaptive pool",
+        _both("AdaptiveAvgPool2d", "AdaptiveAvgPool3d"),
+        "pools",
+        "to a size that divides its input",
+    ),
+    LayerInfo("maximum pool", _both("MaxPool2d", "MaxPool3d"), "pools", "on spikes and sums of spikes"),
     LayerInfo("flatten", _both("Flatten"), "views"),
     LayerInfo("selection", ("neuroprune.selection.ChannelSelection",), "views"),
 )
@@ -61,9 +67,30 @@ PARTS = ("synapses", "neurons", "pools", "views", "branches", "readout")
 IGNORED = ("Dropout", "Dropout2d", "Identity")
 """Layers that do nothing in evaluation."""
 
+REFUSED = {
+    **dict.fromkeys(
+        ("GroupNorm", "LayerNorm", "InstanceNorm2d", "RMSNorm"),
+        "it normalises by the values of each sample, which no chip computes; use a BatchNorm and train again",
+    ),
+    **dict.fromkeys(
+        ("ReLU", "GELU", "SiLU", "Sigmoid", "Tanh", "LeakyReLU", "Softmax", "Hardtanh", "ReLU6"),
+        "it passes on graded values, and the chip spikes; put a LIFNode or IFNode in its place and train again",
+    ),
+    **dict.fromkeys(
+        ("LSTM", "GRU", "RNN", "SpikingLSTM", "SpikingGRU", "SpikingVanillaRNN"),
+        "its gates multiply what neurons hold, which no neuron of the chip does; use LIFNode or IFNode",
+    ),
+    **dict.fromkeys(
+        ("SpikingSelfAttention", "QKAttention", "TokenQKAttention", "SpikeDrivenSelfAttention", "MultiheadAttention"),
+        "attention multiplies spikes by spikes, and the weights of synapses are fixed; use convolutions",
+    ),
+}
+"""Why layers that networks often have are not read, by the names of their classes."""
+
 OPERATIONS = (
     ("pools", "means over the map"),
     ("branches", "additions of spikes or of currents (ResNet, SEW-ADD, MS)"),
+    ("branches", "products of spikes (SEW-AND, SEW-IAND)"),
     ("branches", "concatenation"),
     ("branches", "channel selection"),
     ("branches", "a layer used twice"),
@@ -77,7 +104,7 @@ def supported_layers() -> tuple[str, ...]:
     """The names of all classes that are read, for messages."""
     neurons = (name for info in NEURON_MODELS for name in info.class_names if not name.startswith("Simple"))
     layers = (name for info in LAYERS for name in info.class_names if not name.startswith(("WS", "Threshold")))
-    return (*layers, *neurons, "Dropout")
+    return (*(name for name in layers if not name.endswith("3d")), *neurons, "Dropout")
 
 
 def support_table() -> str:

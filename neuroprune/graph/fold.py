@@ -28,6 +28,7 @@ from neuroprune.graph.float_program import (
 )
 from neuroprune.graph.nodes import (
     Add,
+    And,
     AvgPool,
     BatchNorm,
     Concat,
@@ -52,10 +53,14 @@ from neuroprune.graph.terms import (
     scaled,
     selected,
     source_value,
+    spikes_at_most,
     synapses,
 )
 from neuroprune.neurons.cuba_lif import CubaLif
 from neuroprune.neurons.model import FloatNeuron
+
+FORGETFUL = 4095 / 4096
+"""The decay of neurons that keep as little as the chip's registers can say."""
 
 Parts = tuple[Value, ...]
 """A value; or the maps and features that follow each other in a flattened vector."""
@@ -129,8 +134,13 @@ class _Folding:
                 return self._flattened(inputs[0], node.shape)
             case Linear() as linear:
                 return (dense(inputs[0], linear, node.name),)
-            case FloatNeuron() | MaxPool():
+            case FloatNeuron():
                 return self._population(node, inputs[0])
+            case MaxPool() as pool:
+                return (self._most(node, inputs[0][0], pool),)
+            case And():
+                both = added([parts[0] for parts in inputs])
+                return (self._fires(node.name, both, 1.5),)
             case Concat():
                 if all(len(parts) == 1 and _is_plain(parts[0], node) for parts in inputs):
                     return (concatenated([parts[0] for parts in inputs]),)
@@ -186,24 +196,38 @@ class _Folding:
                 f"layer {node.name}: its neurons read maps that were flattened and joined; join their spikes instead"
             )
             return parts
-        if isinstance(node.op, MaxPool):
-            pool = node.op
-            ones = depthwise(np.ones((value.shape[0], 1, *pool.kernel)), pool.stride, pool.padding, pool.dilation)
-            value = convolved(value, ones, node.shape, None)
-            # One spike in the window is enough to fire, and firing resets, so no state is kept.
-            neuron: FloatNeuron = CubaLif(0.0, 0.5)
-        else:
-            assert isinstance(node.op, FloatNeuron)
-            neuron = node.op.without_gain()
-            if node.op.gain != 1.0:
-                value = scaled(value, np.full(value.shape[0], node.op.gain), np.zeros(value.shape[0]))
-            if neuron.filters_input and np.any(value.bias):
-                self.problems.append(
-                    f"layer {node.name}: a bias enters its current, which decays, while the chip adds biases to the "
-                    f"voltage; use bias=False and no BatchNorm in front of it, or a LIFNode"
-                )
+        assert isinstance(node.op, FloatNeuron)
+        neuron = node.op.without_gain()
+        if node.op.gain != 1.0:
+            value = scaled(value, np.full(value.shape[0], node.op.gain), np.zeros(value.shape[0]))
+        if neuron.filters_input and np.any(value.bias):
+            self.problems.append(
+                f"layer {node.name}: a bias enters its current, which decays, while the chip adds biases to the "
+                f"voltage; use bias=False and no BatchNorm in front of it, or a LIFNode"
+            )
         self.populations.append(_Population(node.name, value.shape, neuron, synapses(value), value.bias))
         return (source_value(node.name, value.shape),)
+
+
+    def _most(self, node: Node, value: Value, pool: MaxPool) -> Value:
+        """The maximum over windows of a sum of spikes: of how many spikes there is a place with at least so many.
+
+        One spike in a window is enough for the first; for the others, places with as many are found first.
+        """
+        ones = depthwise(np.ones((value.shape[0], 1, *pool.kernel)), pool.stride, pool.padding, pool.dilation)
+        names = [node.name, *(f"{node.name}.{number}" for number in range(2, spikes_at_most(value) + 1))]
+        most = []
+        for number, name in enumerate(names, 1):
+            found = value if number == 1 else self._fires(f"{name}.places", value, number - 0.5)
+            most.append(self._fires(name, convolved(found, ones, node.shape, None), 0.5))
+        return added(most)
+
+    def _fires(self, name: str, value: Value, threshold: float) -> Value:
+        """The spikes of neurons without memory that fire where `value` is above `threshold`."""
+        # Of what is not enough to fire the next step keeps a 4096th, which no number of steps makes enough.
+        neuron = CubaLif(FORGETFUL if threshold > 0.5 else 0.0, threshold)
+        self.populations.append(_Population(name, value.shape, neuron, synapses(value), value.bias))
+        return source_value(name, value.shape)
 
 
 def _is_plain(value: Value, node: Node) -> bool:

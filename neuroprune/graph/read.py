@@ -13,7 +13,7 @@ from torch import nn
 
 from neuroprune.arrays import FloatArray, frozen_array
 from neuroprune.finite import finite_array
-from neuroprune.graph.catalog import LAYERS, supported_layers
+from neuroprune.graph.catalog import LAYERS, REFUSED, supported_layers
 from neuroprune.graph.nodes import AvgPool, BatchNorm, Conv, Flatten, Linear, MaxPool, Op, Pair, Select, Shape
 from neuroprune.graph.overrides import added, overridden
 from neuroprune.neurons.model import FloatNeuron, NeuronModel
@@ -66,6 +66,9 @@ def read_layer(name: str, module: nn.Module, shape: Shape) -> Reading:
                 f"compute something else; use {kind.__name__} as it is"
             )
         return _READERS[kind](name, module, shape)
+    reason = next((REFUSED[each.__name__] for each in type(module).__mro__ if each.__name__ in REFUSED), None)
+    if reason is not None:
+        return None, f"layer {name}: {type(module).__name__} cannot be mapped, since {reason}"
     known = ", ".join(supported_layers())
     return None, f"layer {name}: {type(module).__name__} has no counterpart on the chip; use one of {known}"
 
@@ -79,14 +82,48 @@ def _known_class(module: nn.Module) -> type[nn.Module] | None:
 def _read_conv(name: str, module: Any, shape: Shape) -> Reading:
     if module.padding_mode != "zeros":
         return None, f"layer {name}: padding mode {module.padding_mode!r} cannot be mapped; use 'zeros'"
-    if isinstance(module.padding, str):
-        return None, f"layer {name}: padding {module.padding!r} cannot be mapped; give it in pixels"
     weight = finite_array(name, "weight", module.get_weight() if isinstance(module, layer.WSConv2d) else module.weight)
     bias = finite_array(name, "bias", module.bias) if module.bias is not None else _zeros(module.out_channels)
-    return (
-        Conv(weight, bias, _pair(module.stride), _pair(module.padding), _pair(module.dilation), int(module.groups)),
-        None,
-    )
+    dilation, padding = _pair(module.dilation), module.padding
+    if padding == "same":  # torch pads one more behind than before where it must
+        total = tuple(step * (size - 1) for step, size in zip(dilation, weight.shape[2:], strict=True))
+        odd = tuple(each % 2 for each in total)
+        if any(one and step > 1 for one, step in zip(odd, dilation, strict=True)):
+            return None, f"layer {name}: padding 'same' of {total} with a dilation cannot be mapped; give it in pixels"
+        weight = frozen_array(np.pad(weight, ((0, 0), (0, 0), (odd[0], 0), (odd[1], 0))), np.float64)
+        padding = tuple((each + 1) // 2 for each in total)
+    elif padding == "valid":
+        padding = 0
+    return Conv(weight, bias, _pair(module.stride), _pair(padding), dilation, int(module.groups)), None
+
+
+def _read_conv_over_time(name: str, module: Any, shape: Shape) -> Reading:
+    """Conv3d along whose first or last axis nothing is mixed; the tensor tells whether that is time (`acts_alike`)."""
+    if isinstance(module.padding, str) or module.padding_mode != "zeros":
+        return None, f"layer {name}: padding {module.padding!r} cannot be mapped; give it in pixels, of zeros"
+    sizes = (module.kernel_size, module.stride, module.padding)
+    axis = _idle_axis(*sizes)
+    if axis is None:
+        return None, f"layer {name}: its kernel of {tuple(module.kernel_size)} reaches over time; use Conv2d for each step"
+    weight = finite_array(name, "weight", module.weight.squeeze(axis - 3))
+    bias = finite_array(name, "bias", module.bias) if module.bias is not None else _zeros(module.out_channels)
+    stride, padding, dilation = (_without(each, axis) for each in (*sizes[1:], module.dilation))
+    return Conv(weight, bias, stride, padding, dilation, int(module.groups)), None
+
+
+def _idle_axis(kernel: Any, stride: Any, padding: Any) -> int | None:
+    """The first or the last of three axes, where windows have size 1 and move by 1; None where neither is such."""
+    kernel, stride, padding = (_triple(each) for each in (kernel, stride, padding))
+    return next((axis for axis in (0, 2) if (kernel[axis], stride[axis], padding[axis]) == (1, 1, 0)), None)
+
+
+def _triple(value: Any) -> tuple[int, ...]:
+    return tuple(int(each) for each in value) if isinstance(value, tuple | list) else (int(value),) * 3
+
+
+def _without(value: Any, axis: int) -> Pair:
+    first, second = (each for at, each in enumerate(_triple(value)) if at != axis)
+    return first, second
 
 
 def _read_linear(name: str, module: Any, shape: Shape) -> Reading:
@@ -111,20 +148,41 @@ def _read_avg_pool(name: str, module: Any, shape: Shape) -> Reading:
         return None, f"layer {name}: ceil_mode=True cannot be mapped; set it to False"
     if module.divisor_override is not None:
         return None, f"layer {name}: divisor_override={module.divisor_override} cannot be mapped; leave it out"
-    if _pair(module.padding) != (0, 0) and not module.count_include_pad:
+    if np.any(module.padding) and not module.count_include_pad:
         return None, f"layer {name}: count_include_pad=False with padding cannot be mapped; set it to True"
-    return AvgPool(_pair(module.kernel_size), _pair(module.stride), _pair(module.padding)), None
+    sizes = _window_of(module)
+    if sizes is None:
+        return None, f"layer {name}: its windows of {module.kernel_size} reach over time; use AvgPool2d for each step"
+    return AvgPool(*sizes), None
+
+
+def _window_of(module: Any) -> tuple[Pair, Pair, Pair] | None:
+    """Kernel, stride and padding of a pooling; None for one that pools over time."""
+    sizes = module.kernel_size, module.stride, module.padding
+    if not isinstance(module, nn.AvgPool3d | nn.MaxPool3d):
+        return _pair(sizes[0]), _pair(sizes[1]), _pair(sizes[2])
+    axis = _idle_axis(*sizes)
+    return None if axis is None else (_without(sizes[0], axis), _without(sizes[1], axis), _without(sizes[2], axis))
 
 
 def _read_max_pool(name: str, module: Any, shape: Shape) -> Reading:
     if module.ceil_mode:
         return None, f"layer {name}: ceil_mode=True cannot be mapped; set it to False"
-    pool = MaxPool(_pair(module.kernel_size), _pair(module.stride), _pair(module.padding), _pair(module.dilation))
-    return pool, None
+    sizes = _window_of(module)
+    if sizes is None or (isinstance(module, nn.MaxPool3d) and set(_triple(module.dilation)) != {1}):
+        return None, f"layer {name}: its windows of {module.kernel_size} reach over time; use MaxPool2d for each step"
+    return MaxPool(*sizes, (1, 1) if isinstance(module, nn.MaxPool3d) else _pair(module.dilation)), None
 
 
 def _read_global_pool(name: str, module: Any, shape: Shape) -> Reading:
-    sizes = module.output_size if isinstance(module.output_size, tuple | list) else (module.output_size,) * 2
+    sizes = module.output_size
+    if isinstance(module, nn.AdaptiveAvgPool3d):
+        three = tuple(sizes) if isinstance(sizes, tuple | list) else (sizes,) * 3
+        axis = next((axis for axis in (0, 2) if three[axis] is None), None)
+        if axis is None:
+            return None, f"layer {name}: its output size {sizes} is one over time; use AdaptiveAvgPool2d for each step"
+        sizes = tuple(each for at, each in enumerate(three) if at != axis)
+    sizes = sizes if isinstance(sizes, tuple | list) else (sizes,) * 2
     extents = shape[1:]
     size = tuple(extent if want is None else int(want) for want, extent in zip(sizes, extents, strict=True))
     if any(extent % want for want, extent in zip(size, extents, strict=True)):
@@ -146,6 +204,7 @@ def _read_selection(name: str, module: Any, shape: Shape) -> Reading:
 
 _READER_OF: dict[str, Callable[[str, Any, Shape], Reading]] = {
     "conv": _read_conv,
+    "conv over time": _read_conv_over_time,
     "linear": _read_linear,
     "batch norm": _read_batch_norm,
     "average pool": _read_avg_pool,

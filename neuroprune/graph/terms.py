@@ -69,6 +69,15 @@ def source_value(name: str, shape: Shape) -> Value:
     return Value(shape, (term,), _zeros(channels))
 
 
+def spikes_at_most(value: Value) -> int:
+    """The largest number of spikes that a sum of spikes as they are can hold at one place."""
+    reached = np.zeros(value.shape[0], np.int64)
+    for term in value.terms:
+        assert is_identity(term.op), "a sum of spikes has no weights"
+        reached[term.writes] += 1
+    return int(reached.max())
+
+
 def convolved(value: Value, conv: Conv, shape: Shape, layer: str | None) -> Value:
     """The value after a convolution; `layer` is its name, None for the fixed weights of a pooling."""
     terms = []

@@ -1,7 +1,10 @@
 """The rules of a traced graph."""
 
+import numpy as np
+
 from neuroprune.graph.nodes import (
     Add,
+    And,
     AvgPool,
     BatchNorm,
     Concat,
@@ -16,8 +19,9 @@ from neuroprune.graph.nodes import (
 )
 from neuroprune.neurons.model import FloatNeuron
 
-# What an edge carries: the graded frame, spikes, a pool or sum of either without weights, or the input of neurons.
-FRAME, SPIKES, POOLED, CURRENT = "frame", "spikes", "pooled", "current"
+# What an edge carries: the graded frame, spikes, 1 - spikes, sums of spikes, a pool or sum of any of those without
+# weights, or the input of neurons.
+FRAME, SPIKES, SILENCE, COUNTS, POOLED, CURRENT = "frame", "spikes", "silence", "counts", "pooled", "current"
 
 
 def problems_of_traced(graph: Graph, last: str) -> list[str]:
@@ -65,9 +69,20 @@ def _flow(node: Node, sources: list[str]) -> tuple[str, str | None]:
                     "LIFNode there"
                 )
             return CURRENT, None
+        case BatchNorm() as norm if sources[0] in (SPIKES, SILENCE) and _is_complement(norm):
+            return SILENCE if sources[0] == SPIKES else SPIKES, None
         case AvgPool() | BatchNorm():
             return CURRENT if sources[0] == CURRENT else POOLED, None
+        case And():
+            if not set(sources) <= {SPIKES, SILENCE}:
+                return SPIKES, (
+                    f"operation {node.name}: it multiplies {node.inputs[0]} by {node.inputs[1]}, which the chip does of "
+                    "spikes alone; multiply outputs of LIFNode or IFNode, or 1 minus those"
+                )
+            return SPIKES, None
         case MaxPool():
+            if sources[0] == COUNTS:
+                return COUNTS, None
             if sources[0] != SPIKES:
                 return SPIKES, (
                     f"layer {node.name}: maximum pooling of values that are not spikes cannot be mapped; put it "
@@ -75,9 +90,18 @@ def _flow(node: Node, sources: list[str]) -> tuple[str, str | None]:
                 )
             return SPIKES, None
         case Add():
+            if set(sources) <= {SPIKES, COUNTS}:
+                return COUNTS, None
             return CURRENT if CURRENT in sources else POOLED, None
         case Flatten() | Concat() | Select():
             kinds = set(sources)
+            if len(kinds) > 1 and kinds <= {SPIKES, COUNTS}:
+                return COUNTS, None
             return sources[0] if len(kinds) == 1 else CURRENT if CURRENT in kinds else POOLED, None
         case FloatNeuron():
             return SPIKES, None
+
+
+def _is_complement(norm: BatchNorm) -> bool:
+    """Whether it makes 1 - x of x."""
+    return bool(np.all(norm.gain == -1.0) and np.all(norm.offset == 1.0))

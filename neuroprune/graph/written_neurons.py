@@ -1,6 +1,7 @@
 """Reads neurons that someone wrote as a module of their own, by what they do."""
 
 import copy
+import functools
 from dataclasses import dataclass
 from math import prod
 from typing import Any
@@ -12,7 +13,7 @@ from torch import nn
 from neuroprune.graph.overrides import added
 from neuroprune.graph.signals import Signal
 from neuroprune.neurons.cuba_lif import CubaLif
-from neuroprune.neurons.cuba_lif.identify import NotNeurons, identify
+from neuroprune.neurons.cuba_lif.identify import NotNeurons, differing_step, identify
 
 STEPS = 12
 """Steps that neurons are tried for which take one at a call."""
@@ -37,35 +38,58 @@ class _NotTried(Exception):
 
 
 def written_neurons(module: nn.Module, signal: Signal) -> WrittenNeurons:
-    """What `module` does to tensors like that of `signal`, found by running copies of it."""
+    """What `module` does to tensors like that of `signal`, found by running copies of it.
+
+    A single neuron is tried where the module takes one, else its whole layer; the layer must then do what it does.
+    """
     steps = signal.steps if signal.layout.has_steps else STEPS
-    probes = max(2, min(MOST_PROBES, MOST_NUMBERS // max(1, steps * prod(signal.sample))))
-    try:
-        tried = copy.deepcopy(module).eval()
-        found = identify(lambda drive: _fired(tried, signal, drive), steps, probes)
-        keeps_state = not signal.layout.has_steps or _goes_on(tried, signal, steps)
-    except _NotTried as reason:
-        return WrittenNeurons(str(reason) or NotNeurons(), keeps_state=True)
-    except Exception:  # noqa: BLE001  # of code that expects its own network around it
-        return WrittenNeurons(NotNeurons(), keeps_state=True)
-    return WrittenNeurons(found, keeps_state)
+    unknown = WrittenNeurons(NotNeurons(), keeps_state=True)
+    for sample in ((1,) * len(signal.sample), signal.sample):
+        probes = max(2, min(MOST_PROBES, MOST_NUMBERS // max(1, steps * prod(sample))))
+        try:
+            tried = copy.deepcopy(module).eval()
+            fire = functools.partial(_uniform, tried, signal, sample)
+            found = identify(fire, steps, probes, signal.layout.has_steps)
+            if isinstance(found, CubaLif) and not _whole_layer_does(tried, signal, steps, found):
+                found = "neurons of it act on each other, or differ"
+            keeps_state = not signal.layout.has_steps or _goes_on(tried, signal, steps)
+        except _NotTried as reason:
+            unknown = WrittenNeurons(str(reason) or NotNeurons(), keeps_state=True)
+        except Exception:  # noqa: BLE001, S112  # of code that expects its own network around it
+            continue
+        else:
+            return WrittenNeurons(found, keeps_state)
+    return unknown
+
+
+def _uniform(module: nn.Module, signal: Signal, sample: tuple[int, ...], drive: torch.Tensor) -> torch.Tensor:
+    """What each neuron of a layer of shape `sample` gives where all receive the inputs [steps, probes]."""
+    whole = drive.to(signal.value).reshape(*drive.shape, *(1 for _ in sample)).expand(*drive.shape, *sample)
+    flat = _fired(module, signal, whole.contiguous()).flatten(2)
+    if not torch.equal(flat, flat[:, :, :1].expand_as(flat)):
+        is_spikes = bool(((flat == 0.0) | (flat == 1.0)).all())
+        raise _NotTried("its neurons differ among each other" if is_spikes else "")
+    return flat[:, :, 0].float().cpu()
 
 
 def _fired(module: nn.Module, signal: Signal, drive: torch.Tensor) -> torch.Tensor:
-    """What all neurons of a layer give for the inputs [steps, probes]."""
+    """What neurons at rest give for the inputs [steps, probes, *sample]."""
     functional.reset_net(module)
-    whole = drive.to(signal.value).reshape(*drive.shape, *(1 for _ in signal.sample))
-    whole = whole.expand(*drive.shape, *signal.sample).contiguous()
     if signal.layout.has_steps:
-        outputs = signal.layout.steps_first(_tensor(module(signal.layout.arranged(whole).contiguous())), drive.shape[1])
+        outputs = signal.layout.steps_first(_tensor(module(signal.layout.arranged(drive).contiguous())), drive.shape[1])
     else:
-        outputs = torch.stack([_tensor(module(step)) for step in whole.unbind(0)])
-    if outputs.shape != whole.shape:
+        outputs = torch.stack([_tensor(module(step)) for step in drive.clone().unbind(0)])
+    if outputs.shape != drive.shape:
         raise _NotTried
-    flat = outputs.flatten(2)
-    if not torch.equal(flat, flat[:, :, :1].expand_as(flat)):
-        raise _NotTried("its neurons differ among each other")
-    return flat[:, :, 0].float().cpu()
+    return outputs
+
+
+def _whole_layer_does(module: nn.Module, signal: Signal, steps: int, neurons: CubaLif) -> bool:
+    """Whether a layer of different inputs gives what `neurons` do."""
+    shape = (steps, 2, *signal.sample)
+    drive = (torch.randn(shape, generator=torch.Generator().manual_seed(1)) * neurons.threshold).to(signal.value)
+    fired = _fired(module, signal, drive)
+    return differing_step(neurons, drive.double().cpu(), fired.double().cpu()) is None
 
 
 def _tensor(output: Any) -> torch.Tensor:

@@ -68,6 +68,9 @@ def _executed(path: Path, reference: NetworkReference, folders: list[Path]) -> M
                 raise
             folders.append(above)
             sys.path.insert(1, str(above))
+            top = (error.name or "").partition(".")[0]
+            if getattr(sys.modules.get(top), "__file__", None) is None:  # a folder of that name elsewhere
+                _forget(lambda name, top=top: name == top or name.startswith(f"{top}."))  # type: ignore[misc]
 
 
 def _execute(path: Path, reference: NetworkReference) -> ModuleType:

@@ -1,5 +1,6 @@
 """Finds out what a network of the user's takes and returns, by trying."""
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -8,6 +9,7 @@ from typing import Any
 
 import torch
 from spikingjelly.activation_based import base, neuron
+from spikingjelly.activation_based.layer import Dropout
 from torch import nn
 
 from neuroprune.errors import InputError
@@ -125,7 +127,7 @@ def _probe(
     order = torch.roll(torch.arange(samples), 1).to(like.device)
     with torch.no_grad():
         for loudness in LOUDNESS:
-            given, made = _run(network, form, frames * loudness)
+            given, made, sums = _run(network, form, frames * loudness)
             if made == samples and _run(network, form, frames.narrow(-4, 0, samples - 1))[1] != samples:
                 raise _Misfit("it takes samples for steps")
             read = _reading(given, samples, form)
@@ -133,40 +135,72 @@ def _probe(
                 raise _Misfit(f"it returns {described(given)} for {samples} samples")
             form = replace(form, returns=read[0], part=read[1])
             scores = scores_of(form, given)
-            permuted, _ = _run(network, form, (frames * loudness).index_select(-4, order))
+            permuted, _, permuted_sums = _run(network, form, (frames * loudness).index_select(-4, order))
             again = scores_of(form, permuted)
-            if not torch.allclose(scores[order], again, rtol=1e-4, atol=1e-5, equal_nan=True):
+            alike = torch.allclose(scores[order], again, rtol=1e-4, atol=1e-5, equal_nan=True)
+            if not alike or not _same_sums(sums, permuted_sums):
                 raise _Misfit("samples in another order do not give scores in that order")
     return form, made
 
 
-def _run(network: nn.Module, form: Form, frames: torch.Tensor) -> tuple[Any, int | None]:
-    """What `network` returns, and the most steps that one of its layers with state made in a call."""
-    with evaluation_mode(network), _counted(network) as counts:
+Sums = list[tuple[float, float]]
+"""Of what each layer gives at each call: the sum, and that of the magnitudes.
+
+They do not depend on the order of samples, which the scores of a network that hardly fires would not tell.
+"""
+
+
+def _run(network: nn.Module, form: Form, frames: torch.Tensor) -> tuple[Any, int | None, Sums]:
+    """What `network` returns, the most steps that one of its layers makes in a call, and what its layers give."""
+    with evaluation_mode(network), _counted(network) as (counts, sums):
         try:
             given = call(network, form, frames)
         except Exception as error:  # whatever the user's code raises
             raise _Misfit(capped(f"{type(error).__name__}: {error}")) from error
     calls = len(given) if form.takes == "steps" else 1
-    return given, max(counts.values()) // calls if counts else None
+    return given, max(counts.values()) // calls if counts else None, sums
+
+
+def _same_sums(sums: Sums, others: Sums) -> bool:
+    return len(sums) == len(others) and all(
+        abs(one - other) <= 1e-5 * magnitude + 1e-6
+        for (one, magnitude), (other, _) in zip(sums, others, strict=True)
+        if math.isfinite(magnitude)
+    )
 
 
 @contextmanager
-def _counted(network: nn.Module) -> Iterator[dict[nn.Module, int]]:
-    """Within it, the steps that each layer with state makes are counted."""
+def _counted(network: nn.Module) -> Iterator[tuple[dict[nn.Module, int], Sums]]:
+    """Within it, the steps that each layer with state makes are counted, and what all layers give is summed.
+
+    Where no layer is known to keep state, neurons are the user's own, and the calls of layers with weights are counted.
+    """
     counts: dict[nn.Module, int] = {}
+    sums: Sums = []
 
     def count(module: nn.Module, args: tuple[Any, ...]) -> None:
         is_multi = getattr(module, "step_mode", "s") == "m" and args and isinstance(args[0], torch.Tensor)
         counts[module] = counts.get(module, 0) + (args[0].shape[0] if is_multi else 1)
 
-    layers = [layer for layer in network.modules() if isinstance(layer, base.MemoryModule) and layer is not network]
+    def add(module: nn.Module, args: tuple[Any, ...], output: Any) -> None:
+        if isinstance(output, torch.Tensor) and output.is_floating_point():
+            sums.append((float(output.double().sum()), float(output.double().abs().sum())))
+
+    inner = [layer for layer in network.modules() if layer is not network]
+    layers = [layer for layer in inner if isinstance(layer, base.MemoryModule) and _keeps_state(layer)]
+    layers = layers or [layer for layer in inner if next(layer.parameters(recurse=False), None) is not None]
     handles = [layer.register_forward_pre_hook(count) for layer in layers]
+    handles += [layer.register_forward_hook(add) for layer in inner if next(layer.children(), None) is None]
     try:
-        yield counts
+        yield counts, sums
     finally:
         for handle in handles:
             handle.remove()
+
+
+def _keeps_state(layer: base.MemoryModule) -> bool:
+    """Whether it goes on from call to call in evaluation, which dropout does not."""
+    return not isinstance(layer, Dropout)
 
 
 def _reading(given: Any, samples: int, form: Form) -> tuple[Returns, int | str | None] | None:

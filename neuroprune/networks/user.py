@@ -16,6 +16,7 @@ from torch import nn
 from neuroprune.errors import InputError
 from neuroprune.excerpts import capped
 from neuroprune.networks.importing import INSTALLED, find_object, imported
+from neuroprune.networks.legacy import importing
 from neuroprune.networks.reference import NetworkReference, ObjectName, parse_reference
 
 FITS_TORCH = ("torchvision", "torchaudio")
@@ -46,7 +47,7 @@ def load_network(reference: str) -> nn.Module:
     Net(start_dim=1, end_dim=2)
     """
     named = parse_reference(reference)
-    with contextlib.ExitStack() as stack:
+    with importing(), contextlib.ExitStack() as stack:
         with _users_code(named, "on import"):
             module = stack.enter_context(imported(named))
         with _users_code(named, "when it is made"):
@@ -127,7 +128,7 @@ def _users_code(reference: NetworkReference, when: str) -> Iterator[None]:
         if moved is not None:
             raise InputError(
                 f"{reference.subject} needs {error.name}, a module of an earlier SpikingJelly: what it had is "
-                f"now in {MOVED[moved]}, so import it from there"
+                f"now in {MOVED[moved]}, so import it from there, or add --legacy-imports"
             ) from error
         raise InputError(
             f"{reference.subject} needs the module {error.name}, which is neither installed for {sys.executable} nor "
@@ -153,7 +154,7 @@ def _users_code(reference: NetworkReference, when: str) -> Iterator[None]:
 def _install(module: str) -> str:
     package = module.partition(".")[0]
     build = f"the build of {package} that fits torch {torch.__version__}" if package in FITS_TORCH else "what has it"
-    return f"install {build}, or leave the import out"
+    return f"install {build}, leave the import out, or add --stub-imports {package} if the network does not use it"
 
 
 def _package_that_failed(error: BaseException) -> str | None:

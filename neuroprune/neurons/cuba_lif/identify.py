@@ -6,6 +6,7 @@ fire; what is found is then held against the neurons on random inputs.
 """
 
 import math
+import struct
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -14,7 +15,8 @@ import torch
 from neuroprune.neurons.cuba_lif.neurons import CubaLif
 
 Fire = Callable[[torch.Tensor], torch.Tensor]
-"""Runs neurons at rest on float32 [steps, probes] and gives their output of the same shape."""
+"""Runs neurons at rest on float32 [steps, probes] and gives their output of the same shape; steps may be fewer for those
+that take one at a call."""
 
 TOLERANCE = 1e-5
 """Of the threshold: what float32 roundings can add up to over the few steps of a probe."""
@@ -32,13 +34,13 @@ class _Unlike(Exception):
     """How neurons differ from those that are known."""
 
 
-def identify(fire: Fire, steps: int, probes: int) -> CubaLif | NotNeurons | str:
+def identify(fire: Fire, steps: int, probes: int, all_at_once: bool = True) -> CubaLif | NotNeurons | str:
     """The neurons that give the spikes of `fire`, what tells them from such neurons, or that they are none.
 
     steps: how many `fire` takes; what cannot be told with so few does not matter with so few. probes: how many it may
-    be given at once, at least 2.
+    be given at once, at least 2. all_at_once: whether it needs all steps.
     """
-    probe = _Probe(fire, steps, probes)
+    probe = _Probe(fire, steps, probes, all_at_once)
     if not probe.spikes_at_all():
         return NotNeurons()
     try:
@@ -60,10 +62,11 @@ class _Probe:
     fire: Fire
     steps: int
     probes: int
+    all_at_once: bool
 
     def last(self, before: list[float], tried: torch.Tensor) -> torch.Tensor:
         """The output after inputs `before` and then each of `tried`, float32 [tries]."""
-        drive = torch.zeros(self.steps, len(tried))
+        drive = torch.zeros(self.steps if self.all_at_once else len(before) + 1, len(tried))
         for step, value in enumerate(before):
             drive[step] = value
         drive[len(before)] = tried
@@ -139,20 +142,25 @@ def _difference(probe: _Probe, neuron: CubaLif) -> str | None:
         return reason
     for spread in (0.4, 1.0, 3.0):
         drive = torch.randn(probe.steps, probe.probes, generator=generator) * size * spread + 0.2 * size
-        fired = probe.fire(drive)
-        state = neuron.rest(drive[0].double())
-        for step, current in enumerate(drive.double()):
-            state = neuron.integrate(state, current, 0.0)
-            expected = state[-1] >= size
-            near = (state[-1] - size).abs() <= 10 * TOLERANCE * max(size, float(state[-1].abs().max()))
-            wrong = (fired[step].double() != expected.double()) & ~near
-            if wrong.any():
-                at = int(wrong.nonzero()[0])
-                return (
-                    f"in step {step + 1} of a random input it gives {float(fired[step][at]):g} where "
-                    f"{int(expected[at])} would be"
-                )
-            state = neuron.after_spike(state, fired[step] > 0.5)
+        step = differing_step(neuron, drive.double(), probe.fire(drive).double())
+        if step is not None:
+            return f"in step {step + 1} of a random input it gives other spikes"
+    return None
+
+
+def differing_step(neuron: CubaLif, drive: torch.Tensor, fired: torch.Tensor) -> int | None:
+    """The first step in which neurons with inputs [steps, ...] that give `fired` are unlike `neuron`, from 0, or None.
+
+    Spikes of a potential that is at the threshold but for roundings are taken as they are.
+    """
+    state = neuron.rest(drive[0])
+    for step, current in enumerate(drive):
+        state = neuron.integrate(state, current, 0.0)
+        highest = max(neuron.threshold, float(state[-1].abs().max()))
+        near = (state[-1] - neuron.threshold).abs() <= 10 * TOLERANCE * highest
+        if bool(((fired[step] != (state[-1] >= neuron.threshold).double()) & ~near).any()):
+            return step
+        state = neuron.after_spike(state, fired[step] > 0.5)
     return None
 
 
@@ -180,11 +188,11 @@ def _plain(value: float) -> float:
 
 def _number(value: float) -> int:
     """The place of a float32 among all, which are ordered as their values are."""
-    bits = int(torch.tensor(value, dtype=torch.float32).view(torch.int32))
+    (bits,) = struct.unpack("<i", struct.pack("<f", value))
     return bits if bits >= 0 else -(bits & 0x7FFFFFFF)
 
 
 def _float(number: int) -> float:
     """The float32 at that place."""
-    bits = number if number >= 0 else -number - (1 << 31)
-    return float(torch.tensor(bits, dtype=torch.int32).view(torch.float32))
+    (value,) = struct.unpack("<f", struct.pack("<i", number if number >= 0 else -number - (1 << 31)))
+    return float(value)
