@@ -5,7 +5,7 @@ from collections.abc import Callable
 import torch
 from torch.nn import functional as F
 
-from neuroprune.graph.nodes import AvgPool, BatchNorm, Conv, Linear, MaxPool, Op
+from neuroprune.graph.nodes import AvgPool, BatchNorm, Conv, Linear, MaxPool, Op, Resample
 from neuroprune.graph.signals import Signal
 
 TOLERANCE = 1e-4
@@ -17,7 +17,7 @@ def acts_alike(op: Op, function: Callable[[torch.Tensor], torch.Tensor], signal:
 
     It is tried on random numbers, since those of a network's own frames may be zeros.
     """
-    if not isinstance(op, Conv | Linear | BatchNorm | AvgPool | MaxPool):
+    if not isinstance(op, Conv | Linear | BatchNorm | AvgPool | Resample | MaxPool):
         return True
     value, batch = signal.value, signal.recorder.batch
     numbers = torch.randn(value.shape, generator=torch.Generator().manual_seed(0)).to(value)
@@ -32,7 +32,7 @@ def acts_alike(op: Op, function: Callable[[torch.Tensor], torch.Tensor], signal:
     return bool((found - expected).abs().max() <= TOLERANCE * max(1.0, float(expected.abs().max())))
 
 
-def _apply(op: Conv | Linear | BatchNorm | AvgPool | MaxPool, samples: torch.Tensor) -> torch.Tensor:
+def _apply(op: Conv | Linear | BatchNorm | AvgPool | Resample | MaxPool, samples: torch.Tensor) -> torch.Tensor:
     """[samples, *shape] in float64, before and after."""
     match op:
         case Conv():
@@ -45,5 +45,7 @@ def _apply(op: Conv | Linear | BatchNorm | AvgPool | MaxPool, samples: torch.Ten
             return samples * torch.tensor(op.gain).reshape(shape) + torch.tensor(op.offset).reshape(shape)
         case AvgPool():
             return F.avg_pool2d(samples, op.kernel, op.stride, op.padding)
+        case Resample():
+            return torch.tensor(op.rows) @ samples @ torch.tensor(op.columns).T
         case MaxPool():
             return F.max_pool2d(samples, op.kernel, op.stride, op.padding, op.dilation)

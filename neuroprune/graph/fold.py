@@ -9,7 +9,7 @@ Maximum pooling of spikes is an OR: a synapse of ones and a memoryless neuron.
 """
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -39,6 +39,7 @@ from neuroprune.graph.nodes import (
     Linear,
     MaxPool,
     Node,
+    Resample,
     Select,
     Shape,
     Synapse,
@@ -164,6 +165,8 @@ class _Folding:
                 return (selected(inputs[0][0], select.channels),)
             case Conv() as conv:
                 return (self._convolved(node, inputs[0][0], conv, node.name),)
+            case Resample() as resample:
+                return (replace(inputs[0][0], resampled=resample),)
             case AvgPool() as pool:
                 return (self._convolved(node, inputs[0][0], average_kernel(pool, node.shape[0]), None),)
         raise AssertionError(node.op)
@@ -185,7 +188,7 @@ class _Folding:
 
     def _flattened(self, parts: Parts, shape: Shape) -> Parts:
         (value,) = parts
-        if value.shape[0] == shape[0]:  # maps of 1x1 are features
+        if value.resampled is None and value.shape[0] == shape[0]:  # maps of 1x1 are features
             return (Value(shape, value.terms, value.bias),)
         return parts
 

@@ -76,6 +76,17 @@ class AvgPool:
 
 
 @dataclass(frozen=True, eq=False)
+class Resample:
+    """Each channel as rows @ map @ columns.T: adaptive pooling whose windows differ, or overlap.
+
+    rows: float64 [height of the output, that of the input]; columns: likewise of the widths.
+    """
+
+    rows: FloatArray
+    columns: FloatArray
+
+
+@dataclass(frozen=True, eq=False)
 class MaxPool:
     """Maximum over windows of spikes, as torch's MaxPool2d without ceil_mode: an OR."""
 
@@ -113,7 +124,7 @@ class Select:
 
 
 Synapse = Conv | Linear
-Op = Input | Conv | Linear | BatchNorm | AvgPool | MaxPool | Flatten | Add | And | Concat | Select | FloatNeuron
+Op = Input | Conv | Linear | BatchNorm | AvgPool | Resample | MaxPool | Flatten | Add | And | Concat | Select | FloatNeuron
 
 
 @dataclass(frozen=True)

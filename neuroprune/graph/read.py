@@ -14,7 +14,7 @@ from torch import nn
 from neuroprune.arrays import FloatArray, frozen_array
 from neuroprune.finite import finite_array
 from neuroprune.graph.catalog import LAYERS, REFUSED, supported_layers
-from neuroprune.graph.nodes import AvgPool, BatchNorm, Conv, Flatten, Linear, MaxPool, Op, Pair, Select, Shape
+from neuroprune.graph.nodes import AvgPool, BatchNorm, Conv, Flatten, Linear, MaxPool, Op, Pair, Resample, Select, Shape
 from neuroprune.graph.overrides import added, overridden
 from neuroprune.neurons.model import FloatNeuron, NeuronModel
 
@@ -186,12 +186,18 @@ def _read_global_pool(name: str, module: Any, shape: Shape) -> Reading:
     extents = shape[1:]
     size = tuple(extent if want is None else int(want) for want, extent in zip(sizes, extents, strict=True))
     if any(extent % want for want, extent in zip(size, extents, strict=True)):
-        return None, (
-            f"layer {name}: adaptive pooling of {extents[0]}x{extents[1]} to {size[0]}x{size[1]} takes windows of "
-            "different sizes; choose a size that divides its input"
-        )
+        return Resample(*(_window_means(want, extent) for want, extent in zip(size, extents, strict=True))), None
     window = (extents[0] // size[0], extents[1] // size[1])
     return AvgPool(window, window), None
+
+
+def _window_means(size: int, extent: int) -> FloatArray:
+    """[size, extent]: the means that adaptive pooling takes along one axis, over windows as torch cuts them."""
+    means = np.zeros((size, extent))
+    for place in range(size):
+        start, end = place * extent // size, -(-(place + 1) * extent // size)
+        means[place, start:end] = 1.0 / (end - start)
+    return frozen_array(means, np.float64)
 
 
 def _read_flatten(name: str, module: Any, shape: Shape) -> Reading:

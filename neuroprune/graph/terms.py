@@ -22,7 +22,7 @@ from neuroprune.graph.compose import (
     scale_outputs,
     ungrouped,
 )
-from neuroprune.graph.nodes import Conv, IndexArray, Linear, Shape, Synapse
+from neuroprune.graph.nodes import Conv, IndexArray, Linear, Resample, Shape, Synapse
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,11 +49,26 @@ class Term:
 
 @dataclass(frozen=True, eq=False)
 class Value:
-    """A map (channels, height, width) or features (channels,); bias: float64 [channels]."""
+    """A map (channels, height, width) or features (channels,); bias: float64 [channels].
+
+    resampled: what is yet to be done to each channel of the map, by the dense layer that reads it.
+    """
 
     shape: Shape
     terms: tuple[Term, ...]
     bias: FloatArray
+    resampled: Resample | None = None
+
+    @property
+    def features(self) -> int:
+        """How many features a Flatten makes of it."""
+        return prod(self.shape) if self.resampled is None else self.shape[0] * prod(self.resampled_extents)
+
+    @property
+    def resampled_extents(self) -> Shape:
+        """Height and width once it is resampled."""
+        assert self.resampled is not None
+        return len(self.resampled.rows), len(self.resampled.columns)
 
     @property
     def extents(self) -> Shape:
@@ -110,9 +125,13 @@ def dense(parts: tuple[Value, ...], linear: Linear, layer: str) -> Value:
     outputs, start = len(linear.bias), 0
     terms, bias = [], linear.bias
     for part in parts:
-        size = prod(part.shape)
-        weight = linear.weight[:, start : start + size].reshape(outputs, *part.extents)
-        start += size
+        weight = linear.weight[:, start : start + part.features]
+        start += part.features
+        if part.resampled is None:
+            weight = weight.reshape(outputs, *part.extents)
+        else:
+            of_windows = weight.reshape(outputs, part.shape[0], *part.resampled_extents)
+            weight = part.resampled.rows.T @ of_windows @ part.resampled.columns
         bias = bias + weight.sum(axis=(2, 3)) @ part.bias
         terms += [_dense_term(term, weight[:, term.writes], layer) for term in part.terms]
     return Value((outputs,), tuple(terms), frozen_array(bias, np.float64))

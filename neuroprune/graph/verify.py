@@ -15,6 +15,7 @@ from neuroprune.graph.nodes import (
     Linear,
     MaxPool,
     Node,
+    Resample,
     Select,
 )
 from neuroprune.neurons.model import FloatNeuron
@@ -48,6 +49,11 @@ def problems_of_traced(graph: Graph, last: str) -> list[str]:
                 )
         elif node.name == last and graph.readout.of == "voltage":
             problems.append(f"layer {node.name}: it fires, so its voltage says little; set its threshold to infinity")
+        if isinstance(node.op, Resample) and any(not isinstance(each.op, Flatten) for each in graph.consumers(node.name)):
+            problems.append(
+                f"layer {node.name}: its windows differ in size, which only a dense layer can take up; choose a size that "
+                "divides its input, or flatten it for a Linear right behind it"
+            )
         if node.name != last and not graph.consumers(node.name):
             problems.append(f"layer {node.name}: its output is not used; remove it")
     if not spiking:
@@ -71,7 +77,7 @@ def _flow(node: Node, sources: list[str]) -> tuple[str, str | None]:
             return CURRENT, None
         case BatchNorm() as norm if sources[0] in (SPIKES, SILENCE) and _is_complement(norm):
             return SILENCE if sources[0] == SPIKES else SPIKES, None
-        case AvgPool() | BatchNorm():
+        case AvgPool() | Resample() | BatchNorm():
             return CURRENT if sources[0] == CURRENT else POOLED, None
         case And():
             if not set(sources) <= {SPIKES, SILENCE}:

@@ -4,16 +4,18 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import torch
+from spikingjelly.activation_based import functional
 from torch import nn
 
-Takes = Literal["frames", "sequences", "batch-first sequences", "steps"]
-"""What a network is called with: frames [N, C, H, W], which it presents at its own steps; sequences [T, N, C, H, W];
-sequences [N, T, C, H, W]; or the frames of one step, [N, C, H, W], at T calls."""
+Takes = Literal["frames", "sequences", "batch-first sequences", "time-last sequences", "steps"]
+"""What a network is called with: frames [N, C, H, W], which it presents at its own steps; sequences [T, N, C, H, W],
+[N, T, C, H, W] or [N, C, H, W, T]; or the frames of one step, [N, C, H, W], at T calls."""
 
 _TAKES: dict[Takes, str] = {
     "frames": "[N, C, H, W]",
     "sequences": "[T, N, C, H, W]",
     "batch-first sequences": "[N, T, C, H, W]",
+    "time-last sequences": "[N, C, H, W, T]",
     "steps": "[N, C, H, W], one step a call",
 }
 
@@ -33,13 +35,17 @@ class Form:
     """What a network takes and returns.
 
     steps: T of what is presented, None where frames are the network's own affair or data have steps of their own.
-    part: which of several things that it returns is taken, by position or key; None where it returns one.
+    part: which of several things that it returns is taken, by position or key; None where it returns one. flat: whether
+    it takes frames as features, C * H * W of them in place of the three axes. multi_step: whether its layers are put
+    into SpikingJelly's step mode 'm', as the scripts that train such networks do.
     """
 
     takes: Takes = "frames"
     returns: Returns = "scores"
     steps: int | None = None
     part: int | str | None = None
+    flat: bool = False
+    multi_step: bool = False
 
     @property
     def title(self) -> str:
@@ -48,7 +54,9 @@ class Form:
         returned = "" if self.returns == "scores" and not of else f" and returns {_RETURNS[self.returns]}{of}"
         times = "once" if self.steps == 1 else f"{self.steps} times"
         shown = "" if self.steps is None else f": each image is shown {times}"
-        return f"{_TAKES[self.takes]}{returned}{shown}"
+        takes = _TAKES[self.takes].replace("C, H, W", "C * H * W") if self.flat else _TAKES[self.takes]
+        mode = " in step mode 'm'" if self.multi_step else ""
+        return f"{takes}{mode}{returned}{shown}"
 
 
 _SHARED = ("_modules", "_parameters", "_buffers", "_non_persistent_buffers_set")
@@ -68,6 +76,8 @@ class Presentation(nn.Module):
         vars(self).update({name: vars(network)[name] for name in _SHARED})
         vars(self)["network"] = network  # not as a layer of this one, whose names would then begin with it
         self.form = form
+        if form.multi_step:
+            functional.set_step_mode(network, "m")
         self.__class__ = type(type(network).__name__, (type(self),), {})  # sentences name the user's class
 
     @property
@@ -96,12 +106,17 @@ class Presentation(nn.Module):
 def call(network: nn.Module, form: Form, frames: torch.Tensor) -> Any:
     """What `network` returns for frames [N, C, H, W] or sequences [T, N, C, H, W]; of one of steps a list of all."""
     is_sequence = frames.ndim == 5
+    frames = frames.flatten(-3) if form.flat else frames
     if form.takes == "frames":
         return network(frames)
     if form.takes == "steps":
         return [network(step) for step in (frames.unbind(0) if is_sequence else [frames] * (form.steps or 1))]
     sequence = frames if is_sequence else torch.stack([frames] * (form.steps or 1))
-    return network(sequence if form.takes == "sequences" else sequence.transpose(0, 1))
+    if form.takes == "batch-first sequences":
+        sequence = sequence.transpose(0, 1)
+    elif form.takes == "time-last sequences":
+        sequence = sequence.movedim(0, -1)
+    return network(sequence)
 
 
 def scores_of(form: Form, returned: Any) -> torch.Tensor:

@@ -1,5 +1,6 @@
 """Finds out what a network of the user's takes and returns, by trying."""
 
+import itertools
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,7 +9,7 @@ from importlib.metadata import version
 from typing import Any
 
 import torch
-from spikingjelly.activation_based import base, neuron
+from spikingjelly.activation_based import base, functional, neuron
 from spikingjelly.activation_based.layer import Dropout
 from torch import nn
 
@@ -23,7 +24,7 @@ SAMPLES, STEPS = 7, 5
 STEP = "single_step_functional_forward"
 """The method in which neurons of the installed SpikingJelly have their dynamics."""
 
-LOUDNESS = (1.0, 10.0, 100.0)
+LOUDNESS = (1.0, 30.0)
 """Factors of the frames that are tried, since a silent network tells nothing."""
 
 
@@ -58,13 +59,17 @@ def find_form(
     name = type(network).__name__
     if steps is not None and steps < 1:
         raise InputError(f"samples of {steps} steps cannot be shown to network {name}: give at least 1")
-    tried: tuple[Takes, ...] = ("sequences", "batch-first sequences")
+    tried: tuple[Takes, ...] = ("sequences", "batch-first sequences", "time-last sequences")
     tried = (*tried, "steps") if sequence else ("frames", *tried)
     reasons = []
-    for takes in tried:
-        form = Form(takes, steps=None if sequence or takes == "frames" else steps or STEPS)
+    for multi_step, flat, takes in itertools.product((False, True), (False, True), tried):
+        if multi_step and (takes in ("frames", "steps") or not _single_steppers(network)):
+            continue  # before that, only what the network is as it stands
+        form = Form(takes, steps=None if sequence or takes == "frames" else steps or STEPS, flat=flat)
+        form = replace(form, multi_step=multi_step)
         try:
-            form, made = _probe(network, form, input_shape, steps or STEPS, sequence)
+            with in_step_mode(network, form):
+                form, made = _probe(network, form, input_shape, steps or STEPS, sequence)
         except _Misfit as misfit:
             reasons.append(str(misfit))
         else:
@@ -128,6 +133,8 @@ def _probe(
     with torch.no_grad():
         for loudness in LOUDNESS:
             given, made, sums = _run(network, form, frames * loudness)
+            if "sequences" in form.takes and _single_steppers(network) and made == 1 < steps:
+                raise _Misfit("its neurons are in step mode 's' and take a whole sequence for one step")
             if made == samples and _run(network, form, frames.narrow(-4, 0, samples - 1))[1] != samples:
                 raise _Misfit("it takes samples for steps")
             read = _reading(given, samples, form)
@@ -140,7 +147,42 @@ def _probe(
             alike = torch.allclose(scores[order], again, rtol=1e-4, atol=1e-5, equal_nan=True)
             if not alike or not _same_sums(sums, permuted_sums):
                 raise _Misfit("samples in another order do not give scores in that order")
+    if made == 1 and not _memories(network) and not _goes_on(network, form, frames):
+        made = None  # its neurons are its own, and make all their steps in a call
     return form, made
+
+
+def _goes_on(network: nn.Module, form: Form, frames: torch.Tensor) -> bool:
+    """Whether a second call goes on from the first, as of a network that makes one step a call."""
+    with evaluation_mode(network), torch.no_grad(), _counted(network) as (_, sums):
+        for _ in range(2):
+            call(network, form, frames.clone())  # which its code may change in place
+    half = len(sums) // 2
+    return not _same_sums(sums[:half], sums[half:])
+
+
+def _single_steppers(network: nn.Module) -> list[nn.Module]:
+    """The layers of SpikingJelly's that keep state and are in step mode 's'."""
+    return [layer for layer in _memories(network) if getattr(layer, "step_mode", None) == "s"]
+
+
+@contextmanager
+def in_step_mode(network: nn.Module, form: Form) -> Iterator[None]:
+    """Within it, layers are in the step mode that `form` says, and in their own afterwards."""
+    modes = {layer: layer.step_mode for layer in network.modules() if isinstance(layer, base.StepModule)}
+    if form.multi_step:
+        functional.set_step_mode(network, "m")
+    try:
+        yield
+    finally:
+        for layer, mode in modes.items():
+            layer.step_mode = mode
+
+
+def _memories(network: nn.Module) -> list[nn.Module]:
+    """The layers that SpikingJelly knows to keep state from call to call; dropout does not in evaluation."""
+    layers = (each for each in network.modules() if each is not network)
+    return [each for each in layers if isinstance(each, base.MemoryModule) and not isinstance(each, Dropout)]
 
 
 Sums = list[tuple[float, float]]
@@ -187,8 +229,8 @@ def _counted(network: nn.Module) -> Iterator[tuple[dict[nn.Module, int], Sums]]:
             sums.append((float(output.double().sum()), float(output.double().abs().sum())))
 
     inner = [layer for layer in network.modules() if layer is not network]
-    layers = [layer for layer in inner if isinstance(layer, base.MemoryModule) and _keeps_state(layer)]
-    layers = layers or [layer for layer in inner if next(layer.parameters(recurse=False), None) is not None]
+    weighted = [layer for layer in inner if next(layer.parameters(recurse=False), None) is not None]
+    layers = _memories(network) or weighted
     handles = [layer.register_forward_pre_hook(count) for layer in layers]
     handles += [layer.register_forward_hook(add) for layer in inner if next(layer.children(), None) is None]
     try:
@@ -196,11 +238,6 @@ def _counted(network: nn.Module) -> Iterator[tuple[dict[nn.Module, int], Sums]]:
     finally:
         for handle in handles:
             handle.remove()
-
-
-def _keeps_state(layer: base.MemoryModule) -> bool:
-    """Whether it goes on from call to call in evaluation, which dropout does not."""
-    return not isinstance(layer, Dropout)
 
 
 def _reading(given: Any, samples: int, form: Form) -> tuple[Returns, int | str | None] | None:
