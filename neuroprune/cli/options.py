@@ -111,7 +111,7 @@ def weights_options(meaning: str, required: bool = False) -> Callable[[F], F]:
                 return command(weights=None, **options)
             for what, other in (("RUN", options.get("run")), ("--resume", options.get("resume"))):
                 if other is not None:
-                    raise click.UsageError(f"{what} and --weights name two networks: give one of the two")
+                    raise click.UsageError(f"--weights and {what} name two networks: give one of the two")
             if options.get("model") is None:
                 raise click.UsageError(
                     f"--weights {weights} are numbers alone: name the network that they are of with --model"

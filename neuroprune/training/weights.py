@@ -59,6 +59,20 @@ class LoadedWeights:
         return f"{self.tensors} tensors of {capped(self.path.name)}{where}{without}{unused}"
 
 
+class _Names(NamedTuple):
+    """The network's names by what they may be called in a file, without what stands before all of them.
+
+    wrappers: parts of names that do not count.
+    """
+
+    keys: Mapping[str, str]
+    wrappers: frozenset[str]
+
+    def plain(self, name: str) -> str:
+        """`name` without the wrappers."""
+        return ".".join(part for part in name.split(".") if part not in self.wrappers)
+
+
 class _Match(NamedTuple):
     """Tensors of a part by their names in the network.
 
@@ -92,7 +106,7 @@ def load_weights(module: nn.Module, path: Path) -> LoadedWeights:
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     torch.save({"epoch": 7, "net": tensors}, Path(folder, "best.pth"))
     ...     load_weights(network, Path(folder, "best.pth")).title
-    '18 tensors of best.pth under net'
+    '20 tensors of best.pth under net'
     >>> torch.equal(network.stem.conv1.weight, other.stem.conv1.weight)
     True
     """
@@ -100,9 +114,9 @@ def load_weights(module: nn.Module, path: Path) -> LoadedWeights:
     network = f"network {type(module).__name__}"
     if not own:
         raise InputError(f"{network} has 0 tensors, so no weights can be put into it: name one that has layers")
-    keys = _keys(module, own)
-    match = max((_match(part, keys, own) for part in read_parts(path)), key=lambda each: (each.alike, len(each.names)))
-    unused = _check_names(match, module, own, path, network)
+    known = _names(module, own)
+    match = max((_match(part, known, own) for part in read_parts(path)), key=lambda each: (each.alike, len(each.names)))
+    unused = _check_names(match, known, module, own, path, network)
     values = _values(match, own, path, network)
     with torch.no_grad():
         for name, value in values.items():
@@ -112,17 +126,19 @@ def load_weights(module: nn.Module, path: Path) -> LoadedWeights:
     return LoadedWeights(path, digest, match.part.keys, match.prefix, len(values), tuple(unused))
 
 
-def _plain(name: str) -> str:
-    """`name` without what says how the network was run."""
-    return ".".join(part for part in name.split(".") if part not in WRAPPERS)
+def _names(module: nn.Module, own: Tensors) -> _Names:
+    """The names of `module`.
 
-
-def _keys(module: nn.Module, own: Tensors) -> dict[str, str]:
-    """The network's tensors by what they may be called in a file, without what stands before all of them.
-
-    A container of one layer, whose name ends in 0 today, had none in clock_driven, where its conv.0.weight
-    was conv.module.weight.
+    A container of one layer, whose name ends in 0 today, had none in clock_driven, where its conv.0.weight was
+    conv.module.weight.
     """
+    names = _Names({}, WRAPPERS)
+    if len({names.plain(name) for name in own}) < len(own):
+        names = _Names({}, frozenset())  # the network needs those parts to tell its layers apart
+    # Up to the layers, so that a network of one layer is still told from another by that layer's name.
+    first, *others = [names.plain(name).split(".")[:-2] for name in own]
+    shared = max(n for n in range(len(first) + 1) if all(path[:n] == first[:n] for path in others))
+    common = "".join(f"{part}." for part in first[:shared])
     single = [path for path, layer in module.named_modules() if isinstance(layer, nn.Sequential) and len(layer) == 1]
 
     def unnumbered(name: str) -> str:
@@ -131,26 +147,18 @@ def _keys(module: nn.Module, own: Tensors) -> dict[str, str]:
                 name = f"{path}.{name.removeprefix(f'{path}.0.')}"
         return name
 
-    plain = {name: _plain(name) for name in own}
-    if len(set(plain.values())) < len(plain):
-        plain = {name: name for name in own}  # the network needs those parts to tell its layers apart
-    # Up to the layers, so that a network of one layer is still told from another by that layer's name.
-    first, *others = [spelled.split(".")[:-2] for spelled in plain.values()]
-    shared = max(n for n in range(len(first) + 1) if all(path[:n] == first[:n] for path in others))
-    common = "".join(f"{part}." for part in first[:shared])
-    keys = {spelled.removeprefix(common): name for name, spelled in plain.items()}
-    for name in own:
-        keys.setdefault(_plain(unnumbered(name)).removeprefix(common), name)
-    return keys
+    keys = {names.plain(unnumbered(name)).removeprefix(common): name for name in own}
+    keys |= {names.plain(name).removeprefix(common): name for name in own}
+    return names._replace(keys=keys)
 
 
-def _match(part: Part, keys: Mapping[str, str], own: Tensors) -> _Match:
+def _match(part: Part, known: _Names, own: Tensors) -> _Match:
     """The tensors of `part` with that prefix taken off which leaves the most of the network's."""
     found, alike = Counter[str](), Counter[str]()
     for name, tensor in part.tensors.items():
-        pieces = _plain(name).split(".")
+        pieces = known.plain(name).split(".")
         for start in range(min(len(pieces), DEEPEST)):
-            key = keys.get(".".join(pieces[start:]))
+            key = known.keys.get(".".join(pieces[start:]))
             if key is not None:
                 prefix = "".join(f"{piece}." for piece in pieces[:start])
                 found[prefix] += 1
@@ -159,8 +167,8 @@ def _match(part: Part, keys: Mapping[str, str], own: Tensors) -> _Match:
     names: dict[str, str] = {}
     left = []
     for name in part.tensors:
-        plain = _plain(name)
-        key = keys.get(plain.removeprefix(prefix)) if plain.startswith(prefix) else None
+        plain = known.plain(name)
+        key = known.keys.get(plain.removeprefix(prefix)) if plain.startswith(prefix) else None
         if key is None or key in names:
             left.append(name)
         else:
@@ -168,14 +176,14 @@ def _match(part: Part, keys: Mapping[str, str], own: Tensors) -> _Match:
     return _Match(part, prefix, names, left, alike[prefix])
 
 
-def _check_names(match: _Match, module: nn.Module, own: Tensors, path: Path, network: str) -> list[str]:
+def _check_names(match: _Match, known: _Names, module: nn.Module, own: Tensors, path: Path, network: str) -> list[str]:
     """The names in the file that are left over without harm. Raises InputError for others, and for missing ones."""
     if not match.names:
         raise InputError(
             f"{path} has none of the {len(own)} tensors of {network} ({_listed(own)}), but "
             f"{_listed(match.part.tensors)}: name the weights of this network, or the network that they are of"
         )
-    unused = [name for name in match.left if _is_harmless(name, match.prefix, module)]
+    unused = [name for name in match.left if _is_harmless(known.plain(name).removeprefix(match.prefix), known, module)]
     foreign = [name for name in match.left if name not in set(unused)]
     missing = [name for name in own if name not in match.names and name.rpartition(".")[2] not in COUNTERS]
     if missing or foreign:
@@ -188,12 +196,12 @@ def _check_names(match: _Match, module: nn.Module, own: Tensors, path: Path, net
     return unused
 
 
-def _is_harmless(name: str, prefix: str, module: nn.Module) -> bool:
-    """Whether no output of `module` depends on the tensor `name`, for which it has no place."""
-    owner, _, leaf = _plain(name).removeprefix(prefix).rpartition(".")
+def _is_harmless(name: str, known: _Names, module: nn.Module) -> bool:
+    """Whether no output of `module` depends on the tensor `name`, plain, for which it has no place."""
+    owner, _, leaf = name.rpartition(".")
     if leaf in COUNTERS:
         return True
-    layers = (layer for path, layer in module.named_modules() if f".{_plain(path)}".endswith(f".{owner}"))
+    layers = (layer for path, layer in module.named_modules() if f".{known.plain(path)}".endswith(f".{owner}"))
     return any(isinstance(layer, base.MemoryModule) and leaf in layer._memories for layer in layers)
 
 
