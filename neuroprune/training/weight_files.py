@@ -4,6 +4,7 @@ torch.load reads them with weights_only, which follows a pickle and calls nothin
 scripts like to keep beside their weights is made `Unread` meanwhile, whatever the file says of it.
 """
 
+import io
 import re
 import warnings
 from collections import deque
@@ -12,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
+from zipfile import ZipFile
 
 import torch
 from torch.serialization import safe_globals
@@ -26,8 +28,8 @@ SUFFIXES = (SAFETENSORS, ".pth", ".pt", ".tar", ".ckpt", ".bin")
 """What files of weights are mostly called. All but the first are read as torch.save's, whatever their names."""
 
 REMEDY = "fetch it again, or write it with torch.save(net.state_dict(), ...)"
-STARTS = (b"PK\x03\x04", b"\x80")
-"""How torch.save's files begin: as a zip archive, or until torch 1.6 as a pickle."""
+ARCHIVE, PICKLE = b"PK\x03\x04", b"\x80"
+"""How torch.save's files begin: those of today are zip archives, those from before torch 1.6 pickles."""
 DEEPEST = 8
 """Levels of dictionaries and lists that are looked into."""
 
@@ -89,12 +91,17 @@ def read_parts(path: Path) -> tuple[Part, ...]:
 
 def _load(path: Path) -> Any:
     with path.open("rb") as file:
-        if not file.read(4).startswith(STARTS):
-            raise ValueError("it begins as no file of torch.save does")
+        start = file.read(len(ARCHIVE))
+    if not start.startswith((ARCHIVE, PICKLE)):
+        raise ValueError("it begins as no file of torch.save does")
+    if start == ARCHIVE:
+        _check_archive(path)
+    # Of bytes in memory are given as many as there are, however many a pickle asks for.
+    source = path if start == ARCHIVE else io.BytesIO(path.read_bytes())
     try:
         with warnings.catch_warnings(), safe_globals([(Unread, name) for name in BESIDE]):
             warnings.simplefilter("ignore")
-            return torch.load(path, map_location="cpu", weights_only=True)
+            return torch.load(source, map_location="cpu", weights_only=True)
     except UnpicklingError as error:  # its own sentence advises to run what the file holds
         needed = re.search(r"GLOBAL (\S+)", str(error))
         if needed is None:
@@ -107,6 +114,14 @@ def _load(path: Path) -> Any:
         if "TorchScript" in str(error):
             raise ValueError("it is a program of TorchScript's") from error
         raise ValueError(str(error).partition(". ")[0]) from error
+
+
+def _check_archive(path: Path) -> None:
+    """Raise ValueError where the members of a zip archive are longer than it is, since torch.save compresses none."""
+    with ZipFile(path) as archive:
+        stated = sum(member.file_size for member in archive.infolist())
+    if stated > path.stat().st_size:
+        raise ValueError(f"it holds {path.stat().st_size} bytes and states {stated}")
 
 
 def _parts(root: Any) -> Iterable[Part]:

@@ -284,7 +284,7 @@ def test_a_whole_network_is_refused_with_what_to_save_instead(content: Callable[
         (lambda whole: b"", "it is empty"),
         (
             lambda whole: whole[: len(whole) // 2],
-            "PytorchStreamReader failed reading zip archive: failed finding central",
+            "File is not a zip file",
         ),
         (lambda whole: whole[:3], ""),
         (lambda whole: b"weights\n" * 40, "it begins as no file of torch.save does"),
@@ -309,6 +309,17 @@ def test_a_file_whose_tensor_was_cut_is_refused(tmp_path: Path) -> None:
             cut.writestr(name, content[:4] if "/data/" in name and len(content) > 100 else content)
     with pytest.raises(InputError, match=r"cut\.pth is not a whole file of weights \("):
         load_weights(Net(), tmp_path / "cut.pth")
+
+
+def test_an_archive_that_unpacks_to_more_than_it_holds_is_refused(tmp_path: Path) -> None:
+    path = saved(tmp_path, {"a": torch.zeros(1 << 20)})
+    with zipfile.ZipFile(path) as whole, zipfile.ZipFile(tmp_path / "packed.pth", "w", zipfile.ZIP_DEFLATED) as packed:
+        for name in whole.namelist():
+            packed.writestr(name, whole.read(name))
+    with pytest.raises(
+        InputError, match=r"packed\.pth is not a whole file of weights \(it holds \d+ bytes and states 4"
+    ):
+        load_weights(Net(), tmp_path / "packed.pth")
 
 
 def test_safetensors_that_are_cut_short_are_refused(tmp_path: Path) -> None:
