@@ -32,7 +32,7 @@ def with_normalisation(
             f"frames of {data.name} cannot be normalised by a {given} without a {lacking}: give both (--mean and --std)"
         )
     recorded = data.train.images.ndim == 5
-    if mean is not None and (recorded or data.coding.kind != "direct"):
+    if mean is not None and (recorded or data.coding.kind in ("poisson", "latency")):
         kind = "event counts" if recorded else f"{data.coding.kind} spikes"
         raise InputError(f"frames of {data.name} are {kind}, which are not normalised: leave out --mean and --std")
     if recorded:
