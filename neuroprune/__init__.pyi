@@ -71,6 +71,9 @@ from .data.hold_out import (
 from .data.load import (
     load_dataset as load_dataset,
 )
+from .data.normalisation import (
+    with_normalisation as with_normalisation,
+)
 from .data.subset import (
     Subset as Subset,
     take_subset as take_subset,
@@ -292,10 +295,15 @@ from .simulation.verification import (
 from .training.checkpoint import (
     Checkpoint as Checkpoint,
     DataFacts as DataFacts,
+    WeightsFacts as WeightsFacts,
     facts_of as facts_of,
     load_checkpoint as load_checkpoint,
     restore as restore,
     save_checkpoint as save_checkpoint,
+)
+from .training.imported import (
+    ImportResult as ImportResult,
+    import_network as import_network,
 )
 from .training.loss import (
     RATE_SCALE as RATE_SCALE,
@@ -314,5 +322,9 @@ from .training.settings import (
 from .training.train import (
     TrainResult as TrainResult,
     train as train,
+)
+from .training.weights import (
+    LoadedWeights as LoadedWeights,
+    load_weights as load_weights,
 )
 from .version import __version__ as __version__

@@ -32,7 +32,8 @@ STATE = "training.safetensors"
 _NAME = re.compile(r"(?P<number>\d{4,})-(?P<kind>[a-z]+)(-.+)?")
 _LINK = ".latest."
 _BEGUN = {STATE, "checkpoint.safetensors", "metrics.jsonl"}
-"""What a command that is killed while it writes its first checkpoint leaves: nothing that could be resumed."""
+"""What a command that is killed while it writes its first checkpoint leaves, the state of its training if it has one:
+nothing that could be resumed."""
 
 
 def new_run(root: Path, kind: str, label: str = "") -> Path:
@@ -210,7 +211,7 @@ def _tidy(folder: Path) -> None:
 
 
 def _is_beginning(names: set[str]) -> bool:
-    return STATE in names <= _BEGUN
+    return bool(names) and names <= _BEGUN
 
 
 def _take_new(root: Path, kind: str, label: str, held: contextlib.ExitStack) -> Path:

@@ -8,8 +8,10 @@ import click
 
 from neuroprune.choices import Named, names
 from neuroprune.cli.console import next_step, note, progress_bars, show
+from neuroprune.cli.imports import import_run
 from neuroprune.cli.networks import data_of, model_argument, open_run, say_how_to_go_on, take_interrupted, take_run
 from neuroprune.cli.options import (
+    GivenWeights,
     amp_that_pays,
     data_dir_option,
     device_option,
@@ -22,6 +24,7 @@ from neuroprune.cli.options import (
     resume_option,
     runs_option,
     unfinished_option,
+    weights_options,
 )
 from neuroprune.compression.catalog import (
     AGGREGATIONS,
@@ -52,6 +55,7 @@ Examples:
   neuroprune compress --structured --params 0.4 --synops 0.5 --residual coupled
   neuroprune compress --unstructured --sparsity 0.95 --method gmp
   neuroprune compress --method uniform --flops 0.3 --regenerate-by random
+  neuroprune compress --model my_network.py:Net --weights trained.pth --data cifar10
   neuroprune compress --resume"""
 
 
@@ -86,7 +90,10 @@ def _choice(catalogue: Iterable[Named]) -> click.Choice[str]:
 @click.option("--interval", type=int, help="dT, iterations between prunings.  [default: the method's]")
 @click.option("--mask-momentum", is_flag=True, default=None, help="Forget what the optimiser holds for pruned weights.")
 @click.option("--target", help=f"Chip whose cores are counted, or its YAML.  [default: {DEFAULT_TARGET}]")
-@model_options("file.py:Class, for a run of a class of your own.")
+@model_options("file.py:Class, for a run of a class of your own; with --weights also a recipe.")
+@weights_options("File of weights for --model, which is imported first: of torch.save, or safetensors.")
+@click.option("--data", help="Data set, with --weights.  [default: the recipe's, else digits]")
+@click.option("--steps", type=click.IntRange(min=1), help="Time steps of a sample, with --weights.")
 @click.option("--epochs", type=int, help="N_f, epochs of fine-tuning; 0 for none.  [default: the recipe's]")
 @click.option("--lr", type=float, help="Learning rate.  [default: the recipe's]")
 @click.option("--seed", type=int, help="Of training and of random scores.  [default: the run's]")
@@ -104,6 +111,9 @@ def command(
     unstructured: bool,
     target: str | None,
     model: str | None,
+    weights: GivenWeights | None,
+    data: str | None,
+    steps: int | None,
     epochs: int | None,
     lr: float | None,
     seed: int | None,
@@ -130,17 +140,26 @@ def command(
     from neuroprune.records import record_json
     from neuroprune.training.checkpoint import initial_module
 
+    if weights is None:
+        for name in given(data=data, steps=steps):
+            raise click.UsageError(f"--{name} is for --weights, since a run brings its own: leave it out")
     kind = _kind(structured, unstructured)
     chip = None if target is None and resume is not None else load_chip(target or DEFAULT_TARGET)
     changes, asked = given(epochs=epochs, lr=lr, seed=seed, device=device), given(**options)
     resumed, initial = None, None
     if resume is None:
-        source = take_run(runs_folder, run, ["train"], unfinished)
+        if weights is None:
+            source = take_run(runs_folder, run, ["train"], unfinished)
+        else:
+            assert model is not None  # weights_options asks for it
+            imported = import_run(model, weights, data, data_dir, download, None, steps, device, runs_folder)
+            source = imported.folder
+            note(f"imported into {source}, test accuracy {100 * imported.test_accuracy:.2f} %")
         trained = open_run(source, model)
         settings = _settings(trained.checkpoint, kind, asked, changes)
         if settings.begins_with == "initial":
-            note("beginning with the initial weights of that run, as the method does: --start trained goes on from it")
             initial = initial_module(trained.checkpoint, model)
+            note("beginning with the initial weights of that run, as the method does: --start trained goes on from it")
     else:
         if run is not None:
             raise click.UsageError(f"{run} and --resume name two runs: give the one to resume after --resume")
@@ -148,17 +167,19 @@ def command(
         resumed = take_interrupted(runs_folder, resume or None, "compress")
         trained = open_run(resumed, model)
     checkpoint = trained.checkpoint
-    data = data_of(checkpoint, data_dir, download)
+    dataset = data_of(checkpoint, data_dir, download)
     with (
-        run_folder(runs_folder, "compress", data.name, out, resumed=resumed) as folder,
+        run_folder(runs_folder, "compress", dataset.name, out, resumed=resumed) as folder,
         say_how_to_go_on(folder),
         progress_bars(not as_json) as progress,
     ):
         if resumed is None:
-            compress(trained.module, data, settings, progress, initial=initial, chip=chip, folder=folder, source=source)
+            compress(
+                trained.module, dataset, settings, progress, initial=initial, chip=chip, folder=folder, source=source
+            )
         else:
             asked = asked | given(kind=kind)
-            resume_compress(trained.module, data, folder, checkpoint, asked, changes, progress, chip=chip)
+            resume_compress(trained.module, dataset, folder, checkpoint, asked, changes, progress, chip=chip)
     record = load_compress_record(folder)
     if as_json:
         click.echo(record_json(record))

@@ -10,6 +10,7 @@ from neuroprune.choices import names
 from neuroprune.cli.console import next_step, note, page_width, progress_bars, show, show_json
 from neuroprune.cli.jobs import samples_for, trained_job, untrained_job
 from neuroprune.cli.options import (
+    GivenWeights,
     data_dir_option,
     device_option,
     download_option,
@@ -18,6 +19,7 @@ from neuroprune.cli.options import (
     out_option,
     runs_option,
     unfinished_option,
+    weights_options,
 )
 from neuroprune.data.codings import CODINGS
 from neuroprune.errors import InputError
@@ -36,7 +38,7 @@ Examples:
   neuroprune deploy --target loihi-sim
   neuroprune deploy runs/0002-compress-digits --samples 100 --lava-samples 5
   neuroprune deploy --bits default=4 --qat-epochs 2
-  neuroprune deploy --model my_network.py:Net --data cifar10
+  neuroprune deploy --model my_network.py:Net --weights trained.pth --data cifar10
   neuroprune deploy trained_by_lava_dl.net --data n-mnist --steps 10"""
 
 Work = Callable[[Path, "Progress"], "Deployment"]
@@ -48,7 +50,10 @@ Work = Callable[[Path, "Progress"], "Deployment"]
 @click.option(
     "--target", default="loihi-sim", show_default=True, help="Chip, or its YAML; `neuroprune targets` lists them."
 )
-@model_options("Recipe or file.py:Class, to deploy it untrained; with RUN, the class that it was trained from.")
+@model_options(
+    "Recipe or file.py:Class, to deploy with --weights or untrained; with RUN, the class that it was trained from."
+)
+@weights_options("File of weights for --model: of torch.save, or safetensors.")
 @click.option("--data", help="Data set to run.  [default: the run's or recipe's, else digits]")
 @data_dir_option
 @download_option
@@ -65,7 +70,7 @@ Work = Callable[[Path, "Progress"], "Deployment"]
 @click.option(
     "--coding",
     type=click.Choice(names(CODINGS)),
-    help="Coding of images for a .net or an untrained network.  [default: direct]",
+    help="Coding of images for a .net or a network without a run.  [default: direct]",
 )
 @click.option(
     "--lava-samples", type=click.IntRange(min=0), default=2, show_default=True, help="Samples cross-checked in Lava."
@@ -94,6 +99,7 @@ def command(
     run: str | None,
     target: str,
     model: str | None,
+    weights: GivenWeights | None,
     data: str | None,
     data_dir: Path | None,
     download: bool,
@@ -157,7 +163,7 @@ def command(
     widths = WIDEST if bits is None else parse_bits(bits)
     if model is not None and run is None:
         _refuse({"--unfinished": unfinished or None}, "no run is taken")
-        job = untrained_job(model, data, data_dir, download, coding, steps)
+        job = untrained_job(model, data, data_dir, download, coding, steps, weights)
     else:
         _refuse({"--steps": steps, "--coding": coding}, "a trained network brings its own")
         job = trained_job(runs_folder, run, model, data, data_dir, download, unfinished)

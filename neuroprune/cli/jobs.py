@@ -4,7 +4,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from neuroprune.cli.console import note
-from neuroprune.cli.networks import data_of, note_form, open_run, take_run
+from neuroprune.cli.networks import data_of, note_form, open_run, take_run, take_weights, with_frames_of
+from neuroprune.cli.options import GivenWeights
 from neuroprune.errors import InputError
 from neuroprune.networks.reference import is_reference
 
@@ -95,8 +96,13 @@ def untrained_job(
     download: bool,
     coding: "Kind | None",
     steps: int | None,
+    weights: GivenWeights | None = None,
 ) -> DeployJob:
-    """A class's network as the class makes it, or a recipe's with initial weights and re-estimated BatchNorm."""
+    """The network of a class or a recipe with the weights of a file.
+
+    Without weights, a class's network as the class makes it, or a recipe's with initial weights and re-estimated
+    BatchNorm.
+    """
     import torch
 
     from neuroprune.data.coding import time_first
@@ -109,9 +115,13 @@ def untrained_job(
 
     if is_reference(model):
         dataset = load_dataset(data or "digits", data_dir, download, coding or "direct", steps)
+        dataset = with_frames_of(weights, dataset)
         sequence = dataset.coding.steps is not None
         network = present(load_network(model), dataset.input_shape, steps, sequence).eval()
         note_form(network)
+        if weights is not None:
+            take_weights(network, weights)
+            return DeployJob(network, f"{model} ({weights.path.name})", dataset, dataset.coding, None)
         note(f"taking {model} as it is made, without a run")
         return DeployJob(network, model, dataset, dataset.coding, None)
     recipe = load_recipe(model)
@@ -120,7 +130,11 @@ def untrained_job(
             f"recipe {recipe.name} has {recipe.steps} steps, not {steps}: leave out --steps, or edit a copy"
         )
     dataset = load_dataset(data or recipe.data, data_dir, download, coding or "direct", recipe.steps)
+    dataset = with_frames_of(weights, dataset)
     network = build(recipe, dataset.input_shape, len(dataset.classes))
+    if weights is not None:
+        take_weights(network, weights)
+        return DeployJob(network.eval(), f"{recipe.name} ({weights.path.name})", dataset, dataset.coding, 0)
     job = DeployJob(network, f"{recipe.name}, untrained", dataset, dataset.coding, 0)
     reestimate_batchnorm(network, time_first(torch.from_numpy(job.calibration())))
     note(f"taking {recipe.name} with initial weights, its BatchNorm re-estimated on {CALIBRATION_SAMPLES} frames")

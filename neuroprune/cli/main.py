@@ -9,6 +9,7 @@ import sys
 import threading
 from collections.abc import Iterator, Sequence
 from importlib import import_module
+from keyword import iskeyword
 from types import FrameType
 from typing import NoReturn
 
@@ -19,8 +20,8 @@ from neuroprune.errors import NeuropruneError
 from neuroprune.excerpts import harmless
 from neuroprune.version import __version__
 
-COMMANDS = ("train", "compress", "deploy", "report", "experiment", "targets", "models", "data")
-"""In the order of use; each is `command` in neuroprune/cli/<name>.py."""
+COMMANDS = ("train", "import", "compress", "deploy", "report", "experiment", "targets", "models", "data")
+"""In the order of use; each is `command` in neuroprune/cli/<name>.py, <name>_.py for a word of Python's own."""
 
 INTERRUPTED, TERMINATED = 130, 143
 """Exit codes after Ctrl-C and SIGTERM, as shells have them: 128 + the number of the signal."""
@@ -52,7 +53,8 @@ class LazyGroup(click.Group):
         """The command of that name, or None."""
         if cmd_name not in COMMANDS:
             return None
-        command: click.Command = import_module(f"neuroprune.cli.{cmd_name}").command
+        module = f"{cmd_name}_" if iskeyword(cmd_name) else cmd_name
+        command: click.Command = import_module(f"neuroprune.cli.{module}").command
         return command
 
 

@@ -3,11 +3,15 @@
 import shlex
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from neuroprune.cli.console import note
+from neuroprune.cli.options import GivenWeights
 from neuroprune.errors import InputError, OutputError
+from neuroprune.excerpts import capped
+from neuroprune.reading import is_file
 from neuroprune.runs import find_run, is_unfinished, list_runs
 
 if TYPE_CHECKING:
@@ -17,6 +21,7 @@ if TYPE_CHECKING:
     from neuroprune.data.types import Dataset
     from neuroprune.networks.recipe import Recipe
     from neuroprune.training.checkpoint import Checkpoint
+    from neuroprune.training.weights import LoadedWeights
 
 
 class Trained(NamedTuple):
@@ -49,6 +54,11 @@ def take_run(runs_folder: Path, run: str | None, kinds: Sequence[str], unfinishe
 
     An unfinished run is taken only where `unfinished` asks for it. Raises InputError.
     """
+    if run is not None and is_file(Path(run)):
+        raise InputError(
+            f"{capped(run)} is a file and no run: if it holds weights, name the network that they are of as well "
+            f"(--model file.py:Class --weights {shlex.quote(capped(run))})"
+        )
     runs = list_runs(runs_folder, kinds) if run is None else []
     newest = runs[0] if runs else None
     if newest is not None and (unfinished or all(is_unfinished(each) for each in runs)):
@@ -118,17 +128,39 @@ def note_form(network: "nn.Module") -> None:
         note(f"{type(network.network).__name__} takes {network.form.title}")
 
 
+def take_weights(network: "nn.Module", weights: GivenWeights) -> "LoadedWeights":
+    """Put somebody's weights into `network`; says which."""
+    from neuroprune.training.weights import load_weights
+
+    loaded = load_weights(network, weights.path)
+    note(f"taking {loaded.title}")
+    return loaded
+
+
+def with_frames_of(weights: GivenWeights | None, data: "Dataset") -> "Dataset":
+    """`data` with frames as `weights` were trained on; says how, where they are images."""
+    from neuroprune.data.normalisation import normalisation_of, with_normalisation
+
+    if weights is None:
+        return data
+    data = with_normalisation(data, weights.mean, weights.std)
+    if said := normalisation_of(data):
+        note(f"frames are {said}" + (" (--mean and --std name others)" if weights.mean is None else ""))
+    return data
+
+
 def data_of(checkpoint: "Checkpoint", folder: Path | None, download: bool, name: str | None = None) -> "Dataset":
     """The data that `checkpoint` was trained on, or that called `name`, without the samples that training held out.
 
-    They are its validation split, so that nothing that is done to the network later learns from them.
+    They are its validation split, so that nothing that is done to the network later learns from them. Frames are coded
+    as the network was trained on them.
     """
     from neuroprune.data.hold_out import hold_out
     from neuroprune.data.load import load_dataset
 
     facts = checkpoint.data
     data = load_dataset(name or facts.name, folder, download, facts.coding.kind, facts.coding.steps)
-    return hold_out(data, checkpoint.settings.validation)
+    return replace(hold_out(data, checkpoint.settings.validation), coding=facts.coding)
 
 
 def model_argument(model: "Recipe | str") -> str:

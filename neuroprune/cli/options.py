@@ -3,7 +3,7 @@
 import functools
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import click
 
@@ -87,6 +87,61 @@ def model_options(meaning: str) -> Callable[[F], F]:
         return run  # type: ignore[return-value]
 
     return decorate
+
+
+class GivenWeights(NamedTuple):
+    """A file of weights, and how the frames were normalised that they were trained on (see `with_normalisation`)."""
+
+    path: Path
+    mean: tuple[float, ...] | None
+    std: tuple[float, ...] | None
+
+
+def weights_options(meaning: str, required: bool = False) -> Callable[[F], F]:
+    """--weights of the network that --model names, with --mean and --std of its frames: a GivenWeights, or None."""
+
+    def decorate(command: F) -> F:
+        @click.option("--weights", type=click.Path(path_type=Path), required=required, help=meaning)
+        @click.option(
+            "--mean",
+            metavar="M[,M...]",
+            callback=_numbers,
+            help="Means that the frames of --weights were normalised by, of pixels from 0 to 1.  [default: none]",
+        )
+        @click.option(
+            "--std",
+            metavar="S[,S...]",
+            callback=_numbers,
+            help="Deviations that they were normalised by, likewise.  [default: none]",
+        )
+        @functools.wraps(command)
+        def run(
+            *, weights: Path | None, mean: tuple[float, ...] | None, std: tuple[float, ...] | None, **options: Any
+        ) -> Any:
+            if weights is None:
+                for name in given(mean=mean, std=std):
+                    raise click.UsageError(f"--{name} is of the frames of --weights, which is not given: add it")
+                return command(weights=None, **options)
+            for what, other in (("RUN", options.get("run")), ("--resume", options.get("resume"))):
+                if other is not None:
+                    raise click.UsageError(f"--weights and {what} name two networks: give one of the two")
+            if options.get("model") is None:
+                raise click.UsageError(
+                    f"--weights {weights} are numbers alone: name the network that they are of with --model"
+                )
+            return command(weights=GivenWeights(weights, mean, std), **options)
+
+        return run  # type: ignore[return-value]
+
+    return decorate
+
+
+def _numbers(context: click.Context, option: click.Parameter, text: str | None) -> tuple[float, ...] | None:
+    """Numbers written with commas between them."""
+    try:
+        return None if text is None else tuple(map(float, text.split(",")))
+    except ValueError:
+        raise click.BadParameter(f"{text!r} is not a list of numbers such as 0.4914,0.4822,0.4465") from None
 
 
 def refuse_changes(**options: Any) -> None:

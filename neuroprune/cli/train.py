@@ -16,8 +16,11 @@ from neuroprune.cli.networks import (
     open_run,
     say_how_to_go_on,
     take_interrupted,
+    take_weights,
+    with_frames_of,
 )
 from neuroprune.cli.options import (
+    GivenWeights,
     amp_that_pays,
     data_dir_option,
     device_option,
@@ -29,6 +32,7 @@ from neuroprune.cli.options import (
     refuse_changes,
     resume_option,
     runs_option,
+    weights_options,
 )
 from neuroprune.data.codings import CODINGS
 from neuroprune.networks.catalog import LOSSES, OPTIMIZERS, SCHEDULES
@@ -40,7 +44,7 @@ if TYPE_CHECKING:
 
     from neuroprune.data.codings import Kind
     from neuroprune.data.types import Dataset
-    from neuroprune.training.checkpoint import Model
+    from neuroprune.training.checkpoint import Model, WeightsFacts
     from neuroprune.training.settings import TrainSettings
 
 DEFAULT_DATA = "digits"
@@ -51,6 +55,7 @@ Examples:
   neuroprune train --data n-mnist --steps 8
   neuroprune train --coding poisson --steps 12
   neuroprune train --model my_network.py:Net --data cifar10 --l1 1e-4
+  neuroprune train --model my_network.py:Net --weights trained.pth --data cifar10 --lr 1e-4
   neuroprune train --validation 0.1
   neuroprune train --resume"""
 
@@ -74,6 +79,7 @@ class TrainingJob(NamedTuple):
 @data_dir_option
 @download_option
 @model_options("Recipe, its YAML file, or file.py:Class.  [default: the recipe for the data]")
+@weights_options("File of weights that the training begins with: of torch.save, or safetensors.")
 @click.option("--epochs", type=int, help="Passes over the training set.")
 @click.option("--batch", type=int, help="Samples per optimiser step.")
 @click.option("--lr", type=float, help="Learning rate at the start.")
@@ -110,6 +116,7 @@ def command(
     data_dir: Path | None,
     download: bool,
     model: str | None,
+    weights: GivenWeights | None,
     steps: int | None,
     coding: "Kind | None",
     resume: str | None,
@@ -129,13 +136,14 @@ def command(
 
     load = partial(load_dataset, folder=data_dir, download=download)
     settings = given(**options | {"amp": amp_that_pays(options["amp"], options["device"])})
-    resumed = None
+    resumed, began_with = None, None
     if resume is None:
-        job = _new_job(load, data or _data_of(model), model, coding or "direct", steps, settings)
+        job = new_job(load, data, model, coding or "direct", steps, settings, weights)
+        began_with = None if weights is None else take_weights(job.network, weights).facts
     else:
         refuse_changes(data=data, steps=steps, coding=coding, out=out)
         resumed = take_interrupted(runs_folder, resume or None, "train")
-        job = _interrupted_job(load, resumed, model, settings)
+        job, began_with = _interrupted_job(load, resumed, model, settings)
     job = job._replace(data=hold_out(job.data, job.settings.validation))
     with (
         run_folder(runs_folder, "train", job.data.name, out, resumed=resumed) as folder,
@@ -144,7 +152,14 @@ def command(
     ):
         note(f"training {job.name} on {job.data.name} for {job.settings.epochs} epochs, into {folder}")
         result = train(
-            job.network, job.data, job.settings, folder, job.model, resume=resume is not None, progress=progress
+            job.network,
+            job.data,
+            job.settings,
+            folder,
+            job.model,
+            resume=resume is not None,
+            progress=progress,
+            weights=began_with,
         )
     last = result.history[-1]
     if as_json:
@@ -153,13 +168,13 @@ def command(
         after = f"after epoch {last.epoch}"
         if job.data.validation is not None:
             held = len(job.data.validation)
-            click.echo(f"{_measured('validation', last.validation_accuracy, held)} on {held} samples held out, {after}")
+            click.echo(f"{measured('validation', last.validation_accuracy, held)} on {held} samples held out, {after}")
             after = "read once, at the end"
-        click.echo(f"{_measured('test', last.test_accuracy, len(job.data.test))} {after}, kept in {folder}")
+        click.echo(f"{measured('test', last.test_accuracy, len(job.data.test))} {after}, kept in {folder}")
     next_step(f"neuroprune compress {folder} --structured --flops 0.5{model_argument(job.model)}")
 
 
-def _measured(split: str, accuracy: float | None, samples: int) -> str:
+def measured(split: str, accuracy: float | None, samples: int) -> str:
     """An accuracy with its interval; the last epoch has that of every split."""
     from neuroprune.intervals import share_interval
 
@@ -183,13 +198,21 @@ def _data_of(model: str | None) -> str:
     return DEFAULT_DATA if model is None or is_reference(model) else load_recipe(model).data
 
 
-def _new_job(
-    load: "partial[Dataset]", name: str, model: str | None, coding: "Kind", steps: int | None, changes: dict[str, Any]
+def new_job(
+    load: "partial[Dataset]",
+    data_name: str | None,
+    model: str | None,
+    coding: "Kind",
+    steps: int | None,
+    changes: dict[str, Any],
+    weights: GivenWeights | None = None,
 ) -> TrainingJob:
+    """The job that options ask for; with frames as `weights` were trained on, which are not yet in its network."""
     from neuroprune.data.catalog import find_dataset
     from neuroprune.networks.build import initial_network
     from neuroprune.training.settings import TrainSettings, settings_of
 
+    name = data_name or _data_of(model)
     info = find_dataset(name)
     if model is not None and is_reference(model):
         made_by: Model = model
@@ -199,17 +222,21 @@ def _new_job(
         made_by = recipe = choose_recipe(model, info, steps)
         settings = settings_of(recipe, **changes)
         data = load(name, coding=coding, steps=recipe.steps)
+    data = with_frames_of(weights, data)
     sequence = data.coding.steps is not None
     network = initial_network(made_by, data.input_shape, len(data.classes), settings.seed, steps, sequence)
     note_form(network)
     return TrainingJob(network, made_by, data, settings)
 
 
-def _interrupted_job(load: "partial[Dataset]", run: Path, model: str | None, changes: dict[str, Any]) -> TrainingJob:
-    """The job of a run that is resumed."""
+def _interrupted_job(
+    load: "partial[Dataset]", run: Path, model: str | None, changes: dict[str, Any]
+) -> "tuple[TrainingJob, WeightsFacts | None]":
+    """The job of a run that is resumed, and the weights that it began with."""
     trained = open_run(run, model)
     checkpoint = trained.checkpoint
     settings = dataclasses.replace(checkpoint.settings, **changes)
     facts = checkpoint.data
     data = load(facts.name, coding=facts.coding.kind, steps=facts.coding.steps)
-    return TrainingJob(trained.module, checkpoint.model, data, settings)
+    data = dataclasses.replace(data, coding=facts.coding)
+    return TrainingJob(trained.module, checkpoint.model, data, settings), checkpoint.weights

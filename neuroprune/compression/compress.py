@@ -112,7 +112,7 @@ def compress(
     if folder is not None and source is not None:
         pruned = load_checkpoint(source)
         earlier = pruned.history if strategy.start == "trained" else ()
-        keeping = Keeping(folder, pruned.model, "compress", earlier, from_start=True)
+        keeping = Keeping(folder, pruned.model, "compress", earlier, from_start=True, weights=pruned.weights)
     begun = dense if strategy.start == "trained" or initial is None else duplicate(initial)
     course = Course(data, before, keeping, False, algorithm, neurons, chip, progress, observers)
     return course.prune(begun, graph, prunable)
@@ -185,7 +185,7 @@ def resume_compress(
     settings = replace(settings, fine_tune=replace(settings.fine_tune, device=device))
     before = replace(before, settings=settings)
     module.eval().to(pick_device(device))
-    keeping = Keeping(folder, checkpoint.model, "compress", kept.earlier, from_start=True)
+    keeping = Keeping(folder, checkpoint.model, "compress", kept.earlier, from_start=True, weights=checkpoint.weights)
     chip = same_chip(before.dense.on_chip, chip)
     algorithm = pick_algorithm(settings.method, settings.kind, algorithm)
     course = Course(data, before, keeping, True, algorithm, neurons, chip, progress, observers)

@@ -109,7 +109,8 @@ class Course:
             return self.fine_tune(slim, graph, cut)
         if self.keeping is not None:
             dense = load_checkpoint(Path(self.before.source))
-            save_checkpoint(self.keeping.folder, slim, dense.model, facts_of(self.data), dense.settings, dense.history)
+            facts, folder = facts_of(self.data), self.keeping.folder
+            save_checkpoint(folder, slim, dense.model, facts, dense.settings, dense.history, dense.weights)
         return self._leave(self._slimmed(slim, graph, cut, ()))
 
     def fine_tune(self, slim: nn.Module, graph: Graph, cut: Cut) -> CompressResult:

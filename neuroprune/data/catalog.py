@@ -17,6 +17,7 @@ class DatasetInfo:
     frames. find: from the data folder and T (None for images that are shown as they are) to the training and the test
     split, or None where the files are not there. files: what is looked for below the data folder, in words; source:
     where they come from; torchvision: the class of torchvision.datasets that can download them, "" where there is none.
+    full_scale: the value of a white pixel.
     """
 
     name: str
@@ -31,6 +32,7 @@ class DatasetInfo:
     source: str = ""
     torchvision: str = ""
     recordings: bool = False
+    full_scale: int = 255
 
 
 _DIGITS = tuple("0123456789")
@@ -40,7 +42,15 @@ _IDX_FILES = "{train,t10k}-images-idx3-ubyte and {train,t10k}-labels-idx1-ubyte 
 
 DATASETS = (
     DatasetInfo(
-        "digits", "handwritten digits of scikit-learn", (1, 8, 8), 1437, 360, _DIGITS, Augmentation(1), find.find_digits
+        "digits",
+        "handwritten digits of scikit-learn",
+        (1, 8, 8),
+        1437,
+        360,
+        _DIGITS,
+        Augmentation(1),
+        find.find_digits,
+        full_scale=16,
     ),
     DatasetInfo(
         "mnist",

@@ -52,7 +52,7 @@ def load_dataset(
             f"its files with --data-dir or {FOLDER_VARIABLE}{fetch}"
         )
     train, test = splits
-    return make_dataset(info.name, train, test, info.classes, info.augmentation, coding, steps)
+    return make_dataset(info.name, train, test, info.classes, info.augmentation, coding, steps, info.full_scale)
 
 
 def _find(info: DatasetInfo, folder: Path, steps: int | None) -> tuple[Split, Split] | None:

@@ -74,6 +74,7 @@ class Dataset:
     """A data set in splits, and how its frames are made (see `make_dataset`).
 
     validation: samples that nothing is trained on and everything is chosen by, where there are any (see `hold_out`).
+    full_scale: the value of a white pixel, which torchvision's ToTensor makes 1.
     """
 
     name: str
@@ -83,6 +84,7 @@ class Dataset:
     coding: Coding
     augmentation: Augmentation = Augmentation()
     validation: Split | None = None
+    full_scale: int = 255
 
     @property
     def input_shape(self) -> tuple[int, int, int]:
@@ -99,11 +101,13 @@ def make_dataset(
     augmentation: Augmentation = Augmentation(),
     coding: Kind = "direct",
     steps: int | None = None,
+    full_scale: int = 255,
 ) -> Dataset:
     """A `Dataset` whose coding is measured on its training split.
 
     Images in direct coding are normalised to mean 0 and standard deviation 1 over the split; coded to spikes over
     `steps`, its brightest pixel is 1 and black 0. Event counts stay small integers, which a chip represents exactly.
+    full_scale: the value of a white pixel, for frames that are normalised otherwise (`with_normalisation`).
     Raises InputError when a split is empty, the splits have different shapes, a label names no class, event counts
     should be coded, or a spike coding has no steps.
 
@@ -135,7 +139,9 @@ def make_dataset(
             f"data set {name} is recorded in events, which are spikes already and cannot be coded as {coding} ones: "
             "take the coding direct"
         )
-    return Dataset(name, train, test, classes, _measure(train.images, coding, steps), augmentation)
+    return Dataset(
+        name, train, test, classes, _measure(train.images, coding, steps), augmentation, full_scale=full_scale
+    )
 
 
 def _measure(images: Images, kind: Kind, steps: int | None) -> Coding:

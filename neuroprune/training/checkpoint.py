@@ -55,19 +55,37 @@ class DataFacts:
     classes: tuple[str, ...]
 
 
+@dataclass(frozen=True)
+class WeightsFacts:
+    """The file of somebody's weights that a network began with: its name, and the SHA-256 of its bytes in hexadecimal.
+
+    test_accuracy: share of the test split that the network classified correctly with them, in 0..1; None where a
+    training went on from them, whose history tells.
+    """
+
+    __pydantic_config__ = ConfigDict(extra="forbid")
+
+    file: str
+    sha256: str
+    test_accuracy: float | None = None
+
+
 @dataclass(frozen=True, eq=False)
 class Checkpoint:
     """A trained network as data.
 
     model: how to build it before its tensors are loaded; form: how samples are presented to a network of the user's,
-    None where they are as they come; widths: output channels or features by layer; history: the
-    epochs that led to these tensors; settings: of that training; versions: of the software that wrote it.
+    None where they are as they come; widths: output channels or features by layer; weights: the file that
+    these tensors, or the training that led to them, began with, None of a training from the start; history: the epochs
+    that led to these tensors, none of a network that was imported; settings: of that training; versions: of the
+    software that wrote it.
     """
 
     model: Model
     form: Form | None
     data: DataFacts
     widths: Mapping[str, int]
+    weights: WeightsFacts | None
     history: tuple[EpochRecord, ...]
     settings: TrainSettings
     versions: Mapping[str, str]
@@ -89,6 +107,7 @@ class _Document(BaseModel):
     form: Form | None = None
     data: DataFacts
     widths: dict[str, int]
+    weights: WeightsFacts | None = None
     seed: int
     settings: TrainSettings
     history: tuple[EpochRecord, ...]
@@ -124,8 +143,11 @@ def save_checkpoint(
     data: DataFacts,
     settings: TrainSettings,
     history: tuple[EpochRecord, ...],
+    weights: WeightsFacts | None = None,
 ) -> None:
     """Write the checkpoint of `module` into `folder`, made if need be. Raises OutputError.
+
+    Arguments are those of `Checkpoint`.
 
     >>> import tempfile
     >>> from pathlib import Path
@@ -143,6 +165,7 @@ def save_checkpoint(
         "form": asdict(module.form) if isinstance(module, Presentation) else None,
         "data": asdict(data),
         "widths": widths(module),
+        "weights": None if weights is None else asdict(weights),
         "seed": settings.seed,
         "settings": asdict(settings),
         "history": [asdict(record) for record in history],
@@ -186,6 +209,7 @@ def load_checkpoint(path: Path) -> Checkpoint:
         form=document.form,
         data=document.data,
         widths=document.widths,
+        weights=document.weights,
         history=document.history,
         settings=document.settings,
         versions=document.versions,
@@ -230,9 +254,14 @@ def restore(checkpoint: Checkpoint, model: str | None = None) -> nn.Module:
 def initial_module(checkpoint: Checkpoint, model: str | None = None) -> nn.Module:
     """The network that the training of `checkpoint` began with, on the CPU, as `neuroprune train` makes it.
 
-    model: as for `restore`. Raises InputError without one that is needed, or when channels have been removed since,
-    which is a matter of the compression and not of the training.
+    model: as for `restore`. Raises InputError without one that is needed, when channels have been removed since,
+    which is a matter of the compression and not of the training, or when the network began with somebody's weights.
     """
+    if checkpoint.weights is not None:
+        raise InputError(
+            f"this network began with the weights of {capped(checkpoint.weights.file, 60)}, and what their own "
+            "training began with is not known: go on from them (--start trained), or take a method that does"
+        )
     made_by, data = _made_by(checkpoint, model), checkpoint.data
     if isinstance(made_by, Recipe):
         _check_whole(_outline(made_by, data), checkpoint)

@@ -21,6 +21,7 @@ from neuroprune.files import sync_folder
 from neuroprune.networks.recipe import Recipe
 from neuroprune.reading import is_file, reading
 from neuroprune.runs import STATE
+from neuroprune.training.checkpoint import WeightsFacts
 from neuroprune.training.history import EpochRecord
 from neuroprune.training.observer import Observer, ObserverState
 from neuroprune.training.settings import TrainSettings
@@ -35,7 +36,7 @@ class Keeping:
 
     model: how the network is built. command: what resumes the run. earlier: the epochs that led to the network that
     the training begins with; from_start: whether that network is kept as well, since it took work to make. goes_on:
-    whether the folder already holds an earlier part of the same run.
+    whether the folder already holds an earlier part of the same run. weights: of the file that the network began with.
     """
 
     folder: Path
@@ -44,6 +45,7 @@ class Keeping:
     earlier: tuple[EpochRecord, ...] = ()
     from_start: bool = False
     goes_on: bool = False
+    weights: WeightsFacts | None = None
 
 
 @dataclass(frozen=True, eq=False)

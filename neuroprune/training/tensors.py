@@ -43,11 +43,11 @@ def write_tensors(path: Path, tensors: Tensors, metadata: Mapping[str, str] | No
     replace_file(path, save)
 
 
-def read_tensors(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
-    """The tensors and metadata of a safetensors file. Raises InputError when it is missing or not whole."""
+def read_tensors(path: Path, remedy: str = REMEDY) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
+    """Tensors and metadata of a safetensors file. Raises InputError, with that remedy, if it is missing or cut."""
     if not is_file(path):
-        raise InputError(f"{path} is missing, which holds the tensors of this checkpoint: {REMEDY}")
-    with reading(path, "a whole safetensors file", REMEDY):
+        raise InputError(f"{path} is missing, which holds the tensors of this checkpoint: {remedy}")
+    with reading(path, "a whole safetensors file", remedy):
         _check_header(path)
         with safe_open(path, framework="pt") as file:
             names = file.keys()

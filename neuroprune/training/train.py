@@ -17,7 +17,7 @@ from neuroprune.data.hold_out import hold_out
 from neuroprune.data.types import Dataset, Split
 from neuroprune.errors import InputError
 from neuroprune.progress import Progress, silent
-from neuroprune.training.checkpoint import DESCRIPTION, Model, facts_of, save_checkpoint
+from neuroprune.training.checkpoint import DESCRIPTION, Model, WeightsFacts, facts_of, save_checkpoint
 from neuroprune.training.evaluate import Figures, measure_split
 from neuroprune.training.fit import check_fits, rates_of
 from neuroprune.training.history import EpochRecord
@@ -45,6 +45,7 @@ def train(
     resume: bool = False,
     progress: Progress = silent,
     observers: Sequence[Observer] = (),
+    weights: WeightsFacts | None = None,
 ) -> TrainResult:
     """Train `module`, in place, to classify `data` by its firing rates [N, classes].
 
@@ -57,6 +58,7 @@ def train(
     folder: where a checkpoint is kept after every epoch, which needs `model` to say how the module is built (a
     recipe, or "file.py:Class"); resume: go on from the last finished epoch kept there, to the numbers of an unbroken
     run (on a CPU to the bit). observers: see every step, as pruning methods do; a resumed training needs the same ones.
+    weights: the facts of the file that the module's weights are of, which the checkpoint keeps (see `load_weights`).
 
     Raises InputError when the module does not take this data, when training diverges, when two observers share a name,
     or when `folder` cannot be begun or resumed in; OutputError when it cannot be written. After KeyboardInterrupt the
@@ -71,7 +73,7 @@ def train(
     """
     if folder is not None and model is None:
         raise InputError("a checkpoint must say how its network is built: pass model, a recipe or 'file.py:Class'")
-    keeping = Keeping(folder, model) if folder is not None and model is not None else None
+    keeping = Keeping(folder, model, weights=weights) if folder is not None and model is not None else None
     result = train_unfinished(module, data, settings, keeping, resume, progress, observers)
     if folder is not None:
         finish(folder)
@@ -239,7 +241,8 @@ def _save(
 
 def _save_checkpoint(keeping: Keeping, run: TrainingRun, data: Dataset, history: tuple[EpochRecord, ...]) -> None:
     whole = (*keeping.earlier, *history)
-    save_checkpoint(keeping.folder, run.module, keeping.model, facts_of(data), run.settings, whole)
+    facts = facts_of(data)
+    save_checkpoint(keeping.folder, run.module, keeping.model, facts, run.settings, whole, keeping.weights)
 
 
 def _keep(save: Callable[[], None]) -> None:

@@ -212,7 +212,7 @@ def test_the_readme_says_what_is_known_of_each_number_of_a_chip() -> None:
 
 
 def test_the_network_on_the_page_can_be_deployed(tmp_path: Path) -> None:
-    (code,) = [match[3] for match in FENCE.finditer(text_of(TOP / "docs" / "your-network.md")) if match[2] == "python"]
+    code, *_ = [match[3] for match in FENCE.finditer(text_of(TOP / "docs" / "your-network.md")) if match[2] == "python"]
     file = tmp_path / "my_network.py"
     file.write_text(code, encoding="utf-8")
     options = ["--samples", "8", "--lava-samples", "0", "--out", str(tmp_path / "out")]

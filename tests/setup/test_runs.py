@@ -193,11 +193,14 @@ def test_two_commands_in_one_folder_refuse_each_other(tmp_path: Path) -> None:
 @pytest.mark.skipif(os.name == "nt", reason="no locks there")
 def test_the_next_command_sweeps_what_killed_ones_have_left_and_nothing_else(tmp_path: Path) -> None:
     dead, runs = dead_process(), tmp_path / "runs"
-    empty, half, begun, killed = (new_run(runs, kind) for kind in ("train", "deploy", "train", "deploy"))
+    empty, half, begun, imported, killed = (
+        new_run(runs, kind) for kind in ("train", "deploy", "train", "train", "deploy")
+    )
     (half / f".report.json.{dead}.abc.part").write_text("half")
     (begun / STATE).write_text("")
     (begun / "checkpoint.safetensors").write_text("")
     (begun / f".checkpoint.json.{dead}.abc.part").write_text("half")
+    (imported / "checkpoint.safetensors").write_text("")  # no training leads to it, so it has no state of one
     (killed / "cores.csv").write_text("whole")
     (killed / f".report.json.{dead}.abc.part").write_text("half")
     alive, kept = new_run(runs, "deploy"), unfinished(runs, "train")

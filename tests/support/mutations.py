@@ -1,10 +1,12 @@
 """Files changed by chance: in their bytes, and in the structure that the bytes stand for."""
 
 import gzip
+import io
 import json
 import re
 import struct
 import tempfile
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from random import Random
@@ -296,6 +298,28 @@ def change_pickle(content: bytes, random: Random) -> bytes:
     return bytes(data)
 
 
+def change_zip(content: bytes, random: Random) -> bytes:
+    """A zip archive of torch.save's with its pickle or another member changed, doubled, compressed, or far too long."""
+    written = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(content)) as old, zipfile.ZipFile(written, "w") as new:
+        names = old.namelist()
+        meant = random.choice([name for name in names if name.endswith("data.pkl")] + [random.choice(names)])
+        for name in names:
+            member, packing = old.read(name), zipfile.ZIP_STORED
+            if name == meant:
+                match random.randrange(6):
+                    case 0:
+                        member, packing = member + bytes(random.choice([1, 1 << 20, 1 << 23])), zipfile.ZIP_DEFLATED
+                    case 1:
+                        continue
+                    case 2:
+                        member = change_bytes(member, random)
+                    case _:
+                        member = change_pickle(member, random) if name.endswith("data.pkl") else member[:7]
+            new.writestr(name, member, packing)
+    return written.getvalue()
+
+
 def change_fields(content: bytes, random: Random) -> bytes:
     """A field or attribute of an HDF5 file replaced, left out, or led elsewhere."""
     with tempfile.TemporaryDirectory() as folder:
@@ -357,6 +381,7 @@ STRUCTURES: dict[str, Callable[[bytes, Random], bytes]] = {
     "tar": change_archive,
     "safetensors": change_tensors,
     "pickle": change_pickle,
+    "zip": change_zip,
     "hdf5": change_fields,
 }
 """Of each kind of file; those that are missing here have no structure but their bytes."""

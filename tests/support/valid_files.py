@@ -47,6 +47,7 @@ from neuroprune.training.checkpoint import DataFacts, load_checkpoint, restore, 
 from neuroprune.training.history import EpochRecord
 from neuroprune.training.resume import Keeping, load_state, read_unfinished, save_state
 from neuroprune.training.settings import TrainSettings
+from neuroprune.training.weights import load_weights
 
 SHAPE = (1, 6, 6)
 CLASSES = ("a", "b", "c")
@@ -148,6 +149,11 @@ def _write_checkpoint(folder: Path) -> None:
     save_state(Keeping(folder, SMALL), network, optimizer, SETTINGS, HISTORY)
 
 
+def _write_weights(folder: Path, archive: bool = True) -> None:
+    content = {"epoch": 7, "net": small_network().state_dict()}
+    torch.save(content, folder / "w.pth", _use_new_zipfile_serialization=archive)
+
+
 def _read_state(folder: Path) -> None:
     network = small_network()
     optimizer = torch.optim.AdamW(network.parameters())
@@ -234,6 +240,9 @@ READERS = (
     Reader("checkpoint.json", "json", "checkpoint.json", _write_checkpoint,
            lambda folder: restore(load_checkpoint(folder))),
     Reader("training.safetensors", "safetensors", "training.safetensors", _write_checkpoint, _read_state),
+    Reader("weights", "zip", "w.pth", _write_weights, lambda folder: load_weights(small_network(), folder / "w.pth")),
+    Reader("weights of torch 1.5", "pickle", "w.pth", lambda folder: _write_weights(folder, archive=False),
+           lambda folder: load_weights(small_network(), folder / "w.pth")),
     Reader("report.json", "json", "report.json", _write_report,
            _read_report),
     Reader("compress.json", "json", "compress.json", _write_compression, _read_compression),

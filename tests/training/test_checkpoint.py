@@ -10,7 +10,14 @@ import torch
 from neuroprune.data.types import Coding, make_dataset
 from neuroprune.errors import InputError
 from neuroprune.networks.build import build, load_network
-from neuroprune.training.checkpoint import facts_of, initial_module, load_checkpoint, restore, save_checkpoint
+from neuroprune.training.checkpoint import (
+    WeightsFacts,
+    facts_of,
+    initial_module,
+    load_checkpoint,
+    restore,
+    save_checkpoint,
+)
 from neuroprune.training.history import EpochRecord
 from neuroprune.training.settings import TrainSettings
 
@@ -282,3 +289,23 @@ def test_a_choice_that_there_is_not_is_quoted_as_far_as_a_sentence_has_room(fold
     edit(folder, settings={**settings, "schedule": "x" * 5000})
     with pytest.raises(InputError, match=r"^there is no schedule 'x+\.\.\.x+': choose one of cosine, step$"):
         load_checkpoint(folder)
+
+
+def test_the_weights_that_a_network_began_with_come_back(tmp_path, network, recipe, data):
+    weights = WeightsFacts("best.pth", "ab" * 32, 0.75)
+    save_checkpoint(tmp_path, network, recipe, facts_of(data), SETTINGS, (), weights)
+    found = load_checkpoint(tmp_path)
+    assert (found.weights, found.history) == (weights, ())
+    assert (tmp_path / "metrics.jsonl").read_text() == ""
+    restore(found)
+    with pytest.raises(
+        InputError, match=r"this network began with the weights of best\.pth, and what their own training"
+    ):
+        initial_module(found)
+
+
+def test_a_checkpoint_from_before_there_were_weights_is_of_a_training_from_the_start(folder):
+    document = json.loads((folder / "checkpoint.json").read_text())
+    del document["weights"]
+    (folder / "checkpoint.json").write_text(json.dumps(document))
+    assert load_checkpoint(folder).weights is None
