@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 from hypothesis import given, strategies as st
 
-from neuroprune.data import events as events_module
-from neuroprune.data.events import bin_events, parse_nmnist, parse_poker, read_nmnist, read_poker
+from neuroprune.data import recordings as recordings_module
+from neuroprune.data.events import parse_nmnist, parse_npy
+from neuroprune.data.recordings import bin_events, read_nmnist, read_poker
 from neuroprune.errors import InputError
 
 RNG = np.random.default_rng(0)
@@ -56,7 +57,7 @@ def counted_one_by_one(events: np.ndarray, steps: int, size: tuple[int, int]) ->
 @given(st.integers(1, 200), st.integers(1, 400), st.integers(1, 12))
 def test_every_event_is_counted_in_its_slice_and_place(count, duration, steps):
     events = recording(count, duration, (3, 5))
-    frames = bin_events(events, steps, (3, 5))
+    frames = bin_events(events, steps, (2, 3, 5))
     assert frames.dtype == np.uint8
     assert np.array_equal(frames, counted_one_by_one(events, steps, (3, 5)))
     assert frames.sum() == count
@@ -64,13 +65,13 @@ def test_every_event_is_counted_in_its_slice_and_place(count, duration, steps):
 
 def test_the_order_of_events_does_not_matter():
     events = recording(300, 1000, (4, 4))
-    assert np.array_equal(bin_events(events[::-1], 6, (4, 4)), bin_events(events, 6, (4, 4)))
+    assert np.array_equal(bin_events(events[::-1], 6, (2, 4, 4)), bin_events(events, 6, (2, 4, 4)))
 
 
 @pytest.mark.parametrize(("events", "counted"), [(255, 255), (256, 255), (700, 255)])
 def test_counts_stop_at_what_a_byte_holds(events, counted):
     repeated = np.tile(np.array([[10, 1, 0, 1]]), (events, 1))
-    assert bin_events(repeated, 3, (1, 2))[0, 1, 0, 1] == counted
+    assert bin_events(repeated, 3, (2, 1, 2))[0, 1, 0, 1] == counted
 
 
 def test_nmnist_events_come_back_from_their_bytes():
@@ -86,7 +87,7 @@ def test_a_record_of_row_240_adds_to_all_times_behind_it():
 
 def test_poker_events_come_back_from_their_file():
     events = recording(500, 30_000, (35, 35))
-    assert np.array_equal(parse_poker(poker_bytes(events), "x"), events)
+    assert np.array_equal(parse_npy(poker_bytes(events), "x"), events)
 
 
 def with_header(**changes: object) -> bytes:
@@ -118,7 +119,7 @@ def with_header(**changes: object) -> bytes:
 )
 def test_a_poker_file_that_is_not_whole_is_refused(data, sentence):
     with pytest.raises(InputError, match=sentence):
-        parse_poker(data, "x")
+        parse_npy(data, "x")
 
 
 def test_no_damage_to_a_poker_file_gives_anything_but_events_or_a_sentence():
@@ -127,7 +128,7 @@ def test_no_damage_to_a_poker_file_gives_anything_but_events_or_a_sentence():
         for value in RNG.integers(0, 256, 8).tolist():
             damaged = whole[:place] + bytes([value]) + whole[place + 1 :]
             with contextlib.suppress(InputError):
-                assert parse_poker(damaged, "x").shape[1] == 4
+                assert parse_npy(damaged, "x").shape[1] == 4
 
 
 def test_a_truncated_nmnist_file_is_refused(tmp_path):
@@ -189,7 +190,7 @@ def test_an_archive_is_read_in_an_order_of_its_own_and_writes_nothing(tmp_path):
     )
     split = read_poker(tmp_path / "a.tar.gz", 3)
     assert split.labels.tolist() == [0, 3]
-    assert np.array_equal(split.images[1], bin_events(second, 3, (35, 35)))
+    assert np.array_equal(split.images[1], bin_events(second, 3, (2, 35, 35)))
     assert [path.name for path in tmp_path.iterdir()] == ["a.tar.gz"]
 
 
@@ -204,14 +205,14 @@ def test_a_truncated_archive_is_refused(tmp_path, keep):
 
 
 def test_an_archive_is_unpacked_up_to_its_allowance(tmp_path, monkeypatch):
-    monkeypatch.setattr(events_module, "LARGEST_ARCHIVE", 1 << 20)
+    monkeypatch.setattr(recordings_module, "LARGEST_ARCHIVE", 1 << 20)
     archive(tmp_path / "a.tar.gz", {"notes": bytes(1 << 21), "cl/0.npy": poker_bytes(recording(9, 90, (35, 35)))})
     with pytest.raises(InputError, match=r"gzipped tar archive \(it holds more than the 1048576 bytes that are read"):
         read_poker(tmp_path / "a.tar.gz", 2)
 
 
 def test_a_recording_of_more_than_its_allowance_is_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr(events_module, "LARGEST", 300)
+    monkeypatch.setattr(recordings_module, "LARGEST", 300)
     archive(tmp_path / "a.tar.gz", {"cl/0.npy": poker_bytes(recording(90, 90, (35, 35)))})
     with pytest.raises(InputError, match=r"gzipped tar archive \(it holds more than the 300 bytes that are read"):
         read_poker(tmp_path / "a.tar.gz", 2)
