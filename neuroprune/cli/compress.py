@@ -148,7 +148,7 @@ def command(
         resumed = take_interrupted(runs_folder, resume or None, "compress")
         trained = open_run(resumed, model)
     checkpoint = trained.checkpoint
-    data = data_of(checkpoint, data_dir, download)
+    data = data_of(checkpoint, data_dir, download, resumed=resumed is not None)
     with (
         run_folder(runs_folder, "compress", data.name, out, resumed=resumed) as folder,
         say_how_to_go_on(folder),

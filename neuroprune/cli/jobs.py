@@ -76,16 +76,10 @@ def trained_job(
 ) -> DeployJob:
     """The network of RUN, by default of the latest run, on the data that it was trained on, or other such data."""
     trained = open_run(take_run(runs_folder, run, ["train", "compress"], unfinished), model)
-    facts = trained.checkpoint.data
     dataset = data_of(trained.checkpoint, data_dir, download, data)
-    if dataset.input_shape != facts.input_shape:
-        raise InputError(
-            f"{trained.run} was trained on frames of {facts.input_shape} (channels, height, width), but those of "
-            f"{dataset.name} are {dataset.input_shape}: name data of the same size with --data"
-        )
     made_by = trained.checkpoint.model
     name = f"{made_by if isinstance(made_by, str) else made_by.name} ({trained.run.name})"
-    return DeployJob(trained.module, name, dataset, facts.coding, trained.checkpoint.seed)
+    return DeployJob(trained.module, name, dataset, dataset.coding, trained.checkpoint.seed)
 
 
 def untrained_job(

@@ -11,6 +11,7 @@ from neuroprune.choices import names
 from neuroprune.cli.console import next_step, note, progress_bars, show_json
 from neuroprune.cli.networks import (
     choose_recipe,
+    data_of,
     model_argument,
     note_form,
     open_run,
@@ -51,6 +52,7 @@ Examples:
   neuroprune train --data n-mnist --steps 8
   neuroprune train --coding poisson --steps 12
   neuroprune train --model my_network.py:Net --data cifar10 --l1 1e-4
+  neuroprune train --model my_network.py:Net --data my_images.npz --samples 1000
   neuroprune train --validation 0.1
   neuroprune train --resume"""
 
@@ -70,7 +72,11 @@ class TrainingJob(NamedTuple):
 
 
 @click.command(epilog=EPILOG, short_help="Train a network, by default on the embedded digits.")
-@click.option("--data", help=f"Data set; `neuroprune data` lists them.  [default: the recipe's, else {DEFAULT_DATA}]")
+@click.option(
+    "--data",
+    help="Data set, which `neuroprune data` lists, or your own by its path: a .npz file or a folder of classes.  "
+    f"[default: the recipe's, else {DEFAULT_DATA}]",
+)
 @data_dir_option
 @download_option
 @model_options("Recipe, its YAML file, or file.py:Class.  [default: the recipe for the data]")
@@ -98,6 +104,9 @@ class TrainingJob(NamedTuple):
     type=float,
     help="Share of the training samples, such as 0.1, that is held out to choose by; the test set is then read once.",
 )
+@click.option(
+    "--samples", type=click.IntRange(min=1), help="Training samples to take, as many of each class.  [default: all]"
+)
 @click.option("--seed", type=int, help="Random seed.  [default: 0]")
 @device_option
 @click.option("--amp", is_flag=True, default=None, help="bfloat16 autocast, where the device has it.")
@@ -112,6 +121,7 @@ def command(
     model: str | None,
     steps: int | None,
     coding: "Kind | None",
+    samples: int | None,
     resume: str | None,
     runs_folder: Path,
     out: Path | None,
@@ -125,6 +135,7 @@ def command(
     """
     from neuroprune.data.hold_out import hold_out
     from neuroprune.data.load import load_dataset
+    from neuroprune.data.subset import take_samples
     from neuroprune.training.train import train
 
     load = partial(load_dataset, folder=data_dir, download=download)
@@ -132,11 +143,12 @@ def command(
     resumed = None
     if resume is None:
         job = _new_job(load, data or _data_of(model), model, coding or "direct", steps, settings)
+        taken = job.data if samples is None else take_samples(job.data, samples)
+        job = job._replace(data=hold_out(taken, job.settings.validation))
     else:
-        refuse_changes(data=data, steps=steps, coding=coding, out=out)
+        refuse_changes(data=data, steps=steps, coding=coding, samples=samples, out=out)
         resumed = take_interrupted(runs_folder, resume or None, "train")
-        job = _interrupted_job(load, resumed, model, settings)
-    job = job._replace(data=hold_out(job.data, job.settings.validation))
+        job = _interrupted_job(data_dir, download, resumed, model, settings)
     with (
         run_folder(runs_folder, "train", job.data.name, out, resumed=resumed) as folder,
         say_how_to_go_on(folder),
@@ -186,30 +198,33 @@ def _data_of(model: str | None) -> str:
 def _new_job(
     load: "partial[Dataset]", name: str, model: str | None, coding: "Kind", steps: int | None, changes: dict[str, Any]
 ) -> TrainingJob:
-    from neuroprune.data.catalog import find_dataset
+    from neuroprune.data.load import describe_dataset
     from neuroprune.networks.build import initial_network
     from neuroprune.training.settings import TrainSettings, settings_of
 
-    info = find_dataset(name)
+    info = describe_dataset(name, load.keywords["folder"])
+    if steps is None:
+        steps = info.steps_of(coding)
     if model is not None and is_reference(model):
         made_by: Model = model
-        data = load(name, coding=coding, steps=steps)
+        data = load(info, coding=coding, steps=steps)
         settings = TrainSettings(**changes)
     else:
         made_by = recipe = choose_recipe(model, info, steps)
         settings = settings_of(recipe, **changes)
-        data = load(name, coding=coding, steps=recipe.steps)
+        data = load(info, coding=coding, steps=recipe.steps)
     sequence = data.coding.steps is not None
     network = initial_network(made_by, data.input_shape, len(data.classes), settings.seed, steps, sequence)
     note_form(network)
     return TrainingJob(network, made_by, data, settings)
 
 
-def _interrupted_job(load: "partial[Dataset]", run: Path, model: str | None, changes: dict[str, Any]) -> TrainingJob:
+def _interrupted_job(
+    data_dir: Path | None, download: bool, run: Path, model: str | None, changes: dict[str, Any]
+) -> TrainingJob:
     """The job of a run that is resumed."""
     trained = open_run(run, model)
     checkpoint = trained.checkpoint
     settings = dataclasses.replace(checkpoint.settings, **changes)
-    facts = checkpoint.data
-    data = load(facts.name, coding=facts.coding.kind, steps=facts.coding.steps)
+    data = data_of(dataclasses.replace(checkpoint, settings=settings), data_dir, download, resumed=True)
     return TrainingJob(trained.module, checkpoint.model, data, settings)

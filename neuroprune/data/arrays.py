@@ -64,9 +64,7 @@ def describe_arrays(path: Path) -> DatasetInfo:
 
     def find(folder: Path, steps: int | None) -> tuple[Split, Split]:
         with reading(path, WHOLE, REMEDY), open_npz(path, MOST_BYTES) as archive:
-            splits = [
-                Split(_read(path, archive, part), labels) for part, labels in zip(parts, numbers, strict=True)
-            ]
+            splits = [Split(_read(path, archive, part), labels) for part, labels in zip(parts, numbers, strict=True)]
         return (splits[0], splits[1]) if len(splits) > 1 else split_for_test(splits[0])
 
     shape = _frames(parts[0])

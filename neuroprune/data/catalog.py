@@ -6,6 +6,7 @@ from pathlib import Path
 
 from neuroprune.choices import check_choice
 from neuroprune.data import find
+from neuroprune.data.codings import Kind
 from neuroprune.data.types import Augmentation, Split
 
 
@@ -14,8 +15,8 @@ class DatasetInfo:
     """The properties of a data set, known before its files are read; `load_dataset` takes one of your own or a name.
 
     shape: (channels, height, width) of a frame; recordings: whether samples are events, of which each is binned to T
-    frames; steps: T, where samples are sequences of that many frames as they come. find: from the data folder and T (None
-    for images that are shown as they are) to the training and the test split, or None where the files are not there.
+    frames; steps: T, where samples are sequences of that many frames as they come. find: from the data folder and T
+    (None for images that are shown as they are) to the training and the test split, or None where there are no files.
     files: what is looked for below the data folder, in words; source: where they come from; torchvision: the class of
     torchvision.datasets that can download them, "" where there is none. path: of data of one's own, which `find` reads.
     """
@@ -35,6 +36,10 @@ class DatasetInfo:
     steps: int | None = None
     path: Path | None = None
 
+    def steps_of(self, coding: Kind) -> int | None:
+        """T where samples in that coding have no other; None where it is to be chosen."""
+        return self.shape[1] if coding == "rows" else self.steps
+
 
 _DIGITS = tuple("0123456789")
 _CLOTHES = ("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot")
@@ -51,9 +56,7 @@ _GESTURES = (
     "air guitar",
     "other gestures",
 )
-_SPOKEN = tuple(
-    f"{language} {digit}" for language in ("English", "German") for digit in _DIGITS
-)
+_SPOKEN = tuple(f"{language} {digit}" for language in ("English", "German") for digit in _DIGITS)
 _IDX_FILES = "{train,t10k}-images-idx3-ubyte and {train,t10k}-labels-idx1-ubyte (or .gz)"
 
 DATASETS = (
@@ -161,9 +164,9 @@ DATASETS = (
         _GESTURES,
         Augmentation(),
         find.find_dvs_gesture,
-        "events_np/{train,test}/<class>/*.npz of SpikingJelly, ibmGesture{Train,Test}/<user>/<class>.npy of tonic (1,077 "
-        "and 264 samples), or DvsGesture/*.aedat as distributed, in DVS128Gesture, DVSGesture, dvs128-gesture or the "
-        "folder itself",
+        "events_np/{train,test}/<class>/*.npz of SpikingJelly, ibmGesture{Train,Test}/<user>/<class>.npy of tonic "
+        "(1,077 and 264 samples), or DvsGesture/*.aedat as distributed, in DVS128Gesture, DVSGesture, dvs128-gesture "
+        "or the folder itself",
         "https://research.ibm.com/interactive/dvsgesture",
         recordings=True,
     ),

@@ -50,6 +50,9 @@ class Columns(NamedTuple):
     microseconds: int = 1
 
 
+AS_POKER_DVS = Columns()
+
+
 def parse_nmnist(data: bytes, source: str) -> Events:
     """The events of one N-MNIST file; errors call it by `source`. Raises InputError when it is cut short."""
     if len(data) % RECORD:
@@ -62,7 +65,7 @@ def parse_nmnist(data: bytes, source: str) -> Events:
     return np.stack([t, x, y, high >> 7], axis=1)[~overflow]
 
 
-def parse_npy(data: bytes, source: str, columns: Columns = Columns()) -> Events:
+def parse_npy(data: bytes, source: str, columns: Columns = AS_POKER_DVS) -> Events:
     """The events of a .npy file; errors call it by `source`. Raises InputError when it holds none, or is cut short."""
     with reading(source, "a .npy file of events", AGAIN):
         array = read_npy(io.BytesIO(data), LARGEST)

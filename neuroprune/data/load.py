@@ -34,8 +34,8 @@ def describe_dataset(data: str | Path, folder: Path | None = None) -> DatasetInf
         return describe_path(str(data), data_folder(folder))
     if data not in names(DATASETS):
         raise InputError(
-            f"there is no data set {excerpt(data)}: choose one of {', '.join(names(DATASETS))}, or name a .npz file or a "
-            "folder of classes by its path"
+            f"there is no data set {excerpt(data)}: choose one of {', '.join(names(DATASETS))}, or name a .npz file or "
+            "a folder of classes by its path"
         )
     return find_dataset(data)
 

@@ -67,8 +67,8 @@ def read_cifar10_dvs(folder: Path, classes: tuple[str, ...], steps: int) -> tupl
         recordings = [recording_of(path, name) for path in sorted(paths, key=_number)]
         if len(recordings) <= CIFAR_TRAIN:
             raise InputError(
-                f"{folder / name} holds {len(recordings)} recordings (.npz or .aedat), but CIFAR10-DVS has 1000 of each "
-                f"class, of which the first {CIFAR_TRAIN} are for training: {AGAIN}"
+                f"{folder / name} holds {len(recordings)} recordings (.npz or .aedat), but CIFAR10-DVS has 1000 of "
+                f"each class, of which the first {CIFAR_TRAIN} are for training: {AGAIN}"
             )
         train += recordings[:CIFAR_TRAIN]
         test += recordings[CIFAR_TRAIN:]

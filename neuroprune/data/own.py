@@ -1,9 +1,11 @@
 """Data of one's own by their path: a .npz file of arrays, or a folder of classes."""
 
+import contextlib
 import hashlib
 import os
 from pathlib import Path
 
+from neuroprune.choices import names
 from neuroprune.data.arrays import SUFFIX, describe_arrays
 from neuroprune.data.catalog import DATASETS, DatasetInfo
 from neuroprune.data.trees import describe_folder
@@ -15,8 +17,10 @@ from neuroprune.reading import is_file, is_folder
 
 def is_path(data: str) -> bool:
     """Whether that names a file or folder and no data set that is known: names come first."""
+    if data in names(DATASETS):
+        return False
     is_written_so = os.sep in data or data.startswith(("~", ".")) or data.endswith(SUFFIX)
-    return data not in {info.name for info in DATASETS} and (is_written_so or is_file(Path(data)) or is_folder(Path(data)))
+    return is_written_so or is_file(Path(data)) or is_folder(Path(data))
 
 
 def describe_path(data: str, folder: Path) -> DatasetInfo:
@@ -24,12 +28,14 @@ def describe_path(data: str, folder: Path) -> DatasetInfo:
 
     So data that moved are found again. Raises InputError for a path that is neither, and files that are no data set.
     """
-    given = Path(data).expanduser()
+    given = Path(data)
+    with contextlib.suppress(RuntimeError):  # nobody's home
+        given = given.expanduser()
     path = next((each for each in (given, folder / given.name) if is_file(each) or is_folder(each)), None)
     if path is None:
         raise InputError(
-            f"there is no file or folder {capped(given)}, and none called {capped(given.name)} in {folder.resolve()}: name "
-            "a .npz file or a folder of classes, or with --data-dir the folder that it lies in"
+            f"there is no file or folder {capped(given)}, and none called {capped(given.name)} in {folder.resolve()}: "
+            "name a .npz file or a folder of classes, or with --data-dir the folder that it lies in"
         )
     path = path.resolve()
     if is_folder(path):

@@ -19,7 +19,7 @@ BLOCK = 1 << 22
 """Values that are looked at together, so that of numbers wider than bytes only so many are copied."""
 
 APART = 1e-3
-"""By how much of a byte a float may miss it; numbers of half precision miss it by up to 255 halves of their last bit."""
+"""By how much of a byte a float may miss it; numbers of half precision, which are rounded, may miss it by more."""
 
 
 def bytes_of(subject: str, values: Any) -> npt.NDArray[np.uint8]:
@@ -50,7 +50,7 @@ def bytes_in(subject: str, shape: tuple[int, ...], dtype: np.dtype[Any], blocks:
 
 
 def labels_of(subject: str, values: Any) -> Labels:
-    """Labels as int64, [N, 1] as [N]. Raises InputError, which calls them by `subject`, for other than whole numbers."""
+    """Labels as int64, [N, 1] as [N]. Raises InputError, which calls them by `subject`, where they are not whole."""
     labels = _array(subject, values)
     if labels.dtype.kind not in "buif":
         raise InputError(f"{subject} are of the type {labels.dtype}, but must be the numbers of classes: number them")
@@ -76,7 +76,7 @@ def _scale(subject: str, dtype: np.dtype[Any], blocks: Blocks, counts: bool) -> 
             whole = whole and bool((values == np.rint(values)).all())
             bright = values * BRIGHTEST
             of_255 = of_255 and bool((np.abs(bright - np.rint(bright)) <= apart).all())
-    if whole and (lowest >= 0 and highest <= BRIGHTEST or lowest > highest):
+    if whole and ((lowest >= 0 and highest <= BRIGHTEST) or lowest > highest):
         return 1
     if not counts and not whole and of_255 and lowest >= 0 and highest <= 1:
         return BRIGHTEST

@@ -115,9 +115,10 @@ def _check_events(events: Events, source: str, shape: Shape) -> None:
     outside = ((events < 0) | (events[:, 0:1] < 0)).any(1) | (events[:, 1:] >= (width, height, polarities)).any(1)
     if outside.any():
         t, x, y, polarity = events[outside][0].tolist()
+        signs = "polarity 0" if polarities == 1 else "polarities 0 and 1"
         raise InputError(
             f"{source} has an event at x = {x}, y = {y} of polarity {polarity} after {t} us, but this sensor has "
-            f"{width}x{height} pixels, {'polarity 0' if polarities == 1 else 'polarities 0 and 1'}, and times from 0: {AGAIN}"
+            f"{width}x{height} pixels, {signs}, and times from 0: {AGAIN}"
         )
 
 

@@ -62,7 +62,7 @@ def take_samples(data: Dataset, samples: int, seed: int = 0) -> Dataset:
     """`data` with only so many training samples, of each class as many, to within one, as far as it has them.
 
     They are drawn at random and keep their order; fewer samples are a part of more with the same seed, which commands
-    leave at 0, so that a run's samples are found again whatever its random seed. The coding is measured anew on them.
+    leave at 0, so that a run's samples are found again whatever its random seed. The coding stays that of all samples.
     Raises InputError for fewer than one sample, or more than there are.
 
     >>> from neuroprune import load_dataset, take_samples
@@ -84,9 +84,7 @@ def take_samples(data: Dataset, samples: int, seed: int = 0) -> Dataset:
     turn[by_class] = np.arange(total) - starts
     chosen = np.sort(np.lexsort((draws, turn))[:samples])
     train = Split(data.train.images[chosen], labels[chosen])
-    coding, origin = data.coding, replace(data.origin, samples=samples)
-    made = make_dataset(data.name, train, data.test, data.classes, data.augmentation, coding.kind, coding.steps)
-    return replace(made, origin=origin)
+    return replace(data, train=train, origin=replace(data.origin, samples=samples))
 
 
 def _choose(

@@ -88,6 +88,10 @@ class Origin:
     samples: int | None = None
 
 
+NAMED = Origin()
+"""Of data sets that are found by their name."""
+
+
 @dataclass(frozen=True, eq=False)
 class Dataset:
     """A data set in splits, and how its frames are made (see `make_dataset`).
@@ -102,7 +106,7 @@ class Dataset:
     coding: Coding
     augmentation: Augmentation = Augmentation()
     validation: Split | None = None
-    origin: Origin = Origin()
+    origin: Origin = NAMED
 
     @property
     def input_shape(self) -> tuple[int, int, int]:
@@ -123,7 +127,8 @@ def make_dataset(
     """A `Dataset` whose coding is measured on its training split.
 
     Images as they are, whole or in rows, are normalised to mean 0 and standard deviation 1 over the split; coded to
-    spikes over `steps`, its brightest pixel is 1 and black 0. Event counts stay small integers, which a chip represents exactly.
+    spikes over `steps`, its brightest pixel is 1 and black 0. Event counts stay small integers, which a chip represents
+    exactly.
     Raises InputError when a split is empty, the splits have different shapes, a label names no class, event counts
     should be coded, or a spike coding has no steps.
 
@@ -158,8 +163,8 @@ def make_dataset(
     rows = train.images.shape[-2]
     if coding == "rows" and steps not in (None, rows):
         raise InputError(
-            f"frames of data set {name} have {rows} rows, of which the coding rows shows one a step, so that they cannot "
-            f"be shown in {steps} steps: give --steps {rows}"
+            f"frames of data set {name} have {rows} rows, of which the coding rows shows one a step, so that they "
+            f"cannot be shown in {steps} steps: give --steps {rows}"
         )
     return Dataset(name, train, test, classes, _measure(train.images, coding, steps), augmentation)
 

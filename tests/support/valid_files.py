@@ -30,8 +30,8 @@ from neuroprune.compression.record import (
 from neuroprune.compression.settings import CompressSettings
 from neuroprune.compression.strategy import strategy_of
 from neuroprune.data.cifar import read_binary, read_python
-from neuroprune.data.recordings import read_nmnist, read_poker
 from neuroprune.data.idx import read_idx_split
+from neuroprune.data.recordings import read_nmnist, read_poker
 from neuroprune.data.types import Coding
 from neuroprune.exchange.format import read_program
 from neuroprune.exchange.netx.write import write_netx
