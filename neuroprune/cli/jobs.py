@@ -100,12 +100,14 @@ def untrained_job(
     from neuroprune.networks.probing import present
     from neuroprune.networks.recipe import load_recipe
     from neuroprune.networks.user import load_network
+    from neuroprune.training.fit import check_fits
 
     if is_reference(model):
         dataset = load_dataset(data or "digits", data_dir, download, coding or "direct", steps)
         sequence = dataset.coding.steps is not None
         network = present(load_network(model), dataset.input_shape, steps, sequence).eval()
         note_form(network)
+        check_fits(network, dataset, torch.device("cpu"), to_train=False)
         note(f"taking {model} as it is made, without a run")
         return DeployJob(network, model, dataset, dataset.coding, None)
     recipe = load_recipe(model)

@@ -144,9 +144,9 @@ def _taken(facts: "DataFacts", folder: Path | None, download: bool, name: str | 
     data = load_dataset(name or place, folder, download, facts.coding.kind, facts.coding.steps)
     if data.input_shape != facts.input_shape or len(data.classes) > len(facts.classes):
         raise InputError(
-            f"the network was trained on frames of {facts.input_shape} (channels, height, width) and "
-            f"{len(facts.classes)} classes, but those of {data.name} are {data.input_shape} and {len(data.classes)}: "
-            "name data that fit with --data"
+            f"the network was trained on frames of {facts.input_shape} (channels, height, width) of "
+            f"{len(facts.classes)} classes, but those of {data.name} are {data.input_shape}, of {len(data.classes)}: "
+            "name data that fit"
         )
     is_same = data.origin.digest == origin.digest and data.name == facts.name
     if name is None and not is_same:
