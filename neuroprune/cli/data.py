@@ -1,6 +1,7 @@
 """`neuroprune data`."""
 
 import dataclasses
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -37,6 +38,8 @@ def command(data: str | None, data_dir: Path | None, as_json: bool) -> None:
 
     if data is not None:
         _show(describe_dataset(data, data_dir), as_json)
+        if not as_json:
+            next_step(f"neuroprune train --data {shlex.quote(data)}")
         return
     if as_json:
         show_json([_facts(info) for info in list_datasets()])
