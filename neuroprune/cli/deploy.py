@@ -49,7 +49,7 @@ Work = Callable[[Path, "Progress"], "Deployment"]
     "--target", default="loihi-sim", show_default=True, help="Chip, or its YAML; `neuroprune targets` lists them."
 )
 @model_options("Recipe or file.py:Class, to deploy it untrained; with RUN, the class that it was trained from.")
-@click.option("--data", help="Data set to run.  [default: the run's or recipe's, else digits]")
+@click.option("--data", help="Data set to run, by its name or path.  [default: the run's or recipe's, else digits]")
 @data_dir_option
 @download_option
 @click.option("--samples", type=click.IntRange(min=1), help="Test samples to run.  [default: all]")

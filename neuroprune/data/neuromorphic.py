@@ -4,8 +4,8 @@ import re
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import h5py
 import numpy as np
 
 from neuroprune.data.events import AGAIN, Columns, Events, parse_aedat3, parse_npy
@@ -14,6 +14,9 @@ from neuroprune.data.types import Split
 from neuroprune.errors import InputError
 from neuroprune.excerpts import capped
 from neuroprune.reading import read_bytes, read_text, reading, size_of
+
+if TYPE_CHECKING:
+    import h5py
 
 GESTURE_SHAPE, GESTURE_CLASSES = (2, 128, 128), tuple(map(str, range(11)))
 TONIC_GESTURES = Columns(x=0, y=1, p=2, t=3, microseconds=1000)
@@ -77,6 +80,8 @@ def read_cifar10_dvs(folder: Path, classes: tuple[str, ...], steps: int) -> tupl
 
 def read_shd(path: Path, steps: int) -> Split:
     """The recordings of an HDF5 file: spikes/times in seconds, spikes/units and labels. Raises InputError."""
+    import h5py
+
     with reading(path, "a whole HDF5 file of spikes", AGAIN):
         size_of(path)
         with h5py.File(path, "r") as file:
@@ -94,7 +99,7 @@ def read_shd(path: Path, steps: int) -> Split:
             return binned(recordings, SHD_CLASSES, steps, SHD_SHAPE)
 
 
-def _spikes(times: h5py.Dataset, units: h5py.Dataset, index: int) -> Events:
+def _spikes(times: "h5py.Dataset", units: "h5py.Dataset", index: int) -> Events:
     t = np.asarray(times[index], np.float64)
     x = np.asarray(units[index]).astype(np.int64)
     if t.shape != x.shape or not np.isfinite(t).all():

@@ -55,7 +55,9 @@ def take_subset(data: Dataset, subset: Subset) -> Dataset:
         chosen = _choose(data, noun, split, count, (subset.seed, number))
         parts.append(Split(_resize(data.name, split.images[chosen], subset), split.labels[chosen]))
     train, test = parts
-    return make_dataset(data.name, train, test, data.classes, augmentation, data.coding.kind, data.coding.steps)
+    kind, steps = data.coding.kind, None if data.coding.kind == "rows" else data.coding.steps
+    made = make_dataset(data.name, train, test, data.classes, augmentation, kind, steps)
+    return replace(made, origin=data.origin)
 
 
 def take_samples(data: Dataset, samples: int, seed: int = 0) -> Dataset:

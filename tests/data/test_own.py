@@ -9,7 +9,7 @@ import pytest
 from neuroprune.data.coding import CodedFrames, frames_of
 from neuroprune.data.load import describe_dataset, load_dataset
 from neuroprune.data.own import is_path
-from neuroprune.data.subset import take_samples
+from neuroprune.data.subset import Subset, take_samples, take_subset
 from neuroprune.data.types import Coding, Origin, Split, make_dataset
 from neuroprune.errors import InputError
 
@@ -125,6 +125,11 @@ def test_rows_are_steps_from_the_top_and_normalised_as_whole_frames_are():
     for step in range(8):
         assert np.array_equal(rows[:, step, :, 0], frames[:, :, step])
     assert CodedFrames(data.test.images, data.coding).shape == (360, 8, 1, 1, 8)
+
+
+def test_fewer_rows_are_fewer_steps():
+    data = take_subset(load_dataset("digits", coding="rows"), Subset(pool=2))
+    assert data.input_shape == (1, 1, 4) and data.coding.steps == 4
 
 
 def test_rows_have_as_many_steps_as_there_are():
