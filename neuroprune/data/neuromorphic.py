@@ -28,6 +28,9 @@ CIFAR_SHAPE, CIFAR_TRAIN = (2, 128, 128), 900
 """Of each class of CIFAR10-DVS, the recordings that are for training: those with the lowest numbers, as is usual."""
 
 SHD_SHAPE, SHD_CLASSES = (1, 1, 700), tuple(map(str, range(20)))
+SHD_KINDS = ("iu", "f", "iu")
+"""Of the numbers that labels, times and units are."""
+MOST_RECORDINGS = 1 << 20
 MICROSECONDS = 1e6
 
 
@@ -85,13 +88,18 @@ def read_shd(path: Path, steps: int) -> Split:
     with reading(path, "a whole HDF5 file of spikes", AGAIN):
         size_of(path)
         with h5py.File(path, "r") as file:
-            labels = np.asarray(file["labels"]).astype(np.int64)
-            times, units = file["spikes/times"], file["spikes/units"]
-            if labels.ndim != 1 or not len(labels) == len(times) == len(units):
-                raise ValueError(f"it has {len(labels)} labels, {len(times)} lists of times and {len(units)} of units")
+            parts = labels, times, units = [file[name] for name in ("labels", "spikes/times", "spikes/units")]
+            shapes = [part.shape for part in parts]
+            if len(set(shapes)) > 1 or len(shapes[0]) != 1 or shapes[0][0] > MOST_RECORDINGS:
+                raise ValueError(f"its labels, times and units have the shapes {', '.join(map(str, shapes))}")
+            kinds = (labels.dtype, *(h5py.check_vlen_dtype(part.dtype) for part in (times, units)))
+            if not all(
+                kind is not None and kind.kind in allowed for kind, allowed in zip(kinds, SHD_KINDS, strict=True)
+            ):
+                raise ValueError("its labels are no whole numbers, or its times and units no lists of numbers")
             recordings = [
                 Recording(str(label), f"recording {index} of {path}", partial(_spikes, times, units, index))
-                for index, label in enumerate(labels.tolist())
+                for index, label in enumerate(labels[:].tolist())
             ]
             unknown = next((each for each in recordings if each.of_class not in SHD_CLASSES), None)
             if unknown is not None:

@@ -1,5 +1,6 @@
 """Pictures in files of any usual format, read by Pillow, as bytes of one size."""
 
+import io
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from math import prod
@@ -11,7 +12,7 @@ import numpy as np
 
 from neuroprune.data.types import Images
 from neuroprune.errors import InputError
-from neuroprune.reading import reading, size_of
+from neuroprune.reading import read_bytes, reading
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -21,7 +22,8 @@ SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".ppm", ".pgm", ".tif", ".tiff", ".
 
 GREY, COLOUR = ("1", "L"), ("RGB", "RGBA", "LA", "P", "PA", "CMYK", "YCbCr")
 """Modes of Pillow's with bytes of a pixel."""
-LARGEST_SIDE = 1 << 12
+LARGEST, LARGEST_SIDE = 1 << 26, 1 << 12
+"""Bytes of a file, and pixels of a side."""
 MOST_BYTES = 1 << 33
 """Of the pixels of all pictures of a part."""
 
@@ -71,8 +73,9 @@ def read_pictures(paths: Sequence[Path], shape: tuple[int, int, int]) -> Images:
 def _opened(path: Path) -> Iterator["Image"]:
     pillow = _pillow()
     with reading(path, "a whole picture", REMEDY):
-        size_of(path)
-        with path.open("rb") as file, pillow.open(file, formats=("PNG", "JPEG", "BMP", "PPM", "TIFF", "WEBP")) as found:
+        # In memory, since Pillow takes as much of it as a damaged file says is to be read.
+        content = io.BytesIO(read_bytes(path, LARGEST))
+        with pillow.open(content, formats=("PNG", "JPEG", "BMP", "PPM", "TIFF", "WEBP")) as found:
             if max(found.size) > LARGEST_SIDE:
                 raise ValueError(f"it states {found.width}x{found.height} pixels, and at most {LARGEST_SIDE} are read")
             if found.mode not in (*GREY, *COLOUR):

@@ -135,7 +135,7 @@ def test_shd_is_found_with_one_row_of_700_units(tmp_path, place):
         ([0], [[0.1, 0.2]], [[7]], "recording 0 has 2 times for 1 units, or times that are not finite"),
         ([0], [[np.nan]], [[7]], "recording 0 has 1 times for 1 units, or times that are not finite"),
         ([20], [[0.1]], [[7]], "it has the label 20, and labels are 0 to 19"),
-        ([0, 1], [[0.1]], [[7]], "it has 2 labels, 1 lists of times and 1 of units"),
+        ([0, 1], [[0.1]], [[7]], r"its labels, times and units have the shapes \(2,\), \(1,\), \(1,\)"),
         ([0], [[]], [[]], "recording 0 of .* holds 0 events, but a recording needs at least 1"),
     ],
 )
@@ -143,6 +143,14 @@ def test_a_file_of_shd_that_is_damaged_is_refused(tmp_path, labels, times, units
     for part in ("train", "test"):
         write_shd(tmp_path / f"shd_{part}.h5", labels, times, units)
     with pytest.raises(InputError, match=said):
+        load_dataset("shd", tmp_path, steps=2)
+
+
+def test_a_file_of_shd_without_lists_of_numbers_is_refused(tmp_path):
+    for part in ("train", "test"):
+        with h5py.File(tmp_path / f"shd_{part}.h5", "w") as file:
+            file["labels"], file["spikes/times"], file["spikes/units"] = np.zeros(2), np.zeros(2), np.zeros(2)
+    with pytest.raises(InputError, match="its labels are no whole numbers, or its times and units no lists of numbers"):
         load_dataset("shd", tmp_path, steps=2)
 
 
