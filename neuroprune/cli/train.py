@@ -94,7 +94,8 @@ class TrainingJob(NamedTuple):
 @click.option(
     "--coding",
     type=click.Choice(names(CODINGS)),
-    help="Coding of images: as they are, rate (poisson) or time-to-first-spike (latency).  [default: direct]",
+    help="Coding of images: as they are, rate (poisson), time-to-first-spike (latency), a row a step (rows).  "
+    "[default: direct]",
 )
 @click.option("--loss", type=click.Choice(names(LOSSES)), help="Loss.")
 @click.option("--l1", type=float, help="L1 penalty on BatchNorm scales, which prepares the network for pruning.")

@@ -21,7 +21,7 @@ Array = npt.NDArray[Any]
 
 HEADERS = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
 SUFFIX = ".npy"
-BLOCK = 1 << 24
+BLOCK = 1 << 22
 """Bytes of samples that are read together."""
 
 

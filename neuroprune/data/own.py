@@ -37,7 +37,8 @@ def describe_path(data: str, folder: Path) -> DatasetInfo:
             f"there is no file or folder {capped(given)}, and none called {capped(given.name)} in {folder.resolve()}: "
             "name a .npz file or a folder of classes, or with --data-dir the folder that it lies in"
         )
-    path = path.resolve()
+    # Not through a link in its last place, whose own name is the one that people know.
+    path = path.resolve() if path.name in ("", "..") else path.parent.resolve() / path.name
     if is_folder(path):
         return describe_folder(path)
     if path.suffix.lower() != SUFFIX:

@@ -34,6 +34,19 @@ def test_a_path_is_text_a_path_or_a_name_in_the_data_folder(path, monkeypatch):
     assert load_dataset("/where/it/was/mine.npz", path.parent).origin.path == str(path)
 
 
+def test_a_link_has_the_name_that_people_know(path, monkeypatch):
+    (path.parent / "here").mkdir()
+    link = path.parent / "here" / "named.npz"
+    link.symlink_to(path)
+    assert (load_dataset(link).name, load_dataset(link).origin.path) == ("named", str(link))
+    for name in ("a", "b"):
+        (path.parent / "set" / name).mkdir(parents=True)
+        for number in range(3):
+            np.save(path.parent / "set" / name / f"{number}.npy", np.array([[0, 1, 2, 1]]))
+    monkeypatch.chdir(path.parent / "set" / "a")
+    assert load_dataset("..", steps=1).name == "set"
+
+
 def test_known_names_come_first(path, monkeypatch):
     monkeypatch.chdir(path.parent)
     Path("digits").mkdir()
