@@ -69,6 +69,7 @@ from .data.hold_out import (
     hold_out as hold_out,
 )
 from .data.load import (
+    describe_dataset as describe_dataset,
     load_dataset as load_dataset,
 )
 from .data.normalisation import (
@@ -76,12 +77,14 @@ from .data.normalisation import (
 )
 from .data.subset import (
     Subset as Subset,
+    take_samples as take_samples,
     take_subset as take_subset,
 )
 from .data.types import (
     Augmentation as Augmentation,
     Coding as Coding,
     Dataset as Dataset,
+    Origin as Origin,
     Split as Split,
     make_dataset as make_dataset,
 )

@@ -167,7 +167,7 @@ def command(
         resumed = take_interrupted(runs_folder, resume or None, "compress")
         trained = open_run(resumed, model)
     checkpoint = trained.checkpoint
-    dataset = data_of(checkpoint, data_dir, download)
+    dataset = data_of(checkpoint, data_dir, download, resumed=resumed is not None)
     with (
         run_folder(runs_folder, "compress", dataset.name, out, resumed=resumed) as folder,
         say_how_to_go_on(folder),

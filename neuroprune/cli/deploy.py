@@ -54,7 +54,7 @@ Work = Callable[[Path, "Progress"], "Deployment"]
     "Recipe or file.py:Class, to deploy with --weights or untrained; with RUN, the class that it was trained from."
 )
 @weights_options("File of weights for --model: of torch.save, or safetensors.")
-@click.option("--data", help="Data set to run.  [default: the run's or recipe's, else digits]")
+@click.option("--data", help="Data set to run, by its name or path.  [default: the run's or recipe's, else digits]")
 @data_dir_option
 @download_option
 @click.option("--samples", type=click.IntRange(min=1), help="Test samples to run.  [default: all]")

@@ -77,16 +77,10 @@ def trained_job(
 ) -> DeployJob:
     """The network of RUN, by default of the latest run, on the data that it was trained on, or other such data."""
     trained = open_run(take_run(runs_folder, run, ["train", "compress"], unfinished), model)
-    facts = trained.checkpoint.data
     dataset = data_of(trained.checkpoint, data_dir, download, data)
-    if dataset.input_shape != facts.input_shape:
-        raise InputError(
-            f"{trained.run} was trained on frames of {facts.input_shape} (channels, height, width), but those of "
-            f"{dataset.name} are {dataset.input_shape}: name data of the same size with --data"
-        )
     made_by = trained.checkpoint.model
     name = f"{made_by if isinstance(made_by, str) else made_by.name} ({trained.run.name})"
-    return DeployJob(trained.module, name, dataset, facts.coding, trained.checkpoint.seed)
+    return DeployJob(trained.module, name, dataset, dataset.coding, trained.checkpoint.seed)
 
 
 def untrained_job(
@@ -112,6 +106,7 @@ def untrained_job(
     from neuroprune.networks.probing import present
     from neuroprune.networks.recipe import load_recipe
     from neuroprune.networks.user import load_network
+    from neuroprune.training.fit import check_fits
 
     if is_reference(model):
         dataset = load_dataset(data or "digits", data_dir, download, coding or "direct", steps)
@@ -119,6 +114,7 @@ def untrained_job(
         sequence = dataset.coding.steps is not None
         network = present(load_network(model), dataset.input_shape, steps, sequence).eval()
         note_form(network)
+        check_fits(network, dataset, torch.device("cpu"), to_train=False)
         if weights is not None:
             take_weights(network, weights)
             return DeployJob(network, f"{model} ({weights.path.name})", dataset, dataset.coding, None)

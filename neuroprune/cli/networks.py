@@ -1,5 +1,6 @@
 """From the name of a recipe, a class or a run to a network and its data."""
 
+import dataclasses
 import shlex
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from neuroprune.data.catalog import DatasetInfo
     from neuroprune.data.types import Dataset
     from neuroprune.networks.recipe import Recipe
-    from neuroprune.training.checkpoint import Checkpoint
+    from neuroprune.training.checkpoint import Checkpoint, DataFacts
     from neuroprune.training.weights import LoadedWeights
 
 
@@ -149,18 +150,42 @@ def with_frames_of(weights: GivenWeights | None, data: "Dataset") -> "Dataset":
     return data
 
 
-def data_of(checkpoint: "Checkpoint", folder: Path | None, download: bool, name: str | None = None) -> "Dataset":
+def data_of(
+    checkpoint: "Checkpoint", folder: Path | None, download: bool, name: str | None = None, resumed: bool = False
+) -> "Dataset":
     """The data that `checkpoint` was trained on, or that called `name`, without the samples that training held out.
 
     They are its validation split, so that nothing that is done to the network later learns from them. Frames are coded
-    as the network was trained on them.
+    as the network was trained on them. resumed: whether a training goes on, which other samples would falsify.
+    Raises InputError for data whose frames or classes the network was not trained on.
     """
     from neuroprune.data.hold_out import hold_out
-    from neuroprune.data.load import load_dataset
 
-    facts = checkpoint.data
-    data = load_dataset(name or facts.name, folder, download, facts.coding.kind, facts.coding.steps)
-    return replace(hold_out(data, checkpoint.settings.validation), coding=facts.coding)
+    data = _taken(checkpoint.data, folder, download, name, resumed)
+    return dataclasses.replace(hold_out(data, checkpoint.settings.validation), coding=checkpoint.data.coding)
+
+
+def _taken(facts: "DataFacts", folder: Path | None, download: bool, name: str | None, resumed: bool) -> "Dataset":
+    """The data of `facts`, or that called `name`; of the former as many training samples as were taken."""
+    from neuroprune.data.load import load_dataset
+    from neuroprune.data.subset import take_samples
+
+    origin = facts.origin
+    place = facts.name if origin.path is None else Path(origin.path)
+    data = load_dataset(name or place, folder, download, facts.coding.kind, facts.coding.steps)
+    if data.input_shape != facts.input_shape or len(data.classes) > len(facts.classes):
+        raise InputError(
+            f"the network was trained on frames of {facts.input_shape} (channels, height, width) of "
+            f"{len(facts.classes)} classes, but those of {data.name} are {data.input_shape}, of {len(data.classes)}: "
+            "name data that fit"
+        )
+    is_same = data.origin.digest == origin.digest and data.name == facts.name
+    if name is None and not is_same:
+        changed = f"{data.origin.path} holds other samples than those that the network was trained on"
+        if resumed:
+            raise InputError(f"{changed}, so that the training cannot go on as it began: put them back, or train anew")
+        note(changed)
+    return take_samples(data, origin.samples) if origin.samples is not None and (is_same or name is None) else data
 
 
 def model_argument(model: "Recipe | str") -> str:

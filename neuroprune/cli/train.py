@@ -11,6 +11,7 @@ from neuroprune.choices import names
 from neuroprune.cli.console import next_step, note, progress_bars, show_json
 from neuroprune.cli.networks import (
     choose_recipe,
+    data_of,
     model_argument,
     note_form,
     open_run,
@@ -56,6 +57,7 @@ Examples:
   neuroprune train --coding poisson --steps 12
   neuroprune train --model my_network.py:Net --data cifar10 --l1 1e-4
   neuroprune train --model my_network.py:Net --weights trained.pth --data cifar10 --lr 1e-4
+  neuroprune train --model my_network.py:Net --data my_images.npz --samples 1000
   neuroprune train --validation 0.1
   neuroprune train --resume"""
 
@@ -75,7 +77,11 @@ class TrainingJob(NamedTuple):
 
 
 @click.command(epilog=EPILOG, short_help="Train a network, by default on the embedded digits.")
-@click.option("--data", help=f"Data set; `neuroprune data` lists them.  [default: the recipe's, else {DEFAULT_DATA}]")
+@click.option(
+    "--data",
+    help="Data set, which `neuroprune data` lists, or your own by its path: a .npz file or a folder of classes.  "
+    f"[default: the recipe's, else {DEFAULT_DATA}]",
+)
 @data_dir_option
 @download_option
 @model_options("Recipe, its YAML file, or file.py:Class.  [default: the recipe for the data]")
@@ -94,7 +100,8 @@ class TrainingJob(NamedTuple):
 @click.option(
     "--coding",
     type=click.Choice(names(CODINGS)),
-    help="Coding of images: as they are, rate (poisson) or time-to-first-spike (latency).  [default: direct]",
+    help="Coding of images: as they are, rate (poisson), time-to-first-spike (latency), a row a step (rows).  "
+    "[default: direct]",
 )
 @click.option("--loss", type=click.Choice(names(LOSSES)), help="Loss.")
 @click.option("--l1", type=float, help="L1 penalty on BatchNorm scales, which prepares the network for pruning.")
@@ -103,6 +110,9 @@ class TrainingJob(NamedTuple):
     "--validation",
     type=float,
     help="Share of the training samples, such as 0.1, that is held out to choose by; the test set is then read once.",
+)
+@click.option(
+    "--samples", type=click.IntRange(min=1), help="Training samples to take, as many of each class.  [default: all]"
 )
 @click.option("--seed", type=int, help="Random seed.  [default: 0]")
 @device_option
@@ -119,6 +129,7 @@ def command(
     weights: GivenWeights | None,
     steps: int | None,
     coding: "Kind | None",
+    samples: int | None,
     resume: str | None,
     runs_folder: Path,
     out: Path | None,
@@ -132,6 +143,7 @@ def command(
     """
     from neuroprune.data.hold_out import hold_out
     from neuroprune.data.load import load_dataset
+    from neuroprune.data.subset import take_samples
     from neuroprune.training.train import train
 
     load = partial(load_dataset, folder=data_dir, download=download)
@@ -140,11 +152,12 @@ def command(
     if resume is None:
         job = new_job(load, data, model, coding or "direct", steps, settings, weights)
         began_with = None if weights is None else take_weights(job.network, weights).facts
+        taken = job.data if samples is None else take_samples(job.data, samples)
+        job = job._replace(data=hold_out(taken, job.settings.validation))
     else:
-        refuse_changes(data=data, steps=steps, coding=coding, out=out)
+        refuse_changes(data=data, steps=steps, coding=coding, samples=samples, out=out)
         resumed = take_interrupted(runs_folder, resume or None, "train")
-        job, began_with = _interrupted_job(load, resumed, model, settings)
-    job = job._replace(data=hold_out(job.data, job.settings.validation))
+        job, began_with = _interrupted_job(data_dir, download, resumed, model, settings)
     with (
         run_folder(runs_folder, "train", job.data.name, out, resumed=resumed) as folder,
         say_how_to_go_on(folder),
@@ -208,20 +221,21 @@ def new_job(
     weights: GivenWeights | None = None,
 ) -> TrainingJob:
     """The job that options ask for; with frames as `weights` were trained on, which are not yet in its network."""
-    from neuroprune.data.catalog import find_dataset
+    from neuroprune.data.load import describe_dataset
     from neuroprune.networks.build import initial_network
     from neuroprune.training.settings import TrainSettings, settings_of
 
-    name = data_name or _data_of(model)
-    info = find_dataset(name)
+    info = describe_dataset(data_name or _data_of(model), load.keywords["folder"])
+    if steps is None:
+        steps = info.steps_of(coding)
     if model is not None and is_reference(model):
         made_by: Model = model
-        data = load(name, coding=coding, steps=steps)
+        data = load(info, coding=coding, steps=steps)
         settings = TrainSettings(**changes)
     else:
         made_by = recipe = choose_recipe(model, info, steps)
         settings = settings_of(recipe, **changes)
-        data = load(name, coding=coding, steps=recipe.steps)
+        data = load(info, coding=coding, steps=recipe.steps)
     data = with_frames_of(weights, data)
     sequence = data.coding.steps is not None
     network = initial_network(made_by, data.input_shape, len(data.classes), settings.seed, steps, sequence)
@@ -230,13 +244,11 @@ def new_job(
 
 
 def _interrupted_job(
-    load: "partial[Dataset]", run: Path, model: str | None, changes: dict[str, Any]
+    data_dir: Path | None, download: bool, run: Path, model: str | None, changes: dict[str, Any]
 ) -> "tuple[TrainingJob, WeightsFacts | None]":
     """The job of a run that is resumed, and the weights that it began with."""
     trained = open_run(run, model)
     checkpoint = trained.checkpoint
     settings = dataclasses.replace(checkpoint.settings, **changes)
-    facts = checkpoint.data
-    data = load(facts.name, coding=facts.coding.kind, steps=facts.coding.steps)
-    data = dataclasses.replace(data, coding=facts.coding)
+    data = data_of(dataclasses.replace(checkpoint, settings=settings), data_dir, download, resumed=True)
     return TrainingJob(trained.module, checkpoint.model, data, settings), checkpoint.weights

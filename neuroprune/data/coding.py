@@ -1,4 +1,4 @@
-"""From raw pixels to the frames that a network sees: as they are, rate coded or time-to-first-spike coded."""
+"""From raw pixels to the frames that a network sees: as they are, in rows, rate coded or time-to-first-spike coded."""
 
 import zlib
 from dataclasses import dataclass
@@ -14,8 +14,9 @@ def encode(images: torch.Tensor, coding: Coding, generator: torch.Generator | No
     """Frames as float32 on the device of `images`: [N, C, H, W], or sequences [N, T, C, H, W].
 
     images: uint8 [N, C, H, W], or event counts [N, T, C, H, W]. With x = (pixel - mean) / std, for spikes clipped to
-    0..1, they are coded direct: x; poisson: at each step a spike with probability x; latency: one spike at step
-    round((1 - x) * (T - 1)), as SpikingJelly's linear LatencyEncoder does, but none for x = 0.
+    0..1, they are coded direct: x; rows: the rows of x from the top, one a step, as [N, H, C, 1, W]; poisson: at each
+    step a spike with probability x; latency: one spike at step round((1 - x) * (T - 1)), as SpikingJelly's linear
+    LatencyEncoder does, but none for x = 0.
 
     generator: of Poisson spikes, on the CPU. Without it they depend on the image's bytes alone, so an image has the
     same spikes in any batch, in evaluation, in compression and on the chip.
@@ -23,6 +24,8 @@ def encode(images: torch.Tensor, coding: Coding, generator: torch.Generator | No
     x = (images.float() - _channels(coding.mean, images)) / _channels(coding.std, images)
     if coding.kind == "direct":
         return x
+    if coding.kind == "rows":
+        return x.permute(0, 2, 1, 3).unsqueeze(3)
     x = x.clamp(0.0, 1.0).unsqueeze(1)
     assert coding.steps is not None  # Coding requires it for these kinds
     if coding.kind == "poisson":

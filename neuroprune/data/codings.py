@@ -4,7 +4,7 @@ from typing import Literal
 
 from neuroprune.choices import Choice
 
-Kind = Literal["direct", "poisson", "latency"]
+Kind = Literal["direct", "poisson", "latency", "rows"]
 CODINGS = (
     Choice("direct", "as they are, the same frame at every step"),
     Choice("poisson", "rate coding: at each step a spike whose probability is the brightness"),
@@ -13,4 +13,5 @@ CODINGS = (
         "time-to-first-spike coding: one spike, the earlier the brighter",
         "LatencyEncoder of SpikingJelly, linear",
     ),
+    Choice("rows", "as they are, but a row at a time, from the top, in as many steps as there are rows"),
 )

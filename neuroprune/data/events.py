@@ -1,90 +1,63 @@
-"""Event recordings, binned to frames: N-MNIST and POKER-DVS.
+"""Recordings of event cameras, as their files hold them.
 
-N-MNIST (Orchard et al. 2015): records of 5 bytes, x, y, then a bit of polarity and 23 bits of microseconds, big-endian.
-POKER-DVS (Serrano-Gotarredona and Linares-Barranco 2015) as tonic publishes it: a .npy file per card, uint64 [events,
-4] of time, x, y, polarity, in tar archives.
+.bin: N-MNIST (Orchard et al. 2015): records of 5 bytes, x, y, then a bit of polarity and 23 bits of microseconds,
+big-endian. .npy: an array [events, 4] of t, x, y, polarity, as POKER-DVS has them (Serrano-Gotarredona and
+Linares-Barranco 2015, as tonic publishes it), or of records with the fields t, x, y and p. .npz: arrays t, x, y and p,
+as SpikingJelly unpacks its data sets. .aedat, version 2: CIFAR10-DVS (Li et al. 2017).
 
-Both are read here and not by tonic: two short formats do not justify numba and librosa, which tonic installs, and its
-readers neither detect a truncated file nor read a part of N-MNIST. Nothing is unpacked to the disk or executed.
+They are read here and not by tonic: a few short formats do not justify numba and librosa, which tonic installs, and its
+readers do not detect a truncated file. Nothing is unpacked to the disk or executed.
 """
 
 import io
-import re
-import tarfile
-from collections.abc import Iterable, Iterator
-from pathlib import Path, PurePosixPath
+import struct
+import zipfile
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from neuroprune.data.types import Images, Split
+from neuroprune.data.npy import Archive, read_npy
 from neuroprune.errors import InputError
-from neuroprune.excerpts import capped
-from neuroprune.reading import read_at_most, read_bytes, read_unpacked, reading
+from neuroprune.reading import reading
 
 Events = npt.NDArray[np.int64]
 """[events, 4] of time in microseconds, x, y, polarity (0 or 1)."""
 
-NMNIST_SIZE = (34, 34)
-POKER_SIZE = (35, 35)
-POKER_CLASSES = ("cl", "he", "di", "sp")
-POLARITIES = 2
+LARGEST = 1 << 28
+"""Bytes of a recording. One of N-MNIST has some ten thousands, one of DVS128 Gesture some ten millions."""
+AGAIN = "fetch it again"
+FIELDS = ("t", "x", "y", "p")
 
 RECORD = 5
 OVERFLOW_ROW = 240
 OVERFLOW_TIME = 1 << 13
 """A record in row 240 is no event: from it on, 2^13 us are added to all times (eventvision.py of N-MNIST's authors)."""
 
-POKER_HEADER = re.compile(
-    rb"\x93NUMPY\x01\x00..{'descr': '<u8', 'fortran_order': False, 'shape': \((?P<events>\d{1,9}), 4\), } *\n",
-    re.DOTALL,
-)
-"""All that numpy writes before such an array; its own parser fails on damaged headers with errors of many kinds."""
+DVS128_SIDE = 128
 
-MOST_COUNTED = 255
-LARGEST, LARGEST_ARCHIVE = 1 << 22, 1 << 27
-"""Bytes of a recording, which has some ten thousands, and of an archive of them, unpacked."""
+AEDAT3_END, AEDAT3_HEADING, POLARITY_EVENTS = b"#!END-HEADER\r\n", 28, 1
 
 
-def bin_events(events: Events, steps: int, size: tuple[int, int]) -> Images:
-    """How many events each pixel saw in each of `steps` slices of equal time: uint8 [steps, 2, height, width].
+class Columns(NamedTuple):
+    """What a column of an array [events, 4] is: the places of t, x, y and p, and how many us a unit of time is."""
 
-    A slice lasts (last - first) // steps us, and the last one to the end of the recording, as SpikingJelly splits
-    recordings by time. Counts stop at 255. size: (height, width), in which all events must lie; at least one is needed.
-    """
-    t, x, y, polarity = events.T
-    first = t.min()
-    duration = max(1, int(t.max() - first) // steps)
-    step = np.minimum((t - first) // duration, steps - 1)
-    shape = (steps, POLARITIES, *size)
-    counts = np.bincount(np.ravel_multi_index((step, polarity, y, x), shape), minlength=int(np.prod(shape)))
-    return np.minimum(counts, MOST_COUNTED).astype(np.uint8).reshape(shape)
+    t: int = 0
+    x: int = 1
+    y: int = 2
+    p: int = 3
+    microseconds: int = 1
 
 
-def read_nmnist(folder: Path, steps: int) -> Split:
-    """The recordings <digit>/*.bin below `folder`, as frames. Raises InputError for one that is not whole."""
-    paths = [path for digit in range(10) for path in sorted((folder / str(digit)).glob("*.bin"))]
-    return _binned(
-        ((int(path.parent.name), str(path), parse_nmnist(_content(path), str(path))) for path in paths),
-        len(paths),
-        steps,
-        NMNIST_SIZE,
-    )
-
-
-def read_poker(place: Path, steps: int) -> Split:
-    """The recordings <class>/*.npy in an archive or a folder, as frames. Raises InputError for what is not whole."""
-    files = sorted(_archived(place) if place.is_file() else _unpacked(place))
-    return _binned(
-        ((label, source, parse_poker(data, source)) for label, source, data in files), len(files), steps, POKER_SIZE
-    )
+AS_POKER_DVS = Columns()
 
 
 def parse_nmnist(data: bytes, source: str) -> Events:
     """The events of one N-MNIST file; errors call it by `source`. Raises InputError when it is cut short."""
     if len(data) % RECORD:
         raise InputError(
-            f"{source} holds {len(data)} bytes, which is not a whole number of events of {RECORD} bytes: fetch it again"
+            f"{source} holds {len(data)} bytes, which is not a whole number of events of {RECORD} bytes: {AGAIN}"
         )
     x, y, high, middle, low = np.frombuffer(data, np.uint8).reshape(-1, RECORD).astype(np.int64).T
     overflow = y == OVERFLOW_ROW
@@ -92,71 +65,95 @@ def parse_nmnist(data: bytes, source: str) -> Events:
     return np.stack([t, x, y, high >> 7], axis=1)[~overflow]
 
 
-def parse_poker(data: bytes, source: str) -> Events:
-    """The events of one POKER-DVS file; errors call it by `source`. Raises InputError when it is none, or cut short."""
-    header = POKER_HEADER.match(data)
-    if header is None:
+def parse_npy(data: bytes, source: str, columns: Columns = AS_POKER_DVS) -> Events:
+    """The events of a .npy file; errors call it by `source`. Raises InputError when it holds none, or is cut short."""
+    with reading(source, "a .npy file of events", AGAIN):
+        array = read_npy(io.BytesIO(data), LARGEST)
+        if array.dtype.names is not None and array.ndim == 1:
+            return _events(array.dtype.names, array)
+        if array.ndim != 2 or array.shape[1] != len(FIELDS):
+            raise ValueError(f"it holds an array {array.dtype} of the shape {array.shape}, but events are [events, 4]")
+        named = {field: array[:, getattr(columns, field)] for field in FIELDS}
+        if columns.microseconds != 1:
+            named["t"] = np.rint(named["t"] * columns.microseconds)
+        return _events(FIELDS, named)
+
+
+def parse_npz(data: bytes, source: str) -> Events:
+    """The events of a .npz file; errors call it by `source`. Raises InputError when it holds none, or is cut short."""
+    with reading(source, "a .npz file of events", AGAIN), zipfile.ZipFile(io.BytesIO(data)) as file:
+        archive = Archive(file, LARGEST)
+        return _events(archive.names, {name: archive.array(name) for name in FIELDS if name in archive.names})
+
+
+def parse_aedat2(data: bytes, source: str) -> Events:
+    """The events of a camera DVS128, of an AEDAT file of version 2; errors call it by `source`. Raises InputError.
+
+    Lines of text that begin with #, then for each event an address and a time in microseconds, of 4 bytes each,
+    big-endian: bit 0 of the address is the polarity, 1 for darker, bits 1 to 7 are x and bits 8 to 14 y, both counted
+    from the far end, as SpikingJelly and tonic read CIFAR10-DVS.
+    """
+    start = 0
+    while data[start : start + 1] == b"#":
+        end = data.find(b"\n", start)
+        start = len(data) if end < 0 else end + 1
+    if not data.startswith(b"#!AER-DAT2") or (len(data) - start) % 8:
         raise InputError(
-            f"{source} begins with the bytes {data[:10].hex(' ') or '(none)'}, but not with a .npy header of uint64 "
-            "[events, 4], as a recording of POKER-DVS does: fetch it again"
+            f"{source} holds {len(data) - start} bytes of events after the heading {data[:11]!r}, but an AEDAT file of "
+            f"version 2 begins with #!AER-DAT2.0 and has 8 bytes an event: {AGAIN}"
         )
-    content, promised = data[header.end() :], int(header["events"]) * 4 * 8
-    if len(content) != promised:
-        raise InputError(
-            f"{source} holds {len(content)} bytes of events, but its header promises {promised}: fetch it again"
-        )
-    return np.frombuffer(content, "<u8").reshape(-1, 4).astype(np.int64)
+    address, t = np.frombuffer(data, ">u4", offset=start).astype(np.int64).reshape(-1, 2).T
+    last = DVS128_SIDE - 1
+    return np.stack([t, last - (address >> 8 & last), last - (address >> 1 & last), 1 - (address & 1)], axis=1)
 
 
-def _binned(recordings: Iterable[tuple[int, str, Events]], count: int, steps: int, size: tuple[int, int]) -> Split:
-    """`count` recordings, each with its label and what errors call it, as frames."""
-    frames = np.zeros((count, steps, POLARITIES, *size), np.uint8)
-    labels = np.zeros(count, np.int64)
-    for index, (label, source, events) in enumerate(recordings):
-        _check_events(events, source, size)
-        frames[index], labels[index] = bin_events(events, steps, size), label
-    return Split(frames, labels)
+def parse_aedat3(data: bytes, source: str) -> Events:
+    """The events of an AEDAT file of version 3.1, as DVS128 Gesture (Amir et al. 2017) is distributed; errors call it
+    by `source`. Raises InputError.
+
+    Lines of text up to #!END-HEADER, then packets: a heading of 28 bytes, little-endian, with the kind of its events
+    (1: polarity), bytes of an event at 4, overflows of the time at 12 and the number of events at 20; an event has 4
+    bytes of x (bits 17 to 31), y (bits 2 to 16) and polarity (bit 1), and 4 of microseconds.
+    """
+    with reading(source, "an AEDAT file of version 3.1", AGAIN):
+        head = data.find(AEDAT3_END)
+        if not data.startswith(b"#!AER-DAT3") or head < 0:
+            raise ValueError(f"it begins with {data[:11]!r}")
+        at, packets = head + len(AEDAT3_END), []
+        while at < len(data):
+            kind, _, size, _, overflow, _, count, _ = struct.unpack_from("<HHIIIIII", data, at)
+            at += AEDAT3_HEADING
+            if size * count > len(data) - at:
+                raise ValueError(f"a packet states {size * count} bytes of events, but {len(data) - at} are left")
+            if kind == POLARITY_EVENTS:
+                if size != 8:
+                    raise ValueError(f"its events are of {size} bytes, not 8")
+                packet, t = np.frombuffer(data, "<u4", 2 * count, at).astype(np.int64).reshape(-1, 2).T
+                x, y, polarity = packet >> 17 & 0x7FFF, packet >> 2 & 0x7FFF, packet >> 1 & 1
+                packets.append(np.stack([t | overflow << 31, x, y, polarity], axis=1))
+            at += size * count
+        return np.concatenate(packets) if packets else np.zeros((0, 4), np.int64)
 
 
-def _check_events(events: Events, source: str, size: tuple[int, int]) -> None:
-    if not len(events):
-        raise InputError(f"{source} holds 0 events, but a recording needs at least 1: fetch it again")
-    height, width = size
-    outside = ((events < 0) | (events[:, 0:1] < 0)).any(1) | (events[:, 1:] >= (width, height, POLARITIES)).any(1)
-    if outside.any():
-        t, x, y, polarity = events[outside][0].tolist()
-        raise InputError(
-            f"{source} has an event at x = {x}, y = {y} of polarity {polarity} after {t} us, but this sensor has "
-            f"{width}x{height} pixels, polarities 0 and 1, and times from 0: fetch it again"
-        )
+FORMATS: Mapping[str, Callable[[bytes, str], Events]] = {
+    ".bin": parse_nmnist,
+    ".npy": parse_npy,
+    ".npz": parse_npz,
+    ".aedat": parse_aedat2,
+}
+"""What reads a recording, by the suffix of its file."""
 
 
-def _archived(path: Path) -> Iterator[tuple[int, str, bytes]]:
-    """Label, name and content of each recording in a tar archive."""
-    with (
-        reading(path, "a whole gzipped tar archive", "fetch it again"),
-        # As a stream, tarfile would skip what is not there piece by piece, for ever.
-        io.BytesIO(read_unpacked(path, LARGEST_ARCHIVE)) as content,
-        tarfile.open(fileobj=content, mode="r:") as archive,
-    ):
-        for member in archive:
-            name = PurePosixPath(member.name)
-            file = archive.extractfile(member) if member.isreg() and _is_recording(name) else None
-            if file is not None:
-                yield POKER_CLASSES.index(name.parent.name), f"{capped(name)} in {path}", read_at_most(file, LARGEST)
-
-
-def _unpacked(folder: Path) -> Iterator[tuple[int, str, bytes]]:
-    """Label, name and content of each recording below a folder."""
-    for path in folder.glob("*/*.npy"):
-        if _is_recording(path):
-            yield POKER_CLASSES.index(path.parent.name), str(path), _content(path)
-
-
-def _content(path: Path) -> bytes:
-    with reading(path, "a recording", "fetch it again"):
-        return read_bytes(path, LARGEST)
-
-
-def _is_recording(path: PurePosixPath | Path) -> bool:
-    return path.suffix == ".npy" and path.parent.name in POKER_CLASSES
+def _events(names: Sequence[str], columns: Any) -> Events:
+    """`columns`, by those names, as events; a row and a polarity that are not there are 0. Raises ValueError."""
+    missing = [name for name in ("t", "x") if name not in names]
+    if missing:
+        raise ValueError(f"it has no {' and no '.join(missing)}, but events have t, x, y and p")
+    t = columns["t"]
+    found = [columns[name] if name in names else np.zeros_like(t) for name in FIELDS]
+    for name, column in zip(FIELDS, found, strict=True):
+        if column.dtype.kind not in "buif" or column.shape != (len(t),):
+            raise ValueError(f"its {name} are {column.dtype} of the shape {column.shape} for {len(t)} events")
+        if column.dtype.kind == "f" and not (np.isfinite(column) & (column == np.rint(column))).all():
+            raise ValueError(f"its {name} are not all whole numbers; times are in microseconds")
+    return np.stack([column.astype(np.int64) for column in found], axis=1)

@@ -8,11 +8,21 @@ from pathlib import Path
 
 from neuroprune.data.cifar import read_binary, read_python
 from neuroprune.data.digits import read_digits
-from neuroprune.data.events import read_nmnist, read_poker
 from neuroprune.data.idx import read_idx_split
+from neuroprune.data.neuromorphic import (
+    read_cifar10_dvs,
+    read_original_gestures,
+    read_shd,
+    read_spikingjelly_gestures,
+    read_tonic_gestures,
+)
+from neuroprune.data.recordings import read_nmnist, read_poker
+from neuroprune.data.tiny_imagenet import is_tiny_imagenet, read_tiny_imagenet
 from neuroprune.data.types import Split
 
 Splits = tuple[Split, Split]
+
+CIFAR10 = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 
 
 def find_digits(folder: Path, steps: int | None) -> Splits:
@@ -66,6 +76,48 @@ def find_poker(folder: Path, steps: int | None) -> Splits | None:
             train, test = place / f"pips_train{suffix}", place / f"pips_test{suffix}"
             if train.exists() and test.exists():
                 return read_poker(train, steps), read_poker(test, steps)
+    return None
+
+
+def find_tiny_imagenet(folder: Path, steps: int | None) -> Splits | None:
+    for place in (folder / "tiny-imagenet-200", folder / "tiny-imagenet", folder):
+        if is_tiny_imagenet(place):
+            return read_tiny_imagenet(place)
+    return None
+
+
+def find_dvs_gesture(folder: Path, steps: int | None) -> Splits | None:
+    assert steps is not None  # load_dataset refuses recordings without it
+    for place in (folder / "DVS128Gesture", folder / "DVSGesture", folder / "dvs128-gesture", folder):
+        cut, original = place / "events_np", place / "extract" / "DvsGesture"
+        if (cut / "train").is_dir() and (cut / "test").is_dir():
+            return read_spikingjelly_gestures(cut / "train", steps), read_spikingjelly_gestures(cut / "test", steps)
+        if (place / "ibmGestureTrain").is_dir() and (place / "ibmGestureTest").is_dir():
+            return read_tonic_gestures(place / "ibmGestureTrain", steps), read_tonic_gestures(
+                place / "ibmGestureTest", steps
+            )
+        for sessions in (original, place / "DvsGesture", place):
+            if (sessions / "trials_to_train.txt").is_file() and (sessions / "trials_to_test.txt").is_file():
+                return read_original_gestures(sessions, "train", steps), read_original_gestures(sessions, "test", steps)
+    return None
+
+
+def find_cifar10_dvs(folder: Path, steps: int | None) -> Splits | None:
+    assert steps is not None  # load_dataset refuses recordings without it
+    for place in (folder / "CIFAR10DVS", folder / "cifar10-dvs", folder):
+        for inside in (place / "events_np", place / "extract", place):
+            if all((inside / name).is_dir() for name in CIFAR10):
+                return read_cifar10_dvs(inside, CIFAR10, steps)
+    return None
+
+
+def find_shd(folder: Path, steps: int | None) -> Splits | None:
+    assert steps is not None  # load_dataset refuses recordings without it
+    for place in (folder / "SHD", folder / "shd", folder):
+        for inside in (place / "extract", place):
+            train, test = inside / "shd_train.h5", inside / "shd_test.h5"
+            if train.is_file() and test.is_file():
+                return read_shd(train, steps), read_shd(test, steps)
     return None
 
 

@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
+from neuroprune.arrays import Labels
 from neuroprune.data.types import Dataset, Split
 from neuroprune.errors import InputError
 
@@ -35,11 +36,8 @@ def hold_out(data: Dataset, share: float, seed: int = 0) -> Dataset:
             f"a share of {share} of the {samples} training samples of {data.name} holds out none of them, but needs at "
             "least 1: give a larger share"
         )
-    # The raw stream of a bit generator is the one that NumPy promises to keep; how `Generator` shuffles may change.
-    by_class = np.lexsort((np.random.PCG64(seed).random_raw(samples), data.train.labels))
-    is_held = np.zeros(samples, np.bool_)
-    is_held[by_class[(2 * np.arange(held) + 1) * samples // (2 * held)]] = True  # evenly, so of each class its share
-    return replace(data, train=_part(data.train, ~is_held), validation=_part(data.train, is_held))
+    is_held = evenly_of_classes(data.train.labels, held, seed)
+    return replace(data, train=part_of(data.train, ~is_held), validation=part_of(data.train, is_held))
 
 
 def check_share(share: float) -> None:
@@ -51,5 +49,15 @@ def check_share(share: float) -> None:
         )
 
 
-def _part(split: Split, chosen: npt.NDArray[np.bool_]) -> Split:
+def evenly_of_classes(labels: Labels, count: int, seed: int) -> npt.NDArray[np.bool_]:
+    """`count` samples, drawn at random, of each class its share to within one."""
+    # The raw stream of a bit generator is the one that NumPy promises to keep; how `Generator` shuffles may change.
+    by_class = np.lexsort((np.random.PCG64(seed).random_raw(len(labels)), labels))
+    chosen = np.zeros(len(labels), np.bool_)
+    chosen[by_class[(2 * np.arange(count) + 1) * len(labels) // (2 * count)]] = True
+    return chosen
+
+
+def part_of(split: Split, chosen: npt.NDArray[np.bool_]) -> Split:
+    """The chosen samples of `split`."""
     return Split(split.images[chosen], split.labels[chosen])

@@ -1,13 +1,17 @@
-"""Data sets by name: where their files are looked for, and the errors when they are missing."""
+"""Data sets by name or path: where their files are looked for, and the errors when they are missing."""
 
 import os
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 
-from neuroprune.data.catalog import DatasetInfo, find_dataset
+from neuroprune.choices import names
+from neuroprune.data.catalog import DATASETS, DatasetInfo, find_dataset
 from neuroprune.data.codings import Kind
-from neuroprune.data.types import Dataset, Split, make_dataset
+from neuroprune.data.own import describe_path, digest_of, is_path
+from neuroprune.data.types import Dataset, Origin, Split, make_dataset
 from neuroprune.errors import InputError
+from neuroprune.excerpts import excerpt
 
 FOLDER_VARIABLE = "NEUROPRUNE_DATA"
 
@@ -17,8 +21,27 @@ def data_folder(folder: Path | None = None) -> Path:
     return folder or Path(os.environ.get(FOLDER_VARIABLE) or "data")
 
 
+def describe_dataset(data: str | Path, folder: Path | None = None) -> DatasetInfo:
+    """What is known, before its samples are read, of the data set of that name, or of the one in that file or folder.
+
+    folder: as for `load_dataset`. Raises InputError when there is none, or its files are none of a data set.
+
+    >>> from neuroprune import describe_dataset
+    >>> describe_dataset("mnist").shape
+    (1, 28, 28)
+    """
+    if isinstance(data, Path) or is_path(data):
+        return describe_path(str(data), data_folder(folder))
+    if data not in names(DATASETS):
+        raise InputError(
+            f"there is no data set {excerpt(data)}: choose one of {', '.join(names(DATASETS))}, or name a .npz file or "
+            "a folder of classes by its path"
+        )
+    return find_dataset(data)
+
+
 def load_dataset(
-    data: str | DatasetInfo,
+    data: str | Path | DatasetInfo,
     folder: Path | None = None,
     download: bool = False,
     coding: Kind = "direct",
@@ -26,9 +49,11 @@ def load_dataset(
 ) -> Dataset:
     """The data set of that name, or one of your own, read from `data_folder(folder)`.
 
+    data: a name; a .npz file of arrays, or a folder with a folder for each class, as docs/data.md describes them; or an
+    object that says how it is found. A path that leads nowhere is looked for in `folder` by its last name.
     download: fetch files that are not there, with torchvision's downloader if torchvision is installed and knows them.
-    coding: of images (see `Coding`): "direct", "poisson" (rate) or "latency" (time-to-first-spike); steps: T, needed
-    for coded images and for event recordings.
+    coding: of images (see `Coding`): "direct", "rows", "poisson" (rate) or "latency" (time-to-first-spike); steps: T,
+    needed for images coded as spikes and for event recordings.
     Raises InputError when the name is unknown, files are missing, cut short or of the wrong size, T is missing, or
     event recordings should be coded.
 
@@ -37,7 +62,7 @@ def load_dataset(
     >>> data.input_shape, len(data.train), len(data.test)
     ((1, 8, 8), 1437, 360)
     """
-    info = find_dataset(data) if isinstance(data, str) else data
+    info = data if isinstance(data, DatasetInfo) else describe_dataset(data, folder)
     place = data_folder(folder)
     splits = _find(info, place, steps)
     if splits is None and download and info.torchvision:
@@ -52,7 +77,8 @@ def load_dataset(
             f"its files with --data-dir or {FOLDER_VARIABLE}{fetch}"
         )
     train, test = splits
-    return make_dataset(info.name, train, test, info.classes, info.augmentation, coding, steps, info.full_scale)
+    made = make_dataset(info.name, train, test, info.classes, info.augmentation, coding, steps, info.full_scale)
+    return made if info.path is None else replace(made, origin=Origin(str(info.path), digest_of(made)))
 
 
 def _find(info: DatasetInfo, folder: Path, steps: int | None) -> tuple[Split, Split] | None:
@@ -60,6 +86,11 @@ def _find(info: DatasetInfo, folder: Path, steps: int | None) -> tuple[Split, Sp
         raise InputError(
             f"data set {info.name} is recorded in events, which are binned to T frames, but T is {steps}: give a "
             "number of steps of at least 1"
+        )
+    if info.steps is not None and steps not in (None, info.steps):
+        raise InputError(
+            f"data set {info.name} has sequences of {info.steps} frames, which cannot be shown in {steps} steps: give "
+            f"--steps {info.steps}"
         )
     return info.find(folder, steps)
 

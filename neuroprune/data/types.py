@@ -8,6 +8,7 @@ import numpy.typing as npt
 from neuroprune.arrays import Labels, frozen_array
 from neuroprune.choices import check_choice
 from neuroprune.data.codings import CODINGS, Kind
+from neuroprune.data.pixels import bytes_of, labels_of
 from neuroprune.errors import InputError
 
 Images = npt.NDArray[np.uint8]
@@ -18,14 +19,19 @@ CHUNK = 1024
 
 @dataclass(frozen=True, eq=False)
 class Split:
-    """images: uint8 [N, C, H, W], raw pixels, or [N, T, C, H, W], event counts; labels: int64 [N]. Read-only copies."""
+    """images: uint8 [N, C, H, W], raw pixels, or [N, T, C, H, W], event counts; labels: int64 [N]. Read-only copies.
+
+    Both may be given as lists or arrays of any numbers that are these without loss: whole ones, or for images floats
+    that are 255ths of 0 to 1. Raises InputError for others, such as images that are normalised already: pixels are
+    kept as bytes, and made to floats by their data set's `Coding`.
+    """
 
     images: Images
     labels: Labels
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "images", frozen_array(self.images, np.uint8))
-        object.__setattr__(self, "labels", frozen_array(self.labels, np.int64))
+        object.__setattr__(self, "images", frozen_array(bytes_of("images of a split", self.images), np.uint8))
+        object.__setattr__(self, "labels", frozen_array(labels_of("labels of a split", self.labels), np.int64))
         if self.images.ndim not in (4, 5) or self.labels.shape != self.images.shape[:1]:
             raise InputError(
                 f"a split has images of shape {self.images.shape} and labels of shape {self.labels.shape}, "
@@ -49,8 +55,8 @@ class Coding:
     """How raw pixels become the frames that a network sees (`neuroprune.data.coding.encode` says how exactly).
 
     mean, std: one value per channel in raw pixel units; a pixel becomes (pixel - mean) / std.
-    kind: "direct" presents that value at every step; "poisson" (rate coding) and "latency" (time-to-first-spike coding)
-    turn it, clipped to 0..1, into spikes over time.
+    kind: "direct" presents that value at every step, and "rows" a row of an image at each; "poisson" (rate coding) and
+    "latency" (time-to-first-spike coding) turn it, clipped to 0..1, into spikes over time.
     steps: T of the sequences; None where a sample is one frame, which is presented at every step.
     Raises InputError for an unknown kind, or spikes without steps.
     """
@@ -69,6 +75,23 @@ class Coding:
             )
 
 
+@dataclass(frozen=True)
+class Origin:
+    """Where data of one's own were read and what was read there, so that they can be read again.
+
+    path: absolute, of a file or folder; None for a data set that has a name. digest: SHA-256, in hexadecimal, of the
+    images and labels of both splits. samples: how many training samples were taken of them, None for all.
+    """
+
+    path: str | None = None
+    digest: str | None = None
+    samples: int | None = None
+
+
+NAMED = Origin()
+"""Of data sets that are found by their name."""
+
+
 @dataclass(frozen=True, eq=False)
 class Dataset:
     """A data set in splits, and how its frames are made (see `make_dataset`).
@@ -85,12 +108,13 @@ class Dataset:
     augmentation: Augmentation = Augmentation()
     validation: Split | None = None
     full_scale: int = 255
+    origin: Origin = NAMED
 
     @property
     def input_shape(self) -> tuple[int, int, int]:
-        """(channels, height, width) of one frame."""
+        """(channels, height, width) of one frame as a network sees it."""
         channels, height, width = self.train.images.shape[-3:]
-        return channels, height, width
+        return channels, 1 if self.coding.kind == "rows" else height, width
 
 
 def make_dataset(
@@ -105,9 +129,9 @@ def make_dataset(
 ) -> Dataset:
     """A `Dataset` whose coding is measured on its training split.
 
-    Images in direct coding are normalised to mean 0 and standard deviation 1 over the split; coded to spikes over
-    `steps`, its brightest pixel is 1 and black 0. Event counts stay small integers, which a chip represents exactly.
-    full_scale: the value of a white pixel, for frames that are normalised otherwise (`with_normalisation`).
+    Images as they are, whole or in rows, are normalised to mean 0 and standard deviation 1 over the split; coded to
+    spikes over `steps`, its brightest pixel is 1 and black 0. Event counts stay small integers, which a chip represents
+    exactly. full_scale: the value of a white pixel, for frames that are normalised otherwise (`with_normalisation`).
     Raises InputError when a split is empty, the splits have different shapes, a label names no class, event counts
     should be coded, or a spike coding has no steps.
 
@@ -139,6 +163,12 @@ def make_dataset(
             f"data set {name} is recorded in events, which are spikes already and cannot be coded as {coding} ones: "
             "take the coding direct"
         )
+    rows = train.images.shape[-2]
+    if coding == "rows" and steps not in (None, rows):
+        raise InputError(
+            f"frames of data set {name} have {rows} rows, of which the coding rows shows one a step, so that they "
+            f"cannot be shown in {steps} steps: give --steps {rows}"
+        )
     return Dataset(
         name, train, test, classes, _measure(train.images, coding, steps), augmentation, full_scale=full_scale
     )
@@ -149,8 +179,8 @@ def _measure(images: Images, kind: Kind, steps: int | None) -> Coding:
     zeros = (0.0,) * channels
     if images.ndim == 5:
         return Coding(zeros, (1.0,) * channels, kind, images.shape[1])
-    if kind == "direct":
-        return Coding(*pixel_statistics(images))
+    if kind in ("direct", "rows"):
+        return Coding(*pixel_statistics(images), kind, images.shape[-2] if kind == "rows" else None)
     return Coding(zeros, (float(images.max()) or 1.0,) * channels, kind, steps)
 
 

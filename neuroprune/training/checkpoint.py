@@ -17,7 +17,7 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from torch import nn
 
-from neuroprune.data.types import Coding, Dataset
+from neuroprune.data.types import NAMED, Coding, Dataset, Origin
 from neuroprune.documents import read_json, validate
 from neuroprune.errors import InputError
 from neuroprune.excerpts import capped, excerpt
@@ -47,12 +47,13 @@ Model = Recipe | str
 
 @dataclass(frozen=True)
 class DataFacts:
-    """The properties of a network's training data that using it needs: their name, coding, shape and classes."""
+    """The properties of a network's training data that using it needs: name, coding, shape and classes, and origin."""
 
     name: str
     coding: Coding
     input_shape: tuple[int, int, int]
     classes: tuple[str, ...]
+    origin: Origin = NAMED
 
 
 @dataclass(frozen=True)
@@ -133,7 +134,7 @@ def facts_of(data: Dataset) -> DataFacts:
     >>> facts.name, facts.input_shape, len(facts.classes)
     ('digits', (1, 8, 8), 10)
     """
-    return DataFacts(data.name, data.coding, data.input_shape, data.classes)
+    return DataFacts(data.name, data.coding, data.input_shape, data.classes, data.origin)
 
 
 def save_checkpoint(

@@ -10,9 +10,12 @@ from neuroprune.excerpts import capped
 from neuroprune.networks.probing import described
 
 
-def check_fits(module: nn.Module, data: Dataset, device: torch.device) -> None:
-    """Raise InputError unless `module` has parameters to train and returns one rate per class for samples of `data`."""
-    steps = data.coding.steps
+def check_fits(module: nn.Module, data: Dataset, device: torch.device, to_train: bool = True) -> None:
+    """Raise InputError unless `module` takes samples of `data`, and returns an output for each class of them.
+
+    to_train: whether it is for training, which needs parameters; else there may be more outputs than classes.
+    """
+    classes, steps = len(data.classes), data.coding.steps
     frames = torch.zeros(2, *data.input_shape, device=device)
     if steps is not None:
         frames = frames.expand(steps, *frames.shape)
@@ -26,12 +29,13 @@ def check_fits(module: nn.Module, data: Dataset, device: torch.device) -> None:
             f"network {name} cannot take {kind} of {tuple(frames.shape[-3:])} (channels, height, width), those of "
             f"{data.name} ({capped(reason)}): choose another data set or change the network"
         ) from error
-    if not isinstance(given, torch.Tensor) or given.shape != (2, len(data.classes)):
+    outputs = given.shape[1] if isinstance(given, torch.Tensor) and given.ndim == 2 and len(given) == 2 else 0
+    if outputs < classes or (to_train and outputs > classes):
         raise InputError(
             f"network {name} returns {described(given)} for 2 samples, but data set {data.name} needs "
-            f"{(2, len(data.classes))} (samples, classes): give it one output neuron per class and the mean over time"
+            f"{(2, classes)} (samples, classes): give it one output neuron per class and the mean over time"
         )
-    if not any(parameter.requires_grad for parameter in module.parameters()):
+    if to_train and not any(parameter.requires_grad for parameter in module.parameters()):
         raise InputError(f"network {name} has 0 parameters to train, but needs at least 1: give it layers with weights")
 
 

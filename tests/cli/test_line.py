@@ -280,7 +280,7 @@ def test_frames_of_another_size_than_the_network_was_trained_on_are_refused(
     answer = line("deploy", str(trained / "0001-train-digits"), "--data", "other")
     assert answer.code == 2
     assert re.search(
-        r"was trained on frames of \(1, 8, 8\) .* but those of other are \(1, 6, 6\): name data", answer.err
+        r"was trained on frames of \(1, 8, 8\) .* but those of other are \(1, 6, 6\), of 10: name data", answer.err
     )
 
 

@@ -3,14 +3,16 @@
 import contextlib
 import gzip
 import io
+import struct
 import tarfile
 
 import numpy as np
 import pytest
 from hypothesis import given, strategies as st
 
-from neuroprune.data import events as events_module
-from neuroprune.data.events import bin_events, parse_nmnist, parse_poker, read_nmnist, read_poker
+from neuroprune.data import recordings as recordings_module
+from neuroprune.data.events import parse_aedat2, parse_aedat3, parse_nmnist, parse_npy, parse_npz
+from neuroprune.data.recordings import bin_events, binned, read_nmnist, read_poker, recordings_in, sensor_of
 from neuroprune.errors import InputError
 
 RNG = np.random.default_rng(0)
@@ -56,7 +58,7 @@ def counted_one_by_one(events: np.ndarray, steps: int, size: tuple[int, int]) ->
 @given(st.integers(1, 200), st.integers(1, 400), st.integers(1, 12))
 def test_every_event_is_counted_in_its_slice_and_place(count, duration, steps):
     events = recording(count, duration, (3, 5))
-    frames = bin_events(events, steps, (3, 5))
+    frames = bin_events(events, steps, (2, 3, 5))
     assert frames.dtype == np.uint8
     assert np.array_equal(frames, counted_one_by_one(events, steps, (3, 5)))
     assert frames.sum() == count
@@ -64,13 +66,13 @@ def test_every_event_is_counted_in_its_slice_and_place(count, duration, steps):
 
 def test_the_order_of_events_does_not_matter():
     events = recording(300, 1000, (4, 4))
-    assert np.array_equal(bin_events(events[::-1], 6, (4, 4)), bin_events(events, 6, (4, 4)))
+    assert np.array_equal(bin_events(events[::-1], 6, (2, 4, 4)), bin_events(events, 6, (2, 4, 4)))
 
 
 @pytest.mark.parametrize(("events", "counted"), [(255, 255), (256, 255), (700, 255)])
 def test_counts_stop_at_what_a_byte_holds(events, counted):
     repeated = np.tile(np.array([[10, 1, 0, 1]]), (events, 1))
-    assert bin_events(repeated, 3, (1, 2))[0, 1, 0, 1] == counted
+    assert bin_events(repeated, 3, (2, 1, 2))[0, 1, 0, 1] == counted
 
 
 def test_nmnist_events_come_back_from_their_bytes():
@@ -86,7 +88,7 @@ def test_a_record_of_row_240_adds_to_all_times_behind_it():
 
 def test_poker_events_come_back_from_their_file():
     events = recording(500, 30_000, (35, 35))
-    assert np.array_equal(parse_poker(poker_bytes(events), "x"), events)
+    assert np.array_equal(parse_npy(poker_bytes(events), "x"), events)
 
 
 def with_header(**changes: object) -> bytes:
@@ -98,27 +100,24 @@ def with_header(**changes: object) -> bytes:
 
 
 @pytest.mark.parametrize(
-    ("data", "sentence"),
+    ("data", "reason"),
     [
-        (
-            b"",
-            r"x begins with the bytes \(none\), but not with a \.npy header of uint64 \[events, 4\], as a re",
-        ),
-        (b"garbage, and more", "x begins with the bytes 67 61 72 62 61 67 65 2c 20 61, but not with a"),
-        (poker_bytes(recording(3, 9, (4, 4)))[:50], "x begins with the bytes 93 4e 55 4d 50 59 01 00 76 00, but not"),
-        (poker_bytes(recording(3, 9, (4, 4)))[:-1], "x holds 95 bytes of events, but its header promises 96: fetch it"),
-        (with_header(shape=(10**9 - 1, 4)), "x holds 8 bytes of events, but its header promises 31999999968"),
-        (with_header(shape=(1 << 60, 4)), "but not with a"),
-        (with_header(shape=(-1, 4)), "but not with a"),
-        (with_header(shape=(8,)), "but not with a"),
-        (with_header(descr="|O"), "but not with a"),
-        (with_header(descr="<f8"), "but not with a"),
-        (with_header(fortran_order=True), "but not with a"),
+        (b"", "EOF: reading magic string, expected 8 bytes got 0"),
+        (b"garbage, and more", "the magic string is not correct"),
+        (poker_bytes(recording(3, 9, (4, 4)))[:50], "EOF: reading array header"),
+        (poker_bytes(recording(3, 9, (4, 4)))[:-1], "it holds 95 of 96 bytes of values"),
+        (with_header(shape=(10**9 - 1, 4)), "its header states 31999999968 bytes of values, and at most 268435456 are"),
+        (with_header(shape=(1 << 60, 4)), "its header states 36893488147419103232 bytes of values, and at most"),
+        (with_header(shape=(-1, 4)), r"its header states the shape \(-1, 4\)"),
+        (with_header(shape=(1,)), r"it holds an array uint64 of the shape \(1,\), but events are \[events, 4\]"),
+        (with_header(descr="|O"), "it holds Python objects, which only unpickling would give, and that is never done"),
+        (with_header(descr="|S1"), r"its t are \|S1 of the shape \(2,\) for 2 events"),
+        (b"\x93NUMPY\x03\x00" + bytes(20), "it is of version 3.0 of its format, and 1.0 and 2.0 are read"),
     ],
 )
-def test_a_poker_file_that_is_not_whole_is_refused(data, sentence):
-    with pytest.raises(InputError, match=sentence):
-        parse_poker(data, "x")
+def test_a_file_that_is_no_array_of_events_is_refused(data, reason):
+    with pytest.raises(InputError, match=rf"^x is not a \.npy file of events \({reason}.*\): fetch it again$"):
+        parse_npy(data, "x")
 
 
 def test_no_damage_to_a_poker_file_gives_anything_but_events_or_a_sentence():
@@ -127,7 +126,7 @@ def test_no_damage_to_a_poker_file_gives_anything_but_events_or_a_sentence():
         for value in RNG.integers(0, 256, 8).tolist():
             damaged = whole[:place] + bytes([value]) + whole[place + 1 :]
             with contextlib.suppress(InputError):
-                assert parse_poker(damaged, "x").shape[1] == 4
+                assert parse_npy(damaged, "x").shape[1] == 4
 
 
 def test_a_truncated_nmnist_file_is_refused(tmp_path):
@@ -189,7 +188,7 @@ def test_an_archive_is_read_in_an_order_of_its_own_and_writes_nothing(tmp_path):
     )
     split = read_poker(tmp_path / "a.tar.gz", 3)
     assert split.labels.tolist() == [0, 3]
-    assert np.array_equal(split.images[1], bin_events(second, 3, (35, 35)))
+    assert np.array_equal(split.images[1], bin_events(second, 3, (2, 35, 35)))
     assert [path.name for path in tmp_path.iterdir()] == ["a.tar.gz"]
 
 
@@ -204,14 +203,14 @@ def test_a_truncated_archive_is_refused(tmp_path, keep):
 
 
 def test_an_archive_is_unpacked_up_to_its_allowance(tmp_path, monkeypatch):
-    monkeypatch.setattr(events_module, "LARGEST_ARCHIVE", 1 << 20)
+    monkeypatch.setattr(recordings_module, "LARGEST_ARCHIVE", 1 << 20)
     archive(tmp_path / "a.tar.gz", {"notes": bytes(1 << 21), "cl/0.npy": poker_bytes(recording(9, 90, (35, 35)))})
     with pytest.raises(InputError, match=r"gzipped tar archive \(it holds more than the 1048576 bytes that are read"):
         read_poker(tmp_path / "a.tar.gz", 2)
 
 
 def test_a_recording_of_more_than_its_allowance_is_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr(events_module, "LARGEST", 300)
+    monkeypatch.setattr(recordings_module, "LARGEST", 300)
     archive(tmp_path / "a.tar.gz", {"cl/0.npy": poker_bytes(recording(90, 90, (35, 35)))})
     with pytest.raises(InputError, match=r"gzipped tar archive \(it holds more than the 300 bytes that are read"):
         read_poker(tmp_path / "a.tar.gz", 2)
@@ -232,3 +231,113 @@ def test_an_archive_that_states_more_than_it_holds_is_refused_at_once(tmp_path, 
         InputError, match=r"a\.tar\.gz is not a whole gzipped tar archive \(unexpected end of data\): fetch"
     ):
         read_poker(tmp_path / "a.tar.gz", 2)
+
+
+def saved(array: np.ndarray) -> bytes:
+    stream = io.BytesIO()
+    np.save(stream, array)
+    return stream.getvalue()
+
+
+def test_records_with_fields_and_floats_that_are_whole_are_events_too():
+    events = recording(50, 30_000, (9, 8))
+    fields = [("x", "i2"), ("y", "i2"), ("t", "f8"), ("p", "?")]
+    records = np.array([(x, y, t, p) for t, x, y, p in events.tolist()], fields)
+    assert np.array_equal(parse_npy(saved(records), "x"), events)
+    assert np.array_equal(parse_npy(saved(np.asfortranarray(events.astype(np.float32))), "x"), events)
+    without = np.array([(t, x) for t, x, _, _ in events.tolist()], [("t", "u4"), ("x", "u2")])
+    one_row = parse_npy(saved(without), "x")
+    assert np.array_equal(one_row[:, :2], events[:, :2]) and not one_row[:, 2:].any()
+
+
+@pytest.mark.parametrize(
+    ("array", "reason"),
+    [
+        (np.array([[0.5, 1, 1, 1]]), "its t are not all whole numbers; times are in microseconds"),
+        (np.array([[np.nan, 1, 1, 1]]), "its t are not all whole numbers"),
+        (np.zeros(2, [("t", "i8"), ("y", "i8")]), "it has no x, but events have t, x, y and p"),
+        (np.zeros(2, [("t", "i8", 3), ("x", "i8")]), r"its t are int64 of the shape \(2, 3\) for 2 events"),
+    ],
+)
+def test_arrays_that_are_no_events_say_why(array, reason):
+    with pytest.raises(InputError, match=rf"^x is not a \.npy file of events \({reason}"):
+        parse_npy(saved(array), "x")
+
+
+def test_events_that_spikingjelly_unpacked_are_read_without_pickles():
+    events = recording(50, 30_000, (9, 8))
+    stream = io.BytesIO()
+    np.savez(stream, **dict(zip("txyp", events.T, strict=True)))
+    assert np.array_equal(parse_npz(stream.getvalue(), "x"), events)
+    stream = io.BytesIO()
+    np.savez(stream, t=np.array([print], object), x=np.array([1]))
+    with pytest.raises(
+        InputError, match=r"^x is not a \.npz file of events \(it holds Python objects, which only unpi"
+    ):
+        parse_npz(stream.getvalue(), "x")
+
+
+def aedat2_bytes(events: np.ndarray) -> bytes:
+    """Event by event, as SpikingJelly's reader of CIFAR10-DVS takes the address apart."""
+    packed = b"#!AER-DAT2.0\r\n# a line\r\n"
+    for t, x, y, polarity in events.tolist():
+        packed += struct.pack(">II", (127 - x) << 8 | (127 - y) << 1 | 1 - polarity, t)
+    return packed
+
+
+def aedat3_bytes(events: np.ndarray, overflow: int = 0) -> bytes:
+    """Packets of at most 7 events, with one of another kind before them."""
+    packed = b"#!AER-DAT3.1\r\n#Format: RAW\r\n#!END-HEADER\r\n" + struct.pack("<HHIIIIII", 3, 0, 16, 0, 0, 1, 1, 1)
+    packed += bytes(16)
+    for start in range(0, len(events), 7):
+        packet = events[start : start + 7].tolist()
+        packed += struct.pack("<HHIIIIII", 1, 0, 8, 4, overflow, len(packet), len(packet), len(packet))
+        packed += b"".join(struct.pack("<II", x << 17 | y << 2 | polarity << 1 | 1, t) for t, x, y, polarity in packet)
+    return packed
+
+
+def test_events_come_back_from_both_versions_of_aedat():
+    events = recording(30, 90_000, (128, 128))
+    assert np.array_equal(parse_aedat2(aedat2_bytes(events), "x"), events)
+    assert np.array_equal(parse_aedat3(aedat3_bytes(events), "x"), events)
+    assert np.array_equal(parse_aedat3(aedat3_bytes(events, 1), "x") - events, np.eye(4, dtype=int)[[0] * 30] << 31)
+
+
+def test_an_aedat_file_that_is_not_whole_is_refused():
+    events = recording(30, 90_000, (128, 128))
+    with pytest.raises(InputError, match=r"^x holds 239 bytes of events after the heading b'#!AER-DAT2.', but an AE"):
+        parse_aedat2(aedat2_bytes(events)[:-1], "x")
+    with pytest.raises(
+        InputError, match=r"^x holds 0 bytes of events after the heading b'', but an AEDAT file of vers"
+    ):
+        parse_aedat2(b"", "x")
+    with pytest.raises(
+        InputError, match=r"^x is not an AEDAT file of version 3.1 \(a packet states 16 bytes of events, "
+    ):
+        parse_aedat3(aedat3_bytes(events)[:-1], "x")
+    with pytest.raises(
+        InputError, match=r"^x is not an AEDAT file of version 3.1 \(it begins with b'hello'\): fetch it"
+    ):
+        parse_aedat3(b"hello", "x")
+    damaged = aedat3_bytes(events)
+    with pytest.raises(
+        InputError, match=r"^x is not an AEDAT file of version 3.1 \(its events are of 4 bytes, not 8\)"
+    ):
+        parse_aedat3(damaged.replace(struct.pack("<HHI", 1, 0, 8), struct.pack("<HHI", 1, 0, 4)), "x")
+
+
+def test_the_sensor_of_recordings_is_the_smallest_that_saw_them(tmp_path):
+    for name, place in (("a", (5, 2)), ("b", (1, 6))):
+        (tmp_path / name).mkdir()
+        np.save(tmp_path / name / "0.npy", np.array([[0, *place, 1]]))
+    assert sensor_of(recordings_in(tmp_path)) == (2, 7, 6)
+    np.save(tmp_path / "a" / "0.npy", np.array([[0, 5000, 0, 1]]))
+    with pytest.raises(InputError, match=r"0\.npy has an event at x = 5000, y = 0 .* this sensor has 2048x2048 pixels"):
+        sensor_of(recordings_in(tmp_path))
+
+
+def test_more_bytes_of_frames_than_are_taken_are_refused_before_any_is_read(tmp_path):
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "0.npy").write_bytes(b"never read")
+    with pytest.raises(InputError, match=r"1 recordings as 1000000 frames of \(2, 128, 128\) .* take 32768000000"):
+        binned(recordings_in(tmp_path), ("a",), 1_000_000, (2, 128, 128))

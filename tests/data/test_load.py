@@ -126,6 +126,10 @@ def test_sets_are_varied_as_is_usual_for_them():
         "cifar100": Augmentation(4, flip=True),
         "n-mnist": Augmentation(2),
         "poker-dvs": Augmentation(2),
+        "tiny-imagenet": Augmentation(4, flip=True),
+        "dvs128-gesture": Augmentation(),
+        "cifar10-dvs": Augmentation(4, flip=True),
+        "shd": Augmentation(),
     }
 
 
@@ -139,14 +143,14 @@ NEED_FILES = [info for info in list_datasets() if info.files]
 
 @pytest.mark.parametrize("info", NEED_FILES, ids=lambda info: info.name)
 def test_a_missing_set_names_folder_files_and_remedy(tmp_path, info):
-    assert len(NEED_FILES) == 6
+    assert len(NEED_FILES) == 10
     with pytest.raises(InputError) as caught:
         load_dataset(info.name, tmp_path, download=info.recordings, steps=4)
     said = str(caught.value)
     assert said.startswith(
         f"data set {info.name} was not found in {tmp_path}; it consists of {info.files}: get them from http"
     )
-    assert "--data-dir or NEUROPRUNE_DATA" in said and ("--download" in said) == (not info.recordings)
+    assert "--data-dir or NEUROPRUNE_DATA" in said and ("--download" in said) == bool(info.torchvision)
 
 
 def test_a_truncated_file_of_a_set_is_refused(tmp_path):

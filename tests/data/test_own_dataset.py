@@ -93,4 +93,4 @@ def test_files_of_ones_own_that_are_not_there_are_said(tmp_path: Path) -> None:
 
 
 def test_each_data_set_of_the_catalogue_has_a_way_to_be_found_of_its_own() -> None:
-    assert len({info.find for info in DATASETS}) == len(DATASETS) == 7
+    assert len({info.find for info in DATASETS}) == len(DATASETS) == 11

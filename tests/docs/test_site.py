@@ -110,7 +110,7 @@ def test_the_tables_of_the_pages_have_all_that_the_catalogues_list(site: Path) -
     listed = {
         "your-network": [name for info in (*LAYERS, *NEURON_MODELS) for name in info.class_names],
         "chips": list_chips(),
-        "commands": names(DATASETS),
+        "data": names(DATASETS),
         "pruning": names((*METHODS, *SCORES, *REGROWTHS)),
         "formats": [each.file for each in FORMATS],
     }

@@ -29,7 +29,7 @@ def test_make_asks_for_everything_but_spikingjelly_and_takes_that_without_its_de
     asked = [*project["dependencies"], *(each for some in project["optional-dependencies"].values() for each in some)]
     left_out = sorted(set(asked) - set(printed.stdout.splitlines()))
     (spikingjelly,) = re.findall(r"^SPIKINGJELLY := (.*)$", makefile, re.M)
-    assert left_out == ["neuroprune[docs,experiment,lava,notebook,ray]", spikingjelly]
+    assert left_out == ["neuroprune[docs,experiment,images,lava,notebook,ray]", spikingjelly]
     assert "--no-deps '$(SPIKINGJELLY)'" in makefile
 
 

@@ -9,10 +9,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import h5py
 import numpy as np
 import torch
 import yaml
 from lava_dl import sample_net
+from PIL import Image
 from programs import NEURON, conv, dense, program_of, with_bias
 from rich.console import Console
 from torch import nn
@@ -30,8 +32,9 @@ from neuroprune.compression.record import (
 from neuroprune.compression.settings import CompressSettings
 from neuroprune.compression.strategy import strategy_of
 from neuroprune.data.cifar import read_binary, read_python
-from neuroprune.data.events import read_nmnist, read_poker
 from neuroprune.data.idx import read_idx_split
+from neuroprune.data.load import load_dataset
+from neuroprune.data.recordings import read_nmnist, read_poker
 from neuroprune.data.types import Coding
 from neuroprune.exchange.format import read_program
 from neuroprune.exchange.netx.write import write_netx
@@ -138,6 +141,38 @@ def _write_poker_archive(folder: Path) -> None:
     (folder / "pips.tar.gz").write_bytes(gzip.compress(packed.getvalue(), mtime=0))
 
 
+def _write_arrays(folder: Path) -> None:
+    images = np.random.default_rng(0).integers(0, 256, (9, 4, 5), dtype=np.uint8)
+    np.savez(folder / "mine.npz", images=images / np.float32(255), labels=np.arange(9) % 3)
+
+
+def _write_pictures(folder: Path) -> None:
+    for name in ("a", "b"):
+        (folder / name).mkdir(parents=True)
+        for number in range(4):
+            pixels = np.random.default_rng(number).integers(0, 256, (6, 5, 3), dtype=np.uint8)
+            Image.fromarray(pixels).save(folder / name / f"{number}.png")
+
+
+def _write_recordings(folder: Path) -> None:
+    times = np.arange(20)
+    for name in ("a", "b"):
+        (folder / name).mkdir(parents=True)
+        for number in range(3):
+            np.savez(folder / name / f"{number}.npz", t=100 * times, x=times, y=times, p=times % 2)
+    events = b"".join(struct.pack(">II", time << 8 | time << 1 | time % 2, 100 * time) for time in times.tolist())
+    (folder / "b" / "0.aedat").write_bytes(b"#!AER-DAT2.0\r\n# a line\r\n" + events)
+
+
+def _write_shd(folder: Path) -> None:
+    for part in ("train", "test"):
+        with h5py.File(folder / f"shd_{part}.h5", "w") as file:
+            file["labels"] = np.array([3, 19])
+            for name, dtype in (("times", np.float16), ("units", np.uint16)):
+                rows = file.create_dataset(f"spikes/{name}", (2,), h5py.vlen_dtype(dtype))
+                rows[0], rows[1] = np.arange(5, dtype=dtype), np.arange(9, dtype=dtype)
+
+
 def _write_checkpoint(folder: Path) -> None:
     facts = DataFacts("digits", Coding((1.0,), (2.0,)), SHAPE, CLASSES)
     network = small_network()
@@ -235,6 +270,11 @@ READERS = (
     Reader("POKER-DVS", "bytes", "cl/1.npy", _write_poker, lambda folder: read_poker(folder, 3)),
     Reader("POKER-DVS, archived", "tar", "pips.tar.gz", _write_poker_archive,
            lambda folder: read_poker(folder / "pips.tar.gz", 3)),
+    Reader("arrays", "bytes", "mine.npz", _write_arrays, lambda folder: load_dataset(folder / "mine.npz")),
+    Reader("picture", "bytes", "a/0.png", _write_pictures, lambda folder: load_dataset(folder)),
+    Reader("events, .npz", "bytes", "a/0.npz", _write_recordings, lambda folder: load_dataset(folder, steps=3)),
+    Reader("events, .aedat", "bytes", "b/0.aedat", _write_recordings, lambda folder: load_dataset(folder, steps=3)),
+    Reader("SHD", "hdf5", "shd_train.h5", _write_shd, lambda folder: load_dataset("shd", folder, steps=3)),
     Reader("checkpoint.safetensors", "safetensors", "checkpoint.safetensors", _write_checkpoint,
            lambda folder: restore(load_checkpoint(folder))),
     Reader("checkpoint.json", "json", "checkpoint.json", _write_checkpoint,
