@@ -88,5 +88,3 @@ def _sequence(canvas: _Canvas) -> Symbol:
     return recorder.refused(
         "operation setitem", "not every place was given one step of the same layer, in their order", value, signals
     )
-
-

@@ -211,7 +211,6 @@ class _Folding:
         self.populations.append(_Population(node.name, value.shape, neuron, synapses(value), value.bias))
         return (source_value(node.name, value.shape),)
 
-
     def _most(self, node: Node, value: Value, pool: MaxPool) -> Value:
         """The maximum over windows of a sum of spikes: of how many spikes there is a place with at least so many.
 

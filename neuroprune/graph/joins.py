@@ -21,7 +21,11 @@ def _concat(op: Operation) -> Followed:
     axis = int(op.argument(1, "dim", op.kwargs.get("axis", 0))) % op.value.ndim
     if len(signals) != len(op.args[0]):
         return None
-    if axis < signals[0].value.ndim and all(each.value.shape[axis] == 1 for each in signals) and not is_whole(signals[0]):
+    if (
+        axis < signals[0].value.ndim
+        and all(each.value.shape[axis] == 1 for each in signals)
+        and not is_whole(signals[0])
+    ):
         return in_time(op, [_without(each, axis) for each in signals], axis)
     if not all(is_whole(each) for each in signals):
         return None

@@ -124,7 +124,21 @@ class Select:
 
 
 Synapse = Conv | Linear
-Op = Input | Conv | Linear | BatchNorm | AvgPool | Resample | MaxPool | Flatten | Add | And | Concat | Select | FloatNeuron
+Op = (
+    Input
+    | Conv
+    | Linear
+    | BatchNorm
+    | AvgPool
+    | Resample
+    | MaxPool
+    | Flatten
+    | Add
+    | And
+    | Concat
+    | Select
+    | FloatNeuron
+)
 
 
 @dataclass(frozen=True)

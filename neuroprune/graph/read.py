@@ -104,7 +104,10 @@ def _read_conv_over_time(name: str, module: Any, shape: Shape) -> Reading:
     sizes = (module.kernel_size, module.stride, module.padding)
     axis = _idle_axis(*sizes)
     if axis is None:
-        return None, f"layer {name}: its kernel of {tuple(module.kernel_size)} reaches over time; use Conv2d for each step"
+        return (
+            None,
+            f"layer {name}: its kernel of {tuple(module.kernel_size)} reaches over time; use Conv2d for each step",
+        )
     weight = finite_array(name, "weight", module.weight.squeeze(axis - 3))
     bias = finite_array(name, "bias", module.bias) if module.bias is not None else _zeros(module.out_channels)
     stride, padding, dilation = (_without(each, axis) for each in (*sizes[1:], module.dilation))

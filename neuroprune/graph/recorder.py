@@ -30,6 +30,7 @@ from neuroprune.neurons.cuba_lif import CubaLif
 from neuroprune.neurons.cuba_lif.identify import NotNeurons
 from neuroprune.neurons.model import FloatNeuron
 
+
 def _write(op: Operation) -> Followed:
     """A step written into its place of a tensor."""
     tensor, index, signal = op.args
@@ -253,7 +254,11 @@ class Recorder:
         first = self._reads.setdefault(path, signal.node)
         call = self._calls.get(path, 0)
         self._calls[path] = call + 1
-        if not self.readers.know(module) and signal.layout.has_steps and not self._neurons(path, module, signal).keeps_state:
+        if (
+            not self.readers.know(module)
+            and signal.layout.has_steps
+            and not self._neurons(path, module, signal).keeps_state
+        ):
             self.steps = max(signal.steps, self.steps or 0)
             return None
         if first != signal.node:
@@ -302,9 +307,7 @@ class Recorder:
 
 
 def _across(path: str) -> str:
-    return (
-        f"layer {path}: it works across the time or batch axis of [T, N, ...]; use spikingjelly's layers in step mode 'm'"
-    )
+    return f"layer {path}: it works across the time or batch axis of [T, N, ...]; use spikingjelly's layers in step mode 'm'"
 
 
 def _stale(user: str, symbol: Symbol) -> str:

@@ -49,7 +49,9 @@ def problems_of_traced(graph: Graph, last: str) -> list[str]:
                 )
         elif node.name == last and graph.readout.of == "voltage":
             problems.append(f"layer {node.name}: it fires, so its voltage says little; set its threshold to infinity")
-        if isinstance(node.op, Resample) and any(not isinstance(each.op, Flatten) for each in graph.consumers(node.name)):
+        if isinstance(node.op, Resample) and any(
+            not isinstance(each.op, Flatten) for each in graph.consumers(node.name)
+        ):
             problems.append(
                 f"layer {node.name}: its windows differ in size, which only a dense layer can take up; choose a size that "
                 "divides its input, or flatten it for a Linear right behind it"

@@ -129,6 +129,10 @@ def may_be_neurons(module: nn.Module, knows: Any) -> bool:
     if not _is_run(module):
         return False
     library = type(module).__module__
-    if library.startswith("torch.nn") or (library.startswith("spikingjelly") and not isinstance(module, base.MemoryModule)):
+    if library.startswith("torch.nn") or (
+        library.startswith("spikingjelly") and not isinstance(module, base.MemoryModule)
+    ):
         return False
-    return not any(knows(each) or isinstance(each, base.MemoryModule) for each in module.modules() if each is not module)
+    return not any(
+        knows(each) or isinstance(each, base.MemoryModule) for each in module.modules() if each is not module
+    )

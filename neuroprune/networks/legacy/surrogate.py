@@ -1,6 +1,5 @@
 """SpikingJelly's surrogate functions of today, with the arguments that earlier releases gave them."""
 
-
 from spikingjelly.activation_based import surrogate
 from spikingjelly.activation_based.surrogate import *  # noqa: F403
 

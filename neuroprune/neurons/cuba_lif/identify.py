@@ -86,7 +86,9 @@ class _Probe:
         if ends != [0.0, 1.0]:
             raise _Unlike(f"it gives {ends[1]:g} and not 1 for a spike")
         while high - low > 1:
-            places = sorted({low + (high - low) * (at + 1) // (self.probes + 1) for at in range(self.probes)} - {low, high})
+            places = sorted(
+                {low + (high - low) * (at + 1) // (self.probes + 1) for at in range(self.probes)} - {low, high}
+            )
             tried = torch.tensor([_float(place) for place in places] or [_float(low)])
             given = self.last(before, tried).tolist()
             for place, output in zip(places, given, strict=False):
