@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 import click
 
 from neuroprune.cli.console import note
+from neuroprune.networks.nir.catalog import SUFFIX, nir_reference
 from neuroprune.networks.reference import is_reference, with_arguments
 from neuroprune.runs import check_out
 
@@ -56,7 +57,7 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print the re
 
 
 def model_options(meaning: str) -> Callable[[F], F]:
-    """--model, and --args, which become part of it."""
+    """--model, and --args, which become part of it; a NIR file may also stand in place of a run."""
 
     def decorate(command: F) -> F:
         @click.option("--model", help=meaning)
@@ -65,6 +66,9 @@ def model_options(meaning: str) -> Callable[[F], F]:
         )
         @functools.wraps(command)
         def run(*, model: str | None, arguments: str | None, **options: Any) -> Any:
+            if model is None and (options.get("run") or "").endswith(SUFFIX):
+                model, options["run"] = options["run"], None
+            model = model and nir_reference(model)
             if arguments and not (model and is_reference(model)):
                 raise click.UsageError(
                     f"--args {arguments} is for the class of a file, and --model names none: add --model file.py:Class"
