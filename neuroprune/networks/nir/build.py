@@ -178,7 +178,7 @@ class _Building:
         if node.kind == "I":  # read by the mean of what it receives, which is its last voltage over the steps
             self._step(node.name, each.sources, None, shape, gain)
             return
-        if found.strict and math.isfinite(threshold):
+        if found.strict and found.reset == "zero" and math.isfinite(threshold):  # what is subtracted must stay as it is
             threshold = float(np.nextafter(np.float32(threshold), np.float32(np.inf)))
         v_reset = None if found.reset == "subtract" and math.isfinite(threshold) else 0.0
         factor, module = _neurons(decay, current_decay, gain, threshold, v_reset)

@@ -97,7 +97,7 @@ def _is_one(values: Values) -> bool:
 
 
 def _is_single_precision(neurons: Sequence[NirNode]) -> bool:
-    return all(array.dtype == np.float32 for node in neurons for array in node.arrays.values())
+    return all(node.arrays["r"].dtype == np.float32 for node in neurons)
 
 
 def _is_named_as_spyx(names: Sequence[str]) -> bool:
