@@ -16,13 +16,14 @@ from neuroprune.errors import InputError
 from neuroprune.excerpts import capped, excerpt
 from neuroprune.networks.nir.catalog import FRAMEWORKS
 from neuroprune.networks.nir.dynamics import NEURONS, READ, Dynamics, Reset, Settings, Values, uniform
-from neuroprune.networks.nir.file import NirFile, NirNode, read_file
+from neuroprune.networks.nir.file import Array, NirFile, NirNode, read_file
 from neuroprune.networks.nir.layers import Layers, Shape
 from neuroprune.networks.nir.network import PRESENTED, NirNetwork, Plan, Step
 from neuroprune.networks.nir.order import Ordered, in_order
 from neuroprune.networks.nir.recognise import recognise
 
 WEIGHTS = ("Linear", "Affine", "Conv1d", "Conv2d")
+POSITIVE = ("tau", "tau_mem", "tau_syn", "r", "v_threshold")
 RESETS: tuple[Reset, ...] = ("zero", "subtract")
 
 
@@ -93,7 +94,8 @@ class _Building:
             for source in each.sources:
                 self.readers[source] = self.readers.get(source, 0) + 1
         title = next(info.title for info in FRAMEWORKS if info.name == self.framework)
-        self.remarks[f"read as written by {title}" + ("" if is_told else ", by the signs of its neurons")] = None
+        why = "" if is_told else ", as it says" if self.framework == "neuroprune" else ", by the signs of its neurons"
+        self.remarks[f"read as written by {title}{why}"] = None
         first, last = nodes[0], nodes[-1]
         self._present(first.node, nodes)
         for each in nodes[1:]:
@@ -159,6 +161,7 @@ class _Building:
 
     def _add_neurons(self, each: Ordered, shape: Shape) -> None:
         node = each.node
+        self._check_parameters(node, shape)
         found = READ[self.framework](node, self.settings)
         if self.settings.reset is not None:
             found = replace(found, reset=self.settings.reset)
@@ -183,6 +186,25 @@ class _Building:
         v_reset = None if found.reset == "subtract" and math.isfinite(threshold) else 0.0
         factor, module = _neurons(decay, current_decay, gain, threshold, v_reset)
         self._step(node.name, each.sources, module, shape, factor)
+
+    def _check_parameters(self, node: NirNode, shape: Shape) -> None:
+        """Raises InputError for parameters of other shapes than the neurons, and for times and resistances of 0."""
+        for name, values in node.arrays.items():
+            self._whole(node, values, shape)
+            if name in POSITIVE and np.any(values <= 0):
+                raise self.make.error(node, f"has a {name} of {np.min(values):g}, and it must be above 0: correct the file")
+
+    def _whole(self, node: NirNode, values: Array, shape: Shape) -> Values:
+        """`values` for each neuron of `shape`; axes of length 1 are left out, and added, as they come."""
+        whole = values.astype(np.float64)
+        if [size for size in values.shape if size > 1] == [size for size in shape if size > 1]:
+            return whole.reshape(shape)
+        try:
+            return np.broadcast_to(whole, shape)
+        except ValueError as error:
+            raise self.make.error(
+                node, f"has values of shape {values.shape} for neurons of {shape}: correct the file"
+            ) from error
 
     def _decay(self, node: NirNode, what: str, values: Values) -> float:
         """The share that all neurons lose in a step. Raises InputError where they differ, or it is none."""
@@ -242,12 +264,7 @@ class _Building:
         node = each.node
         channels = []
         for values in (factor, offset):
-            try:
-                whole = np.broadcast_to(values.reshape(values.shape[-len(shape) :]), shape).reshape(shape[0], -1)
-            except ValueError as error:
-                raise self.make.error(
-                    node, f"has values of shape {values.shape} for neurons of {shape}: correct the file"
-                ) from error
+            whole = self._whole(node, values, shape).reshape(shape[0], -1)
             if any(uniform(channel) is None for channel in whole):
                 raise self.make.error(
                     node, "has parameters that differ within a channel, which no convolution can carry: use one a channel"

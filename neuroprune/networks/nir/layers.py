@@ -74,7 +74,7 @@ class Layers:
     def whole(self, node: NirNode, field: str, least: int | None = None) -> tuple[int, ...]:
         """The whole numbers of a field, at least one of them."""
         values = np.asarray(node.arrays[field]).reshape(-1) if field in node.arrays else np.zeros(0)
-        if not 1 <= values.size <= 4 or np.any(values != np.floor(values)) or np.any(np.abs(values) > 1 << 20):
+        if not 1 <= values.size <= 8 or np.any(values != np.floor(values)) or np.any(np.abs(values) > 1 << 20):
             raise self.error(node, f"has a {field} that is no small whole number: correct the file")
         numbers = tuple(int(value) for value in values)
         if least is not None and min(numbers) < least:

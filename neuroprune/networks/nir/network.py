@@ -49,7 +49,7 @@ class NirNetwork(nn.Module):
         functional.set_step_mode(self, "m")
 
     def forward(self, frames: torch.Tensor) -> torch.Tensor:
-        shape = tuple(frames.shape[2:])
+        shape = tuple(frames.shape[-3:])
         if prod(shape) != prod(self.plan.input_shape):
             raise ValueError(f"the file is for samples of {self.plan.input_shape}, and these are of {shape}")
         values = {PRESENTED: frames}
