@@ -124,8 +124,8 @@ def _problem(layer: FloatLayer) -> str | None:
         return f"layer {layer.name!r} has {type(neuron).__name__} neurons, which NIR does not have: no file was written"
     if neuron.filters_input and neuron.decay == 0.0:
         return (
-            f"layer {layer.name!r} keeps its voltage and has a current that decays, which NIR does not have: no file was "
-            "written"
+            f"layer {layer.name!r} keeps its voltage and has a current that decays, which NIR does not have: no file "
+            "was written"
         )
     return None
 
@@ -135,7 +135,9 @@ def _remarks(program: FloatProgram) -> list[str]:
         f"layer {layer.name!r} resets by subtraction, which NIR cannot say and is in the node's metadata: other tools "
         "than neuroprune reset it to 0"
         for layer in program.layers
-        if isinstance(layer.neuron, CubaLif) and layer.neuron.reset == "subtract" and math.isfinite(layer.neuron.threshold)
+        if isinstance(layer.neuron, CubaLif)
+        and layer.neuron.reset == "subtract"
+        and math.isfinite(layer.neuron.threshold)
     ]
     if program.readout.votes > 1:
         remarks.append(

@@ -1,5 +1,6 @@
 """Graphs of NIR for tests, written by the library nir itself, and neurons computed from NIR's equations."""
 
+from itertools import pairwise
 from pathlib import Path
 
 import nir
@@ -14,7 +15,7 @@ def chain(*nodes, shape=(4,), outputs=(3,)):
     """A graph of nodes one after the other, called n0, n1, ..."""
     named = {f"n{index}": node for index, node in enumerate(nodes)}
     names = ["input", *named, "output"]
-    return graph_of(named, list(zip(names, names[1:])), shape, outputs)
+    return graph_of(named, list(pairwise(names)), shape, outputs)
 
 
 def graph_of(nodes, edges, shape=(4,), outputs=(3,)):
@@ -36,7 +37,13 @@ def conv(outputs, inputs, *, kernel=3, stride=1, padding=0, kind=nir.Conv2d, see
 
 def lif(*shape, tau=5e-4, gain=1.0, v_leak=0.0, threshold=1.0, v_reset=0.0):
     """Neurons that forward Euler in steps of DT gives the gain `gain`, however it may differ between them."""
-    whole = {"tau": tau, "r": np.asarray(gain) * tau / DT, "v_leak": v_leak, "v_threshold": threshold, "v_reset": v_reset}
+    whole = {
+        "tau": tau,
+        "r": np.asarray(gain) * tau / DT,
+        "v_leak": v_leak,
+        "v_threshold": threshold,
+        "v_reset": v_reset,
+    }
     return nir.LIF(**{name: np.broadcast_to(value, shape).astype(np.float32) for name, value in whole.items()})
 
 
@@ -54,7 +61,9 @@ def read(folder: Path, graph, arguments="framework=nir"):
 def euler(node, current):
     """Spikes [T, N, *neurons], and voltages, of a LIF on currents of that shape, from NIR's equations in float64."""
     v, spikes, voltages = np.zeros(current.shape[1:]), [], []
-    values = {name: np.asarray(getattr(node, name, np.inf), np.float64) for name in ("tau", "r", "v_leak", "v_threshold")}
+    values = {
+        name: np.asarray(getattr(node, name, np.inf), np.float64) for name in ("tau", "r", "v_leak", "v_threshold")
+    }
     for received in current.astype(np.float64):
         v = v + DT / values["tau"] * (values["v_leak"] - v + values["r"] * received)
         fired = v > values["v_threshold"]

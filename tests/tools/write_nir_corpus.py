@@ -44,7 +44,7 @@ def frames_of(*shape, seed=0):
 
 
 def layer_by_layer(layers, frames, step):
-    """The output of each of `layers` over all steps, [T, N, ...], where `step(layer, x, state)` gives output and state."""
+    """The output of each of `layers` at all steps, [T, N, ...]; `step(layer, x, state)` gives output and state."""
     import torch
 
     values, outputs = torch.from_numpy(frames), []

@@ -114,8 +114,8 @@ class _Building:
         stated = self.make.whole(node, "shape", 1) if "shape" in node.arrays else ()
         taking = [each.node for each in nodes if node.name in each.sources and each.node.kind in WEIGHTS]
         weight = taking[0].arrays["weight"] if taking else None
-        if weight is not None and weight.ndim == 2:
-            stated = stated if prod(stated) == weight.shape[1] and stated else (weight.shape[1],)
+        if weight is not None and weight.ndim == 2 and (not stated or prod(stated) != weight.shape[1] == stated[-1]):
+            stated = (weight.shape[1],)
         axes = 3 if weight is None else weight.ndim - 1
         if weight is not None and weight.ndim > 2 and len(stated) > axes:
             stated = stated[-axes:]
@@ -142,7 +142,9 @@ class _Building:
             case "Flatten":
                 self._step(node.name, each.sources, layer.Flatten() if len(shape) > 1 else None, (prod(shape),))
                 if not self.make.flattens_all(node, shape):
-                    self.remarks[f"node {capped(node.name)} flattens all of {shape}, not a part of it as it says"] = None
+                    self.remarks[f"node {capped(node.name)} flattens all of {shape}, not a part of it as it says"] = (
+                        None
+                    )
             case "Scale":
                 self._scale(each, node.arrays["scale"].astype(np.float64), shape)
             case _:
@@ -168,7 +170,10 @@ class _Building:
         if found.problem is not None:
             raise self.make.error(node, f"cannot be carried: {found.problem}")
         self.remarks.update(dict.fromkeys(f"node {capped(node.name)}: {remark}" for remark in found.remarks))
-        decay, current_decay = self._decay(node, "voltage", found.decay), self._decay(node, "current", found.current_decay)
+        decay, current_decay = (
+            self._decay(node, "voltage", found.decay),
+            self._decay(node, "current", found.current_decay),
+        )
         if current_decay == 0.0:
             raise self.make.error(node, "has a current that never decays, which the chip does not have: use a LIF")
         found = self._scaled_by_weights(each, found, shape)
@@ -192,7 +197,9 @@ class _Building:
         for name, values in node.arrays.items():
             self._whole(node, values, shape)
             if name in POSITIVE and np.any(values <= 0):
-                raise self.make.error(node, f"has a {name} of {np.min(values):g}, and it must be above 0: correct the file")
+                raise self.make.error(
+                    node, f"has a {name} of {np.min(values):g}, and it must be above 0: correct the file"
+                )
 
     def _whole(self, node: NirNode, values: Array, shape: Shape) -> Values:
         """`values` for each neuron of `shape`; axes of length 1 are left out, and added, as they come."""
@@ -219,8 +226,8 @@ class _Building:
         if not 0.0 <= decay <= 1.0 or (what == "voltage" and decay == 1.0):
             raise self.make.error(
                 node,
-                f"has a {what} that loses {decay:.4g} in a step, and it must be between 0 and 1: name the framework that "
-                "wrote the file, or its step (--args framework=norse,dt=1e-3)",
+                f"has a {what} that loses {decay:.4g} in a step, and it must be between 0 and 1: name the framework "
+                "that wrote the file, or its step (--args framework=norse,dt=1e-3)",
             )
         return decay
 
@@ -267,7 +274,8 @@ class _Building:
             whole = self._whole(node, values, shape).reshape(shape[0], -1)
             if any(uniform(channel) is None for channel in whole):
                 raise self.make.error(
-                    node, "has parameters that differ within a channel, which no convolution can carry: use one a channel"
+                    node,
+                    "has parameters that differ within a channel, which no convolution can carry: use one a channel",
                 )
             channels.append(whole[:, 0])
         for index, source in enumerate(each.sources):
@@ -282,7 +290,9 @@ class _Building:
 
     def _voltage(self, last: Ordered) -> str | None:
         """The layer whose voltage the network is read by: integrators right before the output."""
-        integrators = [each for each in self.file.nodes.values() if each.kind in NEURONS and "v_threshold" not in each.arrays]
+        integrators = [
+            each for each in self.file.nodes.values() if each.kind in NEURONS and "v_threshold" not in each.arrays
+        ]
         if not integrators:
             return None
         source = last.sources[0]
@@ -290,10 +300,13 @@ class _Building:
             source = next(step.sources[0] for step in self.steps if step.name == source)
         if len(last.sources) > 1 or [each.name for each in integrators] != [source]:
             raise self.make.error(
-                integrators[0], "passes on its voltage, and layers of the chip pass on spikes: put a LIF there, or have it last"
+                integrators[0],
+                "passes on its voltage, and layers of the chip pass on spikes: put a LIF there, or have it last",
             )
         if len(self.shapes[source]) > 1:
-            raise self.make.error(integrators[0], "is last and gives maps, not a vector of scores: flatten them before it")
+            raise self.make.error(
+                integrators[0], "is last and gives maps, not a vector of scores: flatten them before it"
+            )
         if integrators[0].kind == "I":
             return None
         self.remarks[f"scores are the voltages of {capped(source)} after the last step"] = None
@@ -306,7 +319,8 @@ class _Building:
             return
         if isinstance(votes, str) or voltage is not None or votes < 1 or votes != int(votes) or outputs % int(votes):
             raise InputError(
-                f"{self.path} states {excerpt(votes)} votes for each class, which {outputs} outputs cannot give: correct it"
+                f"{self.path} states {excerpt(votes)} votes for each class, which {outputs} outputs cannot give: "
+                "write it again"
             )
         name = f"{last.node.name}.votes"
         self._step(name, (self.steps[-1].name,), layer.VotingLayer(int(votes)), (outputs // int(votes),))
@@ -327,7 +341,9 @@ class _Building:
         """A name for a layer, which may have no dots, and be no other attribute of a module."""
         plain = first = capped(name).replace(".", "_").replace("/", "_")
         count = 1
-        while plain in self.layers or hasattr(NirNetwork, plain) or plain in ("plan", "remarks", "", "training", "input"):
+        while (
+            plain in self.layers or hasattr(NirNetwork, plain) or plain in ("plan", "remarks", "", "training", "input")
+        ):
             count += 1
             plain = f"{first}_{count}"
         return plain

@@ -30,8 +30,8 @@ FRAMEWORKS = (
         "snntorch",
         "snnTorch",
         "r = tau / 1e-4 in float32",
-        "beta = 1 - 1e-4 / tau; fires where v > threshold; reset to 0, as of `reset_mechanism=\"zero\"`: the file does "
-        "not say it, and `reset=subtract` is for \"subtract\" with `reset_delay=False`",
+        'beta = 1 - 1e-4 / tau; fires where v > threshold; reset to 0, as of `reset_mechanism="zero"`: the file does '
+        'not say it, and `reset=subtract` is for "subtract" with `reset_delay=False`',
     ),
     FrameworkInfo(
         "spikingjelly",
@@ -57,8 +57,8 @@ FRAMEWORKS = (
         "spyx",
         "Spyx",
         "nodes called `layer_0`, `layer_1`, ...",
-        "1 - 1 / tau; fires where v > threshold, a step earlier at each layer than in Spyx; reset by subtraction; its LIF, "
-        "which subtracts the threshold after the leak, is refused",
+        "1 - 1 / tau; fires where v > threshold, a step earlier at each layer than in Spyx; reset by subtraction; its "
+        "LIF, which subtracts the threshold after the leak, is refused",
     ),
     FrameworkInfo(
         "rockpool",

@@ -1,10 +1,10 @@
 """From the parameters of a node of neurons to their dynamics in steps, as the framework computes them that wrote it.
 
 NIR states time constants of differential equations, and each framework has its own way from these to steps, and back:
-what it writes is not what the equations say. The sources are its export and the step of its neurons: snnTorch 1.0
-(export_nir.py, _neurons/leaky.py, synaptic.py), SpikingJelly 2.0 (nir_exchange), Norse 1.1 (utils/export_nir.py,
-functional/lif_box.py, lif.py, iaf.py), sinabs 3.1 (nir.py, layers/functional/lif.py), Spyx 1.0 (nir.py, nn.py), Rockpool 3.1
-(nn/modules/torch/nir.py, lif_torch.py, lif_neuron_torch.py).
+what it writes is not what the equations say. The sources are its export and the step of its neurons:
+snnTorch 1.0 (export_nir.py, _neurons/leaky.py, synaptic.py), SpikingJelly 2.0 (nir_exchange), Norse 1.1
+(utils/export_nir.py, functional/lif_box.py, lif.py, iaf.py), sinabs 3.1 (nir.py, layers/functional/lif.py), Spyx 1.0
+(nir.py, nn.py), Rockpool 3.1 (nn/modules/torch/nir.py, lif_torch.py, lif_neuron_torch.py).
 """
 
 from collections.abc import Callable, Mapping
@@ -28,8 +28,9 @@ NORSE_DT = 1e-3
 
 @dataclass(frozen=True)
 class Settings:
-    """What a file does not say. dt: seconds of a step, None for the framework's own. reset: in place of the framework's.
+    """What a file does not say.
 
+    dt: seconds of a step, None for the framework's own. reset: in place of the framework's.
     norm_input: whether sinabs' LIF multiplies its input by 1 - exp(-1 / tau).
     """
 
@@ -144,7 +145,9 @@ def _spyx(node: NirNode, settings: Settings) -> Dynamics:
     current_decay = dt / values["tau_syn"] if "tau_syn" in values else np.ones(())
     problem = None
     if node.kind == "LIF" and np.any(decay != 0.0):
-        problem = "Spyx subtracts the threshold of its LIF after the leak, and the chip before it; use its CuBaLIF or IF"
+        problem = (
+            "Spyx subtracts the threshold of its LIF after the leak, and the chip before it; use its CuBaLIF or IF"
+        )
     return Dynamics(
         decay, np.ones(()), np.zeros(()), values.get("v_threshold"), current_decay, reset="subtract", problem=problem
     )
@@ -161,9 +164,7 @@ def _rockpool(node: NirNode, settings: Settings) -> Dynamics:
         current_decay = 1.0 - gain
     elif node.kind == "LI":
         gain = np.exp(-share)
-    return Dynamics(
-        decay, gain, np.zeros(()), values.get("v_threshold"), current_decay, strict=False, reset="subtract"
-    )
+    return Dynamics(decay, gain, np.zeros(()), values.get("v_threshold"), current_decay, strict=False, reset="subtract")
 
 
 def _share_of_tau(r: Values) -> Values:

@@ -64,7 +64,7 @@ REFUSED = {
 
 @dataclass(frozen=True, eq=False)
 class NirNode:
-    """A node: its path in the file, its kind, its arrays as they are stored, and its texts, such as a padding "same"."""
+    """A node: its path in the file, its kind, its arrays as they are stored, and its texts, as a padding "same"."""
 
     name: str
     kind: str
@@ -157,7 +157,7 @@ class _Reader:
             if field not in group and field in OPTIONAL:
                 continue
             data = self.dataset(group, field, place)
-            if h5py.check_string_dtype(data.dtype) is not None:
+            if field == "padding" and h5py.check_string_dtype(data.dtype) is not None:
                 texts[field] = self.text(group, field, place)
             else:
                 arrays[field] = self.numbers(data, field, place)
@@ -195,7 +195,9 @@ class _Reader:
         created = data.id.get_create_plist()
         filters = {created.get_filter(index)[0] for index in range(created.get_nfilters())}
         if data.is_virtual or data.external or not filters <= FILTERS:
-            raise ValueError(f"{place} has a field {name!r} that lies elsewhere or is packed in another way than nir does")
+            raise ValueError(
+                f"{place} has a field {name!r} that lies elsewhere or is packed in another way than nir does"
+            )
         chunk = int(np.prod(data.chunks, dtype=object)) if data.chunks else 0
         self.left -= max(data.size, chunk) * data.dtype.itemsize
         if self.left < 0:
@@ -209,7 +211,8 @@ class _Reader:
         values = np.asarray(data[()])
         if not np.isfinite(values).all():
             raise InputError(
-                f"{self.path}: {place} has values in {field!r} that are not finite numbers: correct them, or train again"
+                f"{self.path}: {place} has values in {field!r} that are not finite numbers: correct them, or train "
+                "again"
             )
         return values
 
@@ -226,7 +229,9 @@ class _Reader:
         if data.size == 0:
             return []
         if data.ndim != 2 or data.shape[1] != 2 or len(data) > MOST_EDGES:
-            raise ValueError(f"{place} has edges of shape {tuple(data.shape)}, which are no {MOST_EDGES} pairs or fewer")
+            raise ValueError(
+                f"{place} has edges of shape {tuple(data.shape)}, which are no {MOST_EDGES} pairs or fewer"
+            )
         flat = self._strings(data, "edges", place)
         return list(zip(flat[::2], flat[1::2], strict=True))
 

@@ -32,7 +32,9 @@ class Layers:
             if weight.ndim != 2:
                 raise self.error(node, f"has a weight of shape {weight.shape}, and one of [outputs, inputs] is read")
             if shape != (weight.shape[1],):
-                raise self.error(node, f"takes {weight.shape[1]} values, and gets those of shape {shape}: correct the file")
+                raise self.error(
+                    node, f"takes {weight.shape[1]} values, and gets those of shape {shape}: correct the file"
+                )
             made = layer.Linear(weight.shape[1], weight.shape[0], bias=self._has_bias(node, len(weight)))
             return self._filled(node, made, weight), (len(weight),)
         axes = 1 if node.kind == "Conv1d" else 2
@@ -78,14 +80,18 @@ class Layers:
             raise self.error(node, f"has a {field} that is no small whole number: correct the file")
         numbers = tuple(int(value) for value in values)
         if least is not None and min(numbers) < least:
-            raise self.error(node, f"has a {field} of {min(numbers)}, and it must be at least {least}: correct the file")
+            raise self.error(
+                node, f"has a {field} of {min(numbers)}, and it must be at least {least}: correct the file"
+            )
         return numbers
 
     def pair(self, node: NirNode, field: str, least: int, axes: int = 2) -> tuple[int, int]:
         """(vertical, horizontal); of one axis the vertical one is 1, or 0 of a padding."""
         numbers = self.whole(node, field, least)
         if len(numbers) > 2 or (axes == 1 and len(numbers) > 1):
-            raise self.error(node, f"has {len(numbers)} values of {field}, and {axes} at most are read: correct the file")
+            raise self.error(
+                node, f"has {len(numbers)} values of {field}, and {axes} at most are read: correct the file"
+            )
         if axes == 1:
             return (0 if field == "padding" else 1, numbers[0])
         return (numbers[0], numbers[-1])
@@ -103,7 +109,9 @@ class Layers:
         sizes = zip(shape[1:], kernel, stride, padding, dilation, strict=True)
         out = [(size + 2 * pad - wide * (window - 1) - 1) // step + 1 for size, window, step, pad, wide in sizes]
         if min(out) < 1:
-            raise self.error(node, f"has a window of {kernel}, which is larger than maps of {shape[1:]}: correct the file")
+            raise self.error(
+                node, f"has a window of {kernel}, which is larger than maps of {shape[1:]}: correct the file"
+            )
         return out[0], out[1]
 
     def _padding(
@@ -117,8 +125,9 @@ class Layers:
         spans = [wide * (window - 1) for wide, window in zip(dilation, kernel, strict=True)]
         if word != "same" or stride != (1, 1) or any(span % 2 for span in spans):
             raise self.error(
-                node, f"has the padding {capped(word)!r} with a kernel of {kernel} and a stride of {stride}, which pads "
-                "one side more than the other: give it in pixels"
+                node,
+                f"has the padding {capped(word)!r} with a kernel of {kernel} and a stride of {stride}, which pads "
+                "one side more than the other: give it in pixels",
             )
         return (spans[0] // 2, spans[1] // 2)
 
@@ -126,7 +135,9 @@ class Layers:
         """Whether it adds anything; exporters write zeros for layers without a bias."""
         bias = node.arrays.get("bias")
         if bias is not None and bias.shape != (outputs,):
-            raise self.error(node, f"has a bias of shape {bias.shape}, and one of ({outputs},) is read: correct the file")
+            raise self.error(
+                node, f"has a bias of shape {bias.shape}, and one of ({outputs},) is read: correct the file"
+            )
         return bias is not None and bool(np.any(bias))
 
     def _filled(self, node: NirNode, module: Any, weight: Array) -> nn.Module:

@@ -2,11 +2,11 @@
 
 from dataclasses import dataclass
 from math import prod
+from typing import Any
 
 import torch
 from spikingjelly.activation_based import functional
 from torch import nn
-
 
 PRESENTED = ""
 """The name of what is presented to the network."""
@@ -64,6 +64,6 @@ class NirNetwork(nn.Module):
                 value = self.get_submodule(step.layer)(value)
             values[step.name] = value
         if self.plan.voltage_of is not None:
-            voltage: torch.Tensor = self.get_submodule(self.plan.voltage_of).v
-            return voltage
+            neurons: Any = self.get_submodule(self.plan.voltage_of)
+            return neurons.v
         return value.mean(0)

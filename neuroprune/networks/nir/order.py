@@ -8,7 +8,6 @@ from neuroprune.errors import InputError
 from neuroprune.excerpts import capped
 from neuroprune.networks.nir.file import NirFile, NirNode
 
-
 ENDS = ("Input", "Output")
 
 
