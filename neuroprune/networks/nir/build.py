@@ -223,7 +223,11 @@ class _Building:
                 f"has neurons whose {what} loses {low:.4g} to {high:.4g} in a step, and those of a layer of the chip "
                 "all lose the same: train it with one time constant a layer",
             )
-        if not 0.0 <= decay <= 1.0 or (what == "voltage" and decay == 1.0):
+        if what == "voltage" and decay == 1.0:
+            raise self.make.error(
+                node, "keeps nothing of its voltage, and neurons of the chip keep some of it: use a larger time constant"
+            )
+        if not 0.0 <= decay <= 1.0:
             raise self.make.error(
                 node,
                 f"has a {what} that loses {decay:.4g} in a step, and it must be between 0 and 1: name the framework "
