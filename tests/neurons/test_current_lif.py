@@ -16,7 +16,13 @@ class Net(nn.Module):
     def __init__(self, node):
         super().__init__()
         torch.manual_seed(0)
-        body = (layer.Flatten(), layer.Linear(9, 8, bias=False), node, layer.Linear(8, 4, bias=False), neuron.IFNode(0.3))
+        body = (
+            layer.Flatten(),
+            layer.Linear(9, 8, bias=False),
+            node,
+            layer.Linear(8, 4, bias=False),
+            neuron.IFNode(0.3),
+        )
         self.body = nn.Sequential(*body)
         functional.set_step_mode(self, "m")
 

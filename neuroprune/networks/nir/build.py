@@ -225,7 +225,8 @@ class _Building:
             )
         if what == "voltage" and decay == 1.0:
             raise self.make.error(
-                node, "keeps nothing of its voltage, and neurons of the chip keep some of it: use a larger time constant"
+                node,
+                "keeps nothing of its voltage, and neurons of the chip keep some: use a larger time constant",
             )
         if not 0.0 <= decay <= 1.0:
             raise self.make.error(

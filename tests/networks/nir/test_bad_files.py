@@ -61,7 +61,10 @@ SHARED = graph_of(
             chain(linear(), lif(3, tau=5e-5)),
             "has a voltage that loses 2 in a step, and it must be between 0 and 1: name the",
         ),
-        (chain(linear(), nir.LIF(*np.float64([[1e-4] * 3, [1] * 3, [0] * 3, [1] * 3]))), "keeps nothing of its voltage"),
+        (
+            chain(linear(), nir.LIF(*np.float64([[1e-4] * 3, [1] * 3, [0] * 3, [1] * 3]))),
+            "keeps nothing of its voltage",
+        ),
         (chain(linear(), lif(3, tau=0.0)), "has a tau of 0, and it must be above 0"),
         (chain(linear(), lif(3, threshold=0.0)), "has a v_threshold of 0, and it must be above 0"),
         (chain(linear(), lif(3, threshold=np.nan)), "has values in 'v_threshold' that are not finite numbers"),
