@@ -175,7 +175,7 @@ def test_criticality_follows_the_potential_of_any_model() -> None:
 
 
 def test_the_dynamics_of_neurons_are_written_in_their_room_in_the_oracle_and_for_lava_alone() -> None:
-    """What names a decay, or a register of one model, is theirs; netx and NIR, whose neurons these are, name them, too."""
+    """What names a decay, or a register of one model, is theirs; netx and NIR have these neurons, too."""
     root = Path(neuroprune.__file__).parent
     theirs = (
         "neurons",
