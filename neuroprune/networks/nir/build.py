@@ -44,6 +44,7 @@ def read_nir(
     settings = _settings(path, framework, dt, reset, norm_input)
     file = read_file(path)
     nodes = in_order(file, path)
+    _check_positive(file, Layers(path))
     chosen = framework or recognise(file, path)
     return _Building(path, file, chosen, settings).network(nodes, is_told=framework is not None)
 
@@ -73,6 +74,15 @@ def _settings(path: Path, framework: Any, dt: Any, reset: Any, norm_input: Any) 
     if dt is not None and not (is_number and math.isfinite(dt) and dt > 0):
         raise InputError(f"{path} cannot be read with dt={excerpt(dt)}: give seconds above 0, as in dt=1e-3")
     return Settings(dt, reset, norm_input)
+
+
+def _check_positive(file: NirFile, make: Layers) -> None:
+    """Raises InputError for time constants, resistances and thresholds that are not above 0."""
+    for node in file.nodes.values():
+        for name in POSITIVE:
+            values = node.arrays.get(name)
+            if values is not None and np.any(values <= 0):
+                raise make.error(node, f"has a {name} of {np.min(values):g}, and it must be above 0: correct the file")
 
 
 class _Building:
@@ -163,7 +173,8 @@ class _Building:
 
     def _add_neurons(self, each: Ordered, shape: Shape) -> None:
         node = each.node
-        self._check_parameters(node, shape)
+        for values in node.arrays.values():
+            self._whole(node, values, shape)
         found = READ[self.framework](node, self.settings)
         if self.settings.reset is not None:
             found = replace(found, reset=self.settings.reset)
@@ -191,15 +202,6 @@ class _Building:
         v_reset = None if found.reset == "subtract" and math.isfinite(threshold) else 0.0
         factor, module = _neurons(decay, current_decay, gain, threshold, v_reset)
         self._step(node.name, each.sources, module, shape, factor)
-
-    def _check_parameters(self, node: NirNode, shape: Shape) -> None:
-        """Raises InputError for parameters of other shapes than the neurons, and for times and resistances of 0."""
-        for name, values in node.arrays.items():
-            self._whole(node, values, shape)
-            if name in POSITIVE and np.any(values <= 0):
-                raise self.make.error(
-                    node, f"has a {name} of {np.min(values):g}, and it must be above 0: correct the file"
-                )
 
     def _whole(self, node: NirNode, values: Array, shape: Shape) -> Values:
         """`values` for each neuron of `shape`; axes of length 1 are left out, and added, as they come."""

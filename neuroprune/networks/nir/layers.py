@@ -117,12 +117,15 @@ class Layers:
     def _padding(
         self, node: NirNode, kernel: tuple[int, int], stride: tuple[int, int], dilation: tuple[int, int], axes: int
     ) -> tuple[int, int]:
+        spans = [wide * (window - 1) for wide, window in zip(dilation, kernel, strict=True)]
         word = node.texts.get("padding")
         if word is None:
-            return self.pair(node, "padding", 0, axes)
+            padding = self.pair(node, "padding", 0, axes)
+            if any(pad > span + 1 for pad, span in zip(padding, spans, strict=True)):
+                raise self.error(node, f"pads by {padding}, more than its kernel of {kernel} reaches: correct the file")
+            return padding
         if word == "valid":
             return (0, 0)
-        spans = [wide * (window - 1) for wide, window in zip(dilation, kernel, strict=True)]
         if word != "same" or stride != (1, 1) or any(span % 2 for span in spans):
             raise self.error(
                 node,

@@ -83,6 +83,10 @@ SHARED = graph_of(
             r"has a window of \(5, 5\), which is larger than maps of \(4, 4\)",
         ),
         (
+            chain(conv(2, 1, padding=4, input_shape=(4, 4)), lif(2, 10, 10), shape=(1, 4, 4), outputs=(2, 10, 10)),
+            r"pads by \(4, 4\), more than its kernel of \(3, 3\) reaches",
+        ),
+        (
             chain(conv(2, 1, kernel=2, padding="same", input_shape=(4, 4)), lif(2, 4, 4), shape=(1, 4, 4)),
             "pads one side more than the other: give it in pixels",
         ),
