@@ -37,6 +37,7 @@ from neuroprune.compression.strategy import REGENERATION, REGENERATION_BY_SPARSI
 from neuroprune.data.catalog import list_datasets
 from neuroprune.exchange.catalog import FORMATS
 from neuroprune.graph.catalog import support_table
+from neuroprune.networks.nir.catalog import framework_table
 from neuroprune.report.schema import Report
 
 TOP = Path(__file__).resolve().parents[1]
@@ -212,6 +213,7 @@ TABLES = {
     "data": _data,
     "formats": _formats,
     "methods": _methods,
+    "frameworks": framework_table,
     "parts": support_table,
     "regeneration": _regeneration,
     "regrowths": partial(_choices, "regrowth", REGROWTHS),

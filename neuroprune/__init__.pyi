@@ -170,6 +170,7 @@ from .networks.batchnorm import (
 )
 from .networks.build import (
     build as build,
+    load_network as load_network,
 )
 from .networks.probing import (
     present as present,
@@ -178,9 +179,6 @@ from .networks.recipe import (
     Recipe as Recipe,
     list_recipes as list_recipes,
     load_recipe as load_recipe,
-)
-from .networks.user import (
-    load_network as load_network,
 )
 from .neurons.catalog import (
     neuron_models as neuron_models,

@@ -39,7 +39,8 @@ Examples:
   neuroprune deploy runs/0002-compress-digits --samples 100 --lava-samples 5
   neuroprune deploy --bits default=4 --qat-epochs 2
   neuroprune deploy --model my_network.py:Net --weights trained.pth --data cifar10
-  neuroprune deploy trained_by_lava_dl.net --data n-mnist --steps 10"""
+  neuroprune deploy trained_by_lava_dl.net --data n-mnist --steps 10
+  neuroprune deploy net.nir --data mnist --steps 20"""
 
 Work = Callable[[Path, "Progress"], "Deployment"]
 """Deploys into a folder, and reports its progress."""
@@ -120,9 +121,11 @@ def command(
 ) -> None:
     """Compile the network of RUN, by default the latest, for a chip, run it there in integers, and measure it.
 
-    RUN may also be a .net file, of neuroprune's or of lava-dl's: its program is run and measured as it is.
+    RUN may also be a .net file, of neuroprune's or of lava-dl's: its program is run and measured as it is. A .nir file,
+    also after --model, is a network: it is compiled as it comes.
     The whole test set runs in the exact engine; Lava runs a few samples of it, and every spike and voltage must agree.
-    Written are report.json, cores.csv, layers.csv, program.net (for lava-dl) and model.onnx.
+    Written are report.json, cores.csv, layers.csv, program.net (for lava-dl), model.onnx and
+    network.nir.
     """
     from neuroprune.chips.load import load_chip
 

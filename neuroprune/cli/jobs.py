@@ -102,10 +102,9 @@ def untrained_job(
     from neuroprune.data.coding import time_first
     from neuroprune.data.load import load_dataset
     from neuroprune.networks.batchnorm import reestimate_batchnorm
-    from neuroprune.networks.build import build
+    from neuroprune.networks.build import build, load_network
     from neuroprune.networks.probing import present
     from neuroprune.networks.recipe import load_recipe
-    from neuroprune.networks.user import load_network
     from neuroprune.training.fit import check_fits
 
     if is_reference(model):

@@ -4,7 +4,6 @@ import dataclasses
 import shlex
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -122,10 +121,14 @@ def open_run(folder: Path, model: str | None) -> Trained:
 
 
 def note_form(network: "nn.Module") -> None:
-    """Say how samples are presented to a network that does not take them as they come."""
+    """Say how samples are presented to a network that does not take them as they come, and how a NIR file was read."""
+    from neuroprune.networks.nir.network import NirNetwork
     from neuroprune.networks.presentation import Presentation
 
     if isinstance(network, Presentation):
+        if isinstance(network.network, NirNetwork):
+            for remark in network.network.remarks:
+                note(remark)
         note(f"{type(network.network).__name__} takes {network.form.title}")
 
 

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple, TypeVar
 import click
 
 from neuroprune.cli.console import note
+from neuroprune.networks.nir.catalog import SUFFIX, nir_reference
 from neuroprune.networks.reference import is_reference, with_arguments
 from neuroprune.runs import check_out
 
@@ -56,7 +57,7 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print the re
 
 
 def model_options(meaning: str) -> Callable[[F], F]:
-    """--model, --args, which become part of it, and how its file is imported."""
+    """--model, which may stand in place of a run for a NIR file, --args, and how its file is imported."""
 
     def decorate(command: F) -> F:
         @click.option("--model", help=meaning)
@@ -77,6 +78,9 @@ def model_options(meaning: str) -> Callable[[F], F]:
         ) -> Any:
             from neuroprune.networks.legacy import imports_as
 
+            if model is None and (options.get("run") or "").endswith(SUFFIX):
+                model, options["run"] = options["run"], None
+            model = model and nir_reference(model)
             if arguments and not (model and is_reference(model)):
                 raise click.UsageError(
                     f"--args {arguments} is for the class of a file, and --model names none: add --model file.py:Class"

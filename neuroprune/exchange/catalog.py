@@ -39,6 +39,15 @@ FORMATS = (
         False,
         "neuroprune.exchange.onnx",
     ),
+    FormatInfo(
+        "NIR",
+        "the Neuromorphic Intermediate Representation, for snnTorch, Norse, sinabs, SpikingJelly and others",
+        ".nir",
+        "network.nir",
+        "float program",
+        False,
+        "neuroprune.exchange.nir",
+    ),
 )
 
 

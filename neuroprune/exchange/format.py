@@ -71,7 +71,7 @@ def exchange_formats() -> tuple[ExchangeFormat, ...]:
 
     >>> from neuroprune import exchange_formats
     >>> [(each.info.name, each.info.suffix) for each in exchange_formats()]
-    [('netx', '.net'), ('ONNX', '.onnx')]
+    [('netx', '.net'), ('ONNX', '.onnx'), ('NIR', '.nir')]
     """
     return tuple(import_module(info.module).FORMAT for info in FORMATS)
 

@@ -8,9 +8,9 @@ import torch
 from spikingjelly.activation_based import layer
 from torch import nn
 
+from neuroprune.graph.layout import SEQUENCE, Layout, rearranged
 from neuroprune.graph.nodes import AvgPool, Shape
 from neuroprune.graph.operation import Followed, Operation, flat, is_whole, renamed
-from neuroprune.graph.layout import SEQUENCE, Layout, rearranged
 from neuroprune.graph.signals import Recorder, Signal, Symbol, TimeSum
 
 
@@ -21,7 +21,7 @@ def _stack(op: Operation) -> Followed:
 
 
 def in_time(op: Operation, parts: list[Any], axis: int) -> Followed:
-    """The sequence in which `parts`, each of one step, lie along the new `axis`; None where they are no steps of one."""
+    """The sequence in which `parts`, each of one step, lie along the new `axis`; None where they are other things."""
     if not parts or not all(isinstance(each, Signal) and not each.layout.has_steps for each in parts):
         return None
     first = parts[0]
@@ -185,8 +185,8 @@ AXES: dict[str, Callable[[Operation], Followed]] = {
     ),
     **dict.fromkeys(("zeros_like", "new_zeros"), _zeros),
     **dict.fromkeys(
-        """unsqueeze squeeze repeat expand flatten unflatten reshape view ravel permute transpose swapaxes swapdims movedim
-        moveaxis repeat_interleave expand_as view_as reshape_as T mT""".split(),  # noqa: SIM905
+        """unsqueeze squeeze repeat expand flatten unflatten reshape view ravel permute transpose swapaxes swapdims
+        movedim moveaxis repeat_interleave expand_as view_as reshape_as T mT""".split(),  # noqa: SIM905
         _rearrange,
     ),
     "stack": _stack,

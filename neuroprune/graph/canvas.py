@@ -1,6 +1,5 @@
 """Tensors into which the code of a network writes its steps, one after the other: out[t] = spikes."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -85,6 +84,7 @@ def _sequence(canvas: _Canvas) -> Symbol:
         recorder.steps = len(signals)
         batch = first.layout.batch
         return Signal(value, recorder, first.node, Layout(batch + (axis <= batch), axis), votes=first.votes)
-    return recorder.refused(
+    refused: Symbol = recorder.refused(
         "operation setitem", "not every place was given one step of the same layer, in their order", value, signals
     )
+    return refused

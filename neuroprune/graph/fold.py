@@ -137,8 +137,8 @@ class _Folding:
                 return (dense(inputs[0], linear, node.name),)
             case FloatNeuron():
                 return self._population(node, inputs[0])
-            case MaxPool() as pool:
-                return (self._most(node, inputs[0][0], pool),)
+            case MaxPool() as most:
+                return (self._most(node, inputs[0][0], most),)
             case And():
                 both = added([parts[0] for parts in inputs])
                 return (self._fires(node.name, both, 1.5),)

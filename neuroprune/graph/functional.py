@@ -34,7 +34,7 @@ def _conv(op: Operation) -> Followed:
         return "its weights depend on the input; use a layer with parameters"
     of_shape = {name: given[name] for name in ("stride", "padding", "dilation", "groups") if name in given}
     groups = int(of_shape.get("groups", 1))
-    kind = {"conv2d": nn.Conv2d, "conv3d": nn.Conv3d}[op.name]
+    kind: Any = {"conv2d": nn.Conv2d, "conv3d": nn.Conv3d}[op.name]
     with torch.device("meta"):
         layer = kind(weight.shape[1] * groups, weight.shape[0], tuple(weight.shape[2:]), bias=False, **of_shape)
     return _as_layer(op, _with_parameters(layer, given), _owner(op, weight))
@@ -52,8 +52,9 @@ def _linear(op: Operation) -> Followed:
 
 def _with_parameters(layer: nn.Module, given: dict[str, Any]) -> nn.Module:
     bias = given.get("bias")
-    layer.weight = nn.Parameter(given["weight"].detach(), requires_grad=False)
-    layer.bias = None if bias is None else nn.Parameter(bias.detach(), requires_grad=False)
+    parameters: dict[str, Any] = layer._parameters
+    parameters["weight"] = nn.Parameter(given["weight"].detach(), requires_grad=False)
+    parameters["bias"] = None if bias is None else nn.Parameter(bias.detach(), requires_grad=False)
     return layer
 
 

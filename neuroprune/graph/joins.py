@@ -8,11 +8,11 @@ import numpy as np
 import torch
 
 from neuroprune.arrays import frozen_array
-from neuroprune.graph.nodes import Concat, Select
-from neuroprune.graph.operation import Followed, Operation, is_whole
 from neuroprune.graph.arithmetic import common_layout
 from neuroprune.graph.axes import in_time
 from neuroprune.graph.layout import Layout
+from neuroprune.graph.nodes import Concat, Select
+from neuroprune.graph.operation import Followed, Operation, is_whole
 from neuroprune.graph.signals import Signal, values_of
 
 

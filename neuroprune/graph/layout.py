@@ -7,7 +7,6 @@ from typing import Literal
 
 import torch
 
-Shape = tuple[int, ...]
 Merged = Literal["time first", "batch first"]
 """One axis of steps and samples, [T * N] or [N * T]."""
 
@@ -33,7 +32,7 @@ class Layout:
         """The axes of a sample in a tensor of `ndim` axes."""
         return tuple(axis for axis in range(ndim) if axis not in (self.batch, self.time))
 
-    def sample(self, shape: Shape) -> Shape:
+    def sample(self, shape: tuple[int, ...]) -> tuple[int, ...]:
         """The shape of a sample in a tensor of `shape`."""
         return tuple(shape[axis] for axis in self.sample_axes(len(shape)))
 
@@ -73,7 +72,7 @@ FRAMES, SEQUENCE = Layout(), Layout(1, 0)
 """[N, ...] and [T, N, ...]."""
 
 
-def steps_of(layout: Layout, shape: Shape, batch: int) -> int:
+def steps_of(layout: Layout, shape: tuple[int, ...], batch: int) -> int:
     """The steps in a tensor of `shape` with `batch` samples; 1 where it has none."""
     return shape[layout.time] if layout.time is not None else shape[layout.batch] // batch
 
@@ -86,12 +85,12 @@ class Rearranged:
     """
 
     layout: Layout
-    sample: Shape
+    sample: tuple[int, ...]
     steps: int
 
 
 def rearranged(
-    change: Callable[[torch.Tensor], torch.Tensor], shape: Shape, layout: Layout, batch: int
+    change: Callable[[torch.Tensor], torch.Tensor], shape: tuple[int, ...], layout: Layout, batch: int
 ) -> Rearranged | None:
     """What `change`, which moves or repeats the elements of a tensor of `shape`, does to `layout`.
 
@@ -150,13 +149,11 @@ def _found(
     if length % batch or repeated or (steps > 1 and by_step != {at}):
         return None
     per_sample = length // batch
-    if steps == 1:
-        times = None
     for order, of_sample, of_time in (
         ("time first", index % batch, index // batch),
         ("batch first", index // per_sample, index % per_sample),
     ):
-        if torch.equal(samples, of_sample) and (times is None or torch.equal(times, of_time)):
+        if torch.equal(samples, of_sample) and (steps == 1 or torch.equal(times, of_time)):
             return Layout(at, merged=order)  # type: ignore[arg-type]  # one of the two
     return None
 

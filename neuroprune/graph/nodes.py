@@ -15,11 +15,12 @@ import numpy as np
 import numpy.typing as npt
 
 from neuroprune.arrays import FloatArray
-from neuroprune.graph.layout import Layout, Shape
+from neuroprune.graph.layout import Layout
 from neuroprune.neurons.model import FloatNeuron
 
 IndexArray = npt.NDArray[np.int64]
 Pair = tuple[int, int]
+Shape = tuple[int, ...]
 
 INPUT = "input"
 """The name of a network's input among the names of its layers."""

@@ -23,7 +23,7 @@ from neuroprune.graph.layout import FRAMES, SEQUENCE, rearranged
 from neuroprune.graph.nodes import INPUT, AvgPool, Concat, Flatten, Input, Linear, Node, Op, Seen, Shape
 from neuroprune.graph.operation import Followed, Operation, is_whole
 from neuroprune.graph.overrides import patched_methods
-from neuroprune.graph.read import Reading, Readers
+from neuroprune.graph.read import Readers, Reading
 from neuroprune.graph.signals import SIZES, Signal, Symbol, TimeSum, signals_of, values_of
 from neuroprune.graph.written_neurons import WrittenNeurons, may_be_neurons, written_neurons
 from neuroprune.neurons.cuba_lif import CubaLif
@@ -35,7 +35,7 @@ def _write(op: Operation) -> Followed:
     """A step written into its place of a tensor."""
     tensor, index, signal = op.args
     is_plain = isinstance(tensor, torch.Tensor) and isinstance(signal, Signal)
-    return is_plain and op.recorder.canvases.write(tensor, index, signal) or None
+    return (is_plain and op.recorder.canvases.write(tensor, index, signal)) or None
 
 
 OPERATIONS = JOINS | AXES | ARITHMETIC | FUNCTIONAL | {"setitem": _write}
@@ -209,8 +209,8 @@ class Recorder:
                 return found, None
             if isinstance(found, str):
                 return None, (
-                    f"layer {path}: {type(module).__name__} is no neuron of the chip, since {found}; use LIFNode, IFNode "
-                    "or ParametricLIFNode"
+                    f"layer {path}: {type(module).__name__} is no neuron of the chip, since {found}; use LIFNode, "
+                    "IFNode or ParametricLIFNode"
                 )
         return self.readers.read(path, module, self.nodes[signal.node].shape)
 
@@ -307,7 +307,10 @@ class Recorder:
 
 
 def _across(path: str) -> str:
-    return f"layer {path}: it works across the time or batch axis of [T, N, ...]; use spikingjelly's layers in step mode 'm'"
+    return (
+        f"layer {path}: it works across the time or batch axis of [T, N, ...]; use spikingjelly's layers in step mode "
+        "'m'"
+    )
 
 
 def _stale(user: str, symbol: Symbol) -> str:

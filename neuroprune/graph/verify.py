@@ -53,8 +53,8 @@ def problems_of_traced(graph: Graph, last: str) -> list[str]:
             not isinstance(each.op, Flatten) for each in graph.consumers(node.name)
         ):
             problems.append(
-                f"layer {node.name}: its windows differ in size, which only a dense layer can take up; choose a size that "
-                "divides its input, or flatten it for a Linear right behind it"
+                f"layer {node.name}: its windows differ in size, which only a dense layer can take up; choose a size "
+                "that divides its input, or flatten it for a Linear right behind it"
             )
         if node.name != last and not graph.consumers(node.name):
             problems.append(f"layer {node.name}: its output is not used; remove it")
@@ -84,8 +84,8 @@ def _flow(node: Node, sources: list[str]) -> tuple[str, str | None]:
         case And():
             if not set(sources) <= {SPIKES, SILENCE}:
                 return SPIKES, (
-                    f"operation {node.name}: it multiplies {node.inputs[0]} by {node.inputs[1]}, which the chip does of "
-                    "spikes alone; multiply outputs of LIFNode or IFNode, or 1 minus those"
+                    f"operation {node.name}: it multiplies {node.inputs[0]} by {node.inputs[1]}, which the chip does "
+                    "of spikes alone; multiply outputs of LIFNode or IFNode, or 1 minus those"
                 )
             return SPIKES, None
         case MaxPool():

@@ -55,7 +55,7 @@ def written_neurons(module: nn.Module, signal: Signal) -> WrittenNeurons:
             keeps_state = not signal.layout.has_steps or _goes_on(tried, signal, steps)
         except _NotTried as reason:
             unknown = WrittenNeurons(str(reason) or NotNeurons(), keeps_state=True)
-        except Exception:  # noqa: BLE001, S112  # of code that expects its own network around it
+        except Exception:  # noqa: BLE001  # of code that expects its own network around it
             continue
         else:
             return WrittenNeurons(found, keeps_state)
@@ -114,8 +114,8 @@ CALLED = frozenset(("forward", "single_step_forward", "multi_step_forward", "sin
 def _is_run(module: nn.Module) -> bool:
     """Whether what the user's class adds to a neuron of SpikingJelly is run at all.
 
-    Releases before 2 called neuronal_charge, neuronal_fire and neuronal_reset, which 2 no longer does; what such a class
-    does here then says nothing of what its author meant.
+    Releases before 2 called neuronal_charge, neuronal_fire and neuronal_reset, which 2 no longer does; what such a
+    class does here then says nothing of what its author meant.
     """
     library = next((each for each in type(module).__mro__ if each.__module__.startswith("spikingjelly")), None)
     methods = set(added(module, library)) if library is not None and issubclass(library, neuron.BaseNode) else set()

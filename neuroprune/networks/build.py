@@ -10,6 +10,8 @@ from torch import nn
 from neuroprune.errors import InputError
 from neuroprune.excerpts import capped
 from neuroprune.networks.catalog import SurrogateKind
+from neuroprune.networks.nir.build import read_referenced
+from neuroprune.networks.nir.catalog import nir_reference, path_of
 from neuroprune.networks.probing import present
 from neuroprune.networks.recipe import (
     BlockLayer,
@@ -22,8 +24,9 @@ from neuroprune.networks.recipe import (
     PoolLayer,
     Recipe,
 )
+from neuroprune.networks.reference import parse_reference
 from neuroprune.networks.residual import BLOCKS, Pair
-from neuroprune.networks.user import load_network
+from neuroprune.networks.user import load_network as load_users_network
 from neuroprune.reading import reading
 from neuroprune.selection import ChannelSelection
 
@@ -95,6 +98,29 @@ def initial_network(
     if isinstance(model, Recipe):
         return build(model, input_shape, classes, seed)
     return present(load_seeded(model, seed), input_shape, steps, sequence)
+
+
+def load_network(reference: str) -> nn.Module:
+    """The network that `reference` names: of a NIR file, "net.nir" or "net.nir(dt=1e-3)", or of Python code.
+
+    Arguments of a NIR file are those of `read_nir`. Code is named "file.py:Name" or "package.module:Name", with or
+    without "(T=4)": a torch.nn.Module, or a function or class that makes one; arguments are given by keyword. It is
+    executed, as by `python file.py`, so name only what you trust; a file can import what lies beside it, and packages
+    in the folders above.
+    Raises InputError when something is missing, fails in whatever way, or the arguments do not fit.
+
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> from neuroprune import load_network
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     file = Path(folder, "my_network.py")
+    ...     characters = file.write_text("from torch import nn\\nclass Net(nn.Flatten): pass\\n")
+    ...     load_network(f"{file}:Net(end_dim=2)")
+    Net(start_dim=1, end_dim=2)
+    """
+    named = parse_reference(nir_reference(reference))
+    path = path_of(named)
+    return load_users_network(reference) if path is None else read_referenced(path, named.arguments)
 
 
 def load_seeded(reference: str, seed: int) -> nn.Module:

@@ -34,6 +34,7 @@ CUBA_LIF = NeuronInfo(
         f"{_SPIKINGJELLY}.neuron.plif.ParametricLIFNode",
         f"{_SPIKINGJELLY}.neuron.lif.SimpleLIFNode",
         f"{_SPIKINGJELLY}.neuron.integrate_and_fire.SimpleIFNode",
+        f"{_SPIKINGJELLY}.neuron.lif_variants.CUBALIFNode",
         f"{_SPIKINGJELLY}.lava_exchange.CubaLIFNode",
     ),
     "neuroprune.neurons.cuba_lif",

@@ -77,7 +77,7 @@ def verify_module(module: nn.Module, graph: Graph, program: FloatProgram, frames
 
 @dataclass(frozen=True, eq=False)
 class _Neurons:
-    """What a module of neurons received and fired in each of its calls, and where in that a layer of neurons is seen."""
+    """What a module of neurons received and fired in each of its calls, and where a layer of neurons is seen in it."""
 
     seen: Seen
     received: list[Tensor]

@@ -178,7 +178,11 @@ def test_a_deployment_writes_what_formats_hold_and_says_what_they_do_not(tmp_pat
     done = neuroprune.deploy(network().float(), FRAMES, neurons=NEURONS, lava=NO_LAVA, folder=tmp_path)
     assert {path.name for path in tmp_path.iterdir()} == {"report.json", "cores.csv", "layers.csv", "model.onnx"}
     assert [(each.file, each.text) for each in done.report.exchange_remarks] == [
-        ("program.net", f"layer {name!r} has IntFloorNeuron neurons, but netx only CUBA ones: no file was written")
+        (file, f"layer {name!r} has {text}: no file was written")
+        for file, text in (
+            ("program.net", "IntFloorNeuron neurons, but netx only CUBA ones"),
+            ("network.nir", "FloorNeuron neurons, which NIR does not have"),
+        )
         for name in ("body.2", "body.9", "body.11")
     ]
     assert neuroprune.load_report(tmp_path) == done.report

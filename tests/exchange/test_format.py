@@ -54,7 +54,7 @@ def test_the_suffix_tells_the_format(info: FormatInfo) -> None:
 
 @pytest.mark.parametrize("name", ["program.nett", "program", ".net", "program.NET", "program.net.gz"])
 def test_a_suffix_of_no_format_is_answered_with_those_there_are(name: str, program: IntProgram) -> None:
-    expected = f"{name} has a suffix of no known format: name a file that ends in one of .net, .onnx"
+    expected = f"{name} has a suffix of no known format: name a file that ends in one of .net, .onnx, .nir"
     for attempt in (
         lambda: format_of(Path(name)),
         lambda: read_program(Path(name), RULES),

@@ -175,9 +175,16 @@ def test_criticality_follows_the_potential_of_any_model() -> None:
 
 
 def test_the_dynamics_of_neurons_are_written_in_their_room_in_the_oracle_and_for_lava_alone() -> None:
-    """What names a decay, or a register of one model, is theirs; netx, whose neurons these are, names them as well."""
+    """What names a decay, or a register of one model, is theirs; netx and NIR have these neurons, too."""
     root = Path(neuroprune.__file__).parent
-    theirs = ("neurons", "simulation/reference.py", "simulation/lava_worker", "exchange/netx")
+    theirs = (
+        "neurons",
+        "simulation/reference.py",
+        "simulation/lava_worker",
+        "exchange/netx",
+        "exchange/nir.py",
+        "networks/nir",
+    )
     found = {
         str(path.relative_to(root))
         for path in root.rglob("*.py")

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from neuroprune.errors import InputError
-from neuroprune.exchange.netx.heap import heap_text
+from neuroprune.hdf5_text import heap_text
 from neuroprune.reading import reading, size_of
 
 Integers = npt.NDArray[np.int32]

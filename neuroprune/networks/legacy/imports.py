@@ -33,7 +33,7 @@ class Imports:
     stand_ins: tuple[str, ...] = ()
 
 
-_CURRENT: ContextVar[Imports] = ContextVar("imports", default=Imports())
+_CURRENT: ContextVar[Imports | None] = ContextVar("imports", default=None)
 
 
 @contextmanager
@@ -62,7 +62,7 @@ def imports_as(legacy: bool = False, stand_ins: tuple[str, ...] = ()) -> Iterato
 @contextmanager
 def importing() -> Iterator[None]:
     """Within it, `import` finds what `imports_as` says."""
-    imports = _CURRENT.get()
+    imports = _CURRENT.get() or Imports()
     with _legacy() if imports.legacy else nullcontext(), _standing_in(imports.stand_ins):
         yield
 
@@ -165,13 +165,13 @@ class _StandIn(type):
     def __getattr__(cls, name: str) -> Any:
         if name.startswith("__"):
             raise AttributeError(name)
-        return _StandIn(f"{cls.path}.{name}", (), {})  # type: ignore[attr-defined]
+        return _StandIn(f"{cls.path}.{name}", (), {})
 
     def __call__(cls, *args: Any, **kwargs: Any) -> Any:
         if len(args) == 1 and callable(args[0]) and not kwargs:
             return args[0]  # as a decorator
         raise InputError(
-            f"the network's code uses {cls.path}, for which there is only a stand-in: install the package "  # type: ignore[attr-defined]
+            f"the network's code uses {cls.path}, for which there is only a stand-in: install the package "
             "that has it, and leave out --stub-imports"
         )
 

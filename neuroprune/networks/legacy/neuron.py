@@ -21,17 +21,18 @@ class BaseNode(base.MemoryModule):
         self,
         v_threshold: float = 1.0,
         v_reset: float | None = 0.0,
-        surrogate_function: Surrogate = surrogate.Sigmoid(),
+        surrogate_function: Surrogate | None = None,
         detach_reset: bool = False,
         *unused: Any,
         step_mode: str = "s",
         **also_unused: Any,
     ) -> None:
         super().__init__()
+        self.v: Any
         self.register_memory("v", 0.0 if v_reset is None else v_reset)
         self.v_threshold = v_threshold
         self.v_reset = v_reset
-        self.surrogate_function = surrogate_function
+        self.surrogate_function = surrogate_function or surrogate.Sigmoid()
         self.detach_reset = detach_reset
         self.step_mode = step_mode
 

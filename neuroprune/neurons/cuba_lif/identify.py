@@ -15,8 +15,8 @@ import torch
 from neuroprune.neurons.cuba_lif.neurons import CubaLif
 
 Fire = Callable[[torch.Tensor], torch.Tensor]
-"""Runs neurons at rest on float32 [steps, probes] and gives their output of the same shape; steps may be fewer for those
-that take one at a call."""
+"""Runs neurons at rest on float32 [steps, probes] and gives their output of the same shape; steps may be fewer for
+those that take one at a call."""
 
 TOLERANCE = 1e-5
 """Of the threshold: what float32 roundings can add up to over the few steps of a probe."""
@@ -190,7 +190,7 @@ def _plain(value: float) -> float:
 
 def _number(value: float) -> int:
     """The place of a float32 among all, which are ordered as their values are."""
-    (bits,) = struct.unpack("<i", struct.pack("<f", value))
+    bits = int(struct.unpack("<i", struct.pack("<f", value))[0])
     return bits if bits >= 0 else -(bits & 0x7FFFFFFF)
 
 

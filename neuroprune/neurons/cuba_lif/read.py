@@ -48,6 +48,21 @@ def _read_lif(name: str, module: Any) -> FloatNeuron | str:
     return _checked(name, CubaLif(decay, float(module.v_threshold), gain, reset=reset))
 
 
+def _read_current(name: str, module: Any) -> FloatNeuron | str:
+    """CUBALIFNode, in floats: its decays are the shares that current and voltage keep."""
+    if problem := _firing_problem(name, module.surrogate_function):
+        return problem
+    if module.v_reset is not None and float(module.v_reset) != 0.0:
+        return f"layer {name}: hard reset to {module.v_reset} cannot be mapped; use v_reset=0.0 or None"
+    if not 0.0 <= module.c_decay < 1.0:
+        return f"layer {name}: c_decay {module.c_decay:g} cannot be mapped; it must be at least 0 and below 1"
+    reset: Reset = "zero" if module.v_reset is not None else "subtract"
+    found = CubaLif(
+        1.0 - float(module.v_decay), float(module.v_threshold), current_decay=1.0 - float(module.c_decay), reset=reset
+    )
+    return _checked(name, found)
+
+
 def _read_cuba(name: str, module: Any) -> FloatNeuron | str:
     """CubaLIFNode computes in steps of 1 / s_scale, which is not done here; otherwise the equations are the same.
 
@@ -81,5 +96,10 @@ def _checked(name: str, found: CubaLif) -> FloatNeuron | str:
 
 # By name, since the module of CubaLIFNode imports lava-dl; exact classes, since a subclass may have other dynamics.
 MODEL = NeuronModel(
-    CUBA_LIF.name, {**dict.fromkeys(CUBA_LIF.classes[:-1], _read_lif), CUBA_LIF.classes[-1]: _read_cuba}
+    CUBA_LIF.name,
+    {
+        **dict.fromkeys(CUBA_LIF.classes[:-2], _read_lif),
+        CUBA_LIF.classes[-2]: _read_current,
+        CUBA_LIF.classes[-1]: _read_cuba,
+    },
 )

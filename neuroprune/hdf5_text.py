@@ -1,6 +1,6 @@
 """Strings of variable length, read without the HDF5 library, which loops for ever on a damaged heap (HDF5 2.0).
 
-lava-dl writes the kind of a neuron as such a string. Layouts: HDF5 File Format Specification 3.0, III.E "Global Heap"
+netx and NIR write names and kinds as such strings. Layouts: HDF5 File Format Specification 3.0, III.E "Global Heap"
 and IV.A.2.d, variable-length data.
 """
 
