@@ -6,17 +6,11 @@ import pytest
 from rich.console import Console
 
 from neuroprune.readable import amount
-from neuroprune.report.schema import (
-    AccuracyLadder,
-    BoundReport,
-    ExchangeRemark,
-    InputReport,
-    LavaCheck,
-    Report,
-    ResourceLimit,
-    ResourceUse,
-)
-from neuroprune.report.terminal import MOST_CORES, render
+from neuroprune.report.chip_schema import ResourceLimit, ResourceUse
+from neuroprune.report.core_table import MOST_CORES
+from neuroprune.report.layer_schema import BoundReport
+from neuroprune.report.schema import AccuracyLadder, ExchangeRemark, InputReport, LavaCheck, Report
+from neuroprune.report.terminal import render
 
 
 def remarks(*texts: str) -> tuple[ExchangeRemark, ...]:
