@@ -1,5 +1,15 @@
 """The public API: every name below is imported from `neuroprune`, whatever room it lives in."""
 
+from .checking.check import (
+    check as check,
+    check_program as check_program,
+)
+from .checking.schema import (
+    Check as Check,
+)
+from .checking.table import (
+    render_check as render_check,
+)
 from .chips.catalog import (
     FAMILIES as FAMILIES,
 )

@@ -16,11 +16,11 @@ from neuroprune.cli.options import (
     json_option,
     model_options,
     out_option,
+    refuse,
     runs_option,
     unfinished_option,
 )
 from neuroprune.data.codings import CODINGS
-from neuroprune.errors import InputError
 from neuroprune.exchange.catalog import readable_suffixes
 from neuroprune.runs import run_folder
 from neuroprune.simulation.catalog import LAVA_MODELS
@@ -132,7 +132,7 @@ def command(
     engine = str(pick_device(device or "auto"))
     file = Path(run) if run is not None and run.endswith(readable_suffixes()) else None
     if file is not None:
-        _refuse(
+        refuse(
             {"--model": model, "--bits": bits, "--qat-epochs": qat_epochs or None, "--unfinished": unfinished or None},
             f"{file} is a finished program",
         )
@@ -156,10 +156,10 @@ def command(
         return
     widths = WIDEST if bits is None else parse_bits(bits)
     if model is not None and run is None:
-        _refuse({"--unfinished": unfinished or None}, "no run is taken")
+        refuse({"--unfinished": unfinished or None}, "no run is taken")
         job = untrained_job(model, data, data_dir, download, coding, steps)
     else:
-        _refuse({"--steps": steps, "--coding": coding}, "a trained network brings its own")
+        refuse({"--steps": steps, "--coding": coding}, "a trained network brings its own")
         job = trained_job(runs_folder, run, model, data, data_dir, download, unfinished)
     test = job.data.test
 
@@ -203,10 +203,3 @@ def _deploy_and_show(work: Work, data: str, runs_folder: Path, out: Path | None,
     if unverified is not None:
         raise unverified
     next_step(f"neuroprune report {folder}")
-
-
-def _refuse(options: dict[str, object], reason: str) -> None:
-    """Raise InputError for options that were given but would have no effect."""
-    given = [option for option, value in options.items() if value is not None]
-    if given:
-        raise InputError(f"{', '.join(given)} cannot apply here, since {reason}: leave it out")

@@ -19,7 +19,7 @@ from neuroprune.errors import NeuropruneError
 from neuroprune.excerpts import harmless
 from neuroprune.version import __version__
 
-COMMANDS = ("train", "compress", "deploy", "report", "experiment", "targets", "models", "data")
+COMMANDS = ("check", "train", "compress", "deploy", "report", "runs", "experiment", "targets", "models", "data")
 """In the order of use; each is `command` in neuroprune/cli/<name>.py."""
 
 INTERRUPTED, TERMINATED = 130, 143

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from neuroprune.cli.console import note
 from neuroprune.errors import InputError, OutputError
-from neuroprune.runs import find_run, is_unfinished, list_runs
+from neuroprune.run_names import find_run
+from neuroprune.runs import is_unfinished, list_runs
 
 if TYPE_CHECKING:
     from torch import nn

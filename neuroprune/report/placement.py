@@ -20,6 +20,7 @@ from neuroprune.simulation.types import Trace
 
 
 def limits_of(chip: Chip) -> ChipLimits:
+    """The chip, and the resources of one of its cores."""
     return ChipLimits(
         name=chip.name,
         title=chip.title,
@@ -48,7 +49,16 @@ def taken_of(cores: int, used: Sequence[tuple[int, ...]], chip: Chip) -> Taken:
     return Taken(cores=cores, resources=resources)
 
 
+def used_of(used: Sequence[int], chip: Chip) -> tuple[ResourceUse, ...]:
+    """Amounts of each resource of a core of `chip`, with what there is of it."""
+    return tuple(
+        ResourceUse(name=each.name, unit=each.unit, used=amount, limit=each.limit)
+        for each, amount in zip(chip.core.resources, used, strict=True)
+    )
+
+
 def core_report(index: int, core: Core, arriving: dict[str, Arriving], trace: Trace, chip: Chip) -> CoreReport:
+    """One core, with the SynOps that `arriving` has of each layer, over all steps of `trace`."""
     steps = trace.samples * trace.steps
     tiles = [use.tile for use in core.tiles]
     return CoreReport(
@@ -62,10 +72,7 @@ def core_report(index: int, core: Core, arriving: dict[str, Arriving], trace: Tr
         ),
         neurons=core.neurons,
         idle_neurons=core.idle_neurons,
-        resources=tuple(
-            ResourceUse(name=each.name, unit=each.unit, used=used, limit=each.limit)
-            for each, used in zip(chip.core.resources, core.used, strict=True)
-        ),
+        resources=used_of(core.used, chip),
         synops_per_step=sum(_in_tile(arriving[tile.layer].all, tile) for tile in tiles) / steps,
         nonzero_synops_per_step=sum(_in_tile(arriving[tile.layer].nonzero, tile) for tile in tiles) / steps,
     )
