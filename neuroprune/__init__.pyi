@@ -92,6 +92,10 @@ from .data.types import (
     Split as Split,
     make_dataset as make_dataset,
 )
+from .deployment import (
+    Deployment as Deployment,
+    UnverifiedDeployment as UnverifiedDeployment,
+)
 from .errors import (
     CapacityError as CapacityError,
     InputError as InputError,
@@ -207,9 +211,7 @@ from .neurons.model import (
     WorstDrive as WorstDrive,
 )
 from .pipeline import (
-    Deployment as Deployment,
     Tuning as Tuning,
-    UnverifiedDeployment as UnverifiedDeployment,
     deploy as deploy,
     deploy_program as deploy_program,
 )
@@ -253,6 +255,10 @@ from .quantization.quantize import (
 )
 from .report.measure import (
     measure as measure,
+)
+from .report.provenance import (
+    CodingFacts as CodingFacts,
+    Provenance as Provenance,
 )
 from .report.schema import (
     LavaCheck as LavaCheck,

@@ -20,6 +20,7 @@ from neuroprune.cli.options import (
     runs_option,
     unfinished_option,
 )
+from neuroprune.cli.provenance import provenance_of
 from neuroprune.data.codings import CODINGS
 from neuroprune.exchange.catalog import readable_suffixes
 from neuroprune.runs import run_folder
@@ -27,7 +28,7 @@ from neuroprune.simulation.catalog import LAVA_MODELS
 
 if TYPE_CHECKING:
     from neuroprune.data.codings import Kind
-    from neuroprune.pipeline import Deployment
+    from neuroprune.deployment import Deployment
     from neuroprune.progress import Progress
     from neuroprune.simulation.catalog import Models
 
@@ -150,6 +151,7 @@ def command(
                 folder=folder,
                 device=engine,
                 progress=progress,
+                provenance=provenance_of(recorded.frames, recorded.labels, target, file),
             )
 
         _deploy_and_show(run_file, recorded.data.name, runs_folder, out, as_json)
@@ -161,15 +163,15 @@ def command(
     else:
         refuse({"--steps": steps, "--coding": coding}, "a trained network brings its own")
         job = trained_job(runs_folder, run, model, data, data_dir, download, unfinished)
-    test = job.data.test
+    frames, labels = job.frames(job.data.test.images[:samples]), job.data.test.labels[:samples]
 
     def run_network(folder: Path, progress: "Progress") -> "Deployment":
         return deploy(
             job.network,
             job.calibration(),
             chip,
-            job.frames(test.images[:samples]),
-            test.labels[:samples],
+            frames,
+            labels,
             bits=widths,
             tuning=job.tuning(qat_epochs),
             network=job.name,
@@ -179,6 +181,7 @@ def command(
             folder=folder,
             device=engine,
             progress=progress,
+            provenance=provenance_of(frames, labels, target, job.checkpoint),
         )
 
     _deploy_and_show(run_network, job.data.name, runs_folder, out, as_json)
@@ -186,7 +189,7 @@ def command(
 
 def _deploy_and_show(work: Work, data: str, runs_folder: Path, out: Path | None, as_json: bool) -> None:
     """Show the report, of an unverified deployment as well, whose error is raised afterwards."""
-    from neuroprune.pipeline import UnverifiedDeployment
+    from neuroprune.deployment import UnverifiedDeployment
     from neuroprune.report.terminal import render
 
     unverified: UnverifiedDeployment | None = None

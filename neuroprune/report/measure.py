@@ -1,6 +1,7 @@
 """From an integer program, its mapping and its activity to the report on what it costs."""
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from math import prod
 
 from neuroprune.chips.chip import Chip
@@ -15,6 +16,7 @@ from neuroprune.report.chip_schema import CoreReport
 from neuroprune.report.layer_schema import ChangedReport, LayerReport, RoundingReport
 from neuroprune.report.layers import Analyses, bound_report, converted, layer_report
 from neuroprune.report.placement import core_report, limits_of, summed, taken_by_layers, taken_of
+from neuroprune.report.provenance import Provenance
 from neuroprune.report.schema import (
     AccuracyIntervals,
     AccuracyLadder,
@@ -48,6 +50,9 @@ def measure(
     rounding: Mapping[str, RoundingErrors] | None = None,
     changed: Mapping[str, ChangedSpikes] | None = None,
     zeros: ZerosMapped | None = None,
+    date: datetime | None = None,
+    durations_s: Mapping[str, float] | None = None,
+    provenance: Provenance | None = None,
 ) -> Report:
     """Measure one deployment.
 
@@ -124,6 +129,9 @@ def measure(
         exchange_remarks=tuple(exchange_remarks),
         warnings=warnings_of(firing, ladder, trace.samples),
         versions=versions or {},
+        date=date,
+        durations_s=dict(durations_s or {}),
+        provenance=provenance,
     )
 
 

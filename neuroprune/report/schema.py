@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
-from pydantic import model_validator
+from pydantic import AwareDatetime, Field, model_validator
 
 from neuroprune.intervals import AccuracyChange, Share, ShareInterval
 from neuroprune.records import Record, load_record, save_record
@@ -26,6 +26,7 @@ from neuroprune.report.chip_schema import (
     Taken,
 )
 from neuroprune.report.layer_schema import LayerReport
+from neuroprune.report.provenance import Provenance
 
 SCHEMA_VERSION: Literal[4] = 4
 
@@ -141,6 +142,9 @@ class Report(Record):
     exchange_remarks: what exchange files could not hold, or what was assumed of one that was read.
     warnings: a sentence for each figure that looks like a result and is none, such as an accuracy at chance.
     versions: package -> version. seed: of the run, if one was set.
+    date: when the deployment began, in UTC. durations_s: seconds by stage, in their order, without the writing of the
+    report itself. These two alone differ where the same is deployed again by the same command.
+    provenance: what it was made from and by, where that was told. Older reports have none of the three.
     """
 
     schema_version: Literal[4] = SCHEMA_VERSION
@@ -159,6 +163,9 @@ class Report(Record):
     exchange_remarks: tuple[ExchangeRemark, ...]
     warnings: tuple[str, ...] = ()
     versions: dict[str, str]
+    date: AwareDatetime | None = None
+    durations_s: dict[str, Amount] = Field(default_factory=dict)
+    provenance: Provenance | None = None
 
     @model_validator(mode="after")
     def _agrees_with_itself(self) -> "Report":

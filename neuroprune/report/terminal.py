@@ -8,7 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from neuroprune.graph.nodes import INPUT
-from neuroprune.readable import amount, percent, plural
+from neuroprune.readable import amount, figure, percent, plural
 from neuroprune.report.chip_schema import ResourceUse
 from neuroprune.report.core_table import core_table
 from neuroprune.report.layer_schema import LayerReport
@@ -16,6 +16,8 @@ from neuroprune.report.layer_table import WIDE, layer_table, overflows, times
 from neuroprune.report.resources import is_counted, shown, shown_unit
 from neuroprune.report.schema import AccuracyLadder, LavaCheck, Report, Totals
 
+LONGEST_STAGES = 2
+"""Stages whose time is shown."""
 MOST_REMARKS = 3
 """Remarks on exchange files that are shown; networks with branches have many, all of which are in report.json."""
 
@@ -74,6 +76,8 @@ def _summary(report: Report) -> Panel:
     lines.add_row("a step", f"{amount(busiest.synops_per_step)} SynOps on the busiest core, {busiest.index}")
     if report.input.saturated_share > 0:
         lines.add_row("input", f"[yellow]{percent(report.input.saturated_share)} of the values were clipped[/]")
+    if report.date is not None:
+        lines.add_row("made", Text(_made(report), "dim"))
     for warning in report.warnings:
         lines.add_row("[yellow]warning[/]", Text(warning, "yellow"))
     for remark in report.exchange_remarks[:MOST_REMARKS]:
@@ -81,6 +85,15 @@ def _summary(report: Report) -> Panel:
     if len(report.exchange_remarks) > MOST_REMARKS:
         lines.add_row("", f"and {len(report.exchange_remarks) - MOST_REMARKS} more like these, in report.json")
     return Panel(lines, title=Text(f"{report.network} on {target.name}"), title_align="left", border_style="dim")
+
+
+def _made(report: Report) -> str:
+    """When, in what time, with the stages that took the most of it, and by which command."""
+    assert report.date is not None
+    longest = sorted(report.durations_s.items(), key=lambda each: -each[1])[:LONGEST_STAGES]
+    stages = ", ".join(f"{name} {figure(seconds)} s" for name, seconds in longest)
+    line = f"{report.date:%Y-%m-%d %H:%M} UTC in {figure(sum(report.durations_s.values()))} s ({stages})"
+    return f"{line} by {report.provenance.command}" if report.provenance and report.provenance.command else line
 
 
 def _load(resource: ResourceUse) -> str:

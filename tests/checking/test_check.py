@@ -25,8 +25,8 @@ from neuroprune.simulation.verification import LavaSettings
 
 NO_LAVA = LavaSettings(samples=0)
 DEPLOYED = {"vgg16": (476, 4), "resnet19": (1930, 16), "resnet19-preact": (3221, 26)}
-"""Cores and chips of the recipes that take minutes to deploy, as `neuroprune deploy --model NAME` reports them with
-CIFAR's images; the scales were set on 256 of them."""
+"""Cores and chips of the recipes that take minutes to deploy, as RESULTS.md has them of `neuroprune deploy`; their
+scales were set on 256 images of CIFAR."""
 
 
 def network_of(name: str) -> tuple[nn.Module, tuple[int, ...]]:
