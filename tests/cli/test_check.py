@@ -8,6 +8,8 @@ import pytest
 from command_line import Answer, Line
 from lava_dl import sample_net
 
+from neuroprune.networks.recipe import load_recipe
+
 NETWORK = """
 from torch import nn
 from spikingjelly.activation_based import neuron
@@ -67,7 +69,7 @@ def test_without_a_shape_samples_are_those_of_the_digits_and_it_is_said(line: Li
 
 def test_recordings_are_checked_as_sequences(line: Line) -> None:
     answer = line("check", "nmnist-conv", "--json")
-    assert json.loads(answer.out)["shape"] == [10, 2, 34, 34]
+    assert json.loads(answer.out)["shape"] == [load_recipe("nmnist-conv").steps, 2, 34, 34]
 
 
 def test_what_cannot_be_mapped_is_listed_and_ends_with_2(line: Line, network: str) -> None:
