@@ -24,7 +24,8 @@ from torch import nn
 
 from neuroprune.data.coding import CodedFrames, frames_of
 from neuroprune.data.types import Coding, Images
-from neuroprune.pipeline import LavaSettings, deploy
+from neuroprune.pipeline import deploy
+from neuroprune.simulation.verification import LavaSettings
 
 SIZE, CLASSES = 28, 10
 FEW = 64

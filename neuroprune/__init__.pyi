@@ -1,5 +1,15 @@
 """The public API: every name below is imported from `neuroprune`, whatever room it lives in."""
 
+from .checking.check import (
+    check as check,
+    check_program as check_program,
+)
+from .checking.schema import (
+    Check as Check,
+)
+from .checking.table import (
+    render_check as render_check,
+)
 from .chips.catalog import (
     FAMILIES as FAMILIES,
 )
@@ -87,6 +97,10 @@ from .data.types import (
     Origin as Origin,
     Split as Split,
     make_dataset as make_dataset,
+)
+from .deployment import (
+    Deployment as Deployment,
+    UnverifiedDeployment as UnverifiedDeployment,
 )
 from .errors import (
     CapacityError as CapacityError,
@@ -201,9 +215,7 @@ from .neurons.model import (
     WorstDrive as WorstDrive,
 )
 from .pipeline import (
-    Deployment as Deployment,
     Tuning as Tuning,
-    UnverifiedDeployment as UnverifiedDeployment,
     deploy as deploy,
     deploy_program as deploy_program,
 )
@@ -247,6 +259,10 @@ from .quantization.quantize import (
 )
 from .report.measure import (
     measure as measure,
+)
+from .report.provenance import (
+    CodingFacts as CodingFacts,
+    Provenance as Provenance,
 )
 from .report.schema import (
     LavaCheck as LavaCheck,

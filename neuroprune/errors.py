@@ -7,7 +7,7 @@
     ├── CapacityError       3   what the chip cannot hold
     ├── VerificationError   4   a check between two levels failed, or could not be carried out
     │   ├── LavaError           Lava is missing, failed or did not answer in time
-    │   └── UnverifiedDeployment    a whole deployment that Lava failed or differs from (in neuroprune.pipeline)
+    │   └── UnverifiedDeployment    a whole deployment that Lava failed or differs from (in neuroprune.deployment)
     └── TrialsFailed        5   an experiment some of whose trials failed
 
 A message is one sentence: the object, its value, the limit, and the remedy. Only the command line renders errors;

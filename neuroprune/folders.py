@@ -108,6 +108,17 @@ def if_abandoned(folder: Path, remove: Callable[[Path], None]) -> None:
         os.close(handle)
 
 
+def is_in_use(folder: Path) -> bool:
+    """Whether a command is at work in `folder`; not known, and so False, where there are no locks."""
+    try:
+        os.close(_lock(folder))
+    except BlockingIOError:
+        return True
+    except (NoLocksError, FileNotFoundError):
+        return False
+    return False
+
+
 def is_alive(process: int) -> bool:
     """Whether this machine runs a process of that number."""
     try:

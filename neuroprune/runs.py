@@ -13,14 +13,13 @@ resumed. A command holds the lock of the folder that it works in.
 import contextlib
 import os
 import re
+import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from neuroprune.errors import InputError, OutputError
-from neuroprune.excerpts import capped
 from neuroprune.folders import LAVA_JOBS, PART, if_abandoned, is_alive, locked, sweep_parts, sweep_temporary
-from neuroprune.reading import is_folder
 
 RESULT_FILES = {"train": "checkpoint.json", "compress": "compress.json", "deploy": "report.json"}
 """The file that makes a run of each kind count; each command writes it last."""
@@ -31,6 +30,8 @@ STATE = "training.safetensors"
 
 _NAME = re.compile(r"(?P<number>\d{4,})-(?P<kind>[a-z]+)(-.+)?")
 _LINK = ".latest."
+_REMOVED = ".removed."
+"""What the name of a run begins with while it is removed."""
 _BEGUN = {STATE, "checkpoint.safetensors", "metrics.jsonl"}
 """What a command that is killed while it writes its first checkpoint leaves, the state of its training if it has one:
 nothing that could be resumed."""
@@ -126,44 +127,33 @@ def list_runs(root: Path, kinds: Sequence[str]) -> list[Path]:
     return [folder for _, _, folder in sorted(found, reverse=True)]
 
 
-def latest_run(root: Path, kinds: Sequence[str]) -> Path:
-    """The newest finished run under `root` of any of `kinds`.
-
-    Raises InputError, naming the command that makes one, when there is none.
-    """
-    for folder in list_runs(root, kinds):
-        if not is_unfinished(folder):
-            return folder
-    raise InputError(
-        f"{root.resolve()} holds no finished {' or '.join(kinds)} run: run `neuroprune {kinds[0]}` first, "
-        "or name a run's folder"
-    )
-
-
-def find_run(root: Path, given: str | None, kinds: Sequence[str]) -> Path:
-    """The run that a user named by its path or by its name under `root`, finished or not; without a name, the latest.
-
-    Raises InputError when it is not there or holds no result of such a run.
-    """
-    if given is None:
-        return latest_run(root, kinds)
-    folder = Path(given) if is_folder(Path(given)) else root / given
-    if not is_folder(folder):
-        raise InputError(
-            f"run {capped(given)} is neither a folder nor a run in {root.resolve()}: name one that is there"
-        )
-    results = sorted({RESULT_FILES[kind] for kind in kinds})
-    if not is_unfinished(folder) and not any((folder / file).is_file() for file in results):
-        raise InputError(
-            f"{folder} holds no {' or '.join(results)}, so it is no finished {' or '.join(kinds)} run: name another, "
-            f"or run `neuroprune {kinds[0]}`"
-        )
-    return folder
-
-
 def is_unfinished(folder: Path) -> bool:
     """Whether `folder` holds a run that was interrupted and can be resumed."""
     return (folder / STATE).is_file() and (folder / CHECKPOINT).is_file()
+
+
+def numbered_runs(root: Path) -> list[tuple[int, str, Path]]:
+    """Number, kind and folder of all runs under `root` that hold anything, by their number."""
+    found = []
+    for run in _runs(root):
+        with contextlib.suppress(OSError):  # it is gone, or somebody else's
+            found += [run] if any(run[2].iterdir()) else []
+    return sorted(found)
+
+
+def remove_run(folder: Path) -> None:
+    """Remove the run in `folder`, whatever state it is in, in one step, and update `latest`.
+
+    Raises InputError when a command is at work in it, OutputError when it cannot be removed.
+    """
+    try:
+        with locked(folder):
+            shutil.rmtree(folder.rename(folder.with_name(f"{_REMOVED}{folder.name}")))
+    except OSError as error:
+        raise OutputError(
+            f"{folder} could not be removed ({error.strerror}): see who may write there, and remove it again"
+        ) from error
+    update_latest(folder.parent)
 
 
 def update_latest(root: Path) -> None:
@@ -193,6 +183,8 @@ def sweep(root: Path) -> None:
             names = {path.name for path in folder.iterdir()}
             if not names or _is_beginning(names) or any(name.endswith(PART) for name in names):
                 if_abandoned(folder, _tidy)
+    for folder in root.glob(f"{_REMOVED}*"):
+        if_abandoned(folder, shutil.rmtree)
     for link in root.glob(f"{_LINK}*"):
         owner = link.name.removeprefix(_LINK)
         if owner.isdecimal() and not is_alive(int(owner)):

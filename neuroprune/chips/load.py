@@ -79,6 +79,11 @@ def load_chip(name_or_path: str, families: Sequence[type[Family]] = FAMILIES) ->
         raise InputError(f"{path}: {error}") from error
 
 
+def chip_file(name_or_path: str) -> Path:
+    """The YAML file that `load_chip` reads. Raises InputError if there is none."""
+    return _find(name_or_path, Path())
+
+
 def units_of(family: type[Family]) -> dict[str, str]:
     """The unit of each number that a chip of `family` has, by its key."""
     mesh = {"cores_per_chip": "cores", "mesh": "cores"}

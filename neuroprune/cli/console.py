@@ -1,9 +1,10 @@
 """The output of commands: notes and progress on standard error, tables and JSON on standard output."""
 
 import json
+import shlex
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,11 @@ if TYPE_CHECKING:
 NARROWEST = 80
 WIDTH_OF_A_FILE = 120
 """Columns of tables that go to a file or a pipe, which has no width of its own."""
+
+
+def command_line(arguments: Sequence[str]) -> str:
+    """The command with its arguments as a person could type it again."""
+    return shlex.join(["neuroprune", *arguments])
 
 
 def note(text: str) -> None:

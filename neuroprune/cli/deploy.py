@@ -17,19 +17,20 @@ from neuroprune.cli.options import (
     json_option,
     model_options,
     out_option,
+    refuse,
     runs_option,
     unfinished_option,
     weights_options,
 )
+from neuroprune.cli.provenance import provenance_of
 from neuroprune.data.codings import CODINGS
-from neuroprune.errors import InputError
 from neuroprune.exchange.catalog import readable_suffixes
 from neuroprune.runs import run_folder
 from neuroprune.simulation.catalog import LAVA_MODELS
 
 if TYPE_CHECKING:
     from neuroprune.data.codings import Kind
-    from neuroprune.pipeline import Deployment
+    from neuroprune.deployment import Deployment
     from neuroprune.progress import Progress
     from neuroprune.simulation.catalog import Models
 
@@ -141,7 +142,7 @@ def command(
     engine = str(pick_device(device or "auto"))
     file = Path(run) if run is not None and run.endswith(readable_suffixes()) else None
     if file is not None:
-        _refuse(
+        refuse(
             {"--model": model, "--bits": bits, "--qat-epochs": qat_epochs or None, "--unfinished": unfinished or None},
             f"{file} is a finished program",
         )
@@ -159,26 +160,27 @@ def command(
                 folder=folder,
                 device=engine,
                 progress=progress,
+                provenance=provenance_of(recorded.frames, recorded.labels, target, file),
             )
 
         _deploy_and_show(run_file, recorded.data.name, runs_folder, out, as_json)
         return
     widths = WIDEST if bits is None else parse_bits(bits)
     if model is not None and run is None:
-        _refuse({"--unfinished": unfinished or None}, "no run is taken")
+        refuse({"--unfinished": unfinished or None}, "no run is taken")
         job = untrained_job(model, data, data_dir, download, coding, steps, weights)
     else:
-        _refuse({"--steps": steps, "--coding": coding}, "a trained network brings its own")
+        refuse({"--steps": steps, "--coding": coding}, "a trained network brings its own")
         job = trained_job(runs_folder, run, model, data, data_dir, download, unfinished)
-    test = job.data.test
+    frames, labels = job.frames(job.data.test.images[:samples]), job.data.test.labels[:samples]
 
     def run_network(folder: Path, progress: "Progress") -> "Deployment":
         return deploy(
             job.network,
             job.calibration(),
             chip,
-            job.frames(test.images[:samples]),
-            test.labels[:samples],
+            frames,
+            labels,
             bits=widths,
             tuning=job.tuning(qat_epochs),
             network=job.name,
@@ -188,6 +190,7 @@ def command(
             folder=folder,
             device=engine,
             progress=progress,
+            provenance=provenance_of(frames, labels, target, job.checkpoint),
         )
 
     _deploy_and_show(run_network, job.data.name, runs_folder, out, as_json)
@@ -195,7 +198,7 @@ def command(
 
 def _deploy_and_show(work: Work, data: str, runs_folder: Path, out: Path | None, as_json: bool) -> None:
     """Show the report, of an unverified deployment as well, whose error is raised afterwards."""
-    from neuroprune.pipeline import UnverifiedDeployment
+    from neuroprune.deployment import UnverifiedDeployment
     from neuroprune.report.terminal import render
 
     unverified: UnverifiedDeployment | None = None
@@ -212,10 +215,3 @@ def _deploy_and_show(work: Work, data: str, runs_folder: Path, out: Path | None,
     if unverified is not None:
         raise unverified
     next_step(f"neuroprune report {folder}")
-
-
-def _refuse(options: dict[str, object], reason: str) -> None:
-    """Raise InputError for options that were given but would have no effect."""
-    given = [option for option, value in options.items() if value is not None]
-    if given:
-        raise InputError(f"{', '.join(given)} cannot apply here, since {reason}: leave it out")

@@ -23,13 +23,14 @@ CALIBRATION_SAMPLES = 256
 
 
 class DeployJob(NamedTuple):
-    """A network, its name, and how its frames are made."""
+    """A network, its name, how its frames are made, and the file that its weights were read from, if any."""
 
     network: "nn.Module"
     name: str
     data: "Dataset"
     coding: "Coding"
     seed: int | None
+    checkpoint: Path | None = None
 
     def frames(self, images: "Images") -> "CodedFrames":
         """Raw pixels as the network sees them."""
@@ -76,11 +77,14 @@ def trained_job(
     unfinished: bool,
 ) -> DeployJob:
     """The network of RUN, by default of the latest run, on the data that it was trained on, or other such data."""
+    from neuroprune.training.checkpoint import TENSORS
+
     trained = open_run(take_run(runs_folder, run, ["train", "compress"], unfinished), model)
     dataset = data_of(trained.checkpoint, data_dir, download, data)
     made_by = trained.checkpoint.model
     name = f"{made_by if isinstance(made_by, str) else made_by.name} ({trained.run.name})"
-    return DeployJob(trained.module, name, dataset, dataset.coding, trained.checkpoint.seed)
+    weights = trained.run / TENSORS
+    return DeployJob(trained.module, name, dataset, dataset.coding, trained.checkpoint.seed, weights)
 
 
 def untrained_job(

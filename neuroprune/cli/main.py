@@ -15,12 +15,24 @@ from typing import NoReturn
 
 import click
 
-from neuroprune.cli.console import show_error
+from neuroprune.cli.console import command_line, show_error
 from neuroprune.errors import NeuropruneError
 from neuroprune.excerpts import harmless
 from neuroprune.version import __version__
 
-COMMANDS = ("train", "import", "compress", "deploy", "report", "experiment", "targets", "models", "data")
+COMMANDS = (
+    "check",
+    "train",
+    "import",
+    "compress",
+    "deploy",
+    "report",
+    "runs",
+    "experiment",
+    "targets",
+    "models",
+    "data",
+)
 """In the order of use; each is `command` in neuroprune/cli/<name>.py, <name>_.py for a word of Python's own."""
 
 INTERRUPTED, TERMINATED = 130, 143
@@ -78,7 +90,8 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     logging.getLogger("torch._library.triton").setLevel(logging.ERROR)
     try:
         with _terminable():
-            cli.main(args=arguments, prog_name="neuroprune", standalone_mode=False)
+            given = sys.argv[1:] if arguments is None else list(arguments)
+            cli.main(args=given, prog_name="neuroprune", standalone_mode=False, obj=command_line(given))
     except NeuropruneError as error:
         show_error(error)
         sys.exit(error.exit_code)

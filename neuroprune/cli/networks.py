@@ -12,7 +12,8 @@ from neuroprune.cli.options import GivenWeights
 from neuroprune.errors import InputError, OutputError
 from neuroprune.excerpts import capped
 from neuroprune.reading import is_file
-from neuroprune.runs import find_run, is_unfinished, list_runs
+from neuroprune.run_names import find_run
+from neuroprune.runs import is_unfinished, list_runs
 
 if TYPE_CHECKING:
     from torch import nn

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple, TypeVar
 import click
 
 from neuroprune.cli.console import note
+from neuroprune.errors import InputError
 from neuroprune.networks.nir.catalog import SUFFIX, nir_reference
 from neuroprune.networks.reference import is_reference, with_arguments
 from neuroprune.runs import check_out
@@ -152,6 +153,13 @@ def refuse_changes(**options: Any) -> None:
     """Raise UsageError for an option that was given although a run is resumed, which cannot change there."""
     for name in given(**options):
         raise click.UsageError(f"--{name} cannot change in a run that is resumed: leave it out")
+
+
+def refuse(options: dict[str, object], reason: str) -> None:
+    """Raise InputError for options that were given but would have no effect."""
+    given = [option for option, value in options.items() if value is not None]
+    if given:
+        raise InputError(f"{', '.join(given)} cannot apply here, since {reason}: leave it out")
 
 
 def given(**options: Any) -> dict[str, Any]:

@@ -7,7 +7,8 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from neuroprune.readable import amount, percent, plain_table, rate, three_digits
-from neuroprune.report.schema import NOTICEABLE_ZEROS, BoundReport, LayerReport, Report
+from neuroprune.report.layer_schema import BoundReport, LayerReport
+from neuroprune.report.schema import NOTICEABLE_ZEROS, Report
 
 WIDE, FULL = 100, 120
 """Widths of a terminal, in characters, from which kinds, shapes and bars are shown, and from which all columns are."""

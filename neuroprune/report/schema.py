@@ -10,71 +10,28 @@ effective SynOps do. Both count existing synapses only: the padding of a convolu
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Literal
 
-from pydantic import Field, model_validator
+from pydantic import AwareDatetime, Field, model_validator
 
 from neuroprune.intervals import AccuracyChange, Share, ShareInterval
 from neuroprune.records import Record, load_record, save_record
+from neuroprune.report.chip_schema import (
+    Amount,
+    ChipLimits,
+    CoreReport,
+    Count,
+    ResourceAmount,
+    ResourceUse,
+    Taken,
+)
+from neuroprune.report.layer_schema import LayerReport
+from neuroprune.report.provenance import Provenance
 
 SCHEMA_VERSION: Literal[4] = 4
 
 NOTICEABLE_ZEROS = 0.1
 """Share of zero weights from which a report says what they save. Rounding alone to 8 bits leaves 0.01 or less."""
-
-Amount = Annotated[float, Field(ge=0)]
-Count = Annotated[int, Field(ge=0)]
-Limit = Annotated[int, Field(ge=1)]
-
-
-class ResourceLimit(Record):
-    """How much one core has of a resource that its tiles share.
-
-    name: as the chip's family calls it. unit: of the limit; memory is in bits.
-    """
-
-    name: str
-    unit: str
-    limit: Limit
-
-
-class ResourceUse(Record):
-    """How much of a resource is used, and how much there is; see `ResourceLimit`."""
-
-    name: str
-    unit: str
-    used: Count
-    limit: Limit
-
-    @property
-    def percent(self) -> float:
-        """Of the limit."""
-        return 100 * self.used / self.limit
-
-
-class ResourceAmount(Record):
-    """How much of a resource is used, on several cores together; see `ResourceLimit`."""
-
-    name: str
-    unit: str
-    used: Count
-
-
-class Taken(Record):
-    """What a layer or the whole program takes of a chip: cores that hold some of it, and resources on all of them."""
-
-    cores: Count
-    resources: tuple[ResourceAmount, ...]
-
-
-class ChipLimits(Record):
-    """The chip that the program was compiled for, and the resources of one of its cores."""
-
-    name: str
-    title: str
-    family: str
-    cores_per_chip: Count
-    resources: tuple[ResourceLimit, ...]
 
 
 class AccuracyIntervals(Record):
@@ -143,135 +100,6 @@ class InputReport(Record):
     saturated_share: Share
 
 
-class BoundReport(Record):
-    """Magnitudes that no input makes larger, proved from the integer weights.
-
-    sums: of a convolution alone, in units of the weights. current: u before it wraps. voltage: v before it saturates.
-    times_register: the largest of them as a multiple of what its register holds. safe: whether none can overflow.
-    """
-
-    sums: Count
-    current: Count
-    voltage: Count
-    times_register: Amount
-    safe: bool
-
-
-class RoundingReport(Record):
-    """How far a layer's registers are from the float values that they stand for; 0 is exact.
-
-    weight: root mean square of the difference, over that of the weights. clipped: share of weights beyond their field.
-    threshold: relative. bias: the largest, in units of the threshold. decay_v, decay_u: of the decays as fractions.
-    """
-
-    weight: float
-    clipped: float
-    threshold: float
-    bias: float
-    decay_v: float
-    decay_u: float
-
-
-class ChangedReport(Record):
-    """Shares of a layer's neurons x steps whose spike or silence is not that of the folded float network.
-
-    quantised: by rounding alone. bit_accurate: on the chip.
-    """
-
-    quantised: Share
-    bit_accurate: Share
-
-
-class LayerReport(Record):
-    """One layer: synapses and the neurons they feed.
-
-    kind: of its connections; "mixed" where they are of both. sources: what each of them reads, in their order.
-    waits: chip steps that the spikes of each wait beyond the one that a synapse takes, for a longer path or by their
-    own delay; those from the input wait on the host. delayed_synapses: synapses that delay spikes.
-    relay: whether it only passes on the spikes of its source, one step later.
-    spikes_per_neuron_step: mean spike rate, spikes per neuron and time step.
-    weight_bits: bits of a weight. saturated_weights_share: share of the stored weights at an end of their range.
-    vth: threshold mantissa. reset: what a spike does to v. scale: units of v for one unit of the float potential.
-    limited_by: the field of the chip that limited it.
-    current_wraps, voltage_saturations: register overflows over all samples and steps.
-    bound, rounding, changed: None where they were not analysed, as rounding and changed of relays.
-    cores: that hold some of it. resources: what its tiles take of them.
-    zero_weights_share: share of the weights that are zero, each of a kernel counted once; None in older reports.
-    zeros_stored: what the layer would take if all zeros were stored; None where that of `Totals` is.
-    """
-
-    name: str
-    kind: Literal["conv", "dense", "mixed"]
-    relay: bool
-    sources: tuple[str, ...]
-    waits: tuple[Count, ...]
-    shape: tuple[int, ...]
-    neurons: Count
-    synapses: Count
-    nonzero_synapses: Count
-    delayed_synapses: Count
-    spikes_per_neuron_step: Share
-    synops_per_sample: Amount
-    nonzero_synops_per_sample: Amount
-    weight_bits: Count
-    saturated_weights_share: Share
-    vth: Count
-    reset: Literal["zero", "subtract"]
-    scale: Amount
-    limited_by: str
-    current_wraps: Count
-    voltage_saturations: Count
-    bound: BoundReport | None
-    rounding: RoundingReport | None
-    changed: ChangedReport | None
-    cores: Count
-    resources: tuple[ResourceAmount, ...] = ()
-    zero_weights_share: Share | None = None
-    zeros_stored: Taken | None = None
-
-
-class TileReport(Record):
-    """A box of one layer's neurons, channels x height x width, `start` inclusive, `stop` exclusive.
-
-    encodings: how the synapses of each connection of the layer are stored, as the chip's family calls it.
-    """
-
-    layer: str
-    start: tuple[int, int, int]
-    stop: tuple[int, int, int]
-    encodings: tuple[str, ...]
-
-
-class CoreReport(Record):
-    """One core: where it lies, what is on it, and how much of each resource that takes.
-
-    neurons: of the network. idle_neurons: further neurons that the tiles occupy, for example where shared weights
-    extend beyond a tile; they send no spikes, and what they receive is not counted in the SynOps.
-    resources: those of the chip's core, in its order.
-    """
-
-    index: Count
-    chip: Count
-    x: Count
-    y: Count
-    tiles: tuple[TileReport, ...]
-    neurons: Count
-    idle_neurons: Count
-    resources: tuple[ResourceUse, ...]
-    synops_per_step: Amount
-    nonzero_synops_per_step: Amount
-
-    @property
-    def layers(self) -> tuple[str, ...]:
-        """Names of the layers on this core, each once."""
-        return tuple(dict.fromkeys(tile.layer for tile in self.tiles))
-
-    @property
-    def encodings(self) -> tuple[str, ...]:
-        """Synapse encodings on this core, each once."""
-        return tuple(dict.fromkeys(encoding for tile in self.tiles for encoding in tile.encodings))
-
-
 class Totals(Record):
     """Sums over the layers and cores, relays included.
 
@@ -314,6 +142,9 @@ class Report(Record):
     exchange_remarks: what exchange files could not hold, or what was assumed of one that was read.
     warnings: a sentence for each figure that looks like a result and is none, such as an accuracy at chance.
     versions: package -> version. seed: of the run, if one was set.
+    date: when the deployment began, in UTC. durations_s: seconds by stage, in their order, without the writing of the
+    report itself. These two alone differ where the same is deployed again by the same command.
+    provenance: what it was made from and by, where that was told. Older reports have none of the three.
     """
 
     schema_version: Literal[4] = SCHEMA_VERSION
@@ -332,6 +163,9 @@ class Report(Record):
     exchange_remarks: tuple[ExchangeRemark, ...]
     warnings: tuple[str, ...] = ()
     versions: dict[str, str]
+    date: AwareDatetime | None = None
+    durations_s: dict[str, Amount] = Field(default_factory=dict)
+    provenance: Provenance | None = None
 
     @model_validator(mode="after")
     def _agrees_with_itself(self) -> "Report":

@@ -7,16 +7,10 @@ from pydantic import BaseModel
 
 from neuroprune.files import write_text
 from neuroprune.records import csv_text
+from neuroprune.report.chip_schema import CoreReport, ResourceAmount
+from neuroprune.report.layer_schema import BoundReport, ChangedReport, LayerReport, RoundingReport
 from neuroprune.report.resources import Named, column
-from neuroprune.report.schema import (
-    BoundReport,
-    ChangedReport,
-    CoreReport,
-    LayerReport,
-    Report,
-    ResourceAmount,
-    RoundingReport,
-)
+from neuroprune.report.schema import Report
 
 PARTS: dict[str, type[BaseModel]] = {"bound": BoundReport, "rounding": RoundingReport, "changed": ChangedReport}
 """Fields of a layer that have fields of their own."""

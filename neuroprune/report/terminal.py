@@ -1,27 +1,25 @@
 """The report on a terminal: a summary, the layers, the cores."""
 
 from collections.abc import Sequence
-from statistics import fmean
 
 from rich.console import Group, RenderableType
 from rich.panel import Panel
-from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
 from neuroprune.graph.nodes import INPUT
-from neuroprune.readable import amount, percent, plain_table, plural
+from neuroprune.readable import amount, figure, percent, plural
+from neuroprune.report.chip_schema import ResourceUse
+from neuroprune.report.core_table import core_table
+from neuroprune.report.layer_schema import LayerReport
 from neuroprune.report.layer_table import WIDE, layer_table, overflows, times
-from neuroprune.report.resources import heading, is_counted, shown, shown_unit
-from neuroprune.report.schema import AccuracyLadder, CoreReport, LavaCheck, LayerReport, Report, ResourceUse, Totals
+from neuroprune.report.resources import is_counted, shown, shown_unit
+from neuroprune.report.schema import AccuracyLadder, LavaCheck, Report, Totals
 
-MOST_CORES = 40
-"""Beyond this number of cores, those that hold the same layers share a row."""
+LONGEST_STAGES = 2
+"""Stages whose time is shown."""
 MOST_REMARKS = 3
 """Remarks on exchange files that are shown; networks with branches have many, all of which are in report.json."""
-
-RESOURCES, RESOURCE_WIDTH = 4, 10
-"""Resources that a terminal of up to WIDE columns has room for, and the columns that each one more takes."""
 
 
 def render(report: Report, width: int = WIDE) -> RenderableType:
@@ -39,10 +37,7 @@ def render(report: Report, width: int = WIDE) -> RenderableType:
     >>> "digits-conv on loihi-sim" in shown.get()
     True
     """
-    return Group(_summary(report), layer_table(report, width), _cores(report, width))
-
-
-# --- summary ----------------------------------------------------------------------------------------------------------
+    return Group(_summary(report), layer_table(report, width), core_table(report, width))
 
 
 def _summary(report: Report) -> Panel:
@@ -81,6 +76,8 @@ def _summary(report: Report) -> Panel:
     lines.add_row("a step", f"{amount(busiest.synops_per_step)} SynOps on the busiest core, {busiest.index}")
     if report.input.saturated_share > 0:
         lines.add_row("input", f"[yellow]{percent(report.input.saturated_share)} of the values were clipped[/]")
+    if report.date is not None:
+        lines.add_row("made", Text(_made(report), "dim"))
     for warning in report.warnings:
         lines.add_row("[yellow]warning[/]", Text(warning, "yellow"))
     for remark in report.exchange_remarks[:MOST_REMARKS]:
@@ -88,6 +85,15 @@ def _summary(report: Report) -> Panel:
     if len(report.exchange_remarks) > MOST_REMARKS:
         lines.add_row("", f"and {len(report.exchange_remarks) - MOST_REMARKS} more like these, in report.json")
     return Panel(lines, title=Text(f"{report.network} on {target.name}"), title_align="left", border_style="dim")
+
+
+def _made(report: Report) -> str:
+    """When, in what time, with the stages that took the most of it, and by which command."""
+    assert report.date is not None
+    longest = sorted(report.durations_s.items(), key=lambda each: -each[1])[:LONGEST_STAGES]
+    stages = ", ".join(f"{name} {figure(seconds)} s" for name, seconds in longest)
+    line = f"{report.date:%Y-%m-%d %H:%M} UTC in {figure(sum(report.durations_s.values()))} s ({stages})"
+    return f"{line} by {report.provenance.command}" if report.provenance and report.provenance.command else line
 
 
 def _load(resource: ResourceUse) -> str:
@@ -188,80 +194,3 @@ def _paths(report: Report) -> str:
         longest = max(waits, default=0)
         ways.append(f"{amount(totals.delayed_synapses)} synapses that delay by up to {plural(longest, 'step')}")
     return f"balanced by {' and '.join(ways)}"
-
-
-# --- cores ------------------------------------------------------------------------------------------------------------
-
-
-def _cores(report: Report, width: int) -> RenderableType:
-    """A row for each core or, beyond MOST_CORES, for all cores that hold the same layers."""
-    fullest = [
-        max(uses, key=lambda use: use.percent) for uses in zip(*(core.resources for core in report.cores), strict=True)
-    ]
-    kept = _with_room(fullest, width)
-    resources = [fullest[number] for number in kept]
-    left_out = [f"{use.name}, at most {use.percent:.0f}%" for number, use in enumerate(fullest) if number not in kept]
-    notes = [f"not shown: {'; '.join(left_out)}"] if left_out else []
-    if len(report.cores) <= MOST_CORES:
-        table = _core_table("Cores", "core", resources, width)
-        for core in report.cores:
-            table.add_row(str(core.index), *_core_row([core], f"{core.chip} {core.x},{core.y}", kept, width))
-    else:
-        groups: dict[tuple[str, ...], list[CoreReport]] = {}
-        for core in report.cores:
-            groups.setdefault(core.layers, []).append(core)
-        table = _core_table("Cores, together where they hold the same layers", "cores", resources, width)
-        for group in groups.values():
-            chips = sorted({core.chip for core in group})
-            place = str(chips[0]) if len(chips) == 1 else f"{chips[0]}-{chips[-1]}"
-            table.add_row(str(len(group)), *_core_row(group, place, kept, width))
-        notes.append(
-            f"{len(report.cores)} cores in {len(groups)} rows: means of use and percentage, the most SynOps of any "
-            "core; `neuroprune report --csv` lists every core"
-        )
-    return Group(table, Text("; ".join(notes), "dim")) if notes else table
-
-
-def _with_room(fullest: Sequence[ResourceUse], width: int) -> list[int]:
-    """Numbers of the resources that a terminal of `width` shows: those that come closest to their limit on any core.
-
-    fullest: of each resource the use on the core that uses most of it.
-    """
-    room = RESOURCES + max(0, width - WIDE) // RESOURCE_WIDTH
-    return sorted(sorted(range(len(fullest)), key=lambda number: -fullest[number].percent)[:room])
-
-
-def _core_table(title: str, count: str, resources: Sequence[ResourceUse], width: int) -> Table:
-    table = plain_table(f"\n{title}", tight=True)
-    table.add_column(count, justify="right", no_wrap=True)
-    table.add_column("chip x,y" if count == "core" else "chip", no_wrap=True)
-    table.add_column("layers", overflow="fold")
-    for resource in resources:
-        table.add_column(Text(heading(resource)), justify="right", no_wrap=True)
-    if width >= WIDE:
-        table.add_column("fullest", no_wrap=True)
-        table.add_column("encoding")
-    table.add_column("SynOps/\nstep", justify="right", no_wrap=True)
-    return table
-
-
-def _core_row(group: Sequence[CoreReport], place: str, kept: Sequence[int], width: int) -> list[RenderableType]:
-    """Means over `group`, save for SynOps: a step takes as long as the core with the most of them.
-
-    kept: numbers of the resources that are shown; the bar is of the fullest, shown or not.
-    """
-    uses = list(zip(*(core.resources for core in group), strict=True))
-    percents = [fmean(each.percent for each in use) for use in uses]
-    row: list[RenderableType] = [place, Text(" ".join(group[0].layers))]
-    for number in kept:
-        use, style = uses[number], "bold cyan" if percents[number] == max(percents) else "dim"
-        text = shown(fmean(each.used for each in use), use[0])
-        row.append(Text.assemble(text, (f" {percents[number]:3.0f}%", style)))
-    if width >= WIDE:
-        row.append(
-            ProgressBar(
-                total=100, completed=max(percents, default=0), width=7, complete_style="cyan", finished_style="cyan"
-            )
-        )
-        row.append(Text(" ".join(dict.fromkeys(encoding for core in group for encoding in core.encodings))))
-    return [*row, amount(max(core.synops_per_step for core in group))]

@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 
 from neuroprune.intervals import chance_warning
-from neuroprune.report.schema import AccuracyLadder, LayerReport
+from neuroprune.report.layer_schema import LayerReport
+from neuroprune.report.schema import AccuracyLadder
 
 
 def warnings_of(layers: Sequence[LayerReport], accuracy: AccuracyLadder, samples: int) -> tuple[str, ...]:

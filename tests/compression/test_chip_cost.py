@@ -14,7 +14,8 @@ from neuroprune.chips.load import load_chip
 from neuroprune.compression.chip_cost import CALIBRATION, chip_cost
 from neuroprune.compression.record import ChipCost
 from neuroprune.graph.trace import trace
-from neuroprune.pipeline import LavaSettings, deploy
+from neuroprune.pipeline import deploy
+from neuroprune.simulation.verification import LavaSettings
 
 CHIP = load_chip("loihi-sim")
 

@@ -14,11 +14,12 @@ from torch import nn
 
 from neuroprune.chips.load import load_chip
 from neuroprune.errors import CapacityError, InputError, UnsupportedNetwork
-from neuroprune.pipeline import LavaSettings, deploy
+from neuroprune.pipeline import deploy
 from neuroprune.program.frames import quantize_input
 from neuroprune.report.schema import Report, load_report
 from neuroprune.simulation.engine import record
 from neuroprune.simulation.floats import run_module
+from neuroprune.simulation.verification import LavaSettings
 
 FRAMES = np.random.default_rng(3).normal(0, 2, (20, 1, 28, 28)).astype(np.float32)
 NO_LAVA = LavaSettings(samples=0)

@@ -9,14 +9,16 @@ from sample_networks import PreactivationResidual, StepLoop, stir
 
 from neuroprune.chips.chip import Chip
 from neuroprune.chips.load import load_chip
+from neuroprune.deployment import Deployment
 from neuroprune.exchange.format import Programs, write_program
 from neuroprune.graph.fold import fold
 from neuroprune.graph.readout import accuracy, class_scores
 from neuroprune.mapping.verify import verify_mapping
-from neuroprune.pipeline import Deployment, LavaSettings, deploy, deploy_program
+from neuroprune.pipeline import deploy, deploy_program
 from neuroprune.program.bounds import layer_bounds
 from neuroprune.program.timing import balance
 from neuroprune.simulation.engine import simulate
+from neuroprune.simulation.verification import LavaSettings
 
 FRAMES = np.random.default_rng(2).normal(0, 1.5, (9, 2, 8, 8)).astype(np.float32)
 LABELS = np.arange(9) % 5

@@ -5,9 +5,10 @@ import pytest
 import sample_networks
 from torch import nn
 
-from neuroprune.pipeline import LavaSettings, deploy
+from neuroprune.pipeline import deploy
 from neuroprune.report.schema import Report
 from neuroprune.simulation.floats import run_module
+from neuroprune.simulation.verification import LavaSettings
 
 
 def deployed(name: str, target: str = "loihi-sim", lava_samples: int = 2) -> Report:

@@ -15,10 +15,12 @@ from neuroprune.compression.settings import CompressSettings
 from neuroprune.data import coding as data_coding
 from neuroprune.data.coding import CodedFrames, encode
 from neuroprune.data.types import Coding, Dataset, Images, Split, make_dataset
+from neuroprune.deployment import Deployment
 from neuroprune.networks.build import build
 from neuroprune.networks.recipe import parse_recipe
-from neuroprune.pipeline import Deployment, LavaSettings, deploy, deploy_program
+from neuroprune.pipeline import deploy, deploy_program
 from neuroprune.simulation import engine
+from neuroprune.simulation.verification import LavaSettings
 from neuroprune.training import samples
 from neuroprune.training.settings import TrainSettings
 

@@ -8,8 +8,9 @@ from lava_dl import sample_net
 from sample_networks import Unusual, stir
 
 from neuroprune.errors import InputError
-from neuroprune.pipeline import LavaSettings, deploy, deploy_program
+from neuroprune.pipeline import deploy, deploy_program
 from neuroprune.report.schema import Report
+from neuroprune.simulation.verification import LavaSettings
 
 FRAMES = np.random.default_rng(3).normal(0, 2, (12, 1, 28, 28)).astype(np.float32)
 LABELS = np.arange(12) % 10

@@ -6,11 +6,13 @@ import sample_networks
 import torch
 from torch import nn
 
-from neuroprune.pipeline import Deployment, LavaSettings, deploy
+from neuroprune.deployment import Deployment
+from neuroprune.pipeline import deploy
 from neuroprune.program.frames import quantize_input
 from neuroprune.simulation.compare import compare
 from neuroprune.simulation.engine import record
 from neuroprune.simulation.reference import run_reference
+from neuroprune.simulation.verification import LavaSettings
 
 SPARSITY = 0.95
 

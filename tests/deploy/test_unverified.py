@@ -11,12 +11,14 @@ import pytest
 from sample_networks import StepLoop, stir
 
 from neuroprune.cli.main import main
+from neuroprune.deployment import UnverifiedDeployment
 from neuroprune.errors import LavaError, VerificationError
-from neuroprune.pipeline import LavaSettings, UnverifiedDeployment, deploy, deploy_program
+from neuroprune.pipeline import deploy, deploy_program
 from neuroprune.report.schema import load_report
 from neuroprune.simulation import verification
 from neuroprune.simulation.lava_job import Case
 from neuroprune.simulation.types import Record
+from neuroprune.simulation.verification import LavaSettings
 
 FRAMES = np.random.default_rng(3).normal(0, 2, (4, 1, 28, 28)).astype(np.float32)
 FILES = {"report.json", "cores.csv", "layers.csv", "program.net", "model.onnx"}

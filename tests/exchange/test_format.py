@@ -23,9 +23,10 @@ from neuroprune.exchange.format import (
 from neuroprune.fixed_point import IntegerRules
 from neuroprune.graph.nodes import Readout
 from neuroprune.neurons.cuba_lif import IntCubaLif
-from neuroprune.pipeline import LavaSettings, deploy_program
+from neuroprune.pipeline import deploy_program
 from neuroprune.program.dequantize import dequantize
 from neuroprune.program.types import IntProgram
+from neuroprune.simulation.verification import LavaSettings
 
 RULES = load_chip("loihi-sim").rules
 FRAMES: Frames = np.ones((2, 3), np.float32)

@@ -4,25 +4,24 @@ from collections.abc import Callable
 
 import pytest
 
-from neuroprune.report.schema import (
-    AccuracyChange,
-    AccuracyIntervals,
-    AccuracyLadder,
-    BoundReport,
-    ChangedReport,
+from neuroprune.intervals import AccuracyChange
+from neuroprune.report.chip_schema import (
     ChipLimits,
     CoreReport,
-    ExchangeRemark,
-    InputReport,
-    LavaCheck,
-    LayerReport,
-    Report,
     ResourceAmount,
     ResourceLimit,
     ResourceUse,
-    RoundingReport,
     Taken,
     TileReport,
+)
+from neuroprune.report.layer_schema import BoundReport, ChangedReport, LayerReport, RoundingReport
+from neuroprune.report.schema import (
+    AccuracyIntervals,
+    AccuracyLadder,
+    ExchangeRemark,
+    InputReport,
+    LavaCheck,
+    Report,
     Totals,
 )
 

@@ -17,16 +17,10 @@ from neuroprune.program.bounds import layer_bounds
 from neuroprune.program.timing import balance
 from neuroprune.program.types import IntBias, IntConnection, IntConv, IntDense, IntInput, IntLayer, IntProgram
 from neuroprune.quantization.errors import RoundingErrors
+from neuroprune.report.chip_schema import ResourceAmount, Taken
+from neuroprune.report.layer_schema import ChangedReport, RoundingReport
 from neuroprune.report.measure import measure
-from neuroprune.report.schema import (
-    ChangedReport,
-    ExchangeRemark,
-    LavaCheck,
-    Report,
-    ResourceAmount,
-    RoundingReport,
-    Taken,
-)
+from neuroprune.report.schema import ExchangeRemark, LavaCheck, Report
 from neuroprune.report.synops import synapses, synops
 from neuroprune.report.zeros import map_zeros_stored
 from neuroprune.simulation.ladder import Accuracies, ChangedSpikes

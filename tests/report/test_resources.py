@@ -2,8 +2,8 @@
 
 import pytest
 
+from neuroprune.report.chip_schema import ResourceLimit
 from neuroprune.report.resources import column, heading, shown, shown_unit
-from neuroprune.report.schema import ResourceLimit
 
 
 @pytest.mark.parametrize(

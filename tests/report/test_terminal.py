@@ -1,22 +1,18 @@
 """The terminal's report: everything that was asked for, in the width there is."""
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 
 import pytest
 from rich.console import Console
 
 from neuroprune.readable import amount
-from neuroprune.report.schema import (
-    AccuracyLadder,
-    BoundReport,
-    ExchangeRemark,
-    InputReport,
-    LavaCheck,
-    Report,
-    ResourceLimit,
-    ResourceUse,
-)
-from neuroprune.report.terminal import MOST_CORES, render
+from neuroprune.report.chip_schema import ResourceLimit, ResourceUse
+from neuroprune.report.core_table import MOST_CORES
+from neuroprune.report.layer_schema import BoundReport
+from neuroprune.report.provenance import Provenance
+from neuroprune.report.schema import AccuracyLadder, ExchangeRemark, InputReport, LavaCheck, Report
+from neuroprune.report.terminal import render
 
 
 def remarks(*texts: str) -> tuple[ExchangeRemark, ...]:
@@ -297,3 +293,18 @@ def test_of_many_remarks_the_first_are_shown_and_the_others_counted(report_of: C
     assert "and 6 more like these, in report.json" in line_with(report, "more like these")
     with pytest.raises(StopIteration):
         line_with(report, "layer 3")
+
+
+def test_a_line_tells_when_in_what_time_and_by_which_command(report: Report) -> None:
+    assert not any(" made " in line for line in lines(report))
+    made = report.model_copy(
+        update={
+            "date": datetime(2026, 3, 4, 5, 6, tzinfo=UTC),
+            "durations_s": {"read": 0.5, "simulate": 20.0, "Lava": 4.0},
+            "provenance": Provenance(command="neuroprune deploy 3"),
+        }
+    )
+    said = "2026-03-04 05:06 UTC in 24.5 s (simulate 20 s, Lava 4 s) by neuroprune deploy 3"
+    assert said in line_with(made, " made ", 120)
+    unknown = made.model_copy(update={"provenance": None})
+    assert line_with(unknown, " made ").rstrip(" │").endswith("(simulate 20 s, Lava 4 s)")

@@ -11,16 +11,16 @@ from pathlib import Path
 import pytest
 
 from neuroprune.errors import InputError, OutputError
+from neuroprune.run_names import find_run, latest_run
 from neuroprune.runs import (
     CHECKPOINT,
     RESULT_FILES,
     STATE,
     check_out,
-    find_run,
     is_unfinished,
-    latest_run,
     list_runs,
     new_run,
+    remove_run,
     run_folder,
     update_latest,
 )
@@ -254,6 +254,58 @@ def test_a_run_is_found_by_path_by_name_and_by_the_latest_link(tmp_path: Path) -
     assert find_run(tmp_path, folder.name, ["train"]) == folder
     assert find_run(tmp_path, "latest", ["train"]).resolve() == folder.resolve()
     assert find_run(tmp_path, None, ["train"]) == folder
+
+
+def test_a_run_is_found_by_its_number_unless_a_folder_has_that_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    runs = tmp_path / "runs"
+    first, second = finished(runs, "train"), finished(runs, "train")
+    assert find_run(runs, "1", ["train"]) == first
+    assert find_run(runs, "0002", ["train"]) == second
+    (tmp_path / "1").mkdir()
+    (tmp_path / "1" / CHECKPOINT).write_text("{}")
+    assert find_run(runs, "1", ["train"]) == Path("1")
+    with pytest.raises(InputError, match=r"run 3 is neither a folder nor a run in "):
+        find_run(runs, "3", ["train"])
+    with pytest.raises(InputError, match=r"0002-train holds no report.json, so it is no finished deploy run"):
+        find_run(runs, "2", ["deploy"])
+
+
+def test_a_number_of_two_runs_names_neither(tmp_path: Path) -> None:
+    for name in ("0001-train-a", "0001-train-b"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / CHECKPOINT).write_text("{}")
+    with pytest.raises(InputError, match=r"1 is the number of 0001-train-a and 0001-train-b in .*: name one of them"):
+        find_run(tmp_path, "1", ["train"])
+
+
+def test_a_run_is_removed_as_a_whole_and_latest_follows(tmp_path: Path) -> None:
+    first, second = finished(tmp_path, "train"), finished(tmp_path, "train")
+    remove_run(second)
+    assert [path.name for path in sorted(tmp_path.iterdir())] == [first.name, "latest"]
+    assert (tmp_path / "latest").resolve() == first.resolve()
+
+
+def test_a_run_that_cannot_be_removed_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = finished(tmp_path, "train")
+
+    def denied(path: Path, target: Path) -> Path:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+    monkeypatch.setattr(Path, "rename", denied)
+    with pytest.raises(OutputError, match=r"could not be removed \(Permission denied\): see who may write there"):
+        remove_run(folder)
+    assert (folder / CHECKPOINT).is_file()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no locks there")
+def test_what_a_killed_removal_left_goes_with_the_next_command(tmp_path: Path) -> None:
+    (tmp_path / ".removed.0001-train").mkdir()
+    (tmp_path / ".removed.0001-train" / CHECKPOINT).write_text("{}")
+    with run_folder(tmp_path, "train", "x"):
+        assert not (tmp_path / ".removed.0001-train").exists()
 
 
 def test_a_run_that_is_not_there_is_named(tmp_path: Path) -> None:

@@ -41,11 +41,12 @@ from neuroprune.exchange.netx.write import write_netx
 from neuroprune.intervals import accuracy_change
 from neuroprune.networks.build import build
 from neuroprune.networks.recipe import load_recipe, parse_recipe
-from neuroprune.pipeline import LavaSettings, deploy
+from neuroprune.pipeline import deploy
 from neuroprune.records import save_record
 from neuroprune.report.schema import load_report, save_report
 from neuroprune.report.tables import cores_csv, layers_csv
 from neuroprune.report.terminal import render
+from neuroprune.simulation.verification import LavaSettings
 from neuroprune.training.checkpoint import DataFacts, load_checkpoint, restore, save_checkpoint
 from neuroprune.training.history import EpochRecord
 from neuroprune.training.resume import Keeping, load_state, read_unfinished, save_state

@@ -1,0 +1,211 @@
+"""From an integer program to a measured deployment: mapped, run, held against Lava, written and reported."""
+
+import importlib.metadata
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+from torch import nn
+
+from neuroprune.arrays import FramesLike, Labels
+from neuroprune.chips.chip import Chip
+from neuroprune.errors import VerificationError
+from neuroprune.exchange.format import ExchangeFormat, Programs
+from neuroprune.graph.float_program import FloatProgram
+from neuroprune.graph.nodes import Graph
+from neuroprune.graph.readout import accuracy, class_scores, most_frequent
+from neuroprune.mapping.map import map_program
+from neuroprune.mapping.types import ChipMapping
+from neuroprune.program.bounds import layer_bounds
+from neuroprune.program.frames import quantize_input
+from neuroprune.program.timing import balance
+from neuroprune.program.types import IntProgram
+from neuroprune.progress import Progress
+from neuroprune.quantization.errors import rounding_errors
+from neuroprune.report.measure import measure
+from neuroprune.report.provenance import Provenance
+from neuroprune.report.schema import ExchangeRemark, LavaCheck, Report, save_report
+from neuroprune.report.tables import write_tables
+from neuroprune.report.zeros import map_zeros_stored
+from neuroprune.simulation.engine import simulate
+from neuroprune.simulation.ladder import Accuracies, ChangedSpikes, accuracy_ladder, changed_spikes
+from neuroprune.simulation.lava_process import LavaWorker
+from neuroprune.simulation.types import Trace
+from neuroprune.simulation.verification import LavaSettings, verify_with_lava
+from neuroprune.stage_clock import StageClock
+from neuroprune.version import __version__
+
+REPORTED_PACKAGES = ("torch", "spikingjelly", "numpy", "lava-nc")
+
+
+@dataclass(frozen=True, eq=False)
+class Deployment:
+    """What each stage of a deployment produced.
+
+    graph, floats: the network as traced and folded, None where a finished program was deployed. program: the integers
+    that it was quantised to; balanced: the same program with relays, the one that `mapping` and `trace` are of.
+    report: all measures of it.
+    """
+
+    graph: Graph | None
+    floats: FloatProgram | None
+    program: IntProgram
+    balanced: IntProgram
+    mapping: ChipMapping
+    trace: Trace
+    report: Report
+
+
+class UnverifiedDeployment(VerificationError):
+    """A deployment that is whole, and written where it should be, but that Lava differs from or did not finish.
+
+    deployment: all that `deploy` would have returned; `deployment.report.lava` says how much was compared and what
+    differs or failed, and so does the message.
+
+    >>> from neuroprune import (
+    ...     LavaSettings, UnverifiedDeployment, build, deploy, frames_of, load_dataset, load_recipe
+    ... )
+    >>> data = load_dataset("digits")
+    >>> network = build(load_recipe("digits-conv"), data.input_shape, len(data.classes))
+    >>> frames = frames_of(data.train.images[:16], data.coding)
+    >>> try:
+    ...     deploy(network, frames, lava=LavaSettings(timeout_s=0.001))
+    ... except UnverifiedDeployment as error:
+    ...     error.deployment.report.lava.samples, error.deployment.report.totals.neurons
+    (0, 4618)
+    """
+
+    def __init__(self, deployment: Deployment) -> None:
+        self.deployment = deployment
+        super().__init__(f"{deployment.report.lava.unverified}; all else is done, and its report says so")
+
+
+@dataclass(frozen=True, eq=False)
+class Job:
+    """The samples that a program is run on, how it is run, and its names in the report: see `deploy`."""
+
+    frames: FramesLike
+    labels: Labels | None
+    network: str
+    data: str | None
+    seed: int | None
+    lava: LavaSettings
+    folder: Path | None
+    formats: Sequence[ExchangeFormat]
+    device: str
+    progress: Progress
+    provenance: Provenance | None
+    date: datetime = field(default_factory=lambda: datetime.now(UTC).replace(microsecond=0))
+    clock: StageClock = field(default_factory=StageClock)
+
+
+@dataclass(frozen=True, eq=False)
+class FloatReference:
+    """The float reference of an integer program: the network as trained, traced, folded, and as it was rounded.
+
+    rounded: differs from `folded` where fine-tuning changed the weights.
+    """
+
+    module: nn.Module
+    graph: Graph
+    folded: FloatProgram
+    rounded: FloatProgram
+
+
+def run_program(
+    program: IntProgram,
+    chip: Chip,
+    job: Job,
+    worker: LavaWorker | None,
+    reference: FloatReference | None = None,
+    remarks: tuple[ExchangeRemark, ...] = (),
+) -> Deployment:
+    """Map, simulate, verify and measure `program`."""
+    stage = job.clock.stage
+    with stage("map"):
+        balanced = balance(program, chip.synaptic_delay_max)
+        mapping = map_program(balanced, chip)
+        zeros = map_zeros_stored(balanced, chip)
+    with stage("simulate"):
+        activity = simulate(balanced, job.frames, device=job.device, progress=job.progress)
+    with stage("Lava"):
+        spikes, _ = quantize_input(program.input, job.frames[: job.lava.samples])
+        check = verify_with_lava(worker, balanced, spikes, job.lava, job.progress)
+    with stage("compare"):
+        ladder, changed = _ladder(program, activity, job, reference)
+        bounds = layer_bounds(balanced)
+        rounding = rounding_errors(reference.rounded, program) if reference is not None else None
+    if job.folder is not None:
+        with stage("write"):
+            remarks += _write(Programs(program, reference.folded if reference else None), job.folder, job.formats)
+    report = measure(
+        balanced,
+        mapping,
+        activity,
+        chip,
+        network=job.network,
+        data=job.data,
+        accuracy=ladder,
+        lava=LavaCheck.model_validate(check, from_attributes=True),
+        exchange_remarks=remarks,
+        versions=_versions(),
+        seed=job.seed,
+        bounds=bounds,
+        rounding=rounding,
+        changed=changed,
+        zeros=zeros,
+        date=job.date,
+        durations_s=job.clock.seconds,
+        provenance=job.provenance,
+    )
+    if job.folder is not None:
+        write_tables(report, job.folder)
+        save_report(report, job.folder / "report.json")
+    graph, floats = (reference.graph, reference.folded) if reference is not None else (None, None)
+    deployment = Deployment(graph, floats, program, balanced, mapping, activity, report)
+    if check.error is not None:
+        raise UnverifiedDeployment(deployment) from check.error
+    return deployment
+
+
+def _write(programs: Programs, folder: Path, formats: Sequence[ExchangeFormat]) -> tuple[ExchangeRemark, ...]:
+    """Write a file of each format that can hold one of `programs`; returns what the files cannot hold."""
+    return tuple(
+        ExchangeRemark(file=each.info.file, text=text)
+        for each in formats
+        if each.holds(programs)
+        for text in each.write(programs, folder / each.info.file)
+    )
+
+
+def _ladder(
+    program: IntProgram,
+    activity: Trace,
+    job: Job,
+    reference: FloatReference | None,
+) -> tuple[Accuracies, dict[str, ChangedSpikes] | None]:
+    """Accuracy where there are labels, and changed spikes where there is a float reference."""
+    if reference is None:
+        if job.labels is None:
+            return Accuracies(), None
+        scores = class_scores(program.readout, activity.outputs)
+        share, chance = accuracy(scores, job.labels), most_frequent(job.labels)
+        return Accuracies(bit_accurate=share, most_frequent=chance), None
+    folded = reference.folded
+    changed = changed_spikes(folded, program, job.frames, job.device, job.progress)
+    if job.labels is None:
+        return Accuracies(), changed
+    ladder = accuracy_ladder(reference.module, folded, program, job.frames, activity, job.labels, job.progress)
+    return ladder, changed
+
+
+def _versions() -> dict[str, str]:
+    """Versions of the packages that the figures depend on, where they are installed."""
+    versions = {"neuroprune": __version__}
+    for package in REPORTED_PACKAGES:
+        try:
+            versions[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return versions
