@@ -14,6 +14,7 @@ A message is one sentence: the object, its value, the limit, and the remedy. Onl
 `assert` is for mistakes of neuroprune itself.
 """
 
+import re
 from collections.abc import Sequence
 
 
@@ -32,13 +33,54 @@ class InputError(NeuropruneError):
 class UnsupportedNetwork(InputError):
     """A network with parts that have no counterpart on the chip.
 
-    `problems` holds one sentence for each part: layer name, reason, remedy.
+    `problems` holds one sentence for each part: layer name, reason, remedy. The last `consequences` of them are there
+    only because of the others. The message has parts of one reason together, and is a screen at most.
     """
 
-    def __init__(self, problems: Sequence[str]) -> None:
+    def __init__(self, problems: Sequence[str], consequences: int = 0) -> None:
         self.problems = tuple(problems)
-        count = f"{len(self.problems)} part{'s' if len(self.problems) != 1 else ''}"
-        super().__init__(f"the network has {count} that cannot be mapped: " + "; ".join(self.problems))
+        self.consequences = consequences
+        causes = self.problems[: len(self.problems) - consequences]
+        self.causes = grouped(causes)
+        count = f"{len(causes)} part{'s' if len(causes) != 1 else ''}"
+        shown = list(self.causes[:MOST_CAUSES])
+        if len(self.causes) > MOST_CAUSES:
+            shown.append(f"and {len(self.causes) - MOST_CAUSES} other reasons")
+        if consequences:
+            shown.append(f"and {consequences} that follow{'s' if consequences == 1 else ''} from this")
+        super().__init__(f"the network has {count} that cannot be mapped: " + "; ".join(shown))
+
+
+MOST_CAUSES, MOST_NAMES = 8, 4
+"""Reasons that one message gives, and parts that it names for each."""
+
+_PART = re.compile(
+    r"(?P<kind>layer|operation) (?P<name>[^:]+?)(?P<of> on the output of [^:]+)?: (?P<reason>.*)", re.DOTALL
+)
+
+
+def grouped(problems: Sequence[str]) -> tuple[str, ...]:
+    """The sentences of `problems`, one for all parts that have the same reason.
+
+    >>> from neuroprune.errors import grouped
+    >>> grouped(["layer a: it is odd", "layer b: it is even", "layer c: it is odd"])
+    ('layers a, c: it is odd', 'layer b: it is even')
+    """
+    groups: dict[tuple[str, str], list[str]] = {}
+    for problem in problems:
+        part = _PART.fullmatch(problem)
+        if part is None:
+            groups.setdefault(("", problem), [])
+        else:
+            groups.setdefault((part["kind"], part["reason"]), []).append(part["name"] + (part["of"] or ""))
+    return tuple(_sentence(kind, reason, names) for (kind, reason), names in groups.items())
+
+
+def _sentence(kind: str, reason: str, names: Sequence[str]) -> str:
+    if not kind:
+        return reason
+    more = f" and {len(names) - MOST_NAMES} more" if len(names) > MOST_NAMES else ""
+    return f"{kind}{'s' if len(names) > 1 else ''} {', '.join(names[:MOST_NAMES])}{more}: {reason}"
 
 
 class OutputError(InputError):

@@ -8,9 +8,10 @@ import click
 
 from neuroprune.cli.console import next_step, note, page_width, show, show_json
 from neuroprune.cli.networks import choose_recipe, model_argument, take_run
-from neuroprune.cli.options import json_option, refuse, runs_option
+from neuroprune.cli.options import import_options, json_option, refuse, runs_option
 from neuroprune.errors import CapacityError, InputError
 from neuroprune.exchange.catalog import readable_suffixes
+from neuroprune.networks.nir.catalog import nir_reference
 from neuroprune.networks.reference import is_reference, with_arguments
 from neuroprune.run_names import named_run
 
@@ -63,7 +64,9 @@ def _sizes(context: click.Context, option: click.Parameter, text: str | None) ->
 @click.argument("network", metavar="[MODEL|RUN|FILE]", required=False)
 @click.option("--model", help="With RUN, the file.py:Class that it was trained from.")
 @click.option("--args", "arguments", metavar="NAME=VALUE,...", help="Arguments for the class or function of MODEL.")
-@click.option("--data", help="Data set whose samples the network takes.  [default: the recipe's, else digits]")
+@click.option(
+    "--data", help="Data set, by name or path, whose samples the network takes.  [default: the recipe's, else digits]"
+)
 @click.option("--shape", metavar="C,H,W", callback=_sizes, help="Shape of its samples, in place of --data.")
 @click.option("--steps", type=click.IntRange(min=1), help="Time steps of a sample.")
 @click.option(
@@ -71,6 +74,7 @@ def _sizes(context: click.Context, option: click.Parameter, text: str | None) ->
 )
 @click.option("--bits", help="Of weights, 2 to 8: 4, or conv1=8,default=4.  [default: all that the target has]")
 @click.option("--verbose", is_flag=True, help="A row for each layer, and what each part of the code becomes.")
+@import_options
 @runs_option
 @json_option
 def command(
@@ -88,7 +92,7 @@ def command(
 ) -> None:
     """Say whether a network maps onto a chip, what each layer becomes there, and how many cores it takes.
 
-    MODEL is a recipe or a file.py:Class; RUN a run or its number; FILE a .net. By default it is the latest run.
+    MODEL is a recipe or a file.py:Class; RUN a run or its number; FILE a .net or .nir. By default it is the latest run.
     Nothing is trained or run and no data is needed: scales are provisional. The exit code is 0 if it fits, 2 if it
     cannot be read or mapped, 3 if the chip cannot hold it.
     """
@@ -96,6 +100,7 @@ def command(
         raise click.UsageError("--data and --shape both say what samples look like: leave one out")
     if network is None and model is not None:
         network, model = model, None
+    network = network and nir_reference(network)
     if arguments and not is_reference(network or ""):
         raise click.UsageError(f"--args {arguments} is for the class of a file: name one, as in file.py:Class")
 
@@ -141,10 +146,10 @@ def _check_file(path: Path, data: str | None, shape: Sizes | None, steps: int | 
     import numpy as np
 
     from neuroprune.checking.check import check_program
-    from neuroprune.data.catalog import find_dataset
+    from neuroprune.data.load import describe_dataset
     from neuroprune.exchange.format import read_program
 
-    sizes = shape if data is None else find_dataset(data).shape
+    sizes = shape if data is None else describe_dataset(data, None).shape
     frames = None if sizes is None else np.zeros((1, *sizes), np.float32)
     return check_program(read_program(path, chip.rules, steps, frames).program, chip, network=path.name)
 
@@ -184,8 +189,8 @@ def _refuse_name(network: str, runs_folder: Path) -> NoReturn:
 
 
 def _of_reference(reference: str, data: str | None, shape: Sizes | None, steps: int | None) -> Checked:
+    from neuroprune.networks.build import load_network
     from neuroprune.networks.probing import present
-    from neuroprune.networks.user import load_network
 
     info, sizes, sequence = _samples(data or DEFAULT_DATA, shape)
     if data is None and shape is None:
@@ -223,9 +228,9 @@ def _of_recipe(name: str, data: str | None, shape: Sizes | None, steps: int | No
 
 def _samples(data: str, shape: Sizes | None) -> tuple["DatasetInfo", Sizes, bool]:
     """A data set, the shape of a frame of it, or the one that was given, and whether samples are sequences."""
-    from neuroprune.data.catalog import find_dataset
+    from neuroprune.data.load import describe_dataset
 
-    info = find_dataset(data)
+    info = describe_dataset(data, None)
     return (info, info.shape, info.recordings) if shape is None else (info, shape, False)
 
 

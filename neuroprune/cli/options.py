@@ -57,6 +57,23 @@ device_option = click.option(
 json_option = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 
 
+def import_options(command: F) -> F:
+    """How the code of a network of the user's is imported."""
+
+    @click.option("--legacy-imports", is_flag=True, help="Load its code with SpikingJelly as it was before release 2.")
+    @click.option(
+        "--stub-imports", metavar="PACKAGE,...", help="Packages that its code imports and the network does not use."
+    )
+    @functools.wraps(command)
+    def run(*args: Any, legacy_imports: bool, stub_imports: str | None, **options: Any) -> Any:
+        from neuroprune.networks.legacy import imports_as
+
+        with imports_as(legacy_imports, tuple(stub_imports.split(",")) if stub_imports else ()):
+            return command(*args, **options)
+
+    return run  # type: ignore[return-value]
+
+
 def model_options(meaning: str) -> Callable[[F], F]:
     """--model, which may stand in place of a run for a NIR file, --args, and how its file is imported."""
 
@@ -65,20 +82,9 @@ def model_options(meaning: str) -> Callable[[F], F]:
         @click.option(
             "--args", "arguments", metavar="NAME=VALUE,...", help="Arguments for the class or function of --model."
         )
-        @click.option(
-            "--legacy-imports", is_flag=True, help="Load the code of --model with the SpikingJelly that was before 2."
-        )
-        @click.option(
-            "--stub-imports",
-            metavar="PACKAGE,...",
-            help="Packages that the code of --model imports and its network does not use.",
-        )
+        @import_options
         @functools.wraps(command)
-        def run(
-            *, model: str | None, arguments: str | None, legacy_imports: bool, stub_imports: str | None, **options: Any
-        ) -> Any:
-            from neuroprune.networks.legacy import imports_as
-
+        def run(*, model: str | None, arguments: str | None, **options: Any) -> Any:
             if model is None and (options.get("run") or "").endswith(SUFFIX):
                 model, options["run"] = options["run"], None
             model = model and nir_reference(model)
@@ -86,8 +92,7 @@ def model_options(meaning: str) -> Callable[[F], F]:
                 raise click.UsageError(
                     f"--args {arguments} is for the class of a file, and --model names none: add --model file.py:Class"
                 )
-            with imports_as(legacy_imports, tuple(stub_imports.split(",")) if stub_imports else ()):
-                return command(model=model and with_arguments(model, arguments), **options)
+            return command(model=model and with_arguments(model, arguments), **options)
 
         return run  # type: ignore[return-value]
 

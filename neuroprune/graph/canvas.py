@@ -85,6 +85,6 @@ def _sequence(canvas: _Canvas) -> Symbol:
         batch = first.layout.batch
         return Signal(value, recorder, first.node, Layout(batch + (axis <= batch), axis), votes=first.votes)
     refused: Symbol = recorder.refused(
-        "operation setitem", "not every place was given one step of the same layer, in their order", value, signals
+        "setitem", "not every place was given one step of the same layer, in their order", value, signals
     )
     return refused

@@ -81,6 +81,10 @@ REFUSED = {
         "its gates multiply what neurons hold, which no neuron of the chip does; use LIFNode or IFNode",
     ),
     **dict.fromkeys(
+        ("LinearRecurrentContainer", "ElementWiseRecurrentContainer", "SynapseFilter", "Delay"),
+        "it hands on what it gave in earlier steps, and no synapse here has a delay; leave it out and train again",
+    ),
+    **dict.fromkeys(
         ("SpikingSelfAttention", "QKAttention", "TokenQKAttention", "SpikeDrivenSelfAttention", "MultiheadAttention"),
         "attention multiplies spikes by spikes, and the weights of synapses are fixed; use convolutions",
     ),

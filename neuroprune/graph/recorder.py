@@ -23,6 +23,7 @@ from neuroprune.graph.layout import FRAMES, SEQUENCE, rearranged
 from neuroprune.graph.nodes import INPUT, AvgPool, Concat, Flatten, Input, Linear, Node, Op, Seen, Shape
 from neuroprune.graph.operation import Followed, Operation, is_whole
 from neuroprune.graph.overrides import patched_methods
+from neuroprune.graph.problems import Problems
 from neuroprune.graph.read import Readers, Reading
 from neuroprune.graph.signals import SIZES, Signal, Symbol, TimeSum, signals_of, values_of
 from neuroprune.graph.written_neurons import WrittenNeurons, may_be_neurons, written_neurons
@@ -58,7 +59,7 @@ class Recorder:
         shape = tuple(frames.shape[2:] if sequence else frames.shape[1:])
         self.nodes: dict[str, Node] = {INPUT: Node(INPUT, Input(sequence), (), shape)}
         self.readers = readers
-        self.problems: list[str] = []
+        self.problems = Problems()
         self.steps: int | None = frames.shape[0] if sequence else None
         self.batch = frames.shape[1] if sequence else frames.shape[0]
         self.scope: list[str] = []
@@ -82,6 +83,7 @@ class Recorder:
                 number += 1
                 free = f"{name}@{number}"
             self.nodes[free] = Node(free, op, inputs, shape, seen)
+            self.problems.spread(free, inputs)
             self._made[key] = free
         return self._made[key]
 
@@ -93,23 +95,27 @@ class Recorder:
         """The symbol for the output of the layer at `path`."""
         symbols = signals_of((args, kwargs))
         if len(args) != 1 or kwargs or not isinstance(args[0], Symbol):
-            self.problems.append(f"layer {path}: it takes more than one input; give each layer exactly one")
+            reads = [each.node for each in symbols]
+            self.problems.add(f"layer {path}: it takes more than one input; give each layer exactly one", *reads)
             return self._unknown(path, module(*values_of(args), **values_of(kwargs)), symbols)
         symbol = args[0]
         with changing_hooks(module) as changed_by:
             value = module(symbol.value)
-        self.problems += [
-            f"layer {path}: its hook {hook} changes what it computes; remove the hook, or write it as a layer"
-            for hook in changed_by
-        ]
+        if not isinstance(value, torch.Tensor):
+            self.problems.add(self._read(path, module, symbol)[1] or _across(path), symbol.node)
+            return self._unknown(path, value, symbols)
+        for hook in changed_by:
+            self.problems.add(
+                f"layer {path}: its hook {hook} changes what it computes; remove the hook, or write it as a layer"
+            )
         patched = patched_methods(module)
         if patched:
-            self.problems.append(
+            self.problems.add(
                 f"layer {path}: its {' and '.join(patched)} was replaced after it was made, so it may compute another "
                 f"thing than {type(module).__name__}; write that as code of the network, or use the layer as it is"
             )
         if symbol.is_stale:
-            self.problems.append(_stale(f"layer {path}", symbol))
+            self.problems.add(_stale(f"layer {path}", symbol), symbol.node)
         voted = vote(self, symbol, value, voters(module))
         if voted is not None:
             return voted
@@ -117,7 +123,7 @@ class Recorder:
             total = self._after_time(path, module, symbol, value)
             if total is not None:
                 return total
-            self.problems.append(f"layer {path}: it reads a sum or mean over time; put it before that")
+            self.problems.add(f"layer {path}: it reads a sum or mean over time; put it before that", symbol.node)
             return self._unknown(path, value, symbols)
         if isinstance(module, nn.Identity | _DropoutNd | layer.Dropout):  # nothing, in evaluation mode
             return replace(symbol, value=value)
@@ -135,7 +141,8 @@ class Recorder:
         value = function(*values_of(args), **values_of(kwargs))
         if name in SIZES:
             return value
-        self.problems += [_stale(f"operation {name}", symbol) for symbol in stale]
+        for symbol in stale:
+            self.problems.add(_stale(f"operation {name}", symbol), symbol.node)
         follow = OPERATIONS.get(name)
         result = follow(Operation(self, name, function, before, kwargs, symbols, value)) if follow else None
         if result is not None and not isinstance(result, str):
@@ -143,20 +150,22 @@ class Recorder:
         reason = (
             result or "it has no counterpart on the chip; use layers, additions, concatenations, channel selections"
         )
-        return self.refused(f"operation {name}", reason, value, symbols, self.scoped(name))
+        return self.refused(name, reason, value, symbols, is_cause=follow is None)
 
-    def refused(self, subject: str, reason: str, value: Any, symbols: list[Any], name: str | None = None) -> Any:
-        """A symbol for the result of what is not understood, and the problem noted."""
-        reads = " and ".join(dict.fromkeys(symbol.node for symbol in symbols))
-        self.problems.append(f"{subject} on the output of {reads}: {reason}")
-        return self._unknown(name or self.scoped(subject.split()[-1]), value, symbols)
+    def refused(self, name: str, reason: str, value: Any, symbols: list[Any], is_cause: bool = False) -> Any:
+        """A symbol for the result of an operation that is not understood, and the problem noted."""
+        reads = list(dict.fromkeys(symbol.node for symbol in symbols))
+        sentence = f"operation {name} on the output of {' and '.join(reads)}: {reason}"
+        self.problems.add(sentence, *([] if is_cause else reads))
+        return self._unknown(self.scoped(name), value, symbols)
 
     def _layer(self, path: str, module: nn.Module, signal: Signal, value: torch.Tensor) -> Any:
         source = self.nodes[signal.node]
         if signal.sample != source.shape:
-            self.problems.append(
+            self.problems.add(
                 f"layer {path}: it reads the output of {source.name} as shape {signal.sample} instead of "
-                f"{source.shape}; use a Flatten or a global pooling layer"
+                f"{source.shape}; use a Flatten or a global pooling layer",
+                source.name,
             )
             return self._unknown(path, value, [signal])
         known = self._made.get((path, (signal.node,)))
@@ -169,22 +178,24 @@ class Recorder:
         )
         by_steps = layout.time is not None and getattr(module, "step_mode", "s") != "m"
         if not kept or (by_steps and op is not None and not acts_alike(op, module, signal)):
-            self.problems.append(_across(path))
+            self.problems.add(_across(path), signal.node)
             return self._unknown(path, value, [signal])
         seen = None
         if isinstance(module, base.MemoryModule) or isinstance(op, FloatNeuron):
             seen = Seen(path, layout, self._calls.get(path, 0) if layout.has_steps else 0)
             moved = self._advance(path, module, signal)
             if isinstance(moved, str):
-                problem = problem or moved
+                self.problems.add(moved, signal.node)
             elif moved is not None:
                 layout, at = FRAMES, moved
         if problem:
-            self.problems.append(problem)
+            self.problems.add(problem)
         # After a layer that is not understood tracing goes on as if it passed its input on, or fired, to find all
         # problems.
         passing = UNREAD_NEURONS if isinstance(module, base.MemoryModule) else Concat()
         name = self.node(path, path, op or passing, (signal.node,), layout.sample(tuple(value.shape)), seen)
+        if problem:
+            self.problems.unread.add(name)
         return Signal(value, self, name, layout, at)
 
     def has_neurons(self, path: str, module: nn.Module, args: Any, kwargs: Any) -> bool:
@@ -201,9 +212,9 @@ class Recorder:
             self._written[key] = written_neurons(module, signal) if tried else nothing
         return self._written[key]
 
-    def _read(self, path: str, module: nn.Module, signal: Signal) -> Reading:
+    def _read(self, path: str, module: nn.Module, signal: Symbol) -> Reading:
         """The operation of a layer, or why it has none."""
-        if not self.readers.know(module):
+        if not self.readers.know(module) and isinstance(signal, Signal):
             found = self._neurons(path, module, signal).found
             if isinstance(found, FloatNeuron):
                 return found, None
@@ -219,11 +230,11 @@ class Recorder:
         sample = self.nodes[signal.node].shape
         found = rearranged(module, tuple(signal.value.shape), signal.layout, self.batch)
         if found is None:
-            self.problems.append(_across(path))
+            self.problems.add(_across(path), signal.node)
             return self._unknown(path, value, [signal])
         shape = found.layout.sample(tuple(value.shape))
         if shape != (prod(sample),):
-            self.problems.append(f"layer {path}: it flattens {sample} to {shape}; flatten all of it")
+            self.problems.add(f"layer {path}: it flattens {sample} to {shape}; flatten all of it", signal.node)
             return self._unknown(path, value, [signal])
         return Signal(value, self, self.node(path, path, Flatten(), (signal.node,), shape), found.layout, signal.at)
 
@@ -292,6 +303,7 @@ class Recorder:
         sample = layout.sample(tuple(value.shape))
         inputs = tuple(dict.fromkeys(symbol.node for symbol in symbols))
         made = self.node(name, (name, "unknown", sample), Concat(), inputs, sample)
+        self.problems.unread.add(made)
         return Signal(value, self, made, layout, getattr(first, "at", None))
 
     def follows_time(self, name: str) -> bool:

@@ -29,6 +29,10 @@ _OPERATORS = """
 """.split()  # noqa: SIM905
 
 
+class ValueNeeded(TypeError):
+    """Code depends on the values of a tensor, which a symbol has none of."""
+
+
 class Recorder(Protocol):
     """Receives each operation on symbols, and keeps the nodes by name.
 
@@ -42,8 +46,8 @@ class Recorder(Protocol):
     owners: dict[int, str]
     canvases: Any
 
-    def refused(self, subject: str, reason: str, value: Any, symbols: list[Any]) -> Any:
-        """A symbol for the result of what is not understood, and the problem noted."""
+    def refused(self, name: str, reason: str, value: Any, symbols: list[Any]) -> Any:
+        """A symbol for the result of an operation that is not understood, and the problem noted."""
 
     def node(self, name: str, what: Hashable, op: Op, inputs: tuple[str, ...], shape: Shape) -> str:
         """The name of the node that does `what` to `inputs`; `name` is what it would be called if it were new."""
@@ -107,18 +111,18 @@ class Symbol:
         return (self[index] for index in range(len(self.value)))  # type: ignore[index]  # set below
 
     def __bool__(self) -> bool:
-        raise TypeError("a decision depends on the values of a tensor")
+        raise ValueNeeded("a decision depends on the values of a tensor")
 
     def __index__(self) -> int:
-        raise TypeError("a number is taken out of a tensor")
+        raise ValueNeeded("a number is taken out of a tensor")
 
     __int__ = __index__
 
     def __float__(self) -> float:
-        raise TypeError("a number is taken out of a tensor")
+        raise ValueNeeded("a number is taken out of a tensor")
 
     def __array__(self, *_: Any) -> Any:
-        raise TypeError("a tensor is made an array")
+        raise ValueNeeded("a tensor is made an array")
 
 
 def _operator(name: str) -> Callable[..., Any]:

@@ -14,13 +14,12 @@ import torch
 from spikingjelly.activation_based import base
 from torch import nn
 
-from neuroprune.errors import UnsupportedNetwork
 from neuroprune.evaluation import evaluation_mode
 from neuroprune.graph import nodes
 from neuroprune.graph.nodes import INPUT, Flatten, Graph, MaxPool, Node, Select
 from neuroprune.graph.read import Readers
 from neuroprune.graph.recorder import Recorder
-from neuroprune.graph.signals import Signal, Symbol, TimeSum, signals_of
+from neuroprune.graph.signals import Signal, Symbol, TimeSum, ValueNeeded, signals_of
 from neuroprune.graph.verify import problems_of_traced
 from neuroprune.neurons.catalog import neuron_models
 from neuroprune.neurons.cuba_lif import CubaLif
@@ -60,14 +59,13 @@ def trace(module: nn.Module, frames: torch.Tensor, neurons: Sequence[NeuronModel
             output = _output(recorder.canvases.seen(module(recorder.frames)), module, recorder)
     except (TypeError, RuntimeError, AttributeError, IndexError, AssertionError, ValueError) as error:
         form = "sequences [T, N, C, H, W]" if sequence else "frames [N, C, H, W]"
-        raise UnsupportedNetwork(
-            [
-                *dict.fromkeys(recorder.problems),
-                f"the forward method of {type(module).__name__} could not be followed on frames of shape "
-                f"{tuple(frames.shape[1:])} ({_first_line(error)}): let it take {form} of that size and decide nothing "
-                "by their values",
-            ]
-        ) from error
+        recorder.problems.add_end(
+            f"the forward method of {type(module).__name__} could not be followed on frames of shape "
+            f"{tuple(frames.shape[1:])} ({_first_line(error)}): let it take {form} of that size and decide nothing by "
+            "their values",
+            is_cause=isinstance(error, ValueNeeded),
+        )
+        raise recorder.problems.error() from error
     return _graph(recorder, output)
 
 
@@ -127,7 +125,9 @@ def _graph(recorder: Recorder, output: Any) -> Graph:
     """The finished graph. Raises UnsupportedNetwork where there are problems."""
     steps = recorder.steps or 1
     over_time, problem = _over_time(output, steps)
-    problems = [*recorder.problems, *([problem] if problem else [])]
+    problems = recorder.problems
+    if problem:
+        problems.add(problem, *([output.node] if isinstance(output, Symbol) else []))
     traced = dict(recorder.nodes)
     last = output.node if isinstance(output, Symbol) else INPUT
     while isinstance(traced[last].op, Flatten):  # scores are flat anyway
@@ -140,9 +140,14 @@ def _graph(recorder: Recorder, output: Any) -> Graph:
     votes = output.votes if isinstance(output, Signal | TimeSum) else 1
     readout = nodes.Readout("voltage" if is_voltage else "spikes", over_time, votes)
     graph = Graph(_used(traced, last), steps, readout)
-    problems += problems_of_traced(graph, last)
+    problems.spread(last, graph[last].inputs)
+    for found, node in problems_of_traced(graph, last):
+        if node is None:
+            problems.add_end(found)
+        else:
+            problems.add(found, node)
     if problems:
-        raise UnsupportedNetwork(list(dict.fromkeys(problems)))
+        raise problems.error()
     return graph
 
 

@@ -1,5 +1,7 @@
 """The rules of a traced graph."""
 
+from collections.abc import Iterator
+
 import numpy as np
 
 from neuroprune.graph.nodes import (
@@ -25,42 +27,44 @@ from neuroprune.neurons.model import FloatNeuron
 FRAME, SPIKES, SILENCE, COUNTS, POOLED, CURRENT = "frame", "spikes", "silence", "counts", "pooled", "current"
 
 
-def problems_of_traced(graph: Graph, last: str) -> list[str]:
-    """Sentences for everything that prevents folding; `last` is the node whose output the network returns."""
-    problems: list[str] = []
+def problems_of_traced(graph: Graph, last: str) -> list[tuple[str, str | None]]:
+    """Sentences for everything that prevents folding, with the node of each, None of the whole.
+
+    last: the node whose output the network returns.
+    """
+    problems: list[tuple[str, str | None]] = []
     flows: dict[str, str] = {}
     spiking = False
     for node in graph.nodes:
         flow, problem = _flow(node, [flows[name] for name in node.inputs])
         flows[node.name] = flow
         spiking = spiking or (isinstance(node.op, FloatNeuron) and not node.op.integrates)
-        if problem:
-            problems.append(problem)
-        if isinstance(node.op, Linear) and len(graph[node.inputs[0]].shape) != 1:
-            problems.append(
-                f"layer {node.name}: it reads a map of shape {graph[node.inputs[0]].shape}; put a Flatten before it"
-            )
-        if isinstance(node.op, FloatNeuron) and node.op.integrates:
-            if node.name != last:
-                problems.append(f"layer {node.name}: it never fires and is not the output; give it a finite threshold")
-            elif graph.readout.of == "spikes":
-                problems.append(
-                    f"layer {node.name}: it never fires; return its voltage v, or give it a finite threshold"
-                )
-        elif node.name == last and graph.readout.of == "voltage":
-            problems.append(f"layer {node.name}: it fires, so its voltage says little; set its threshold to infinity")
-        if isinstance(node.op, Resample) and any(
-            not isinstance(each.op, Flatten) for each in graph.consumers(node.name)
-        ):
-            problems.append(
-                f"layer {node.name}: its windows differ in size, which only a dense layer can take up; choose a size "
-                "that divides its input, or flatten it for a Linear right behind it"
-            )
-        if node.name != last and not graph.consumers(node.name):
-            problems.append(f"layer {node.name}: its output is not used; remove it")
+        found = [problem] if problem else []
+        problems += [(f"layer {node.name}: {each}", node.name) for each in (*found, *_problems_of(graph, node, last))]
     if not spiking:
-        problems.append("the network has no spiking neurons: put an IFNode or LIFNode after its layers")
+        problems.append(("the network has no spiking neurons: put an IFNode or LIFNode after its layers", None))
     return problems
+
+
+def _problems_of(graph: Graph, node: Node, last: str) -> Iterator[str]:
+    """What is wrong with the place of a node in the graph."""
+    if isinstance(node.op, Linear) and len(graph[node.inputs[0]].shape) != 1:
+        yield f"it reads a map of shape {graph[node.inputs[0]].shape}; put a Flatten before it"
+    if isinstance(node.op, FloatNeuron) and node.op.integrates:
+        if node.name != last:
+            yield "it never fires and is not the output; give it a finite threshold"
+        elif graph.readout.of == "spikes":
+            yield "it never fires; return its voltage v, or give it a finite threshold"
+    elif node.name == last and graph.readout.of == "voltage":
+        yield "it fires, so its voltage says little; set its threshold to infinity"
+    readers = graph.consumers(node.name)
+    if isinstance(node.op, Resample) and not all(isinstance(each.op, Flatten) for each in readers):
+        yield (
+            "its windows differ in size, which only a dense layer can take up; choose a size that divides its input, "
+            "or flatten it for a Linear right behind it"
+        )
+    if node.name != last and not readers:
+        yield "its output is not used; remove it"
 
 
 def _flow(node: Node, sources: list[str]) -> tuple[str, str | None]:
@@ -72,10 +76,7 @@ def _flow(node: Node, sources: list[str]) -> tuple[str, str | None]:
             # Weights upon weights multiply out to one layer, but only those of a projection leave its kernel as small.
             projects = isinstance(node.op, Conv) and node.op.weight.shape[2:] == (1, 1) and node.op.padding == (0, 0)
             if sources[0] == CURRENT and not projects:
-                return CURRENT, (
-                    f"layer {node.name}: it follows {node.inputs[0]} without neurons between; put an IFNode or "
-                    "LIFNode there"
-                )
+                return CURRENT, (f"it follows {node.inputs[0]} without neurons between; put an IFNode or LIFNode there")
             return CURRENT, None
         case BatchNorm() as norm if sources[0] in (SPIKES, SILENCE) and _is_complement(norm):
             return SILENCE if sources[0] == SPIKES else SPIKES, None
@@ -84,7 +85,7 @@ def _flow(node: Node, sources: list[str]) -> tuple[str, str | None]:
         case And():
             if not set(sources) <= {SPIKES, SILENCE}:
                 return SPIKES, (
-                    f"operation {node.name}: it multiplies {node.inputs[0]} by {node.inputs[1]}, which the chip does "
+                    f"it multiplies {node.inputs[0]} by {node.inputs[1]}, which the chip does "
                     "of spikes alone; multiply outputs of LIFNode or IFNode, or 1 minus those"
                 )
             return SPIKES, None
@@ -93,7 +94,7 @@ def _flow(node: Node, sources: list[str]) -> tuple[str, str | None]:
                 return COUNTS, None
             if sources[0] != SPIKES:
                 return SPIKES, (
-                    f"layer {node.name}: maximum pooling of values that are not spikes cannot be mapped; put it "
+                    "maximum pooling of values that are not spikes cannot be mapped; put it "
                     "right after an IFNode or LIFNode, or use AvgPool2d"
                 )
             return SPIKES, None

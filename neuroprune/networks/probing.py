@@ -169,7 +169,7 @@ def _single_steppers(network: nn.Module) -> list[nn.Module]:
 @contextmanager
 def in_step_mode(network: nn.Module, form: Form) -> Iterator[None]:
     """Within it, layers are in the step mode that `form` says, and in their own afterwards."""
-    modes = {layer: layer.step_mode for layer in network.modules() if isinstance(layer, base.StepModule)}
+    modes = {layer: layer.step_mode for layer in network.modules() if hasattr(layer, "step_mode")}
     if form.multi_step:
         functional.set_step_mode(network, "m")
     try:

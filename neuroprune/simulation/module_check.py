@@ -9,6 +9,7 @@ module's did, except where a potential is as near to the threshold as rounding c
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from math import prod
 from typing import Any, NoReturn
 
 import numpy as np
@@ -87,6 +88,12 @@ class _Neurons:
         """[steps, samples, *shape] of both."""
         received, fired = (self._steps(calls, samples) for calls in (self.received, self.fired))
         expected = (steps, samples, *layer.shape)
+        if (
+            fired.shape[:2] == expected[:2]
+            and fired.shape == received.shape
+            and fired[0, 0].numel() == prod(layer.shape)
+        ):
+            received, fired = received.reshape(expected), fired.reshape(expected)  # of maps that were flattened before
         if fired.shape != expected or received.shape != expected:
             _refuse(
                 f"layer {layer.name}: its neurons gave spikes of shape {tuple(fired.shape)}, where {expected} (steps, "

@@ -28,12 +28,12 @@ CONV = nn.Conv2d(2, 4, 3, padding=1)
 
 LAYERS: dict[str, tuple[tuple[nn.Module, ...], str]] = {
     "uneven adaptive pooling": (
-        (CONV, neuron.IFNode(), nn.AdaptiveAvgPool2d(3), nn.Flatten(), nn.Linear(36, 2), neuron.IFNode()),
-        "layer 2: adaptive pooling of 8x8 to 3x3 takes windows of different sizes; choose a size",
+        (CONV, neuron.IFNode(), nn.AdaptiveAvgPool2d(3), nn.Conv2d(4, 2, 3), neuron.IFNode()),
+        "layer 2: its windows differ in size, which only a dense layer can take up; choose a size that divides",
     ),
     "other neurons": (
         (CONV, neuron.QIFNode(), *END),
-        "layer 1: QIFNode has no counterpart on the chip; use one of Conv2d",
+        "layer 1: QIFNode is no neuron of the chip, since its potential moves by 0.047 in a step without input; use",
     ),
     "no neuron": ((CONV, nn.Upsample(scale_factor=1), *END), "layer 1: Upsample has no counterpart on the chip"),
     "rest": (
