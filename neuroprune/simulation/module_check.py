@@ -88,12 +88,8 @@ class _Neurons:
         """[steps, samples, *shape] of both."""
         received, fired = (self._steps(calls, samples) for calls in (self.received, self.fired))
         expected = (steps, samples, *layer.shape)
-        if (
-            fired.shape[:2] == expected[:2]
-            and fired.shape == received.shape
-            and fired[0, 0].numel() == prod(layer.shape)
-        ):
-            received, fired = received.reshape(expected), fired.reshape(expected)  # of maps that were flattened before
+        if fired.shape == received.shape == (steps, samples, prod(layer.shape)):  # of maps that were flattened before
+            received, fired = received.reshape(expected), fired.reshape(expected)
         if fired.shape != expected or received.shape != expected:
             _refuse(
                 f"layer {layer.name}: its neurons gave spikes of shape {tuple(fired.shape)}, where {expected} (steps, "
