@@ -9,7 +9,7 @@ from torch import nn
 from neuroprune.graph.evaluate import acts_alike
 from neuroprune.graph.operation import Followed, Operation, is_whole
 from neuroprune.graph.read import read_layer
-from neuroprune.graph.signals import Signal, Symbol
+from neuroprune.graph.signals import Signal, Symbol, TimeSum
 
 _POOLS: dict[str, type[nn.Module]] = {
     "avg_pool2d": nn.AvgPool2d,
@@ -85,6 +85,8 @@ def _owner(op: Operation, parameter: torch.Tensor) -> str:
 def _as_layer(op: Operation, layer: nn.Module, name: str) -> Followed:
     """What `layer` gives, if it does the same to each step of each sample."""
     signal = op.args[0]
+    if isinstance(signal, TimeSum):
+        return op.recorder.after_time(name, layer, signal, op.value)
     if not is_whole(signal):
         return None
     assert isinstance(signal, Signal)

@@ -120,7 +120,7 @@ class Recorder:
         if voted is not None:
             return voted
         if isinstance(symbol, TimeSum):
-            total = self._after_time(path, module, symbol, value)
+            total = self.after_time(path, module, symbol, value)
             if total is not None:
                 return total
             self.problems.add(f"layer {path}: it reads a sum or mean over time; put it before that", symbol.node)
@@ -238,7 +238,7 @@ class Recorder:
             return self._unknown(path, value, [signal])
         return Signal(value, self, self.node(path, path, Flatten(), (signal.node,), shape), found.layout, signal.at)
 
-    def _after_time(self, path: str, module: nn.Module, total: TimeSum, value: torch.Tensor) -> TimeSum | None:
+    def after_time(self, path: str, module: nn.Module, total: TimeSum, value: torch.Tensor) -> TimeSum | None:
         """What a linear layer makes of a sum over all steps: the same over what it makes of each; None for others.
 
         W (s sum x) + b is the mean over T steps of s T W x + b.
@@ -297,14 +297,14 @@ class Recorder:
         if not isinstance(value, torch.Tensor):
             return value
         first = symbols[0]
-        layout = getattr(first, "layout", FRAMES)
+        layout = first.layout if isinstance(first, Signal) else FRAMES
         if max(layout.batch, layout.time or 0) >= value.ndim:
             layout = FRAMES
         sample = layout.sample(tuple(value.shape))
         inputs = tuple(dict.fromkeys(symbol.node for symbol in symbols))
         made = self.node(name, (name, "unknown", sample), Concat(), inputs, sample)
         self.problems.unread.add(made)
-        return Signal(value, self, made, layout, getattr(first, "at", None))
+        return Signal(value, self, made, layout, first.at if isinstance(first, Signal) else None)
 
     def follows_time(self, name: str) -> bool:
         """Whether the output of `name` may differ from step to step: after neurons, or for a sequence of frames."""

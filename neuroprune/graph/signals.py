@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 import torch
-from torch import fx
+from torch import fx, nn
 
 from neuroprune.graph.layout import FRAMES, Layout, steps_of
 from neuroprune.graph.nodes import Node, Op, Shape
@@ -54,6 +54,9 @@ class Recorder(Protocol):
 
     def scoped(self, kind: str) -> str:
         """A name for an operation of the module that is running."""
+
+    def after_time(self, path: str, module: nn.Module, total: Any, value: torch.Tensor) -> Any:
+        """What a linear layer makes of a sum over all steps, None for other layers."""
 
     def follows_time(self, name: str) -> bool:
         """Whether the output of `name` may differ from step to step."""

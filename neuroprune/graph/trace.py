@@ -104,6 +104,8 @@ def _is_leaf(module: nn.Module, readers: Readers) -> bool:
     if isinstance(module, base.MemoryModule) or readers.know(module):
         return True
     library = type(module).__module__
+    if any(readers.know(child) for child in module.children()):
+        return False  # a container of layers
     return library.startswith(("torch.nn", "spikingjelly")) and ".model." not in library
 
 

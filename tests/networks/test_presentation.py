@@ -156,8 +156,8 @@ REFUSED: dict[str, tuple[str, Forward, int | None, bool, str]] = {
     "own steps for each of a sequence": ("m", lambda net, x: net.body(shown(x)).mean(0), 3, True,
         "network Net presents each frame at 4 steps, and cannot take samples that have a frame for each step: name im"),
     "something else": ("m", lambda net, x: "scores", None, False,
-        r"network Net cannot take \[N, C, H, W\] or \[T, N, C, H, W\] or \[N, T, C, H, W\] of \(2, 6, 6\) \(channels, "
-        r"height, width\) \(it returns a str for 7 samples\): choose another data set or change the network"),
+        r"network Net cannot take \[N, C, H, W\] or \[T, N, C, H, W\] or \[N, T, C, H, W\] or \[N, C, H, W, T\] of "
+        r"\(2, 6, 6\) \(channels, height, width\) \(it returns a str for 7 samples\): choose another data set or"),
     "two things by name": ("m", lambda net, x: {"a": x.sum((1, 2, 3)), "b": 1}, None, False, "it returns a dict for 7"),
     "one score for all": ("m", lambda net, x: net.body(shown(x)).mean((0, 1)), None, False,
         r"it returns the shape \(5,\) for 7 samples"),

@@ -215,7 +215,7 @@ def test_a_missing_file_is_named_in_full(tmp_path, monkeypatch):
             "bad.py",
             "import nowhere_to_be_found",
             "bad.py:Net needs the module nowhere_to_be_found, which is neither installed for .* nor beside the file: "
-            "install what has it, or leave the import out",
+            "install what has it, leave the import out, or add --stub-imports nowhere_to_be_found if the network does",
         ),
         (
             "bad.py",
@@ -260,9 +260,14 @@ def site_packages(tmp_path, monkeypatch):
     [
         (
             "torchvision",
-            f"install the build of torchvision that fits torch {torch.__version__}, or leave the import out",
+            f"install the build of torchvision that fits torch {torch.__version__}, leave the import out, or add "
+            "--stub-imports torchvision if the network does not use it",
         ),
-        ("installed_but_broken", "install what has it, or leave the import out"),
+        (
+            "installed_but_broken",
+            "install what has it, leave the import out, or add --stub-imports "
+            "installed_but_broken if the network does not use it",
+        ),
     ],
 )
 def test_a_package_that_cannot_be_imported_is_told_from_a_mistake_in_the_file(

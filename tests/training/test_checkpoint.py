@@ -252,7 +252,10 @@ def test_facts_of_data_that_there_cannot_be_are_refused(folder, changes, reason)
 def test_a_form_that_there_cannot_be_is_refused(folder):
     for form, reason in (
         ({"takes": "steps", "steps": 0}, r"\(Value error, its network is shown each image 0 times\)"),
-        ({"takes": "anything"}, "Input should be 'frames', 'sequences', 'batch-first sequences' or 'steps'"),
+        (
+            {"takes": "anything"},
+            "Input should be 'frames', 'sequences', 'batch-first sequences', 'time-last sequences' or 'steps'",
+        ),
     ):
         edit(folder, form=form)
         with pytest.raises(InputError, match=f"is not the description of a checkpoint .*{reason}"):
