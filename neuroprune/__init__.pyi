@@ -186,6 +186,9 @@ from .networks.build import (
     build as build,
     load_network as load_network,
 )
+from .networks.legacy.imports import (
+    imports_as as imports_as,
+)
 from .networks.probing import (
     present as present,
 )

@@ -13,7 +13,20 @@ import torch
 
 from neuroprune.compression.catalog import Residual
 from neuroprune.graph.compose import is_depthwise
-from neuroprune.graph.nodes import Add, AvgPool, BatchNorm, Conv, Flatten, Graph, Linear, MaxPool, Node, Select
+from neuroprune.graph.nodes import (
+    Add,
+    And,
+    AvgPool,
+    BatchNorm,
+    Conv,
+    Flatten,
+    Graph,
+    Linear,
+    MaxPool,
+    Node,
+    Resample,
+    Select,
+)
 from neuroprune.neurons.model import FloatNeuron
 
 
@@ -188,7 +201,7 @@ def _keeps_channels(graph: Graph, node: Node, residual: Residual) -> bool:
             width = graph[node.inputs[0]].shape[0]
             return residual == "coupled" and np.array_equal(node.op.channels, np.arange(width))
         case _:
-            return isinstance(node.op, Add | AvgPool | BatchNorm | Flatten | MaxPool | FloatNeuron)
+            return isinstance(node.op, Add | And | AvgPool | BatchNorm | Flatten | MaxPool | Resample | FloatNeuron)
 
 
 def is_dense(node: Node) -> bool:

@@ -73,7 +73,7 @@ class Recorder:
     def __init__(
         self, module: nn.Module, layers: Iterable[str], measure: Measure, neurons: Sequence[NeuronModel] | None = None
     ) -> None:
-        self._layers = {name: module.get_submodule(name) for name in dict.fromkeys(layers)}
+        self._layers = {name: _layer_at(module, name) for name in dict.fromkeys(layers)}
         self._measure = measure
         self._readers = Readers(neuron_models() if neurons is None else tuple(neurons))
         self._passes: dict[str, _Pass] = {}
@@ -165,7 +165,27 @@ class _Pass:
         return self._measure.of_map(mean.flatten(2) if mean.ndim > 2 else mean.unsqueeze(2))
 
 
+def _layer_at(module: nn.Module, name: str) -> nn.Module:
+    """The layer at path `name`. Raises UnsupportedNetwork for one of several that a single module computes."""
+    try:
+        return module.get_submodule(name)
+    except AttributeError:
+        raise UnsupportedNetwork(
+            [
+                f"layer {name}: one module computes several layers of neurons, so that the potentials of one cannot be "
+                "recorded; give each a module of its own, or prune by --method slimming"
+            ]
+        ) from None
+
+
 def _read(readers: Readers, name: str, layer: nn.Module) -> FloatNeuron:
+    if not readers.know(layer):
+        raise UnsupportedNetwork(
+            [
+                f"layer {name}: potentials are recorded of SpikingJelly's own neurons, and {type(layer).__name__} is a "
+                "class of yours; use LIFNode, IFNode or ParametricLIFNode, or prune by --method slimming"
+            ]
+        )
     found, problem = readers.read(name, layer, ())
     if problem is not None:
         raise UnsupportedNetwork([problem])

@@ -7,7 +7,21 @@ from spikingjelly.activation_based.layer import WSConv2d, WSLinear
 from torch import nn
 
 from neuroprune.compression.channels import module_path
-from neuroprune.graph.nodes import Add, AvgPool, BatchNorm, Concat, Conv, Flatten, Graph, Linear, MaxPool, Node, Select
+from neuroprune.graph.nodes import (
+    Add,
+    And,
+    AvgPool,
+    BatchNorm,
+    Concat,
+    Conv,
+    Flatten,
+    Graph,
+    Linear,
+    MaxPool,
+    Node,
+    Resample,
+    Select,
+)
 from neuroprune.neurons.model import FloatNeuron
 
 DROPPED = -1
@@ -89,7 +103,7 @@ def _neurons_after(graph: Graph, node: Node) -> tuple[str | None, tuple[int, ...
 def _channels_after(graph: Graph, node: Node, source: str, channels: tuple[int, ...]) -> tuple[int, ...] | None:
     """Where `channels` of its input `source` are in the output of `node`; None where they are no channels any more."""
     match node.op:
-        case BatchNorm() | AvgPool() | MaxPool() | Add():
+        case BatchNorm() | AvgPool() | Resample() | MaxPool() | Add() | And():
             return channels
         case Flatten() if prod(node.shape) == graph[source].shape[0]:
             return channels

@@ -8,9 +8,10 @@ import torch
 from spikingjelly.activation_based import layer
 from torch import nn
 
-from neuroprune.graph.layout import SEQUENCE, Layout, rearranged
+from neuroprune.graph.layout import SEQUENCE, Layout
 from neuroprune.graph.nodes import AvgPool, Shape
 from neuroprune.graph.operation import Followed, Operation, flat, is_whole, renamed
+from neuroprune.graph.rearrange import rearranged
 from neuroprune.graph.signals import Recorder, Signal, Symbol, TimeSum
 
 

@@ -54,7 +54,7 @@ LAYERS = (
         "adaptive pool",
         _both("AdaptiveAvgPool2d", "AdaptiveAvgPool3d"),
         "pools",
-        "to a size that divides its input",
+        "to a size that divides its input, or to any in front of a `Linear`",
     ),
     LayerInfo("maximum pool", _both("MaxPool2d", "MaxPool3d"), "pools", "on spikes and sums of spikes"),
     LayerInfo("flatten", _both("Flatten"), "views"),

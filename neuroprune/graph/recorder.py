@@ -19,12 +19,13 @@ from neuroprune.graph.evaluate import acts_alike
 from neuroprune.graph.functional import FUNCTIONAL
 from neuroprune.graph.hooks import changing_hooks
 from neuroprune.graph.joins import JOINS
-from neuroprune.graph.layout import FRAMES, SEQUENCE, rearranged
+from neuroprune.graph.layout import FRAMES, SEQUENCE
 from neuroprune.graph.nodes import INPUT, AvgPool, Concat, Flatten, Input, Linear, Node, Op, Seen, Shape
 from neuroprune.graph.operation import Followed, Operation, is_whole
 from neuroprune.graph.overrides import patched_methods
 from neuroprune.graph.problems import Problems
 from neuroprune.graph.read import Readers, Reading
+from neuroprune.graph.rearrange import rearranged
 from neuroprune.graph.signals import SIZES, Signal, Symbol, TimeSum, signals_of, values_of
 from neuroprune.graph.written_neurons import WrittenNeurons, may_be_neurons, written_neurons
 from neuroprune.neurons.cuba_lif import CubaLif

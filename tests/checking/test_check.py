@@ -133,7 +133,7 @@ def test_parts_that_do_not_map_are_problems_and_no_error() -> None:
     )
     found = check(network, (1, 8, 8), network="odd")
     assert not found.fits and not found.layers
-    assert len(found.problems) == 1 and "body.1: GELU has no counterpart" in found.problems[0]
+    assert len(found.problems) == 1 and "body.1: GELU cannot be mapped" in found.problems[0]
     kinds = {each.name: (each.count, each.maps) for each in found.kinds}
     assert kinds == {
         "Conv2d": (1, True),

@@ -23,6 +23,7 @@ from neuroprune.simulation import engine
 from neuroprune.simulation.verification import LavaSettings
 from neuroprune.training import samples
 from neuroprune.training.settings import TrainSettings
+from tests.support.reports import measured
 
 SAMPLES, AT_ONCE = 300, 64
 NO_LAVA = LavaSettings(samples=0)
@@ -68,7 +69,7 @@ CODING = Coding((0.0,), (255.0,), "poisson", 5)
 
 
 def same(left: Deployment, right: Deployment) -> bool:
-    return left.report == right.report and np.array_equal(left.trace.outputs, right.trace.outputs)
+    return measured(left.report) == measured(right.report) and np.array_equal(left.trace.outputs, right.trace.outputs)
 
 
 def test_a_deployment_takes_a_few_samples_at_a_time_and_measures_what_it_does_of_an_array(
