@@ -93,7 +93,9 @@ def test_what_was_not_passed_or_cannot_be_mapped_is_said() -> None:
         neuroprune.UnsupportedNetwork, match=r"layer body.2: FloorIF is no neuron of the chip, since of"
     ):
         neuroprune.trace(network(), frames)
-    with pytest.raises(neuroprune.UnsupportedNetwork, match=r"layer body.2: floor 0.5 cannot be mapped; it must be"):
+    with pytest.raises(
+        neuroprune.UnsupportedNetwork, match=r"layers body.2, body.9, body.11: floor 0.5 cannot be mapped; it must be"
+    ):
         neuroprune.trace(network(0.5), frames, NEURONS)
 
     class Other(FloorIF):
