@@ -101,7 +101,7 @@ def test_what_was_not_passed_or_cannot_be_mapped_is_said() -> None:
     class Other(FloorIF):
         """A subclass may compute something else, so the reader of its base is not asked."""
 
-    with pytest.raises(neuroprune.UnsupportedNetwork, match=r"layer body.2: Other has no counterpart on the chip"):
+    with pytest.raises(neuroprune.UnsupportedNetwork, match=r"layer body.2: Other is no neuron of the chip, since of"):
         neuroprune.trace(Network(first=Other()), frames, NEURONS)
 
 

@@ -261,7 +261,7 @@ CODE: dict[str, tuple[str, Callable[[Parts, torch.Tensor], torch.Tensor], str]] 
     "attention": (
         "m",
         lambda net, x: net.scores(net.spikes(x) @ net.spikes(x)).mean(0),
-        "operation matmul on the output",
+        "it multiplies spikes by spikes, as attention does, and the weights of synapses are fixed",
     ),
     "number": (
         "m",
