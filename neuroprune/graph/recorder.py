@@ -20,16 +20,15 @@ from neuroprune.graph.functional import FUNCTIONAL
 from neuroprune.graph.hooks import changing_hooks
 from neuroprune.graph.joins import JOINS
 from neuroprune.graph.layout import FRAMES, SEQUENCE
+from neuroprune.graph.neuron_calls import NeuronCalls
 from neuroprune.graph.nodes import INPUT, AvgPool, Concat, Flatten, Input, Linear, Node, Op, Seen, Shape
-from neuroprune.graph.operation import Followed, Operation, is_whole
+from neuroprune.graph.operation import Followed, Operation
 from neuroprune.graph.overrides import patched_methods
 from neuroprune.graph.problems import Problems
-from neuroprune.graph.read import Readers, Reading
+from neuroprune.graph.read import Readers
 from neuroprune.graph.rearrange import rearranged
 from neuroprune.graph.signals import SIZES, Signal, Symbol, TimeSum, signals_of, values_of
-from neuroprune.graph.written_neurons import WrittenNeurons, may_be_neurons, written_neurons
 from neuroprune.neurons.cuba_lif import CubaLif
-from neuroprune.neurons.cuba_lif.identify import NotNeurons
 from neuroprune.neurons.model import FloatNeuron
 
 
@@ -69,9 +68,7 @@ class Recorder:
         tensors = (*root.named_parameters(), *root.named_buffers())
         self.owners = {id(tensor): name.rpartition(".")[0] for name, tensor in tensors}
         self._made: dict[Hashable, str] = {}
-        self._calls: dict[str, int] = {}
-        self._reads: dict[str, str] = {}
-        self._written: dict[Hashable, WrittenNeurons] = {}
+        self.neurons = NeuronCalls(readers)
 
     def node(
         self, name: str, what: Hashable, op: Op, inputs: tuple[str, ...], shape: Shape, seen: Seen | None = None
@@ -103,7 +100,7 @@ class Recorder:
         with changing_hooks(module) as changed_by:
             value = module(symbol.value)
         if not isinstance(value, torch.Tensor):
-            self.problems.add(self._read(path, module, symbol)[1] or _across(path), symbol.node)
+            self.problems.add(self.neurons.read(path, module, symbol)[1] or _across(path), symbol.node)
             return self._unknown(path, value, symbols)
         for hook in changed_by:
             self.problems.add(
@@ -170,7 +167,7 @@ class Recorder:
             )
             return self._unknown(path, value, [signal])
         known = self._made.get((path, (signal.node,)))
-        op, problem = (self.nodes[known].op, None) if known else self._read(path, module, signal)
+        op, problem = (self.nodes[known].op, None) if known else self.neurons.read(path, module, signal)
         if isinstance(op, Flatten):
             return self._flattened(path, module, signal, value)
         layout, at = signal.layout, signal.at
@@ -183,12 +180,12 @@ class Recorder:
             return self._unknown(path, value, [signal])
         seen = None
         if isinstance(module, base.MemoryModule) or isinstance(op, FloatNeuron):
-            seen = Seen(path, layout, self._calls.get(path, 0) if layout.has_steps else 0)
-            moved = self._advance(path, module, signal)
-            if isinstance(moved, str):
-                self.problems.add(moved, signal.node)
-            elif moved is not None:
-                layout, at = FRAMES, moved
+            seen = self.neurons.seen(path, layout)
+            turn = self.neurons.advance(path, module, signal)
+            if isinstance(turn, str):
+                self.problems.add(turn, signal.node)
+            else:
+                self.steps, at = max(turn.steps, self.steps or 0), turn.at
         if problem:
             self.problems.add(problem)
         # After a layer that is not understood tracing goes on as if it passed its input on, or fired, to find all
@@ -198,33 +195,6 @@ class Recorder:
         if problem:
             self.problems.unread.add(name)
         return Signal(value, self, name, layout, at)
-
-    def has_neurons(self, path: str, module: nn.Module, args: Any, kwargs: Any) -> bool:
-        """Whether the module at `path`, which no reader knows, does as neurons do with what it is called with."""
-        alone = len(args) == 1 and not kwargs and isinstance(args[0], Signal)
-        return alone and not isinstance(self._neurons(path, module, args[0]).found, NotNeurons)
-
-    def _neurons(self, path: str, module: nn.Module, signal: Signal) -> WrittenNeurons:
-        """What the module at `path` was found to do with tensors like that of `signal`."""
-        key = (path, signal.layout, signal.sample, signal.steps)
-        if key not in self._written:
-            nothing = WrittenNeurons(NotNeurons(), keeps_state=True)
-            tried = is_whole(signal) and may_be_neurons(module, self.readers.know)
-            self._written[key] = written_neurons(module, signal) if tried else nothing
-        return self._written[key]
-
-    def _read(self, path: str, module: nn.Module, signal: Symbol) -> Reading:
-        """The operation of a layer, or why it has none."""
-        if not self.readers.know(module) and isinstance(signal, Signal):
-            found = self._neurons(path, module, signal).found
-            if isinstance(found, FloatNeuron):
-                return found, None
-            if isinstance(found, str):
-                return None, (
-                    f"layer {path}: {type(module).__name__} is no neuron of the chip, since {found}; use LIFNode, "
-                    "IFNode or ParametricLIFNode"
-                )
-        return self.readers.read(path, module, self.nodes[signal.node].shape)
 
     def _flattened(self, path: str, module: nn.Module, signal: Signal, value: torch.Tensor) -> Any:
         """The symbol for the output of a layer that flattens."""
@@ -260,36 +230,6 @@ class Recorder:
         shape = tuple(value.shape[1:])
         name = self.node(path, (path, factor), op, (source.name,), shape)
         return TimeSum(value, self, name, total.steps, scale)
-
-    def _advance(self, path: str, module: nn.Module, signal: Signal) -> int | str | None:
-        """The step that a layer with state is called for, None for all steps at once, or the problem with the call."""
-        first = self._reads.setdefault(path, signal.node)
-        call = self._calls.get(path, 0)
-        self._calls[path] = call + 1
-        if (
-            not self.readers.know(module)
-            and signal.layout.has_steps
-            and not self._neurons(path, module, signal).keeps_state
-        ):
-            self.steps = max(signal.steps, self.steps or 0)
-            return None
-        if first != signal.node:
-            return (
-                f"layer {path}: it is used on the output of {first} and again on that of {signal.node}, which would "
-                "share its state; give each use a layer of its own"
-            )
-        written = not self.readers.know(module)
-        if getattr(module, "step_mode", "s") == "m" or (written and signal.layout.has_steps):
-            if not written and signal.layout != SEQUENCE:
-                return f"layer {path}: it is in step mode 'm' but reads no [T, N, ...]; set its step mode to 's'"
-            self.steps = max(signal.steps, self.steps or 0)
-            return f"layer {path}: it goes over the steps twice; call it once" if call else None
-        if signal.layout != FRAMES:
-            return f"layer {path}: it is in step mode 's' but reads all steps at once; set its step mode to 'm'"
-        if signal.at is not None and signal.at != call:
-            return f"layer {path}: its call {call + 1} is for step {signal.at + 1}; call it once a step, in their order"
-        self.steps = max(call + 1, self.steps or 0)
-        return call
 
     def _unknown(self, name: str, value: Any, symbols: list[Any]) -> Any:
         """A symbol for the result of something that is not understood, so that all problems are found at once."""

@@ -81,7 +81,7 @@ def _leaves_recorded(root: nn.Module, recorder: Recorder) -> Iterator[None]:
         if path is None or not signals_of((args, kwargs)):
             return call(module, *args, **kwargs)
         if module is not root and (
-            _is_leaf(module, recorder.readers) or recorder.has_neurons(path, module, args, kwargs)
+            _is_leaf(module, recorder.readers) or recorder.neurons.are(path, module, args, kwargs)
         ):
             return recorder.call(path, module, args, kwargs)
         recorder.scope.append(path)
