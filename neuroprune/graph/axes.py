@@ -126,10 +126,17 @@ def _rearrange(op: Operation) -> Followed:
     assert isinstance(symbol, Signal)
 
     def change(places: torch.Tensor) -> torch.Tensor:
-        moved: torch.Tensor = op.function(places, *op.args[1:], **op.kwargs)
-        return moved
+        changed: torch.Tensor = op.function(places, *op.args[1:], **op.kwargs)
+        return changed
 
-    return moved(op.recorder, symbol, value, change)
+    result = moved(op.recorder, symbol, value, change)
+    shape, tokens = op.recorder.nodes[symbol.node].shape, tuple(value.shape[-2:])
+    if result is None and len(shape) == 3 and tokens in ((shape[0], prod(shape[1:])), (prod(shape[1:]), shape[0])):
+        return (
+            f"it makes tokens of {tokens} of maps of {shape}, as attention needs them, which multiplies spikes by "
+            "spikes, while the weights of synapses are fixed; use convolutions"
+        )
+    return result
 
 
 def moved(

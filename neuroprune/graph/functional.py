@@ -72,12 +72,6 @@ def _batch_norm(op: Operation) -> Followed:
     return _as_layer(op, layer, _owner(op, given.get("weight", mean)))
 
 
-def _attend(op: Operation) -> Followed:
-    if len(op.symbols) < 2:
-        return None
-    return "it multiplies spikes by spikes, as attention does, and the weights of synapses are fixed; use convolutions"
-
-
 def _arguments(op: Operation, names: str) -> dict[str, Any]:
     """The arguments of the call by name."""
     return {**dict(zip(names.split(), op.args, strict=False)), **op.kwargs}
@@ -115,5 +109,4 @@ FUNCTIONAL: dict[str, Callable[[Operation], Followed]] = {
     **dict.fromkeys(("conv2d", "conv3d"), _conv),
     "linear": _linear,
     "batch_norm": _batch_norm,
-    **dict.fromkeys(("matmul", "rmatmul", "bmm", "einsum", "scaled_dot_product_attention"), _attend),
 }

@@ -44,6 +44,12 @@ OPERATIONS = JOINS | AXES | ARITHMETIC | FUNCTIONAL | {"setitem": _write}
 IN_PLACE = frozenset(("iadd", "isub", "imul", "itruediv"))
 """Operations that write their result into their first operand, which may be a plain tensor so far."""
 
+ATTENTION = frozenset(("matmul", "rmatmul", "bmm", "einsum", "scaled_dot_product_attention"))
+ATTENTION_REASON = (
+    "it multiplies spikes by spikes, as attention does, and the weights of synapses are fixed; use convolutions"
+)
+NO_COUNTERPART = "it has no counterpart on the chip; use layers, additions, concatenations, channel selections"
+
 UNREAD_NEURONS = CubaLif(0.0, 1.0)
 """Stands for neurons that could not be read."""
 
@@ -145,9 +151,7 @@ class Recorder:
         result = follow(Operation(self, name, function, before, kwargs, symbols, value)) if follow else None
         if result is not None and not isinstance(result, str):
             return result
-        reason = (
-            result or "it has no counterpart on the chip; use layers, additions, concatenations, channel selections"
-        )
+        reason = result or (ATTENTION_REASON if name in ATTENTION and len(symbols) > 1 else NO_COUNTERPART)
         return self.refused(name, reason, value, symbols, is_cause=follow is None)
 
     def refused(self, name: str, reason: str, value: Any, symbols: list[Any], is_cause: bool = False) -> Any:

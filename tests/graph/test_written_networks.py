@@ -425,3 +425,16 @@ def test_a_measured_decay_is_exact(leak: float) -> None:
     found = trace(Net(code, lambda: Sequences(0, leak)).double(), FRAMES[:1])["lif"].op
     assert isinstance(found, CubaLif)
     assert abs(found.decay - (1 - leak)) < 1e-6
+
+
+def test_attention_is_named_where_it_begins() -> None:
+    def code(net: Net, x: torch.Tensor) -> torch.Tensor:
+        tokens = net.lif(each_step(net.conv, repeated(x))).flatten(-2).transpose(-1, -2)
+        return net.out(net.fc((tokens @ tokens.transpose(-1, -2) @ tokens).flatten(2))).mean(0)
+
+    with pytest.raises(UnsupportedNetwork) as caught:
+        trace(Net(code, lambda: Sequences(0)).double(), FRAMES[:1])
+    assert "it makes tokens of (4, 64) of maps of (4, 8, 8), as attention needs them" in str(caught.value)
+    assert "it multiplies spikes by spikes, as attention does, and the weights of synapses are fixed" in str(
+        caught.value
+    )
