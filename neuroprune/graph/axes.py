@@ -22,7 +22,8 @@ def _stack(op: Operation) -> Followed:
 
 
 def in_time(op: Operation, parts: list[Any], axis: int) -> Followed:
-    """The sequence in which `parts`, each of one step, lie along the new `axis`; None where they are other things."""
+    """The sequence in which `parts`, each of one step, lie along the new `axis`, or behind each other in that of samples;
+    None where they are other things."""
     if not parts or not all(isinstance(each, Signal) and not each.layout.has_steps for each in parts):
         return None
     first = parts[0]
@@ -32,7 +33,10 @@ def in_time(op: Operation, parts: list[Any], axis: int) -> Followed:
         return None
     batch = first.layout.batch
     op.recorder.steps = len(parts)
-    layout = Layout(batch + (axis <= batch), axis)
+    if op.value.ndim == first.value.ndim:
+        layout = Layout(batch, merged="time first")
+    else:
+        layout = Layout(batch + (axis <= batch), axis)
     return Signal(op.value, op.recorder, first.node, layout, votes=first.votes)
 
 

@@ -164,6 +164,18 @@ def test_neurons_that_make_one_step_a_call_and_arithmetic_by_channel() -> None:
     assert abs(graph["lif"].op.threshold - 0.9) < 1e-6
 
 
+def test_steps_behind_each_other_in_the_axis_of_samples() -> None:
+    class Merged(Sequences):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return super().forward(x.view(STEPS, -1, *x.shape[1:])).flatten(0, 1)
+
+    def code(net: Net, x: torch.Tensor) -> torch.Tensor:
+        spikes = net.lif(net.norm(net.conv(torch.cat([x for _ in range(STEPS)], 0))))
+        return net.out(net.fc(spikes.flatten(1))).view(STEPS, len(x), -1).mean(0)
+
+    checked(Net(code, Merged))
+
+
 def test_one_module_of_neurons_without_state_does_for_all_layers() -> None:
     def code(net: Net, x: torch.Tensor) -> torch.Tensor:
         x = net.lif(each_step(net.conv, repeated(x)))
@@ -399,6 +411,14 @@ def test_what_follows_from_a_cause_is_counted_alone() -> None:
     assert "layer 1: GroupNorm cannot be mapped, since it normalises by the values of each sample" in str(caught.value)
     assert "maximum pooling" not in str(caught.value)
     assert caught.value.consequences == len(caught.value.problems) - 1 > 0
+
+
+def test_spikes_of_another_height_are_refused() -> None:
+    def code(net: Net, x: torch.Tensor) -> torch.Tensor:
+        return net.out(net.fc(net.lif(each_step(net.conv, repeated(x))).flatten(2))).mean(0)
+
+    with pytest.raises(UnsupportedNetwork, match=r"Sequences is no neuron of the chip, since it gives 0\.3 for a"):
+        trace(Net(code, lambda: Sequences(0, height=0.3)).double(), FRAMES[:1])
 
 
 def test_numbers_for_each_neuron_are_refused() -> None:

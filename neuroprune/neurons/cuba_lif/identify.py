@@ -41,8 +41,11 @@ def identify(fire: Fire, steps: int, probes: int, all_at_once: bool = True) -> C
     be given at once, at least 2. all_at_once: whether it needs all steps.
     """
     probe = _Probe(fire, steps, probes, all_at_once)
-    if not probe.spikes_at_all():
+    height = probe.height()
+    if height is None:
         return NotNeurons()
+    if height != 1.0:
+        return f"it gives {height:.4g} for a spike, where 1 is handed on"
     try:
         threshold = probe.smallest([])
         if threshold <= 0.0:
@@ -72,10 +75,12 @@ class _Probe:
         drive[len(before)] = tried
         return self.fire(drive)[len(before)]
 
-    def spikes_at_all(self) -> bool:
-        """Whether a first input gives 0 where it is strongly negative, and 1 where it is large."""
-        given = [float(self.last([], torch.full((2,), value))[0]) for value in (-LARGEST, LARGEST)]
-        return given == [0.0, 1.0]
+    def height(self) -> float | None:
+        """What a first input gives that is large, if that is the same for all large ones, and 0 for negative ones."""
+        least, large, largest = (
+            float(self.last([], torch.full((2,), value))[0]) for value in (-LARGEST, LARGEST / 10, LARGEST)
+        )
+        return largest if least == 0.0 and large == largest != 0.0 else None
 
     def smallest(self, before: list[float]) -> float:
         """The smallest last input after `before` that makes neurons fire, to the last bit of float32."""
