@@ -22,7 +22,7 @@ def _stack(op: Operation) -> Followed:
 
 
 def in_time(op: Operation, parts: list[Any], axis: int) -> Followed:
-    """The sequence in which `parts`, each of one step, lie along the new `axis`, or behind each other in that of samples;
+    """The sequence in which `parts`, each of one step, lie along the new `axis`, or behind each other in an old one;
     None where they are other things."""
     if not parts or not all(isinstance(each, Signal) and not each.layout.has_steps for each in parts):
         return None
