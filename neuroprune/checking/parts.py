@@ -3,6 +3,7 @@
 from neuroprune.checking.schema import CheckedPart
 from neuroprune.graph.nodes import (
     Add,
+    And,
     AvgPool,
     BatchNorm,
     Concat,
@@ -14,6 +15,7 @@ from neuroprune.graph.nodes import (
     MaxPool,
     Node,
     Op,
+    Resample,
     Select,
 )
 
@@ -23,9 +25,11 @@ KINDS: dict[type[Op], str] = {
     Linear: "linear",
     BatchNorm: "batch norm",
     AvgPool: "average pool",
+    Resample: "adaptive pool",
     MaxPool: "maximum pool",
     Flatten: "flatten",
     Add: "addition",
+    And: "product of spikes",
     Concat: "concatenation",
     Select: "selection",
 }
@@ -39,8 +43,8 @@ def parts_of(graph: Graph) -> tuple[CheckedPart, ...]:
 
 
 def _fires(op: Op) -> bool:
-    """Whether it is a layer of neurons on the chip: neurons, and maximum pools, which are ORs of spikes."""
-    return isinstance(op, MaxPool) or type(op) not in KINDS
+    """Whether it is a layer of neurons on the chip: neurons, and ORs and ANDs of spikes."""
+    return isinstance(op, MaxPool | And) or type(op) not in KINDS
 
 
 def _readers(graph: Graph) -> dict[str, tuple[str, ...]]:
@@ -71,6 +75,8 @@ def _becomes(op: Op) -> str:
             return "synapses"
         case MaxPool():
             return "neurons that pass spikes on (OR)"
+        case And():
+            return "neurons that fire where both do (AND)"
         case _ if type(op) in KINDS:
             return "folded into synapses"
     return "neurons"

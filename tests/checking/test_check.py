@@ -105,6 +105,31 @@ def test_every_part_of_the_code_is_said_to_become_what_it_does() -> None:
     ]
 
 
+class Product(nn.Module):
+    """The product of two layers of spikes, pooled with windows that differ."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv, self.one = layer.Conv2d(2, 4, 3, padding=1), neuron.IFNode()
+        self.conv2, self.two = layer.Conv2d(4, 4, 3, padding=1), neuron.IFNode()
+        self.uneven, self.flat = layer.AdaptiveAvgPool2d(3), layer.Flatten()
+        self.fc, self.out = layer.Linear(36, 5), neuron.IFNode()
+        functional.set_step_mode(self, "m")
+
+    def forward(self, frames: torch.Tensor) -> torch.Tensor:
+        one = self.one(self.conv(frames.unsqueeze(0).repeat(4, 1, 1, 1, 1)))
+        both = one * self.two(self.conv2(one))
+        return self.out(self.fc(self.flat(self.uneven(both)))).mean(0)
+
+
+def test_products_of_spikes_are_neurons_and_pools_of_any_windows_are_not() -> None:
+    found = check(Product(), (2, 8, 8))
+    parts = {part.name: (part.kind, part.becomes, part.readers) for part in found.parts}
+    assert parts["and"] == ("product of spikes", "neurons that fire where both do (AND)", ("and",))
+    assert parts["uneven"] == ("adaptive pool", "folded into synapses", ("out",))
+    assert [layer.name for layer in found.layers] == ["one", "two", "and", "out"]
+
+
 def test_a_part_that_several_layers_read_names_them_all() -> None:
     found = check(network_of("sew-resnet")[0], (1, 28, 28))
     several = [part for part in found.parts if len(part.readers) > 1]
