@@ -18,12 +18,12 @@ from neuroprune.graph.signals import Recorder, Signal, Symbol, TimeSum
 def _stack(op: Operation) -> Followed:
     """The steps of a loop, or one frame for every step, as a sequence."""
     axis = int(op.argument(1, "dim", op.kwargs.get("axis", 0))) % op.value.ndim
-    return in_time(op, list(op.args[0]), axis)
+    return in_time(op.recorder, op.value, list(op.args[0]), axis)
 
 
-def in_time(op: Operation, parts: list[Any], axis: int) -> Followed:
-    """The sequence in which `parts`, each of one step, lie along the new `axis`, or behind each other in an old one;
-    None where they are other things."""
+def in_time(recorder: Recorder, value: torch.Tensor, parts: list[Any], axis: int) -> Signal | None:
+    """The sequence `value` in which `parts`, each of one step, lie along the new `axis`, or behind each other in an old
+    one; None where they are other things."""
     if not parts or not all(isinstance(each, Signal) and not each.layout.has_steps for each in parts):
         return None
     first = parts[0]
@@ -32,12 +32,12 @@ def in_time(op: Operation, parts: list[Any], axis: int) -> Followed:
     if not (all(each.at is None for each in parts) or [each.at for each in parts] == list(range(len(parts)))):
         return None
     batch = first.layout.batch
-    op.recorder.steps = len(parts)
-    if op.value.ndim == first.value.ndim:
+    recorder.steps = len(parts)
+    if value.ndim == first.value.ndim:
         layout = Layout(batch, merged="time first")
     else:
         layout = Layout(batch + (axis <= batch), axis)
-    return Signal(op.value, op.recorder, first.node, layout, votes=first.votes)
+    return Signal(value, recorder, first.node, layout, votes=first.votes)
 
 
 def _average(op: Operation) -> Followed:

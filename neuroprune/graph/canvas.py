@@ -7,8 +7,8 @@ import torch
 from torch.overrides import TorchFunctionMode
 from torch.utils import _pytree
 
+from neuroprune.graph.axes import in_time
 from neuroprune.graph.joins import single
-from neuroprune.graph.layout import Layout
 from neuroprune.graph.signals import Recorder, Signal, Symbol, signals_of
 
 
@@ -74,16 +74,13 @@ class Canvases(TorchFunctionMode):
 def _sequence(canvas: _Canvas) -> Symbol:
     """The symbol of a canvas: a sequence where all its steps were written."""
     signals = [canvas.written[place] for place in sorted(canvas.written)]
-    first, axis = signals[0], canvas.axis
-    recorder: Recorder = first.recorder
+    recorder: Recorder = signals[0].recorder
     with torch._C.DisableTorchFunction():
         value = canvas.tensor.clone()  # so that the symbol's own tensor is no canvas
-    alike = all((each.node, each.votes, each.layout) == (first.node, first.votes, first.layout) for each in signals)
-    in_order = all(each.at is None for each in signals) or [each.at for each in signals] == list(range(len(signals)))
-    if len(signals) == canvas.tensor.shape[axis] and alike and in_order:
-        recorder.steps = len(signals)
-        batch = first.layout.batch
-        return Signal(value, recorder, first.node, Layout(batch + (axis <= batch), axis), votes=first.votes)
+    is_full = len(signals) == canvas.tensor.shape[canvas.axis]
+    sequence = in_time(recorder, value, signals, canvas.axis) if is_full else None
+    if sequence is not None:
+        return sequence
     refused: Symbol = recorder.refused(
         "setitem", "not every place was given one step of the same layer, in their order", value, signals
     )

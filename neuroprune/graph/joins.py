@@ -26,10 +26,10 @@ def _concat(op: Operation) -> Followed:
         and all(each.value.shape[axis] == 1 for each in signals)
         and not is_whole(signals[0])
     ):
-        return in_time(op, [_without(each, axis) for each in signals], axis)
+        return in_time(op.recorder, op.value, [_without(each, axis) for each in signals], axis)
     first = signals[0]
     if isinstance(first, Signal) and axis == first.layout.batch and not first.layout.has_steps:
-        return in_time(op, signals, axis)
+        return in_time(op.recorder, op.value, signals, axis)
     if not all(is_whole(each) for each in signals):
         return None
     found = common_layout(signals)

@@ -11,13 +11,12 @@ from neuroprune.graph.layout import Layout, Merged, steps_of
 
 @dataclass(frozen=True)
 class Rearranged:
-    """What a change of axes made of a tensor: its new layout, the shape of a sample in it, and its steps.
+    """What a change of axes made of a tensor: its new layout, and its steps.
 
     steps: more than before where the tensor is repeated over time; 1 for a tensor without steps.
     """
 
     layout: Layout
-    sample: tuple[int, ...]
     steps: int
 
 
@@ -30,12 +29,9 @@ def rearranged(
     first of size 1 where it may be. None where samples or steps are taken apart, reversed or mixed with other axes, or
     the elements of a sample are not in C order.
     """
-    places = torch.arange(prod(shape)).reshape(shape)
-    canonical = layout.steps_first(places, batch)
-    steps, sample = canonical.shape[0], canonical.shape[2:]
-    numbered = torch.arange(canonical.numel()).reshape(canonical.shape)
-    changed = change(layout.arranged(numbered))
-    size = prod(sample)
+    canonical = layout.steps_first(torch.empty(shape, device="meta"), batch).shape
+    steps, size = canonical[0], prod(canonical[2:])
+    changed = change(layout.arranged(torch.arange(prod(shape)).reshape(canonical)))
     element, row = changed % size, changed // size
     step, number = row // batch, row % batch
     varies = [_varying(each) for each in (step, number, element)]
@@ -52,7 +48,7 @@ def rearranged(
     inner = first.reshape(-1, *(changed.shape[axis] for axis in axes))[0]
     if not torch.equal(inner.flatten() % size, torch.arange(size)):
         return None
-    return Rearranged(found, tuple(inner.shape), steps_of(found, changed.shape, batch))
+    return Rearranged(found, steps_of(found, changed.shape, batch))
 
 
 def _found(
