@@ -26,7 +26,7 @@ from neuroprune.networks.recipe import (
 )
 from neuroprune.networks.reference import parse_reference
 from neuroprune.networks.residual import BLOCKS, Pair
-from neuroprune.networks.user import load_network as load_users_network
+from neuroprune.networks.user import load_code
 from neuroprune.reading import reading
 from neuroprune.selection import ChannelSelection
 
@@ -120,7 +120,7 @@ def load_network(reference: str) -> nn.Module:
     """
     named = parse_reference(nir_reference(reference))
     path = path_of(named)
-    return load_users_network(reference) if path is None else read_referenced(path, named.arguments)
+    return load_code(named) if path is None else read_referenced(path, named.arguments)
 
 
 def load_seeded(reference: str, seed: int) -> nn.Module:

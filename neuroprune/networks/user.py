@@ -17,36 +17,22 @@ from neuroprune.errors import InputError
 from neuroprune.excerpts import capped
 from neuroprune.networks.importing import INSTALLED, find_object, imported
 from neuroprune.networks.legacy import importing
-from neuroprune.networks.reference import NetworkReference, ObjectName, parse_reference
+from neuroprune.networks.legacy.imports import NEW, OLD
+from neuroprune.networks.reference import NetworkReference, ObjectName
 
 FITS_TORCH = ("torchvision", "torchaudio")
 """Packages whose releases are each built for one release, and one build, of torch."""
 
-MOVED = {
-    "spikingjelly.clock_driven": "spikingjelly.activation_based",
-    "spikingjelly.cext": "spikingjelly.activation_based",
-}
+MOVED = dict.fromkeys(OLD, NEW)
 """Modules that go by another name in the SpikingJelly that is installed."""
 
 
-def load_network(reference: str) -> nn.Module:
-    """The network that `reference` names: "file.py:Name" or "package.module:Name", with or without "(T=4)".
+def load_code(named: NetworkReference) -> nn.Module:
+    """The network of Python code that `named` refers to; see `load_network` of networks/build.py.
 
-    The name is that of a torch.nn.Module, of a function or class that makes one, or leads to it by dots; arguments are
-    given by keyword. The code is executed, as by `python file.py`, so name only what you trust; a file can import what
-    lies beside it, and packages in the folders above.
+    The name is that of a torch.nn.Module, of a function or class that makes one, or leads to it by dots.
     Raises InputError when something is missing, fails in whatever way, or the arguments do not fit.
-
-    >>> import tempfile
-    >>> from pathlib import Path
-    >>> from neuroprune import load_network
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     file = Path(folder, "my_network.py")
-    ...     characters = file.write_text("from torch import nn\\nclass Net(nn.Flatten): pass\\n")
-    ...     load_network(f"{file}:Net(end_dim=2)")
-    Net(start_dim=1, end_dim=2)
     """
-    named = parse_reference(reference)
     with importing(), contextlib.ExitStack() as stack:
         with _users_code(named, "on import"):
             module = stack.enter_context(imported(named))

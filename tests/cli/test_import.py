@@ -13,9 +13,8 @@ from spikingjelly.activation_based import functional
 from torch import nn
 
 from neuroprune.data.load import load_dataset
-from neuroprune.networks.build import build
+from neuroprune.networks.build import build, load_network
 from neuroprune.networks.recipe import Recipe, load_recipe
-from neuroprune.networks.user import load_network
 from neuroprune.training.checkpoint import load_checkpoint
 
 CODE = """
