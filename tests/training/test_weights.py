@@ -334,7 +334,7 @@ def test_safetensors_that_are_cut_short_are_refused(tmp_path: Path) -> None:
             load_weights(Net(), path)
 
 
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")  # torch.jit goes out of use
 def test_a_program_of_torchscript_is_refused(tmp_path: Path) -> None:
     torch.jit.save(torch.jit.script(nn.Linear(2, 2)), tmp_path / "w.pt")
     with pytest.raises(
