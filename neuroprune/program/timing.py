@@ -6,6 +6,7 @@ Synapses delay them where those of the chip can, else relay neurons do, which pa
 changes what a layer computes: programs count the steps of the sample, not those of the chip.
 
 The input needs neither: the host injects the frames into the axons of each layer that reads them, when they are due.
+Nor does a layer that reads what it fired one step before, since that is the step that every synapse takes.
 """
 
 from dataclasses import replace
@@ -38,7 +39,7 @@ def depths(program: IntProgram) -> dict[str, int]:
     """
     found = {INPUT: 0}
     for layer in program.layers:
-        found[layer.name] = max(1, *(found[each.source] + 1 - each.delay for each in layer.connections))
+        found[layer.name] = max(1, *(found[each.source] + 1 - each.delay for each in layer.forward))
     return found
 
 

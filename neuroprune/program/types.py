@@ -56,8 +56,10 @@ class IntBias:
 class IntConnection:
     """Synapses from one layer, or the input, to the neurons that hold the connection.
 
-    source: name of the layer whose spikes it reads, or "input". in_shape: that of the source.
-    delay: steps of the sample by which spikes arrive later, >= 0; those of the last `delay` steps never arrive.
+    source: name of the layer whose spikes it reads, or "input"; of the layer itself where it is recurrent. in_shape:
+    that of the source.
+    delay: steps of the sample by which spikes arrive later, >= 0, and 1 where it is recurrent; those of the last
+    `delay` steps never arrive.
     """
 
     source: str
@@ -68,7 +70,9 @@ class IntConnection:
 
 @dataclass(frozen=True, eq=False)
 class IntLayer:
-    """Neurons, and the connections whose currents they add up; at least one, in the order of their sources.
+    """Neurons, and the connections whose currents they add up, in the order of their sources.
+
+    At least one reads a layer before it, or the input; recurrent ones, from the layer to itself, come last.
 
     shape: of these neurons, without batch and time; every connection delivers a map of it.
     scale: units of v for one unit of the float potential.
@@ -86,6 +90,16 @@ class IntLayer:
     limited_by: str
     weight_bits: int = 8
     role: Literal["computes", "relay"] = "computes"
+
+    @property
+    def forward(self) -> tuple[IntConnection, ...]:
+        """The connections that read layers before this one, or the input."""
+        return tuple(each for each in self.connections if each.source != self.name)
+
+    @property
+    def recurrent(self) -> tuple[IntConnection, ...]:
+        """The connections that read what this layer fired one step before."""
+        return tuple(each for each in self.connections if each.source == self.name)
 
 
 @dataclass(frozen=True, eq=False)

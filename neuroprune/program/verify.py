@@ -12,11 +12,13 @@ def verify_program(program: IntProgram, rules: IntegerRules) -> None:
     assert program.steps >= 1 and program.layers and program.input.bits <= rules.input_bits
     shapes = {INPUT: program.input.shape}
     for layer in program.layers:
-        assert layer.connections and layer.name not in shapes, layer.name
+        assert layer.forward and layer.connections == layer.forward + layer.recurrent, layer.name
+        assert layer.name not in shapes, layer.name
+        shapes[layer.name] = layer.shape
         for connection in layer.connections:
             assert shapes[connection.source] == connection.in_shape and connection.delay >= 0, layer.name
+            assert connection.source != layer.name or connection.delay == 1, layer.name
             _verify_synapse(connection, layer)
-        shapes[layer.name] = layer.shape
         _verify_neurons(layer, rules)
 
 

@@ -1,7 +1,7 @@
 """The exact engine: the chip's integers for whole data sets, in batches, on a CPU or a GPU.
 
-The network is feed-forward, so it is run layer by layer over all time steps at once: synapses as one operation on
-a batch of [steps * samples] maps, then the neurons step by step. A layer that reads frames computes its synapses once
+Layers read those before them, so they run one after the other over all time steps at once: synapses as one operation on
+a batch of [steps * samples] maps, then the neurons step by step, which is when those read that read themselves. A layer that reads frames computes its synapses once
 per sample, since the frame is the same at every step. Maps lie channels last, spikes are bytes.
 """
 

@@ -6,13 +6,13 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from neuroprune.fixed_point import REGISTER_BITS, signed_range
+from neuroprune.fixed_point import REGISTER_BITS, STATE_SHIFT, signed_range
 from neuroprune.graph.nodes import INPUT
 from neuroprune.program.bounds import LayerBound, layer_bounds, sum_range, value_range
 from neuroprune.program.types import IntConnection, IntConv, IntInput, IntLayer, IntProgram
 from neuroprune.simulation.kernels import exact_dtype, make_kernel
 from neuroprune.simulation.map_layout import Kernel
-from neuroprune.simulation.neuron import Firing, fire
+from neuroprune.simulation.neuron import Feedback, Firing, fire
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,11 +54,13 @@ def _wrap_sums(currents: Tensor) -> tuple[Tensor, int]:
 class Layer:
     """A layer as tensors.
 
+    connections: from other layers. feedback: of those from the layer itself.
     bias: in units of v, for each channel. adds_bias: the first connection's kernel does not add it.
     """
 
     layer: IntLayer
     connections: tuple[_Connection, ...]
+    feedback: Feedback | None
     bias: Tensor
     adds_bias: bool
     bound: LayerBound
@@ -82,14 +84,14 @@ def compile_layers(program: IntProgram, device: torch.device) -> list[Layer]:
     last_reader = {
         connection.source: (layer.name, number)
         for layer in program.layers
-        for number, connection in enumerate(layer.connections)
+        for number, connection in enumerate(layer.forward)
     }
     bounds = layer_bounds(program)
     compiled = []
     for layer in program.layers:
         dtype, bias = exact_dtype(layer, program.input), layer.bias.values
-        may_wrap = [_may_wrap(connection, program.input) for connection in layer.connections]
-        adds_bias = may_wrap[0] or layer.connections[0].delay > 0
+        may_wrap = [_may_wrap(connection, program.input) for connection in layer.forward]
+        adds_bias = may_wrap[0] or layer.forward[0].delay > 0
         connections = tuple(
             _Connection(
                 connection,
@@ -97,11 +99,30 @@ def compile_layers(program: IntProgram, device: torch.device) -> list[Layer]:
                 may_wrap[number],
                 last_reader[connection.source] == (layer.name, number),
             )
-            for number, connection in enumerate(layer.connections)
+            for number, connection in enumerate(layer.forward)
         )
+        feedback = _feedback(layer, program.input, dtype, device)
         tensor = torch.tensor(bias, dtype=dtype, device=device)
-        compiled.append(Layer(layer, connections, tensor, adds_bias, bounds[layer.name]))
+        compiled.append(Layer(layer, connections, feedback, tensor, adds_bias, bounds[layer.name]))
     return compiled
+
+
+def _feedback(layer: IntLayer, spec: IntInput, dtype: torch.dtype, device: torch.device) -> Feedback | None:
+    if not layer.recurrent:
+        return None
+    kernels = [(make_kernel(each, spec, dtype, device), _may_wrap(each, spec)) for each in layer.recurrent]
+
+    def deliver(spikes: Tensor) -> tuple[Tensor, int]:
+        parts, wraps = [], 0
+        for kernel, may_wrap in kernels:
+            currents, wrapped = _wrap_sums(kernel(spikes)) if may_wrap else (kernel(spikes), 0)
+            parts.append(currents.view(spikes.shape))
+            wraps += wrapped
+        return torch.stack(parts).sum(0), wraps
+
+    ranges = [sum_range(each.synapse, value_range(each, spec)) for each in layer.recurrent]
+    peak = sum(max(int(-low.min()), int(high.max())) for low, high in ranges)
+    return Feedback(deliver, peak << STATE_SHIFT)
 
 
 def _may_wrap(connection: IntConnection, spec: IntInput) -> bool:
@@ -117,6 +138,6 @@ def run_layers(layers: list[Layer], frames: Tensor, steps: int, every_step: bool
     outputs = {INPUT: frames}
     for each in layers:
         drive, wrapped = each.drive(outputs, steps)
-        firing = fire(drive, steps, each.layer.neuron, each.bias, each.bound, every_step)
+        firing = fire(drive, steps, each.layer.neuron, each.bias, each.bound, every_step, each.feedback)
         outputs[each.layer.name] = firing.spikes.view(torch.uint8)
         yield replace(firing, current_wraps=firing.current_wraps + wrapped)

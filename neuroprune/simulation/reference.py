@@ -128,14 +128,16 @@ def run_layer(
         )
     states = [[NeuronState(0, 0)] * len(biases)]
     wraps = 0
+    fired = np.zeros((steps, *layer.shape), np.int64)
     for now in range(steps):
-        currents, wrapped = total_current(layer, outputs, now)
+        currents, wrapped = total_current(layer, outputs | {layer.name: fired}, now)
         states.append(
             [
                 step(state, current, layer.neuron, bias, layer.bias.exponent)
                 for state, current, bias in zip(states[-1], currents.tolist(), biases, strict=True)
             ]
         )
+        fired[now] = np.reshape([state.spike for state in states[-1]], layer.shape)
         wraps += wrapped
     return states[1:], wraps
 

@@ -125,6 +125,7 @@ def _verify_one(seed: int, case: Case, by_lava: dict[str, Record]) -> Tally:
 def _kinds(program: IntProgram) -> dict[str, bool]:
     connections = [connection for layer in program.layers for connection in layer.connections]
     return {
+        "with recurrence": any(layer.recurrent for layer in program.layers),
         "with soft reset": any(layer.neuron.reset == "subtract" for layer in program.layers),
         "with weights below 8 bits": any(layer.weight_bits < 8 for layer in program.layers),
         "with inputs below 8 bits": 0 < program.input.bits < 8,

@@ -113,7 +113,7 @@ def random_program(seed: int, memoryless: bool = False) -> Case:
 
     memoryless: u keeps nothing, as in all that we compile.
     A layer has up to three connections, from layers of any depth, the input among them, and some arrive later, or after
-    the last step. In one program of five the sums of the first layers are at, or one above, the ends of a convolution's
+    the last step; one layer of five reads itself, too. In one program of five the sums of the first layers are at, or one above, the ends of a convolution's
     or of u's registers, in another u and v have fewer than 24 bits; some weights and inputs have fewer than 8.
     """
     rng = np.random.default_rng(seed)
@@ -132,6 +132,7 @@ def random_program(seed: int, memoryless: bool = False) -> Case:
         layer = _random_layer(rng, name, shapes, _neuron(rng, memoryless, state_bits), steps, edges and index < 2)
         layers.append(layer)
         shapes[name] = layer.shape
+    layers = [_perhaps_recurrent(np.random.default_rng((seed, index)), layer) for index, layer in enumerate(layers)]
     program = IntProgram(
         IntInput(shape, 1.0, input_bits, sequence),
         tuple(layers),
@@ -193,6 +194,19 @@ def _random_layer(
         delays[-1] = int(rng.integers(steps, 80))
     bits = 8 if edges or rng.random() < 0.7 else int(rng.integers(2, 8))
     return coarser(joined(*(later(part, delay) for part, delay in zip((layer, *others), delays, strict=True))), bits)
+
+
+def _perhaps_recurrent(rng: np.random.Generator, layer: IntLayer) -> IntLayer:
+    """The layer, one in five with one or two connections from itself."""
+    if rng.random() > 0.2:
+        return layer
+    others = []
+    for _ in range(int(rng.integers(1, 3))):
+        if len(layer.shape) == 1:
+            others.append(_random_dense(rng, layer.name, layer.name, layer.shape, layer.shape[0], False))
+        elif other := _random_conv(rng, layer.name, layer.name, layer.shape, layer.shape, False):
+            others.append(other)
+    return coarser(joined(layer, *(later(other, 1) for other in others)), layer.weight_bits)
 
 
 def coarser(layer: IntLayer, bits: int) -> IntLayer:

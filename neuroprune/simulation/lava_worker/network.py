@@ -27,6 +27,7 @@ class Network:
     """Samples are streamed back to back through the pipeline; layers of depth l compute l steps after the input.
 
     models: the process model of each process, ordered so that every process comes after those that send to it.
+    loops: processes that send to each other, since neurons read themselves; in that order, too.
     watched: the neurons of each layer, and when they compute.
     """
 
@@ -36,6 +37,7 @@ class Network:
         self.depth = {"input": 0} | {layer["name"]: layer["depth"] for layer in program["layers"]}
         self.conv_model = CONV_MODELS[models]
         self.models: dict[Any, Any] = {}
+        self.loops: list[list[Any]] = []
         self.watched: list[tuple[Any, Schedule]] = []
         stream = arrays[f"{key}-stream"].astype(np.int32).transpose()  # [x, y, channel, step]
         silence = np.zeros((*stream.shape[:-1], max(self.depth.values())), np.int32)
@@ -43,10 +45,14 @@ class Network:
         self.outputs = {"input": source.s_out}
         for index, layer in enumerate(program["layers"]):
             neurons = make_neurons(layer, arrays[f"{key}-{index}-bias"], self.steps, layer["depth"] + 1)
-            for number, connection in enumerate(layer["connections"]):
-                self.connect(connection, arrays[f"{key}-{index}-weight-{number}"], neurons)
-            self.add(neurons, NEURON_MODELS[layer["reset"]])
             self.outputs[layer["name"]] = neurons.s_out
+            loop: list[Any] = []
+            for number, connection in enumerate(layer["connections"]):
+                made = self.connect(connection, arrays[f"{key}-{index}-weight-{number}"], neurons)
+                loop += made if connection["source"] == layer["name"] else []
+            self.add(neurons, NEURON_MODELS[layer["reset"]])
+            if loop:
+                self.loops.append([*loop, neurons])
             schedule = Schedule(f"{key}-{index}", layer["depth"] + 1, self.steps, self.samples)
             self.watched.append((neurons, schedule))
 
@@ -54,9 +60,9 @@ class Network:
         self.models[process] = model
         return process
 
-    def connect(self, connection: dict[str, Any], weight: npt.NDArray[Any], neurons: Any) -> None:
-        """Layers with channels feed a dense one in the order (channel, y, x)."""
-        source = self.outputs[connection["source"]]
+    def connect(self, connection: dict[str, Any], weight: npt.NDArray[Any], neurons: Any) -> list[Any]:
+        """The processes between a source and `neurons`; channels feed a dense layer in the order (channel, y, x)."""
+        source, made = self.outputs[connection["source"]], []
         if connection["wait"] or connection["delay"]:
             first = self.depth[connection["source"]] + 1
             line = DelayLine(
@@ -68,12 +74,14 @@ class Network:
             )
             source.connect(self.add(line, PyDelayLine).s_in)
             source = line.s_out
+            made.append(line)
         synapse = make_synapse(connection, weight)
         self.add(synapse, self.conv_model if connection["kind"] == "conv" else PyDenseModelBitAcc)
         if len(synapse.s_in.shape) == 1 and len(source.shape) == 3:
             source = source.transpose([2, 1, 0]).flatten()
         source.connect(synapse.s_in)
         synapse.a_out.connect(neurons.a_in)
+        return [*made, synapse]
 
 
 def reverse(values: list[int]) -> tuple[int, ...]:

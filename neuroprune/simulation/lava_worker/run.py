@@ -2,8 +2,10 @@
 
 # mypy: disable-error-code="misc"
 
-from collections import deque
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Any
 
 import numpy as np
@@ -15,10 +17,13 @@ from lava.magma.runtime.message_infrastructure.message_infrastructure_interface 
 from lava.magma.runtime.runtime import ActorType, Runtime
 
 from .network import Network
-from .record import Recorder, Tap, tap_model
+from .record import Recorder, Schedule, Tap, tap_model
 
 CHANNEL_SIZE = 4
 """Messages that one of Lava's channels holds; Lava's 64 are gigabytes of shared memory for large networks."""
+
+PATIENCE_S = 600
+"""Seconds that a process of a loop waits for another; what is not in a loop never waits."""
 
 
 def configuration(models: dict[Any, Any]) -> Loihi2SimCfg:
@@ -38,7 +43,7 @@ def run_in_runtime(networks: list[Network], every_step: bool, file: Path) -> Non
 
 
 def run_in_one_process(networks: list[Network], every_step: bool, file: Path) -> None:
-    """One network after the other, process by process over all steps, which feed-forward networks allow.
+    """One network after the other, process by process over all steps, and those of a loop each in a thread.
 
     Lava compiles the network, lays out the channels, makes the process models with their variables and ports, and all
     that is computed is what their run_spk does. Not Lava's are the queues within its ports, in place of shared memory,
@@ -49,23 +54,40 @@ def run_in_one_process(networks: list[Network], every_step: bool, file: Path) ->
         models = compile_in_one_process(network)
         schedules = dict(network.watched)
         last = max(schedule.last for schedule in schedules.values())
+        loop_of = {process: loop for loop in network.loops for process in loop}
         for process, model in models.items():
-            schedule = schedules.get(process)
-            seen = Queue()
-            if schedule is not None:
-                model.s_out.csp_ports.append(seen)
-            for chip_step in range(1, last + 1):
-                model.time_step = chip_step
-                model.run_spk()
-                if schedule is None:
-                    continue
-                spikes = seen.recv()
-                if schedule.computes(chip_step):
-                    recorder.keep(schedule, "spikes", spikes)
-                if recorder.wants_state(schedule, chip_step):
-                    for state in "uv" if every_step else "v":
-                        recorder.keep(schedule, state, getattr(model, state))
+            together = loop_of.get(process, [process])
+            if process is not together[0]:
+                continue
+            works = [
+                partial(_run_process, models[each], schedules.get(each), last, every_step, recorder)
+                for each in together
+            ]
+            if len(works) == 1:
+                works[0]()
+                continue
+            with ThreadPoolExecutor(len(works)) as threads:
+                for running in [threads.submit(work) for work in works]:
+                    running.result()
     recorder.save(file)
+
+
+def _run_process(model: Any, schedule: Schedule | None, last: int, every_step: bool, recorder: Recorder) -> None:
+    """All chip steps of one process; the recorder keeps what its neurons do."""
+    seen = Queue()
+    if schedule is not None:
+        model.s_out.csp_ports.append(seen)
+    for chip_step in range(1, last + 1):
+        model.time_step = chip_step
+        model.run_spk()
+        if schedule is None:
+            continue
+        spikes = seen.recv()
+        if schedule.computes(chip_step):
+            recorder.keep(schedule, "spikes", spikes)
+        if recorder.wants_state(schedule, chip_step):
+            for state in "uv" if every_step else "v":
+                recorder.keep(schedule, state, getattr(model, state))
 
 
 def compile_in_one_process(network: Network) -> dict[Any, Any]:
@@ -79,18 +101,18 @@ def compile_in_one_process(network: Network) -> dict[Any, Any]:
 
 
 class Queue:
-    """Both ends of a channel that never blocks."""
+    """Both ends of a channel; a receiver waits for a sender in another thread."""
 
     def __init__(self, name: str = "", shape: tuple[int, ...] | None = None, dtype: Any = None) -> None:
         self.name, self.shape, self.dtype = name, shape, dtype
-        self.messages: deque[npt.NDArray[Any]] = deque()
+        self.messages: SimpleQueue[npt.NDArray[Any]] = SimpleQueue()
 
     def send(self, message: npt.NDArray[Any]) -> None:
         assert self.shape in (None, message.shape)
-        self.messages.append(np.array(message, self.dtype))
+        self.messages.put(np.array(message, self.dtype))
 
     def recv(self) -> npt.NDArray[Any]:
-        return self.messages.popleft()
+        return self.messages.get(timeout=PATIENCE_S)
 
 
 class QueueChannel:
