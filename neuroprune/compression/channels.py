@@ -19,6 +19,7 @@ from neuroprune.graph.nodes import (
     AvgPool,
     BatchNorm,
     Conv,
+    Delay,
     Flatten,
     Graph,
     Linear,
@@ -80,8 +81,9 @@ def channel_groups(graph: Graph, residual: Residual = "gather") -> tuple[Channel
     """The prunable channels of a traced (not folded) graph, in the order of its nodes.
 
     Left out, and so never pruned: the frame and the output of the network, channels that are concatenated with others,
-    those of grouped convolutions other than depthwise ones, and those that feed one, channels of layers that are used
-    more than once, those without neurons, and those with neurons that fire without input; what is normalised or fired
+    those of layers that read themselves, those of grouped convolutions other than depthwise ones, and those that feed
+    one, channels of layers that are used more than once, those without neurons, and those with neurons that fire
+    without input; what is normalised or fired
     only after maps of several pixels were flattened; with "gather" whatever is added to others, and in either mode what
     a channel selection reads that does not pass it on.
     """
@@ -147,6 +149,8 @@ def _closed(graph: Graph, space: dict[str, str], residual: Residual) -> set[str]
                 closed.add(own)
             case FloatNeuron() if not _is_silent(node.op, graph.steps):
                 closed.add(own)
+            case Delay():
+                closed |= {own, space[node.op.source]}
             case _ if is_dense(node) or _keeps_channels(graph, node, residual):
                 pass
             case Select() if _gathers(graph, node, reused):

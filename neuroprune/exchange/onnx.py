@@ -48,7 +48,7 @@ def onnx_model(program: FloatProgram) -> onnx.ModelProto:
     """The model that `write_onnx` writes.
 
     In each step of the loop every layer of neurons adds up its synapses and takes one step of its model. Carried from
-    step to step are the states of the neurons, and the counts.
+    step to step are the states of the neurons, what those fired that read themselves, and the counts.
     """
     presented, sequence = program.input.shape, program.input.sequence
     weights: list[Any] = [_constant("steps", program.steps, np.int64)]
@@ -64,6 +64,8 @@ def onnx_model(program: FloatProgram) -> onnx.ModelProto:
             reads_frames = connection.source == INPUT
             fixed = reads_frames and not sequence
             spikes = f"{connection.source}/spikes" if not reads_frames else "frames" if fixed else "frames/now"
+            if connection.delay:
+                spikes = f"{connection.source}/fired/before"
             weights.append(_constant(f"{connection.name}/weight", connection.synapse.weight))
             (once if fixed else each_step).extend(_synapse(connection, spikes))
         step = layer.neuron.onnx()
@@ -71,6 +73,9 @@ def onnx_model(program: FloatProgram) -> onnx.ModelProto:
         weights += _parameters(layer, step)
         each_step += _neurons(layer, step)
         states += [(f"{layer.name}/{state}", layer.shape) for state in step.states]
+        if layer.is_recurrent:
+            each_step.append(helper.make_node("Identity", [f"{layer.name}/spikes"], [f"{layer.name}/fired/after"]))
+            states.append((f"{layer.name}/fired", layer.shape))
     last = program.layers[-1]
     outputs = int(np.prod(last.shape))
     if program.readout.of == "spikes":

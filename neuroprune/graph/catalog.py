@@ -81,7 +81,7 @@ REFUSED = {
         "its gates multiply what neurons hold, which no neuron of the chip does; use LIFNode or IFNode",
     ),
     **dict.fromkeys(
-        ("LinearRecurrentContainer", "ElementWiseRecurrentContainer", "SynapseFilter", "Delay"),
+        ("SynapseFilter", "Delay"),
         "it hands on what it gave in earlier steps, and no synapse here has a delay; leave it out and train again",
     ),
     **dict.fromkeys(
@@ -98,6 +98,7 @@ OPERATIONS = (
     ("branches", "concatenation"),
     ("branches", "channel selection"),
     ("branches", "a layer used twice"),
+    ("branches", "a layer that reads its own spikes one step later (`LinearRecurrentContainer`)"),
     ("readout", "spikes or the last linear layer's output, mean or sum over time"),
     ("readout", "votes (`VotingLayer`)"),
 )

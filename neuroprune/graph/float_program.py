@@ -44,18 +44,21 @@ class FloatConnection:
 
     name: of the module that holds the weights ("conv", "conv@source"), or "<neurons>.sum" where none does.
     source: name of the layer whose spikes it reads, or "input". in_shape: that of the source.
+    delay: steps by which its spikes arrive later: 1 where the source is the layer itself, else 0.
     """
 
     name: str
     source: str
     synapse: FloatSynapse
     in_shape: Shape
+    delay: int = 0
 
 
 @dataclass(frozen=True, eq=False)
 class FloatLayer:
-    """Neurons, and the connections whose currents they add up; at least one.
+    """Neurons, and the connections whose currents they add up.
 
+    At least one reads a layer before it, or the input; recurrent ones, from the layer to itself, come last.
     name: of the neurons in the network. shape: of these neurons; every connection delivers a map of it.
     bias: float64 [channels], added to the potential each step.
     """
@@ -65,6 +68,11 @@ class FloatLayer:
     neuron: FloatNeuron
     bias: FloatArray
     shape: Shape
+
+    @property
+    def is_recurrent(self) -> bool:
+        """Whether it reads what it fired one step before."""
+        return any(each.source == self.name for each in self.connections)
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,13 +101,17 @@ class FloatProgram:
 
 
 def verify_float_program(program: FloatProgram) -> None:
-    """Each connection reads the input or an earlier layer, and delivers a map of its layer's shape."""
+    """Each connection reads the input, an earlier layer or, last, its own, and delivers a map of its layer's shape."""
     assert program.steps >= 1 and program.layers
     shapes = {INPUT: program.input.shape}
     names = set(shapes)
     for layer in program.layers:
         assert layer.neuron.gain == 1.0, layer.name
         assert layer.connections and layer.bias.shape == (layer.shape[0],), layer.name
+        own = [each.source == layer.name for each in layer.connections]
+        assert own == sorted(own) and not own[0], layer.name
+        assert [each.delay for each in layer.connections] == [int(each) for each in own], layer.name
+        shapes[layer.name] = layer.shape
         for connection in layer.connections:
             assert shapes[connection.source] == connection.in_shape, connection.name
             assert len(connection.synapse.weight) == layer.shape[0], connection.name
@@ -107,4 +119,3 @@ def verify_float_program(program: FloatProgram) -> None:
             names.add(connection.name)
         assert layer.name not in names, layer.name
         names.add(layer.name)
-        shapes[layer.name] = layer.shape

@@ -33,6 +33,7 @@ from neuroprune.graph.nodes import (
     BatchNorm,
     Concat,
     Conv,
+    Delay,
     Flatten,
     Graph,
     Input,
@@ -45,6 +46,7 @@ from neuroprune.graph.nodes import (
     Synapse,
 )
 from neuroprune.graph.terms import (
+    Fed,
     Value,
     added,
     concatenated,
@@ -69,12 +71,12 @@ Parts = tuple[Value, ...]
 
 @dataclass(frozen=True, eq=False)
 class _Population:
-    """A layer of neurons, and (source, layers, synapse) of each of its inputs; bias: float64 [channels]."""
+    """A layer of neurons, and what feeds it; bias: float64 [channels]."""
 
     name: str
     shape: Shape
     neuron: FloatNeuron
-    inputs: list[tuple[str, tuple[str, ...], Synapse]]
+    inputs: list[Fed]
     bias: FloatArray
 
 
@@ -131,6 +133,8 @@ class _Folding:
         match node.op:
             case Input():
                 return (source_value(node.name, node.shape),)
+            case Delay():
+                return (source_value(node.op.source, node.shape, delay=1),)
             case Flatten():
                 return self._flattened(inputs[0], node.shape)
             case Linear() as linear:
@@ -208,7 +212,14 @@ class _Folding:
                 f"layer {node.name}: a bias enters its current, which decays, while the chip adds biases to the "
                 f"voltage; use bias=False and no BatchNorm in front of it, or a LIFNode"
             )
-        self.populations.append(_Population(node.name, value.shape, neuron, synapses(value), value.bias))
+        fed = synapses(value)
+        others = dict.fromkeys(each.source for each in fed if each.delay and each.source != node.name)
+        if others:
+            self.problems.append(
+                f"layer {node.name}: it reads what {' and '.join(others)} fired one step before, and only its own spikes "
+                "reach a layer so late; let it read those, or spikes of the same step"
+            )
+        self.populations.append(_Population(node.name, value.shape, neuron, fed, value.bias))
         return (source_value(node.name, value.shape),)
 
     def _most(self, node: Node, value: Value, pool: MaxPool) -> Value:
@@ -245,7 +256,7 @@ def _is_scale(norm: BatchNorm) -> bool:
 def _layers(first: Node, populations: list[_Population]) -> tuple[FloatLayer, ...]:
     """The layers of the program; names of connections are as short as they can be while distinct."""
     keys_of = [
-        [(layers, source, population.name) for source, layers, _ in population.inputs] for population in populations
+        [(each.layers, each.source, population.name) for each in population.inputs] for population in populations
     ]
     candidates = [[_candidates(*key) for key in keys] for keys in keys_of]
     taken = [Counter(names[level] for keys in candidates for names in keys) for level in range(3)]
@@ -254,11 +265,11 @@ def _layers(first: Node, populations: list[_Population]) -> tuple[FloatLayer, ..
     made = []
     for population, keys in zip(populations, candidates, strict=True):
         connections = []
-        for index, ((source, _, op), names) in enumerate(zip(population.inputs, keys, strict=True)):
+        for index, (fed, names) in enumerate(zip(population.inputs, keys, strict=True)):
             name = next((n for level, n in enumerate(names) if taken[level][n] == 1 and n not in used), None)
             name = name or f"{names[-1]}#{index + 1}"
             used.add(name)
-            connections.append(FloatConnection(name, source, _synapse(op), shapes[source]))
+            connections.append(FloatConnection(name, fed.source, _synapse(fed.synapse), shapes[fed.source], fed.delay))
         bias = frozen_array(population.bias, np.float64)
         made.append(FloatLayer(population.name, tuple(connections), population.neuron, bias, population.shape))
     return tuple(made)

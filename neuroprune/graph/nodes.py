@@ -97,6 +97,13 @@ class MaxPool:
     dilation: Pair = (1, 1)
 
 
+@dataclass(frozen=True)
+class Delay:
+    """What the neurons `source` fired one step before, nothing at the first; no input, as they may come later."""
+
+    source: str
+
+
 @dataclass(frozen=True, eq=False)
 class Flatten:
     """(channels, height, width) -> (features,), C order."""
@@ -133,6 +140,7 @@ Op = (
     | AvgPool
     | Resample
     | MaxPool
+    | Delay
     | Flatten
     | Add
     | And

@@ -27,6 +27,7 @@ from neuroprune.graph.overrides import patched_methods
 from neuroprune.graph.problems import Problems
 from neuroprune.graph.read import Readers
 from neuroprune.graph.rearrange import rearranged
+from neuroprune.graph.recurrence import follow_recurrence, is_recurrent
 from neuroprune.graph.signals import SIZES, Signal, Symbol, TimeSum, signals_of, values_of
 from neuroprune.neurons.cuba_lif import CubaLif
 from neuroprune.neurons.model import FloatNeuron
@@ -103,6 +104,8 @@ class Recorder:
             self.problems.add(f"layer {path}: it takes more than one input; give each layer exactly one", *reads)
             return self._unknown(path, module(*values_of(args), **values_of(kwargs)), symbols)
         symbol = args[0]
+        if is_recurrent(module) and isinstance(symbol, Signal):
+            return self._recurrent(path, module, symbol)
         with changing_hooks(module) as changed_by:
             value = module(symbol.value)
         if not isinstance(value, torch.Tensor):
@@ -160,6 +163,17 @@ class Recorder:
         sentence = f"operation {name} on the output of {' and '.join(reads)}: {reason}"
         self.problems.add(sentence, *([] if is_cause else reads))
         return self._unknown(self.scoped(name), value, symbols)
+
+    def _recurrent(self, path: str, module: nn.Module, signal: Signal) -> Any:
+        self.scope.append(path)
+        try:
+            found = follow_recurrence(self, path, module, signal)
+        finally:
+            self.scope.pop()
+        if isinstance(found, str):
+            self.problems.add(found, signal.node)
+            return self._unknown(path, module(signal.value), [signal])
+        return found
 
     def _layer(self, path: str, module: nn.Module, signal: Signal, value: torch.Tensor) -> Any:
         source = self.nodes[signal.node]

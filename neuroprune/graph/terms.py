@@ -31,7 +31,7 @@ class Term:
 
     source_shape: (channels, height, width) of the whole source. op: a Conv without bias; or a Linear on the whole of a
     source, in C order. reads: int64 channels of the source. writes: int64 channels of the value, each at most once.
-    layer: the last layer whose weights are in op, or None.
+    layer: the last layer whose weights are in op, or None. delay: steps by which the source's spikes arrive later.
     """
 
     source: str
@@ -40,6 +40,7 @@ class Term:
     op: Synapse
     writes: IndexArray
     layer: str | None = None
+    delay: int = 0
 
     @property
     def before(self) -> Shape:
@@ -76,11 +77,11 @@ class Value:
         return self.shape if len(self.shape) == 3 else (self.shape[0], 1, 1)
 
 
-def source_value(name: str, shape: Shape) -> Value:
-    """The spikes of a layer of neurons, or the input, as they are."""
+def source_value(name: str, shape: Shape, delay: int = 0) -> Value:
+    """The spikes of a layer of neurons, or the input, as they are, or `delay` steps later."""
     extents = shape if len(shape) == 3 else (shape[0], 1, 1)
     channels = extents[0]
-    term = Term(name, extents, _all(channels), identity_kernel(channels), _all(channels))
+    term = Term(name, extents, _all(channels), identity_kernel(channels), _all(channels), delay=delay)
     return Value(shape, (term,), _zeros(channels))
 
 
@@ -141,7 +142,8 @@ def _dense_term(term: Term, weight: FloatArray, layer: str | None) -> Term:
     """`term` followed by dense weights [outputs, *extents of what it gives]."""
     outputs, between = len(weight), weight.shape[1:]
     linear = Linear(weight.reshape(outputs, -1), _zeros(outputs))
-    assert isinstance(term.op, Conv), "a dense layer right after a dense layer is refused"
+    if isinstance(term.op, Linear):
+        return replace(term, op=Linear(linear.weight @ term.op.weight, linear.bias), writes=_all(outputs), layer=layer)
     one = linear if is_identity(term.op) else dense_after(term.op, linear, term.before, between)
     channels = term.source_shape[0]
     if _is_all(term.reads, channels):
@@ -194,24 +196,34 @@ def selected(value: Value, channels: IndexArray) -> Value:
     return Value((len(channels), *value.shape[1:]), tuple(terms), frozen_array(value.bias[channels], np.float64))
 
 
-def synapses(value: Value) -> list[tuple[str, tuple[str, ...], Synapse]]:
-    """(source, layers, synapse) of each term; terms of one source and one geometry are one synapse, without bias.
+@dataclass(frozen=True, eq=False)
+class Fed:
+    """A synapse, without bias, from the spikes of `source` by `delay` steps later; layers: those with its weights."""
+
+    source: str
+    delay: int
+    layers: tuple[str, ...]
+    synapse: Synapse
+
+
+def synapses(value: Value) -> list[Fed]:
+    """The synapses of all terms; terms of one source and one geometry are one, those with a delay last.
 
     Features are reached by Linear, maps by Conv.
     """
-    merged: dict[tuple[object, ...], tuple[tuple[str, ...], Synapse]] = {}
+    merged: dict[tuple[object, ...], Fed] = {}
     for term in value.terms:
         op = _whole_linear(term, value.shape[0]) if len(value.shape) == 1 else _whole_conv(term, value.shape[0])
         layers: tuple[str, ...] = (term.layer,) if term.layer is not None else ()
-        geometry: tuple[object, ...] = (term.source, op.weight.shape)
+        geometry: tuple[object, ...] = (term.source, term.delay, op.weight.shape)
         if isinstance(op, Conv):
             geometry += (op.stride, op.padding, op.dilation, op.groups)
         if geometry in merged:
-            others, other = merged[geometry]
-            op = replace(op, weight=other.weight + op.weight)
-            layers = tuple(dict.fromkeys(others + layers))
-        merged[geometry] = layers, op
-    return [(str(geometry[0]), layers, op) for geometry, (layers, op) in merged.items()]
+            other = merged[geometry]
+            op = replace(op, weight=other.synapse.weight + op.weight)
+            layers = tuple(dict.fromkeys(other.layers + layers))
+        merged[geometry] = Fed(term.source, term.delay, layers, op)
+    return sorted(merged.values(), key=lambda fed: fed.delay)
 
 
 def _whole_conv(term: Term, channels: int) -> Conv:

@@ -11,6 +11,7 @@ from neuroprune.graph.nodes import (
     BatchNorm,
     Concat,
     Conv,
+    Delay,
     Flatten,
     Graph,
     Input,
@@ -37,6 +38,8 @@ def problems_of_traced(graph: Graph, last: str) -> list[tuple[str, str | None]]:
     spiking = False
     for node in graph.nodes:
         flow, problem = _flow(node, [flows[name] for name in node.inputs])
+        if problem and _joins_own_spikes(graph, node):
+            problem = None
         flows[node.name] = flow
         spiking = spiking or (isinstance(node.op, FloatNeuron) and not node.op.integrates)
         found = [problem] if problem else []
@@ -44,6 +47,12 @@ def problems_of_traced(graph: Graph, last: str) -> list[tuple[str, str | None]]:
     if not spiking:
         problems.append(("the network has no spiking neurons: put an IFNode or LIFNode after its layers", None))
     return problems
+
+
+def _joins_own_spikes(graph: Graph, node: Node) -> bool:
+    """Whether it is the dense layer of a recurrent container, which multiplies out with the one before it."""
+    read = graph[node.inputs[0]] if isinstance(node.op, Linear) else node
+    return isinstance(read.op, Concat) and any(isinstance(graph[name].op, Delay) for name in read.inputs)
 
 
 def _problems_of(graph: Graph, node: Node, last: str) -> Iterator[str]:
@@ -72,6 +81,8 @@ def _flow(node: Node, sources: list[str]) -> tuple[str, str | None]:
     match node.op:
         case Input():
             return FRAME, None
+        case Delay():
+            return SPIKES, None
         case Conv() | Linear():
             # Weights upon weights multiply out to one layer, but only those of a projection leave its kernel as small.
             projects = isinstance(node.op, Conv) and node.op.weight.shape[2:] == (1, 1) and node.op.padding == (0, 0)

@@ -2,13 +2,14 @@
 
 from neuroprune.chips.chip import Chip
 from neuroprune.chips.types import Reader, TileResources
+from neuroprune.mapping.limits import exceeded
 from neuroprune.mapping.pack import pack
 from neuroprune.mapping.place import place
 from neuroprune.mapping.split import split_layer
 from neuroprune.mapping.types import ChipMapping
 from neuroprune.mapping.verify import verify_mapping
 from neuroprune.program.timing import depths, synaptic_delay
-from neuroprune.program.types import IntProgram
+from neuroprune.program.types import IntLayer, IntProgram
 
 
 def map_program(program: IntProgram, chip: Chip) -> ChipMapping:
@@ -40,13 +41,30 @@ def map_program(program: IntProgram, chip: Chip) -> ChipMapping:
             Reader(connection, number, split[reader.name])
             for reader in program.layers
             for number, connection in enumerate(reader.connections)
-            if connection.source == layer.name
+            if connection.source == layer.name and reader is not layer
         ]
         delays = [synaptic_delay(connection, layer, depth) for connection in layer.connections]
-        counter = chip.core.tile_counter(layer, delays, readers, chip.rules)
-        split[layer.name] = split_layer(layer, counter, chip)
+        split[layer.name] = _split(layer, delays, readers, chip)
     tiles = [each for layer in program.layers for each in split[layer.name]]
     cores = place(pack(tiles, chip.core.resources), chip)
     mapping = ChipMapping(chip=chip.name, cores=cores, chips=-(-len(cores) // chip.cores_per_chip))
     verify_mapping(mapping, program, chip)
     return mapping
+
+
+def _split(layer: IntLayer, delays: list[int], readers: list[Reader], chip: Chip) -> tuple[TileResources, ...]:
+    """The tiles of `layer`; readers: of its spikes, other than itself.
+
+    One that reads itself sends to each of its own tiles, too. Where these do not fit any more, it is split again for as
+    many readers, which makes them smaller.
+    """
+    tiles = split_layer(layer, chip.core.tile_counter(layer, delays, readers, chip.rules), chip)
+    while layer.recurrent:
+        first = len(layer.forward)
+        itself = [Reader(connection, first + number, tiles) for number, connection in enumerate(layer.recurrent)]
+        counter = chip.core.tile_counter(layer, delays, [*readers, *itself], chip.rules)
+        counted = tuple(counter(each.tile) for each in tiles)
+        if not any(exceeded(each.used, chip.core.resources) for each in counted):
+            return counted
+        tiles = split_layer(layer, counter, chip)
+    return tiles

@@ -317,12 +317,24 @@ class NeuronModel:
         return self.readers.get(kind) or self.readers.get(f"{kind.__module__}.{kind.__qualname__}")
 
 
-def fire_float(neuron: FloatNeuron, drive: Tensor, bias: Tensor, steps: int) -> tuple[list[Tensor], Tensor]:
-    """Spikes of each step, bool, and the last potentials; a drive of one step is presented at every step."""
+def fire_float(
+    neuron: FloatNeuron,
+    drive: Tensor,
+    bias: Tensor,
+    steps: int,
+    feedback: Callable[[Tensor], Tensor] | None = None,
+) -> tuple[list[Tensor], Tensor]:
+    """Spikes of each step, bool, and the last potentials; a drive of one step is presented at every step.
+
+    feedback: what the spikes of a step, bool, add to the drive of the next, where neurons read themselves.
+    """
     state = neuron.rest(drive[0])
-    spikes = []
+    spikes: list[Tensor] = []
     for step in range(steps):
-        state = neuron.integrate(state, drive[step if len(drive) > 1 else 0], bias)
+        arrived = drive[step if len(drive) > 1 else 0]
+        if feedback is not None and spikes:
+            arrived = arrived + feedback(spikes[-1])
+        state = neuron.integrate(state, arrived, bias)
         fired = state[-1] >= neuron.threshold
         state = neuron.after_spike(state, fired)
         spikes.append(fired)

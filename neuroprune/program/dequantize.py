@@ -19,7 +19,7 @@ from neuroprune.program.units import weight_unit
 def dequantize(program: IntProgram) -> FloatProgram:
     """The float program that the rounded registers stand for; it reads quantised frames times `program.input.unit`.
 
-    Only for programs without delays, as `quantize` makes them.
+    Only for programs without delays but those of recurrence, as `quantize` makes them.
 
     >>> import torch
     >>> from neuroprune import (
@@ -42,10 +42,10 @@ def dequantize(program: IntProgram) -> FloatProgram:
 def _layer(layer: IntLayer, integrates: bool, input_unit: float) -> FloatLayer:
     connections = []
     for number, connection in enumerate(layer.connections):
-        assert connection.delay == 0, layer.name
+        assert connection.delay == (connection.source == layer.name), layer.name
         synapse = _synapse(connection.synapse, weight_unit(connection, layer, input_unit))
         name = f"{layer.name}.synapse{number}"
-        connections.append(FloatConnection(name, connection.source, synapse, connection.in_shape))
+        connections.append(FloatConnection(name, connection.source, synapse, connection.in_shape, connection.delay))
     bias = frozen_array(layer.bias.mantissa * 2.0**layer.bias.exponent / layer.scale, np.float64)
     neuron = layer.neuron.to_floats(layer.scale, integrates)
     return FloatLayer(layer.name, tuple(connections), neuron, bias, layer.shape)

@@ -8,8 +8,8 @@ after they have been quantised.
 """
 
 import math
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -20,8 +20,8 @@ from neuroprune.arrays import FloatArray
 from neuroprune.fixed_point import IntegerRules, WeightArray, round_into, round_weights
 from neuroprune.graph.float_program import FloatLayer, FloatSynapse
 from neuroprune.neurons.model import FloatNeuron, IntNeuron, fire_float
-from neuroprune.program.types import IntBias
-from neuroprune.quantization.forward import deliver, fire
+from neuroprune.program.types import IntBias, IntLayer
+from neuroprune.quantization.forward import deliver, fire, fire_with_feedback
 from neuroprune.quantization.scale import Incoming, Peaks, Scale, bias_exponent, fit_scale, scale_limits
 
 CHUNK = 32
@@ -57,7 +57,10 @@ class Source:
 
 @dataclass(frozen=True, eq=False)
 class Population:
-    """A layer of a float program, and what its connections read."""
+    """A layer of a float program, and what its connections read.
+
+    While the scale is chosen, recurrent connections read what the float layer fires; see `Source`.
+    """
 
     layer: FloatLayer
     sources: tuple[Source, ...]
@@ -120,6 +123,29 @@ class Population:
         """What integer synapses deliver, in units of the weights."""
         return self._deliver(weights, [source.integers[:, samples] for source in self.sources])
 
+    @property
+    def forward(self) -> "Population":
+        """The same without recurrent connections."""
+        pairs = zip(self.layer.connections, self.sources, strict=True)
+        kept = [(each, source) for each, source in pairs if each.source != self.layer.name]
+        connections, sources = zip(*kept, strict=True)
+        return replace(self, layer=replace(self.layer, connections=connections), sources=sources)
+
+    @property
+    def recurrent(self) -> list[int]:
+        """Which of the connections are from the layer to itself."""
+        return [number for number, each in enumerate(self.layer.connections) if each.source == self.layer.name]
+
+    def feedback(self, weights: Sequence[npt.NDArray[np.generic]]) -> Callable[[Tensor], Tensor]:
+        """What spikes of the layer, [samples, *shape], deliver to it a step later; weights: of all connections."""
+        return lambda spikes: sum(
+            (
+                deliver(self.synapses[number], torch.from_numpy(weights[number].astype(np.float32)), spikes[None])[0]
+                for number in self.recurrent
+            ),
+            torch.zeros(()),
+        )
+
     def fire(self, currents: Tensor, neuron: IntNeuron, bias: IntBias) -> Tensor:
         """Spikes [steps, samples, *shape] of the chip's neurons on `integer_currents`."""
         return fire(currents, _spread(bias.mantissa * 2.0**bias.exponent, currents), neuron, self.steps)[0]
@@ -128,6 +154,23 @@ class Population:
         """Spikes [steps, samples, *shape] of the float neurons on `float_currents`."""
         spikes, _ = fire_float(self.neuron, currents, _spread(self.bias, currents), self.steps)
         return torch.stack(spikes).to(currents.dtype)
+
+    def fire_float_alone(self, samples: slice) -> Tensor:
+        """Spikes of the float neurons that read their own; the sources of recurrent connections do not matter."""
+        currents = self.forward.float_currents(samples)
+        feedback = self.feedback([synapse.weight for synapse in self.synapses])
+        of_floats = lambda fired: feedback(fired.to(currents.dtype))  # noqa: E731
+        spikes, _ = fire_float(self.neuron, currents, _spread(self.bias, currents), self.steps, of_floats)
+        return torch.stack(spikes).to(currents.dtype)
+
+    def fire_alone(self, layer: IntLayer, samples: slice) -> Tensor:
+        """Spikes of the chip's neurons of `layer`, which is this population in integers, that read their own."""
+        weights = [connection.synapse.weight for connection in layer.connections]
+        currents = self.forward.integer_currents(weights[: len(layer.forward)], samples)
+        bias = _spread(layer.bias.mantissa * 2.0**layer.bias.exponent, currents)
+        if not layer.recurrent:
+            return fire(currents, bias, layer.neuron, self.steps)[0]
+        return fire_with_feedback(currents, bias, layer.neuron, self.steps, self.feedback(weights))
 
     def _deliver(self, weights: Sequence[npt.NDArray[np.generic]], values: list[Tensor]) -> Tensor:
         total = torch.zeros(())

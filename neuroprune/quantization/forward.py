@@ -5,6 +5,7 @@ in the exact engine (neuroprune/simulation/engine.py). u and v overflow as the c
 """
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -40,6 +41,32 @@ def fire(current: Tensor, bias: Tensor, neuron: IntNeuron, steps: int) -> tuple[
     """
     spikes, voltages = _Fire.apply(current, bias, neuron, steps)  # type: ignore[no-untyped-call]
     return spikes, voltages
+
+
+@torch.no_grad()
+def fire_with_feedback(
+    current: Tensor, bias: Tensor, neuron: IntNeuron, steps: int, feedback: Callable[[Tensor], Tensor]
+) -> Tensor:
+    """Spikes as of `fire`, without a gradient, of neurons that read what they fired one step before.
+
+    current: what the other connections deliver. feedback: from spikes, 0.0 or 1.0 [samples, *shape], to what they add.
+    """
+    run = neuron.start(current, bias, UNKNOWN)
+    spikes: list[Tensor] = []
+    for step in range(steps):
+        arrived = current[step if len(current) == steps else 0]
+        if spikes:
+            arrived = arrived + feedback(spikes[-1])
+        run.integrate(arrived.to(run.v.dtype) * (1 << STATE_SHIFT) + bias)
+        fired = (run.v > neuron.vth << STATE_SHIFT).to(run.v.dtype)
+        run.reset(fired)
+        spikes.append(fired.to(current.dtype))
+    return torch.stack(spikes)
+
+
+def one_step_later(spikes: Tensor) -> Tensor:
+    """[steps, ...] as it arrives one step later: nothing in the first, and the last is lost."""
+    return torch.cat([torch.zeros_like(spikes[:1]), spikes[:-1]])
 
 
 def _measured_bound(current: Tensor, bias: Tensor, neuron: IntNeuron, steps: int) -> RegisterBound:

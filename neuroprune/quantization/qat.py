@@ -8,8 +8,9 @@ and so do equal synapses from several layers.
 """
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import reduce
 
 import numpy as np
 import numpy.typing as npt
@@ -36,7 +37,7 @@ from neuroprune.program.frames import quantize_input
 from neuroprune.program.types import IntLayer, IntProgram
 from neuroprune.program.units import weight_unit
 from neuroprune.progress import Progress, silent
-from neuroprune.quantization.forward import deliver, fire
+from neuroprune.quantization.forward import deliver, fire, fire_with_feedback, one_step_later
 from neuroprune.quantization.free_weights import FreeWeights
 from neuroprune.quantization.quantize import int_synapse
 
@@ -177,18 +178,33 @@ class _TrainedLayer:
         self.bias = torch.tensor(exact.bias * layer.scale / self.bias_unit, dtype=torch.float32).requires_grad_()
         self.parameters = [*(weights.parameter for weights in self.distinct), self.bias]
 
-    def fire(self, sources: list[Tensor], steps: int) -> tuple[Tensor, Tensor]:
-        """Spikes and last voltages for the spikes that the connections read."""
-        current: Tensor | None = None
+    def fire(self, outputs_of: Mapping[str, Tensor], steps: int) -> tuple[Tensor, Tensor]:
+        """Spikes and last voltages for what the sources, by name, send.
+
+        What the layer sends to itself is found first, and then taken as given: the gradient of recurrent weights is
+        exact for those spikes, and none flows back through them into earlier steps.
+        """
         rounded = {each: self._rounded(each.whole(), self.step, self.range) for each in self.distinct}
-        for op, weights, source in zip(self.ops, self.weights, sources, strict=True):
-            delivered = deliver(op, rounded[weights], source)
-            current = delivered if current is None else current + delivered
-        assert current is not None
+        synapses = [
+            (connection.source, op, rounded[weights])
+            for connection, op, weights in zip(self.layer.connections, self.ops, self.weights, strict=True)
+        ]
+        own = [(op, weight) for source, op, weight in synapses if source == self.layer.name]
+        parts = [deliver(op, weight, outputs_of[source]) for source, op, weight in synapses if source in outputs_of]
+        current = reduce(torch.add, parts)
         mantissa_unit = 2.0**self.layer.bias.exponent
         low, high = self.bias_range
         bias = self._rounded(self.bias * self.bias_unit, mantissa_unit, (low * mantissa_unit, high * mantissa_unit))
-        return fire(current, bias.reshape(-1, *(1 for _ in self.layer.shape[1:])), self.layer.neuron, steps)
+        bias = bias.reshape(-1, *(1 for _ in self.layer.shape[1:]))
+        if own:
+
+            def feedback(spikes: Tensor) -> Tensor:
+                return torch.stack([deliver(op, weight, spikes[None])[0] for op, weight in own]).sum(0)
+
+            spikes = fire_with_feedback(current, bias, self.layer.neuron, steps, feedback)
+            for op, weight in own:
+                current = current + deliver(op, weight, one_step_later(spikes))
+        return fire(current, bias, self.layer.neuron, steps)
 
     @staticmethod
     def _rounded(values: Tensor, step: float, ends: tuple[float, float]) -> Tensor:
@@ -208,9 +224,7 @@ def _scores(program: IntProgram, layers: Sequence[_TrainedLayer], frames: InputS
     outputs_of = {INPUT: values.transpose(0, 1) if program.input.sequence else values.unsqueeze(0)}
     for trained in layers:
         layer = trained.layer
-        spikes, voltages = trained.fire(
-            [outputs_of[connection.source] for connection in layer.connections], program.steps
-        )
+        spikes, voltages = trained.fire(outputs_of, program.steps)
         outputs_of[layer.name] = spikes
     outputs = voltages / layer.scale if program.readout.of == "voltage" else spikes.sum(0)
     if program.readout.over_time == "mean":

@@ -1,5 +1,7 @@
 """From the float program to the chip's integers."""
 
+from dataclasses import replace
+
 import numpy as np
 import torch
 
@@ -23,6 +25,7 @@ from neuroprune.program.types import (
 from neuroprune.program.verify import verify_program
 from neuroprune.quantization.bits import Bits, bits_of_layers
 from neuroprune.quantization.calibrate import Population, Source, choose_scale, chunks
+from neuroprune.quantization.forward import one_step_later
 from neuroprune.quantization.scale import Scale
 
 WIDEST = Bits()
@@ -90,7 +93,9 @@ def _choose_input(program: FloatProgram, calibration: Frames, rules: IntegerRule
     shape, sequence = program.input.shape, program.input.sequence
     if sequence and np.isin(calibration, (0.0, 1.0)).all():
         return IntInput(shape, 1.0, 0, sequence)
-    readers = [layer for layer in program.layers if all(each.source == INPUT for each in layer.connections)]
+    readers = [
+        layer for layer in program.layers if all(each.source in (INPUT, layer.name) for each in layer.connections)
+    ]
     best, least = None, np.inf
     peak = signed_range(rules.input_bits)[1]
     halvings = range(max((peak // FEWEST_LEVELS).bit_length(), 1))
@@ -116,14 +121,21 @@ def _source(spec: IntInput, frames: Frames) -> Source:
 def _population(
     layer: FloatLayer, known: dict[str, Source], steps: int, widths: dict[str, int], rules: IntegerRules
 ) -> Population:
-    sources = tuple(known[connection.source] for connection in layer.connections)
-    return Population(layer, sources, steps, widths[layer.name], rules)
+    silence = Source(torch.zeros(()), torch.zeros(()))
+    sources = tuple(known.get(connection.source, silence) for connection in layer.connections)
+    population = Population(layer, sources, steps, widths[layer.name], rules)
+    if not population.recurrent:
+        return population
+    fired = torch.cat([population.fire_float_alone(samples) for samples in chunks(population.samples)], dim=1)
+    late = one_step_later(fired.to(torch.int8))
+    own = Source(late, late)
+    return replace(population, sources=tuple(own if each is silence else each for each in sources))
 
 
 def _layer(population: Population, scale: Scale) -> IntLayer:
     layer = population.layer
     connections = tuple(
-        IntConnection(connection.source, int_synapse(connection.synapse, weight), connection.in_shape)
+        IntConnection(connection.source, int_synapse(connection.synapse, weight), connection.in_shape, connection.delay)
         for connection, weight in zip(layer.connections, population.weights(scale), strict=True)
     )
     return IntLayer(
@@ -148,13 +160,8 @@ def int_synapse(like: FloatSynapse, weight: WeightArray) -> IntSynapse:
 @torch.inference_mode()
 def _run(population: Population, layer: IntLayer) -> Source:
     """The spikes of a quantised layer on the calibration samples."""
-    weights = [connection.synapse.weight for connection in layer.connections]
     spikes = torch.cat(
-        [
-            population.fire(population.integer_currents(weights, samples), layer.neuron, layer.bias).to(torch.int8)
-            for samples in chunks(population.samples)
-        ],
-        dim=1,
+        [population.fire_alone(layer, samples).to(torch.int8) for samples in chunks(population.samples)], dim=1
     )
     return Source(spikes, spikes)
 

@@ -1,8 +1,9 @@
 """The exact engine: the chip's integers for whole data sets, in batches, on a CPU or a GPU.
 
 Layers read those before them, so they run one after the other over all time steps at once: synapses as one operation on
-a batch of [steps * samples] maps, then the neurons step by step, which is when those read that read themselves. A layer that reads frames computes its synapses once
-per sample, since the frame is the same at every step. Maps lie channels last, spikes are bytes.
+a batch of [steps * samples] maps, then the neurons step by step, and with them the synapses of neurons that read
+themselves. A layer that reads frames computes its synapses once per sample, since the frame is the same at every step.
+Maps lie channels last, spikes are bytes.
 """
 
 from collections.abc import Callable, Iterable, Iterator

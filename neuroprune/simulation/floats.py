@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from neuroprune.arrays import FloatArray, Frames, FramesLike
 from neuroprune.evaluation import evaluation_mode
-from neuroprune.graph.float_program import FloatDense, FloatLayer, FloatProgram
+from neuroprune.graph.float_program import FloatDense, FloatLayer, FloatProgram, FloatSynapse
 from neuroprune.graph.nodes import INPUT
 from neuroprune.neurons.model import fire_float
 from neuroprune.progress import Progress, silent
@@ -119,17 +119,32 @@ class LayerTensors:
     bias: torch.Tensor
 
     def deliver(self, values: dict[str, torch.Tensor]) -> torch.Tensor:
-        """What all connections deliver, [T or 1, N, ...]."""
+        """What the connections whose source is among `values` deliver, [T or 1, N, ...]."""
         current = torch.zeros(())
         for connection, weight in zip(self.layer.connections, self.weights, strict=True):
-            synapse, value = connection.synapse, values[connection.source]
-            merged = value.flatten(0, 1)
-            if isinstance(synapse, FloatDense):
-                sums = F.linear(merged.flatten(1), weight)
-            else:
-                sums = F.conv2d(merged, weight, None, synapse.stride, synapse.padding, synapse.dilation, synapse.groups)
-            current = current + sums.reshape(value.shape[:2] + sums.shape[1:])
+            if connection.source in values:
+                value = values[connection.source]
+                arriving = torch.cat([torch.zeros_like(value[:1]), value[:-1]]) if connection.delay else value
+                current = current + _through(connection.synapse, weight, arriving)
         return current
+
+    def feedback(self, fired: torch.Tensor) -> torch.Tensor:
+        """What spikes of the layer itself, [N, ...], add to its drive one step later."""
+        current = torch.zeros(())
+        for connection, weight in zip(self.layer.connections, self.weights, strict=True):
+            if connection.source == self.layer.name:
+                current = current + _through(connection.synapse, weight, fired.to(weight.dtype).unsqueeze(0))[0]
+        return current
+
+
+def _through(synapse: FloatSynapse, weight: torch.Tensor, value: torch.Tensor) -> torch.Tensor:
+    """What `synapse` with `weight` delivers, [T or 1, N, ...]."""
+    merged = value.flatten(0, 1)
+    if isinstance(synapse, FloatDense):
+        sums = F.linear(merged.flatten(1), weight)
+    else:
+        sums = F.conv2d(merged, weight, None, synapse.stride, synapse.padding, synapse.dilation, synapse.groups)
+    return sums.reshape(value.shape[:2] + sums.shape[1:])
 
 
 def layer_tensors(program: FloatProgram, dtype: torch.dtype) -> list[LayerTensors]:
@@ -154,6 +169,7 @@ def _run(program: FloatProgram, layers: list[LayerTensors], frames: Frames) -> I
     values = {INPUT: chunk.transpose(0, 1) if program.input.sequence else chunk.unsqueeze(0)}
     for each in layers:
         name, current = each.layer.name, each.deliver(values)
-        fired, voltages = fire_float(each.layer.neuron, current, each.bias, program.steps)
+        feedback = each.feedback if each.layer.is_recurrent else None
+        fired, voltages = fire_float(each.layer.neuron, current, each.bias, program.steps, feedback)
         values[name] = torch.stack(fired).to(current.dtype)
         yield FloatFiring(name, values[name], voltages)

@@ -56,16 +56,17 @@ def verify_module(module: nn.Module, graph: Graph, program: FloatProgram, frames
     values = {INPUT: presented.transpose(0, 1) if program.input.sequence else presented.unsqueeze(0)}
     for tensors in layer_tensors(program, dtype):
         layer = tensors.layer
+        if layer.name in observed:
+            seen = observed[layer.name].joined(layer, program.steps, len(chosen), dtype)
+            values[layer.name] = seen.fired
         delivered = tensors.deliver(values) + tensors.bias
         allowed = tolerance * max(float(delivered.abs().max()), _finite(layer.neuron.threshold))
         if layer.name in observed:
             neuron = graph[layer.name].op
             assert isinstance(neuron, FloatNeuron)
-            seen = observed[layer.name].joined(layer, program.steps, len(chosen), dtype)
             received = neuron.gain * seen.received
             _compare_received(layer, received, delivered, allowed)
             voltages = _compare_fired(layer, received, seen.fired, allowed)
-            values[layer.name] = seen.fired
         else:  # a pool of spikes, or the integrator behind a last linear layer: no neurons of the module's
             fired, voltages = fire_float(layer.neuron, delivered, torch.zeros(()), program.steps)
             values[layer.name] = torch.stack(fired).to(dtype)

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from float_programs import frames_for, layer, residual_program
+from float_programs import frames_for, layer, recurrent_program, residual_program
 
 from neuroprune.chips.load import load_chip
 from neuroprune.errors import InputError
@@ -33,6 +33,8 @@ PROGRAMS = {
     "current": residual_program(CubaLif(0.3, 1.0, current_decay=0.4)),
     "sequence": residual_program(LIF, sequence=True),
     "voltage": residual_program(LIF, CubaLif(0.0, np.inf), Readout("voltage", "sum")),
+    "recurrent": recurrent_program(LIF),
+    "recurrent current": recurrent_program(CubaLif(0.3, 1.0, current_decay=0.4), sequence=True),
 }
 
 

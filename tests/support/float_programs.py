@@ -38,7 +38,7 @@ def layer(
 ) -> FloatLayer:
     """reads: by the connection's name its source, the shape of that, synapses and bias."""
     connections = tuple(
-        FloatConnection(connection, source, synapse, in_shape)
+        FloatConnection(connection, source, synapse, in_shape, delay=int(source == name))
         for connection, (source, in_shape, (synapse, _)) in reads.items()
     )
     bias = sum(bias for _, _, (_, bias) in reads.values())
@@ -61,6 +61,22 @@ def residual_program(
         layer("out", output or hidden, (6,), fc=("b", shape, dense(rng, 6, 144))),
     )
     program = FloatProgram(FloatInput(frames, sequence), layers, steps, readout or Readout())
+    verify_float_program(program)
+    return program
+
+
+def recurrent_program(
+    hidden: CubaLif, output: CubaLif | None = None, readout: Readout | None = None, sequence: bool = False
+) -> FloatProgram:
+    """conv -> neurons "a", which read their neighbours -> dense -> "b", which reads itself -> dense -> "out"."""
+    rng = np.random.default_rng(0)
+    frames, shape = (2, 6, 6), (4, 6, 6)
+    layers = (
+        layer("a", hidden, shape, conv1=("input", frames, conv(rng, 4, 2)), around=("a", shape, conv(rng, 4, 4))),
+        layer("b", hidden, (8,), fc1=("a", shape, dense(rng, 8, 144)), back=("b", (8,), dense(rng, 8, 8))),
+        layer("out", output or hidden, (6,), fc2=("b", (8,), dense(rng, 6, 8))),
+    )
+    program = FloatProgram(FloatInput(frames, sequence), layers, 6, readout or Readout())
     verify_float_program(program)
     return program
 

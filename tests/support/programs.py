@@ -113,8 +113,9 @@ def random_program(seed: int, memoryless: bool = False) -> Case:
 
     memoryless: u keeps nothing, as in all that we compile.
     A layer has up to three connections, from layers of any depth, the input among them, and some arrive later, or after
-    the last step; one layer of five reads itself, too. In one program of five the sums of the first layers are at, or one above, the ends of a convolution's
-    or of u's registers, in another u and v have fewer than 24 bits; some weights and inputs have fewer than 8.
+    the last step; one layer of five reads itself, too. In one program of five the sums of the first layers are at, or
+    one above, the ends of a convolution's or of u's registers, in another u and v have fewer than 24 bits; some weights
+    and inputs have fewer than 8.
     """
     rng = np.random.default_rng(seed)
     edges = rng.random() < 0.2

@@ -55,7 +55,7 @@ def run_in_one_process(networks: list[Network], every_step: bool, file: Path) ->
         schedules = dict(network.watched)
         last = max(schedule.last for schedule in schedules.values())
         loop_of = {process: loop for loop in network.loops for process in loop}
-        for process, model in models.items():
+        for process in models:
             together = loop_of.get(process, [process])
             if process is not together[0]:
                 continue
