@@ -216,8 +216,8 @@ class _Folding:
         others = dict.fromkeys(each.source for each in fed if each.delay and each.source != node.name)
         if others:
             self.problems.append(
-                f"layer {node.name}: it reads what {' and '.join(others)} fired one step before, and only its own spikes "
-                "reach a layer so late; let it read those, or spikes of the same step"
+                f"layer {node.name}: it reads what {' and '.join(others)} fired one step before, and only its own "
+                "spikes reach a layer so late; let it read those, or spikes of the same step"
             )
         self.populations.append(_Population(node.name, value.shape, neuron, fed, value.bias))
         return (source_value(node.name, value.shape),)

@@ -29,6 +29,7 @@ def test_random_programs_agree_in_every_u_v_and_spike() -> None:
         "that overflow",
         "with delays beyond the last step",
         "with inputs below 8 bits",
+        "with recurrence",
         "with registers below 24 bits",
         "with sequences",
         "with soft reset",

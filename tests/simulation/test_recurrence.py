@@ -25,6 +25,8 @@ from neuroprune.graph.fold import fold
 from neuroprune.graph.nodes import Delay
 from neuroprune.graph.trace import trace
 from neuroprune.mapping.map import map_program
+from neuroprune.networks.build import load_network
+from neuroprune.networks.probing import present
 from neuroprune.neurons.cuba_lif import CubaLif, IntCubaLif
 from neuroprune.program.dequantize import dequantize
 from neuroprune.program.frames import quantize_input
@@ -229,6 +231,13 @@ def test_a_nir_graph_has_the_edge_back_and_netx_says_that_it_has_none(
     graph = nir_graph(floats)
     assert {("b", "back"), ("back", "b")} <= set(graph.edges)
     assert isinstance(graph.nodes["back"], nir.Linear | nir.Affine)
+    nir.write(tmp_path / "network.nir", graph)
+    network = load_network(f"{tmp_path / 'network.nir'}")
+    frames = frames_for(floats, 4)
+    presented = present(network, frames.shape[1:], steps=6)
+    again = fold(trace(presented, torch.from_numpy(frames)))
+    np.testing.assert_array_equal(run_float(again, frames).outputs, run_float(floats, frames).outputs)
+    (tmp_path / "network.nir").unlink()
     said = write_netx(program, tmp_path / "program.net")
     assert "layer 'a' reads 'input' and 'a', but netx connects every layer to the one before it" in said[0]
     assert not list(tmp_path.iterdir())

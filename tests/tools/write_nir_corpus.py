@@ -5,8 +5,8 @@
     python tests/tools/write_nir_corpus.py published DIR  # DIR is paper/01_lif of github.com/neuromorphs/NIR at 7232ada
 
 Each case is a file that the framework's own export wrote, and an archive: `frames` float32 [T, N, *sample], and the
-spikes uint8 [T, N, *neurons] of each layer of neurons, by the name of its node. Needs, in an environment of its own
-since sinabs asks for an old nir, nirtorch>=2, norse>=1.1, sinabs>=3 and snntorch>=0.9.
+spikes uint8 [T, N, *neurons] of each layer of neurons, by the name of its node with _ for dots. Needs, in an environment of
+its own since sinabs asks for an old nir, nirtorch>=2, norse>=1.1, sinabs>=3 and snntorch>=0.9.
 """
 
 import sys
@@ -100,6 +100,21 @@ def snntorch():
     frames = frames_of(1, 8, 8)
     outputs = layer_by_layer(net, frames, step)
     write("snntorch-conv-subtract", graph, frames, {"1": outputs[1], "5": outputs[5]})
+
+    torch.manual_seed(3)
+    more = {"linear_features": 20, "all_to_all": True, "reset_mechanism": "zero", "reset_delay": False}
+    net = torch.nn.Sequential(
+        torch.nn.Linear(64, 20),
+        neurons(snn.RLeaky, (20,), 0.9, **more),
+        torch.nn.Linear(20, 10),
+        neurons(snn.Leaky, (10,), 0.8, reset_mechanism="zero"),
+    )
+    drive(net[1].recurrent, 2.0)
+    drive(net[2], 3.0)
+    graph = export_to_nir(net, torch.rand(1, 64), ignore_dims=[0])
+    frames = frames_of(64)
+    outputs = layer_by_layer(net, frames, step)
+    write("snntorch-recurrent", graph, frames, {"1_lif": outputs[1], "3": outputs[3]})
 
 
 def spikingjelly():

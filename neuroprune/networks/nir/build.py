@@ -18,11 +18,10 @@ from neuroprune.networks.nir.catalog import FRAMEWORKS
 from neuroprune.networks.nir.dynamics import NEURONS, READ, Dynamics, Reset, Settings, Values, uniform
 from neuroprune.networks.nir.file import Array, NirFile, NirNode, read_file
 from neuroprune.networks.nir.layers import Layers, Shape
-from neuroprune.networks.nir.network import PRESENTED, NirNetwork, Plan, Step
-from neuroprune.networks.nir.order import Ordered, in_order
+from neuroprune.networks.nir.network import PRESENTED, NirNetwork, Plan, Step, WithOwnSpikes
+from neuroprune.networks.nir.order import WEIGHTS, Ordered, in_order
 from neuroprune.networks.nir.recognise import recognise
 
-WEIGHTS = ("Linear", "Affine", "Conv1d", "Conv2d")
 POSITIVE = ("tau", "tau_mem", "tau_syn", "r", "v_threshold")
 RESETS: tuple[Reset, ...] = ("zero", "subtract")
 
@@ -96,6 +95,7 @@ class _Building:
         self.shapes: dict[str, Shape] = {}
         self.layer_of: dict[str, str] = {}
         self.readers: dict[str, int] = {}
+        self.back: dict[str, list[nn.Linear | nn.Conv2d]] = {}
         self.remarks: dict[str, None] = {}
         """A set, in order."""
 
@@ -187,6 +187,7 @@ class _Building:
         )
         if current_decay == 0.0:
             raise self.make.error(node, "has a current that never decays, which the chip does not have: use a LIF")
+        self.back[node.name] = [self._back(weights, shape) for weights in each.back]
         found = self._scaled_by_weights(each, found, shape)
         gain, threshold = uniform(found.gain), math.inf if found.threshold is None else uniform(found.threshold)
         assert gain is not None and threshold is not None
@@ -201,7 +202,19 @@ class _Building:
             threshold = float(np.nextafter(np.float32(threshold), np.float32(np.inf)))
         v_reset = None if found.reset == "subtract" and math.isfinite(threshold) else 0.0
         factor, module = _neurons(decay, current_decay, gain, threshold, v_reset)
+        own = self.back[node.name]
+        if own:
+            for synapse in own:
+                _weigh_layer(synapse, np.full(shape[0], factor), np.zeros(shape[0]))
+            module = layer.ElementWiseRecurrentContainer(module, WithOwnSpikes(own))
         self._step(node.name, each.sources, module, shape, factor)
+
+    def _back(self, node: NirNode, shape: Shape) -> nn.Linear | nn.Conv2d:
+        """The weights through which neurons of `shape` read themselves."""
+        module, reached = self.make.weights(node, shape)
+        if reached != shape or not isinstance(module, nn.Linear | nn.Conv2d):
+            raise self.make.error(node, f"leads from neurons of {shape} to values of {reached}: correct the file")
+        return module
 
     def _whole(self, node: NirNode, values: Array, shape: Shape) -> Values:
         """`values` for each neuron of `shape`; axes of length 1 are left out, and added, as they come."""
@@ -294,6 +307,8 @@ class _Building:
                     "weights cannot carry them: use one value for all, and no v_leak",
                 )
             _weigh_layer(module, channels[0], channels[1] if index == 0 else np.zeros(len(channels[1])))
+        for own in self.back.get(node.name, ()):
+            _weigh_layer(own, channels[0], np.zeros(len(channels[0])))
 
     def _voltage(self, last: Ordered) -> str | None:
         """The layer whose voltage the network is read by: integrators right before the output."""

@@ -31,7 +31,8 @@ FRAMEWORKS = (
         "snnTorch",
         "r = tau / 1e-4 in float32",
         'beta = 1 - 1e-4 / tau; fires where v > threshold; reset to 0, as of `reset_mechanism="zero"`: the file does '
-        'not say it, and `reset=subtract` is for "subtract" with `reset_delay=False`',
+        'not say it, and `reset=subtract` is for "subtract" with `reset_delay=False`, which recurrent neurons need in '
+        "either case",
     ),
     FrameworkInfo(
         "spikingjelly",

@@ -1,5 +1,6 @@
 """The network of a NIR file as a module of SpikingJelly's layers."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from math import prod
 from typing import Any
@@ -32,6 +33,19 @@ class Plan:
     input_shape: tuple[int, ...]
     steps: tuple[Step, ...]
     voltage_of: str | None = None
+
+
+class WithOwnSpikes(nn.Module):
+    """What neurons receive: x, and through `synapses` the spikes y of the step before."""
+
+    def __init__(self, synapses: Iterable[nn.Module]) -> None:
+        super().__init__()
+        self.synapses = nn.ModuleList(synapses)
+
+    def forward(self, y: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
+        for synapse in self.synapses:
+            x = x + synapse(y)
+        return x
 
 
 class NirNetwork(nn.Module):

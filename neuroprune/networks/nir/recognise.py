@@ -32,10 +32,12 @@ def recognise(file: NirFile, path: Path) -> str:
 
 
 def _is_snntorch(neurons: Sequence[NirNode], names: Sequence[str]) -> bool:
-    return all(
-        node.kind in ("LIF", "CubaLIF") and node.arrays["r"].dtype == np.float32 and _gains_nothing(node, EULER_DT)
-        for node in neurons
-    )
+    def fits(node: NirNode) -> bool:
+        is_recurrent = f"{node.name.removesuffix('.lif')}.w_rec" in names  # whose values are of double precision
+        single = node.arrays["r"].dtype == np.float32
+        return node.kind in ("LIF", "CubaLIF") and (single or is_recurrent) and _gains_nothing(node, EULER_DT)
+
+    return all(map(fits, neurons))
 
 
 def _is_spikingjelly(neurons: Sequence[NirNode], names: Sequence[str]) -> bool:
@@ -46,7 +48,8 @@ def _is_spikingjelly(neurons: Sequence[NirNode], names: Sequence[str]) -> bool:
         scaled = node.kind == "LIF" and _is_one(values["r"])
         return is_double and rests and (scaled or _gains_nothing(node, EULER_DT))
 
-    return all(node.kind in ("IF", "LIF", "CubaLIF") and fits(node) for node in neurons)
+    is_snntorch = any(name.endswith(".w_rec") for name in names)
+    return not is_snntorch and all(node.kind in ("IF", "LIF", "CubaLIF") and fits(node) for node in neurons)
 
 
 def _is_norse(neurons: Sequence[NirNode], names: Sequence[str]) -> bool:
