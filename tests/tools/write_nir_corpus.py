@@ -5,8 +5,8 @@
     python tests/tools/write_nir_corpus.py published DIR  # DIR is paper/01_lif of github.com/neuromorphs/NIR at 7232ada
 
 Each case is a file that the framework's own export wrote, and an archive: `frames` float32 [T, N, *sample], and the
-spikes uint8 [T, N, *neurons] of each layer of neurons, by the name of its node with _ for dots. Needs, in an environment of
-its own since sinabs asks for an old nir, nirtorch>=2, norse>=1.1, sinabs>=3 and snntorch>=0.9.
+spikes uint8 [T, N, *neurons] of each layer of neurons, by the name of its node with _ for dots. Needs, in an
+environment of its own since sinabs asks for an old nir, nirtorch>=2, norse>=1.1, sinabs>=3 and snntorch>=0.9.
 """
 
 import sys
