@@ -179,8 +179,10 @@ def _checked(
         refuse({"--model": model}, f"{network} names a class")
         return _of_reference(with_arguments(network, arguments), weights, data, shape, steps)
     if network is None or named_run(runs_folder, network) is not None:
-        own = {"--weights": weights, "--data": data, "--shape": shape, "--steps": steps}
-        refuse(own, "a trained network brings its own")
+        refuse(
+            {"--weights": weights, "--data": data, "--shape": shape, "--steps": steps},
+            "a trained network brings its own",
+        )
         return _of_run(runs_folder, network, model)
     refuse({"--model": model}, f"{network} is no run")
     if network not in list_recipes() and not network.endswith(YAML):
