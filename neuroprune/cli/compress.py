@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from neuroprune.choices import Named, names
-from neuroprune.cli.console import next_step, note, progress_bars, show
+from neuroprune.cli.console import next_step, note, progress_bars, show, show_text
 from neuroprune.cli.imports import import_run
 from neuroprune.cli.networks import data_of, model_argument, open_run, say_how_to_go_on, take_interrupted, take_run
 from neuroprune.cli.options import (
@@ -43,6 +43,8 @@ from neuroprune.compression.catalog import (
     find_method,
     methods_of,
 )
+from neuroprune.errors import InputError
+from neuroprune.excerpts import capped
 from neuroprune.networks.nir.catalog import path_of
 from neuroprune.networks.reference import is_reference, parse_reference
 from neuroprune.runs import run_folder
@@ -51,7 +53,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from neuroprune.compression.settings import CompressSettings
-    from neuroprune.training.checkpoint import Checkpoint
+    from neuroprune.training.checkpoint import Model
     from neuroprune.training.settings import TrainSettings
 
 DEFAULT_FLOPS, DEFAULT_SPARSITY, DEFAULT_TARGET = 0.5, 0.9, "loihi-sim"
@@ -167,11 +169,14 @@ def command(
         else:
             refuse({"--unfinished": unfinished or None}, "no run is taken")
             assert model is not None  # weights_options and _brought ask for it
+            _check_before_import(model, kind, asked, changes)
             imported = import_run(model, brought, data, data_dir, download, None, steps, device, runs_folder)
             source = imported.folder
             note(f"imported into {source}, test accuracy {100 * imported.test_accuracy:.2f} %")
         trained = open_run(source, model)
-        settings = _with_score(_settings(trained.checkpoint, kind, asked, changes), asked, trained.module)
+        before = trained.checkpoint
+        settings = _settings(before.model, before.settings, kind, asked, changes)
+        settings = _with_score(settings, asked, trained.module)
         if settings.begins_with == "initial":
             initial = initial_module(trained.checkpoint, model)
             note("beginning with the initial weights of that run, as the method does: --start trained goes on from it")
@@ -197,7 +202,7 @@ def command(
             resume_compress(trained.module, dataset, folder, checkpoint, asked, changes, progress, chip=chip)
     record = load_compress_record(folder)
     if as_json:
-        click.echo(record_json(record))
+        show_text(record_json(record))
     else:
         show(render(record))
     note(f"kept in {folder}")
@@ -232,10 +237,24 @@ def _kind(structured: bool, unstructured: bool) -> str | None:
     return "structured" if structured else "unstructured" if unstructured else None
 
 
+def _check_before_import(model: str, kind: str | None, asked: dict[str, Any], changes: dict[str, Any]) -> None:
+    """Raise for settings with which no network of `model` can be pruned, so that none is imported for nothing."""
+    from neuroprune.training.settings import TrainSettings
+
+    if _settings(model, TrainSettings(), kind, asked, changes).begins_with == "initial":
+        raise InputError(
+            f"what the training of {capped(model)} began with is not known, and this method begins with it: go on from "
+            "its weights (--start trained), or take a method that does"
+        )
+
+
 def _settings(
-    checkpoint: "Checkpoint", kind: str | None, asked: dict[str, Any], changes: dict[str, Any]
+    model: "Model", before: "TrainSettings", kind: str | None, asked: dict[str, Any], changes: dict[str, Any]
 ) -> "CompressSettings":
-    """What is asked for, with the targets and the training that are meant where none are named."""
+    """What is asked for, with the targets and the training that are meant where none are named.
+
+    before: the settings that the network of `model` was trained with.
+    """
     from neuroprune.compression.settings import CompressSettings
 
     method = asked.get("method", "criticality")
@@ -265,7 +284,7 @@ def _settings(
         asked = {"flops": DEFAULT_FLOPS} | asked if kind == "structured" else {"sparsity": DEFAULT_SPARSITY} | asked
     _, preset = find_method(method, kind)
     start = asked.get("start", preset.start)
-    tuning = _tuning(checkpoint, preset, start, {"device": "auto", **changes})
+    tuning = _tuning(model, before, preset, start, {"device": "auto", **changes})
     return CompressSettings(fine_tune=tuning, **asked)
 
 
@@ -280,15 +299,17 @@ def _with_score(settings: "CompressSettings", asked: dict[str, Any], network: "n
     return replace(settings, score="l1")
 
 
-def _tuning(checkpoint: "Checkpoint", preset: Preset, start: Start, changes: dict[str, Any]) -> "TrainSettings | None":
-    """How the network of `checkpoint` is trained; not at all where `changes` ask for 0 epochs."""
+def _tuning(
+    model: "Model", before: "TrainSettings", preset: Preset, start: Start, changes: dict[str, Any]
+) -> "TrainSettings | None":
+    """How the network of `model` is trained; not at all where `changes` ask for 0 epochs."""
     from neuroprune.compression.settings import usual_training
     from neuroprune.networks.recipe import FineTuning
     from neuroprune.training.settings import fine_tuning_of
 
     if changes.get("epochs") == 0:
         return None
-    fine_tuning = FineTuning() if isinstance(checkpoint.model, str) else checkpoint.model.fine_tuning
-    usual = usual_training(preset, start, checkpoint.settings, fine_tuning)
-    amp = amp_that_pays(checkpoint.settings.amp, changes["device"])
-    return fine_tuning_of(checkpoint.settings, usual, **changes, amp=amp)
+    fine_tuning = FineTuning() if isinstance(model, str) else model.fine_tuning
+    usual = usual_training(preset, start, before, fine_tuning)
+    amp = amp_that_pays(before.amp, changes["device"])
+    return fine_tuning_of(before, usual, **changes, amp=amp)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import click
 
 from neuroprune.choices import names
-from neuroprune.cli.console import next_step, show_json
+from neuroprune.cli.console import next_step, show_json, show_text
 from neuroprune.cli.imports import import_run
 from neuroprune.cli.networks import model_argument
 from neuroprune.cli.options import (
@@ -74,5 +74,5 @@ def command(
     if as_json:
         show_json({"run": str(run.folder), "test_accuracy": run.test_accuracy})
     else:
-        click.echo(f"{measured('test', run.test_accuracy, len(run.data.test))} as imported, kept in {run.folder}")
+        show_text(f"{measured('test', run.test_accuracy, len(run.data.test))} as imported, kept in {run.folder}")
     next_step(f"neuroprune compress {run.folder} --structured --flops 0.5{model_argument(run.model)}")

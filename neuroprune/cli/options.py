@@ -7,7 +7,7 @@ from typing import Any, NamedTuple, TypeVar
 
 import click
 
-from neuroprune.cli.console import note
+from neuroprune.cli.console import apart_from_code, note
 from neuroprune.errors import InputError
 from neuroprune.networks.nir.catalog import SUFFIX, nir_reference
 from neuroprune.networks.reference import is_reference, with_arguments
@@ -58,7 +58,7 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print the re
 
 
 def import_options(command: F) -> F:
-    """How the code of a network of the user's is imported."""
+    """How the code of a network of the user's is imported; what it prints is kept apart from results."""
 
     @click.option("--legacy-imports", is_flag=True, help="Load its code with SpikingJelly as it was before release 2.")
     @click.option(
@@ -68,7 +68,7 @@ def import_options(command: F) -> F:
     def run(*args: Any, legacy_imports: bool, stub_imports: str | None, **options: Any) -> Any:
         from neuroprune.networks.legacy import imports_as
 
-        with imports_as(legacy_imports, tuple(stub_imports.split(",")) if stub_imports else ()):
+        with apart_from_code(), imports_as(legacy_imports, tuple(stub_imports.split(",")) if stub_imports else ()):
             return command(*args, **options)
 
     return run  # type: ignore[return-value]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import click
 
 from neuroprune.choices import names
-from neuroprune.cli.console import next_step, note, progress_bars, show_json
+from neuroprune.cli.console import next_step, note, progress_bars, show_json, show_text
 from neuroprune.cli.networks import (
     choose_recipe,
     data_of,
@@ -182,9 +182,9 @@ def command(
         after = f"after epoch {last.epoch}"
         if job.data.validation is not None:
             held = len(job.data.validation)
-            click.echo(f"{measured('validation', last.validation_accuracy, held)} on {held} samples held out, {after}")
+            show_text(f"{measured('validation', last.validation_accuracy, held)} on {held} samples held out, {after}")
             after = "read once, at the end"
-        click.echo(f"{measured('test', last.test_accuracy, len(job.data.test))} {after}, kept in {folder}")
+        show_text(f"{measured('test', last.test_accuracy, len(job.data.test))} {after}, kept in {folder}")
     next_step(f"neuroprune compress {folder} --structured --flops 0.5{model_argument(job.model)}")
 
 
