@@ -4,13 +4,14 @@ import importlib.metadata
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from math import prod
 from pathlib import Path
 
 from torch import nn
 
 from neuroprune.arrays import FramesLike, Labels
 from neuroprune.chips.chip import Chip
-from neuroprune.errors import VerificationError
+from neuroprune.errors import InputError, VerificationError
 from neuroprune.exchange.format import ExchangeFormat, Programs
 from neuroprune.graph.float_program import FloatProgram
 from neuroprune.graph.nodes import Graph
@@ -111,6 +112,16 @@ class FloatReference:
     graph: Graph
     folded: FloatProgram
     rounded: FloatProgram
+
+
+def check_outputs(program: IntProgram, path: Path, classes: int, data: str) -> None:
+    """Raise InputError unless the program of the file `path` has an output for each of the `classes` of `data`."""
+    outputs = prod(program.layers[-1].shape) // program.readout.votes
+    if outputs < classes:
+        raise InputError(
+            f"{path} has an output for each of {outputs} classes, but data set {data} has {classes} of them: name the "
+            "data that it was trained on"
+        )
 
 
 def run_program(

@@ -10,7 +10,7 @@ from torch import nn
 from neuroprune.arrays import FramesLike, Labels
 from neuroprune.chips.chip import Chip
 from neuroprune.chips.load import load_chip
-from neuroprune.deployment import Deployment, FloatReference, Job, run_program
+from neuroprune.deployment import Deployment, FloatReference, Job, check_outputs, run_program
 from neuroprune.errors import InputError
 from neuroprune.exchange.format import ExchangeFormat, exchange_formats, read_program
 from neuroprune.graph.fold import fold
@@ -116,6 +116,7 @@ def deploy_program(
     *,
     steps: int | None = None,
     data: str | None = None,
+    classes: int | None = None,
     lava: LavaSettings | None = None,
     folder: Path | None = None,
     formats: Sequence[ExchangeFormat] | None = None,
@@ -127,7 +128,8 @@ def deploy_program(
 
     path: a file in a format that neuroprune reads, given by its suffix. frames: float32 [samples, *shape], or [samples,
     steps, *shape], as the file's program reads them; an array, or `CodedFrames`.
-    steps: of a sample, needed where the file does not state them.
+    steps: of a sample, needed where the file does not state them. classes: of the data, by default as many as `labels`
+    tell of; there must be an output for each.
     Raises what `deploy` raises.
 
     >>> import tempfile
@@ -158,6 +160,9 @@ def deploy_program(
                 f"{path} reads samples of shape {shape}, but those given have {frames.shape[1:]}: name the data that "
                 "it was made for, in the same coding"
             )
+        if classes is None and labels is not None:
+            classes = int(labels.max()) + 1
+        check_outputs(read.program, path, classes or 0, data or "those given")
         remarks = tuple(ExchangeRemark(file=path.name, text=text) for text in read.remarks)
         return run_program(read.program, chip, job, worker, remarks=remarks)
 

@@ -1,7 +1,7 @@
 """From a network, without data, to what it becomes on a chip: the compile path as far as the mapper."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from math import prod
 
 import numpy as np
@@ -9,14 +9,14 @@ import torch
 from torch import nn
 
 from neuroprune.arrays import Frames
-from neuroprune.checking.parts import parts_of
-from neuroprune.checking.schema import Binding, Check, CheckedLayer, LayerKind
+from neuroprune.checking.parts import kind_on_chip, kinds_on_chip, parts_of
+from neuroprune.checking.schema import Binding, Check, CheckedLayer, ChipLayerKind, LayerKind
 from neuroprune.chips.chip import Chip
 from neuroprune.chips.load import load_chip
 from neuroprune.errors import CapacityError, UnsupportedNetwork
 from neuroprune.graph.catalog import IGNORED
 from neuroprune.graph.fold import fold
-from neuroprune.graph.nodes import Graph, MaxPool
+from neuroprune.graph.nodes import Graph
 from neuroprune.graph.read import Readers
 from neuroprune.graph.trace import trace
 from neuroprune.mapping.map import map_program
@@ -136,8 +136,8 @@ def _kinds(module: nn.Module, readers: Readers) -> tuple[LayerKind, ...]:
 def _mapped(program: IntProgram, chip: Chip, found: Check, graph: Graph | None = None) -> Check:
     """`found` with the layers of `program`, quantised for `chip`, and what they take of it."""
     balanced = balance(program, chip.synaptic_delay_max)
-    pools = {node.name for node in graph.nodes if isinstance(node.op, MaxPool)} if graph is not None else set()
-    layers = [_layer(each, each.name in pools) for each in balanced.layers]
+    kinds = {} if graph is None else kinds_on_chip(graph)
+    layers = [_layer(each, kinds) for each in balanced.layers]
     found = found.model_copy(
         update={
             "neurons": sum(layer.neurons for layer in layers),
@@ -173,10 +173,10 @@ def _mapped(program: IntProgram, chip: Chip, found: Check, graph: Graph | None =
     )
 
 
-def _layer(layer: IntLayer, is_pool: bool) -> CheckedLayer:
+def _layer(layer: IntLayer, kinds: Mapping[str, ChipLayerKind]) -> CheckedLayer:
     return CheckedLayer(
         name=layer.name,
-        kind="relay" if layer.role == "relay" else "maximum pool" if is_pool else "neurons",
+        kind="relay" if layer.role == "relay" else kind_on_chip(layer.name, kinds),
         sources=tuple(dict.fromkeys(connection.source for connection in layer.connections)),
         shape=layer.shape,
         neurons=prod(layer.shape),

@@ -1,6 +1,8 @@
 """What each layer and operation of a traced network becomes on a chip."""
 
-from neuroprune.checking.schema import CheckedPart
+from collections.abc import Mapping
+
+from neuroprune.checking.schema import CheckedPart, ChipLayerKind
 from neuroprune.graph.nodes import (
     Add,
     And,
@@ -38,10 +40,43 @@ KINDS: dict[type[Op], str] = {
 """What operations of a graph are called; all others are neurons."""
 
 
+PLACES = ".places"
+"""What names of neurons end in that find where several spikes of a sum meet (see graph/fold.py)."""
+
+
 def parts_of(graph: Graph) -> tuple[CheckedPart, ...]:
     """The nodes of `graph` in its order."""
     readers = _readers(graph)
     return tuple(_part(node, readers[node.name]) for node in graph.nodes)
+
+
+def kinds_on_chip(graph: Graph) -> dict[str, ChipLayerKind]:
+    """By node of `graph`, what a layer on the chip of that name is, where it is no layer of the network's neurons."""
+    kinds: dict[str, ChipLayerKind] = {}
+    for node in graph.nodes:
+        if isinstance(node.op, MaxPool):
+            kinds[node.name] = "maximum pool"
+        elif isinstance(node.op, And):
+            kinds[node.name] = "product of spikes"
+    return kinds
+
+
+def kind_on_chip(name: str, kinds: Mapping[str, ChipLayerKind]) -> ChipLayerKind:
+    """What the layer `name` on a chip is, given those of `kinds_on_chip`.
+
+    A maximum pool `p` of a sum of spikes is several: `p` where there is a spike, and for each further number of them,
+    such as 2, `p.2`, which pools `p.2.places`, where so many meet.
+    """
+    pool, number = split_number(name)
+    if number is not None and kinds.get(pool) == "maximum pool":
+        return "coincidence" if name.endswith(PLACES) else "maximum pool"
+    return kinds.get(name, "neurons")
+
+
+def split_number(name: str) -> tuple[str, int | None]:
+    """`name` without the number of spikes that a maximum pool of a sum has in it, and that number (`kind_on_chip`)."""
+    pool, _, number = name.removesuffix(PLACES).rpartition(".")
+    return (pool, int(number)) if number.isdecimal() else (name, None)
 
 
 def _fires(op: Op) -> bool:

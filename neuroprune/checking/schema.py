@@ -19,18 +19,22 @@ class CheckedPart(Record):
     readers: tuple[str, ...]
 
 
+ChipLayerKind = Literal["neurons", "maximum pool", "product of spikes", "coincidence", "relay"]
+
+
 class CheckedLayer(Record):
     """A layer of neurons on the chip, and the synapses that feed it.
 
-    kind: "neurons" of the network; "maximum pool", neurons that fire if any of their sources does; "relay", neurons
-    that pass spikes on a step later, so that paths of different length meet.
+    kind: "neurons" of the network; "maximum pool", neurons that fire if any of their sources does; "product of spikes",
+    where both of two do; "coincidence", where so many as its name says of the spikes do that a maximum pool takes the
+    sum of; "relay", neurons that pass spikes on a step later, so that paths of different length meet.
     sources: what the synapses read. weights: those that are stored, each of a kernel counted once. cores: that hold
     some of it; resources: what its tiles take of them; fullest: the resource of which one of them takes the largest
     share of a core. Without a mapping these are 0, empty and None.
     """
 
     name: str
-    kind: Literal["neurons", "maximum pool", "relay"]
+    kind: ChipLayerKind
     sources: tuple[str, ...]
     shape: tuple[int, ...]
     neurons: Count

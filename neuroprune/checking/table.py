@@ -7,6 +7,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from neuroprune.checking.parts import PLACES, split_number
 from neuroprune.checking.schema import Check, CheckedLayer, CheckedPart
 from neuroprune.readable import amount, plain_table, plural
 from neuroprune.report.layer_table import FULL, WIDE
@@ -145,14 +146,19 @@ def _made_of(layer: CheckedLayer, parts: Sequence[CheckedPart], everything: bool
     """The parts of its synapses; of names in the same block as the neurons the last word."""
     if layer.kind == "relay":
         return "delay of a shorter path"
+    if layer.kind == "coincidence":
+        pool, number = split_number(layer.name)
+        return f"places of {number} spikes of the sum before {pool}"
     block = layer.name.rpartition(".")[0] + "."
     named = [
         _within(block, each.name) + ("" if each.kind in PLAIN else f" ({each.kind})")
         for each in parts
         if each.kind not in ("input", "flatten")
     ]
-    if layer.kind == "maximum pool":
-        named.append("maximum pool")
+    if layer.kind == "maximum pool" and not named and layer.sources == (f"{layer.name}{PLACES}",):
+        return f"maximum pool of {layer.name}{PLACES}"
+    if layer.kind != "neurons":
+        named.append(layer.kind)
     if everything or len(named) <= MOST_NAMES:
         return ", ".join(named)
     return f"{', '.join(named[: MOST_NAMES - 1])}, {len(named) - MOST_NAMES + 1} more"

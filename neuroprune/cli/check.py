@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple, NoReturn
 import click
 
 from neuroprune.cli.console import next_step, note, page_width, show, show_json
-from neuroprune.cli.networks import choose_recipe, model_argument, take_run
+from neuroprune.cli.networks import choose_recipe, model_argument, take_run, take_weights
 from neuroprune.cli.options import import_options, json_option, refuse, runs_option
 from neuroprune.errors import CapacityError, InputError
 from neuroprune.exchange.catalog import readable_suffixes
@@ -35,6 +35,7 @@ Examples:
   neuroprune check digits-conv
   neuroprune check my_network.py:Net --shape 3,32,32 --steps 4
   neuroprune check my_network.py:Net --args T=4,num_classes=100 --data cifar100 --target loihi-sim
+  neuroprune check my_network.py:Net --weights trained.pth --data cifar10
   neuroprune check runs/0002-compress-digits --verbose
   neuroprune check trained_by_lava_dl.net --steps 10 --json"""
 
@@ -64,6 +65,7 @@ def _sizes(context: click.Context, option: click.Parameter, text: str | None) ->
 @click.argument("network", metavar="[MODEL|RUN|FILE]", required=False)
 @click.option("--model", help="With RUN, the file.py:Class that it was trained from.")
 @click.option("--args", "arguments", metavar="NAME=VALUE,...", help="Arguments for the class or function of MODEL.")
+@click.option("--weights", type=click.Path(path_type=Path), help="File of weights, whether it fits MODEL.")
 @click.option(
     "--data", help="Data set, by name or path, whose samples the network takes.  [default: the recipe's, else digits]"
 )
@@ -81,6 +83,7 @@ def command(
     network: str | None,
     model: str | None,
     arguments: str | None,
+    weights: Path | None,
     data: str | None,
     shape: Sizes | None,
     steps: int | None,
@@ -108,10 +111,10 @@ def command(
 
     chip = load_chip(target)  # first, so that a wrong name is reported before the seconds that the rest takes to load
     if network is not None and network.endswith(readable_suffixes()):
-        refuse({"--model": model, "--bits": bits}, f"{network} is a finished program")
+        refuse({"--model": model, "--weights": weights, "--bits": bits}, f"{network} is a finished program")
         found, after = _check_file(Path(network), data, shape, steps, chip), f"neuroprune deploy {shlex.quote(network)}"
     else:
-        checked = _checked(network, model, arguments, data, shape, steps, runs_folder)
+        checked = _checked(network, model, arguments, weights, data, shape, steps, runs_folder)
         found, after = _check_network(checked, bits, chip), checked.after
     _show(found, after, verbose, as_json)
 
@@ -147,17 +150,23 @@ def _check_file(path: Path, data: str | None, shape: Sizes | None, steps: int | 
 
     from neuroprune.checking.check import check_program
     from neuroprune.data.load import describe_dataset
+    from neuroprune.deployment import check_outputs
     from neuroprune.exchange.format import read_program
 
-    sizes = shape if data is None else describe_dataset(data, None).shape
+    info = None if data is None else describe_dataset(data, None)
+    sizes = shape if info is None else info.shape
     frames = None if sizes is None else np.zeros((1, *sizes), np.float32)
-    return check_program(read_program(path, chip.rules, steps, frames).program, chip, network=path.name)
+    program = read_program(path, chip.rules, steps, frames).program
+    if info is not None:
+        check_outputs(program, path, len(info.classes), info.name)
+    return check_program(program, chip, network=path.name)
 
 
 def _checked(
     network: str | None,
     model: str | None,
     arguments: str | None,
+    weights: Path | None,
     data: str | None,
     shape: Sizes | None,
     steps: int | None,
@@ -168,14 +177,17 @@ def _checked(
 
     if network is not None and is_reference(network):
         refuse({"--model": model}, f"{network} names a class")
-        return _of_reference(with_arguments(network, arguments), data, shape, steps)
+        return _of_reference(with_arguments(network, arguments), weights, data, shape, steps)
     if network is None or named_run(runs_folder, network) is not None:
-        refuse({"--data": data, "--shape": shape, "--steps": steps}, "a trained network brings its own")
+        refuse(
+            {"--weights": weights, "--data": data, "--shape": shape, "--steps": steps},
+            "a trained network brings its own",
+        )
         return _of_run(runs_folder, network, model)
     refuse({"--model": model}, f"{network} is no run")
     if network not in list_recipes() and not network.endswith(YAML):
         _refuse_name(network, runs_folder)
-    return _of_recipe(network, data, shape, steps)
+    return _of_recipe(network, weights, data, shape, steps)
 
 
 def _refuse_name(network: str, runs_folder: Path) -> NoReturn:
@@ -188,7 +200,9 @@ def _refuse_name(network: str, runs_folder: Path) -> NoReturn:
     )
 
 
-def _of_reference(reference: str, data: str | None, shape: Sizes | None, steps: int | None) -> Checked:
+def _of_reference(
+    reference: str, weights: Path | None, data: str | None, shape: Sizes | None, steps: int | None
+) -> Checked:
     from neuroprune.networks.build import load_network
     from neuroprune.networks.probing import present
 
@@ -197,8 +211,11 @@ def _of_reference(reference: str, data: str | None, shape: Sizes | None, steps: 
         note(f"taking samples of {DEFAULT_DATA}: name others with --data or --shape")
     if sequence and steps is None:
         raise InputError(f"data set {info.name} is recorded in events, which are binned to T frames: give --steps")
-    module = present(load_network(reference), sizes, steps, sequence).eval()
-    after = f"neuroprune train{model_argument(reference)}{_options(data, steps)}"
+    network = load_network(reference)
+    if weights is not None:
+        take_weights(network, weights)
+    module = present(network, sizes, steps, sequence).eval()
+    after = f"neuroprune {_after(weights)}{model_argument(reference)}{_options(weights, data, steps)}"
     return Checked(module, reference, _takes(module, sequence), _sample(sizes, steps, sequence), after)
 
 
@@ -215,14 +232,16 @@ def _of_run(runs_folder: Path, run: str | None, model: str | None) -> Checked:
     return Checked(module, name, _takes(module, sequence), shape, after)
 
 
-def _of_recipe(name: str, data: str | None, shape: Sizes | None, steps: int | None) -> Checked:
+def _of_recipe(name: str, weights: Path | None, data: str | None, shape: Sizes | None, steps: int | None) -> Checked:
     from neuroprune.networks.build import build
     from neuroprune.networks.recipe import load_recipe
 
     info, sizes, sequence = _samples(data or load_recipe(name).data, shape)
     recipe = choose_recipe(name, info, steps)
     module = build(recipe, sizes, len(info.classes)).eval()
-    after = f"neuroprune train --model {shlex.quote(name)}{_options(data, steps)}"
+    if weights is not None:
+        take_weights(module, weights)
+    after = f"neuroprune {_after(weights)} --model {shlex.quote(name)}{_options(weights, data, steps)}"
     return Checked(module, recipe.name, _takes(module, sequence), _sample(sizes, recipe.steps, sequence), after)
 
 
@@ -234,9 +253,15 @@ def _samples(data: str, shape: Sizes | None) -> tuple["DatasetInfo", Sizes, bool
     return (info, info.shape, info.recordings) if shape is None else (info, shape, False)
 
 
-def _options(data: str | None, steps: int | None) -> str:
-    """Those that `neuroprune train` takes as well."""
-    return (f" --data {shlex.quote(data)}" if data else "") + (f" --steps {steps}" if steps else "")
+def _after(weights: Path | None) -> str:
+    """The command that makes a run of a network of code, of a NIR file or of a recipe."""
+    return "train" if weights is None else "import"
+
+
+def _options(weights: Path | None, data: str | None, steps: int | None) -> str:
+    """Those that this command takes as well."""
+    given = f" --weights {shlex.quote(str(weights))}" if weights else ""
+    return given + (f" --data {shlex.quote(data)}" if data else "") + (f" --steps {steps}" if steps else "")
 
 
 def _sample(sizes: Sizes, steps: int | None, sequence: bool) -> tuple[int, ...]:

@@ -1,13 +1,14 @@
 """`neuroprune compress`."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from neuroprune.choices import Named, names
-from neuroprune.cli.console import next_step, note, progress_bars, show
+from neuroprune.cli.console import next_step, note, progress_bars, show, show_text
 from neuroprune.cli.imports import import_run
 from neuroprune.cli.networks import data_of, model_argument, open_run, say_how_to_go_on, take_interrupted, take_run
 from neuroprune.cli.options import (
@@ -20,6 +21,7 @@ from neuroprune.cli.options import (
     json_option,
     model_options,
     out_option,
+    refuse,
     refuse_changes,
     resume_option,
     runs_option,
@@ -41,11 +43,17 @@ from neuroprune.compression.catalog import (
     find_method,
     methods_of,
 )
+from neuroprune.errors import InputError
+from neuroprune.excerpts import capped
+from neuroprune.networks.nir.catalog import path_of
+from neuroprune.networks.reference import is_reference, parse_reference
 from neuroprune.runs import run_folder
 
 if TYPE_CHECKING:
+    from torch import nn
+
     from neuroprune.compression.settings import CompressSettings
-    from neuroprune.training.checkpoint import Checkpoint
+    from neuroprune.training.checkpoint import Model
     from neuroprune.training.settings import TrainSettings
 
 DEFAULT_FLOPS, DEFAULT_SPARSITY, DEFAULT_TARGET = 0.5, 0.9, "loihi-sim"
@@ -56,6 +64,8 @@ Examples:
   neuroprune compress --unstructured --sparsity 0.95 --method gmp
   neuroprune compress --method uniform --flops 0.3 --regenerate-by random
   neuroprune compress --model my_network.py:Net --weights trained.pth --data cifar10
+  neuroprune compress --model my_network.py:trained --data cifar10 --flops 0.5
+  neuroprune compress net.nir --data mnist --steps 20 --flops 0.5
   neuroprune compress --resume"""
 
 
@@ -76,7 +86,11 @@ def _choice(catalogue: Iterable[Named]) -> click.Choice[str]:
 @click.option("--synops", type=float, help="Structured: share of the synaptic operations to keep.")
 @click.option("--sparsity", type=float, help=f"Unstructured: share of zero weights.  [default: {DEFAULT_SPARSITY}]")
 @click.option("--method", type=_choice(METHODS), help=f"{_methods()}.  [default: criticality]")
-@click.option("--score", type=_choice(SCORES), help="What ranks, in place of the method's own.")
+@click.option(
+    "--score",
+    type=_choice(SCORES),
+    help="What ranks.  [default: the method's; without --method l1, where there is no BatchNorm]",
+)
 @click.option(
     "--regenerate-by", type=_choice(REGROWTHS), help="What brings pruned ones back, in place of the method's."
 )
@@ -90,10 +104,13 @@ def _choice(catalogue: Iterable[Named]) -> click.Choice[str]:
 @click.option("--interval", type=int, help="dT, iterations between prunings.  [default: the method's]")
 @click.option("--mask-momentum", is_flag=True, default=None, help="Forget what the optimiser holds for pruned weights.")
 @click.option("--target", help=f"Chip whose cores are counted, or its YAML.  [default: {DEFAULT_TARGET}]")
-@model_options("file.py:Class, for a run of a class of your own; with --weights also a recipe.")
-@weights_options("File of weights for --model, which is imported first: of torch.save, or safetensors.")
-@click.option("--data", help="Data set, with --weights.  [default: the recipe's, else digits]")
-@click.option("--steps", type=click.IntRange(min=1), help="Time steps of a sample, with --weights.")
+@model_options(
+    "Code that made the network of the run, as file.py:Class; with --weights or --data, and of a .nir file always, the "
+    "network itself, which is imported first."
+)
+@weights_options("File of weights for --model: of torch.save, or safetensors.  [default: those that it is made with]")
+@click.option("--data", help="Data set, without a run.  [default: the recipe's, else digits]")
+@click.option("--steps", type=click.IntRange(min=1), help="Time steps of a sample, without a run.")
 @click.option("--epochs", type=int, help="N_f, epochs of fine-tuning; 0 for none.  [default: the recipe's]")
 @click.option("--lr", type=float, help="Learning rate.  [default: the recipe's]")
 @click.option("--seed", type=int, help="Of training and of random scores.  [default: the run's]")
@@ -131,7 +148,8 @@ def command(
 
     Structured, channels are removed from the network, so the result is smaller and computes the same as one in which
     they are masked. Unstructured, the smallest weights are held at zero while the network trains. The result is kept at
-    the start of every training and after each of its epochs.
+    the start of every training and after each of its epochs. RUN may also be a .nir file, whose network is imported
+    first, as `neuroprune import` does it.
     """
     from neuroprune.chips.load import load_chip
     from neuroprune.compression.compress import compress, resume_compress
@@ -140,23 +158,25 @@ def command(
     from neuroprune.records import record_json
     from neuroprune.training.checkpoint import initial_module
 
-    if weights is None:
-        for name in given(data=data, steps=steps):
-            raise click.UsageError(f"--{name} is for --weights, since a run brings its own: leave it out")
+    brought = _brought(run, model, weights, data, steps, resume)
     kind = _kind(structured, unstructured)
     chip = None if target is None and resume is not None else load_chip(target or DEFAULT_TARGET)
     changes, asked = given(epochs=epochs, lr=lr, seed=seed, device=device), given(**options)
     resumed, initial = None, None
     if resume is None:
-        if weights is None:
+        if brought is None:
             source = take_run(runs_folder, run, ["train"], unfinished)
         else:
-            assert model is not None  # weights_options asks for it
-            imported = import_run(model, weights, data, data_dir, download, None, steps, device, runs_folder)
+            refuse({"--unfinished": unfinished or None}, "no run is taken")
+            assert model is not None  # weights_options and _brought ask for it
+            _check_before_import(model, kind, asked, changes)
+            imported = import_run(model, brought, data, data_dir, download, None, steps, device, runs_folder)
             source = imported.folder
             note(f"imported into {source}, test accuracy {100 * imported.test_accuracy:.2f} %")
         trained = open_run(source, model)
-        settings = _settings(trained.checkpoint, kind, asked, changes)
+        before = trained.checkpoint
+        settings = _settings(before.model, before.settings, kind, asked, changes)
+        settings = _with_score(settings, asked, trained.module)
         if settings.begins_with == "initial":
             initial = initial_module(trained.checkpoint, model)
             note("beginning with the initial weights of that run, as the method does: --start trained goes on from it")
@@ -182,11 +202,32 @@ def command(
             resume_compress(trained.module, dataset, folder, checkpoint, asked, changes, progress, chip=chip)
     record = load_compress_record(folder)
     if as_json:
-        click.echo(record_json(record))
+        show_text(record_json(record))
     else:
         show(render(record))
     note(f"kept in {folder}")
     next_step(f"neuroprune deploy {folder} --target {target or DEFAULT_TARGET}{model_argument(checkpoint.model)}")
+
+
+def _brought(
+    run: str | None,
+    model: str | None,
+    weights: GivenWeights | None,
+    data: str | None,
+    steps: int | None,
+    resume: str | None,
+) -> GivenWeights | None:
+    """The weights of the network that `model` names in place of a run; None where a run is taken."""
+    if weights is not None:
+        return weights
+    asked = given(data=data, steps=steps)
+    if model is not None and run is None and resume is None:
+        is_file = is_reference(model) and path_of(parse_reference(model)) is not None
+        if asked or is_file:
+            return GivenWeights()
+    for name in asked:
+        raise click.UsageError(f"--{name} is for a network without a run, since a run brings its own: leave it out")
+    return None
 
 
 def _kind(structured: bool, unstructured: bool) -> str | None:
@@ -196,10 +237,24 @@ def _kind(structured: bool, unstructured: bool) -> str | None:
     return "structured" if structured else "unstructured" if unstructured else None
 
 
+def _check_before_import(model: str, kind: str | None, asked: dict[str, Any], changes: dict[str, Any]) -> None:
+    """Raise for settings with which no network of `model` can be pruned, so that none is imported for nothing."""
+    from neuroprune.training.settings import TrainSettings
+
+    if _settings(model, TrainSettings(), kind, asked, changes).begins_with == "initial":
+        raise InputError(
+            f"what the training of {capped(model)} began with is not known, and this method begins with it: go on from "
+            "its weights (--start trained), or take a method that does"
+        )
+
+
 def _settings(
-    checkpoint: "Checkpoint", kind: str | None, asked: dict[str, Any], changes: dict[str, Any]
+    model: "Model", before: "TrainSettings", kind: str | None, asked: dict[str, Any], changes: dict[str, Any]
 ) -> "CompressSettings":
-    """What is asked for, with the targets and the training that are meant where none are named."""
+    """What is asked for, with the targets and the training that are meant where none are named.
+
+    before: the settings that the network of `model` was trained with.
+    """
     from neuroprune.compression.settings import CompressSettings
 
     method = asked.get("method", "criticality")
@@ -229,19 +284,32 @@ def _settings(
         asked = {"flops": DEFAULT_FLOPS} | asked if kind == "structured" else {"sparsity": DEFAULT_SPARSITY} | asked
     _, preset = find_method(method, kind)
     start = asked.get("start", preset.start)
-    tuning = _tuning(checkpoint, preset, start, {"device": "auto", **changes})
+    tuning = _tuning(model, before, preset, start, {"device": "auto", **changes})
     return CompressSettings(fine_tune=tuning, **asked)
 
 
-def _tuning(checkpoint: "Checkpoint", preset: Preset, start: Start, changes: dict[str, Any]) -> "TrainSettings | None":
-    """How the network of `checkpoint` is trained; not at all where `changes` ask for 0 epochs."""
+def _with_score(settings: "CompressSettings", asked: dict[str, Any], network: "nn.Module") -> "CompressSettings":
+    """`settings` with a score that `network` has, where neither a method nor a score was asked for."""
+    from torch import nn
+
+    norms = (each for each in network.modules() if isinstance(each, nn.modules.batchnorm._BatchNorm))
+    if settings.kind != "structured" or {"method", "score"} & set(asked) or any(each.affine for each in norms):
+        return settings
+    note("ranking channels by l1, since there is no BatchNorm whose scale would rank them (--score names others)")
+    return replace(settings, score="l1")
+
+
+def _tuning(
+    model: "Model", before: "TrainSettings", preset: Preset, start: Start, changes: dict[str, Any]
+) -> "TrainSettings | None":
+    """How the network of `model` is trained; not at all where `changes` ask for 0 epochs."""
     from neuroprune.compression.settings import usual_training
     from neuroprune.networks.recipe import FineTuning
     from neuroprune.training.settings import fine_tuning_of
 
     if changes.get("epochs") == 0:
         return None
-    fine_tuning = FineTuning() if isinstance(checkpoint.model, str) else checkpoint.model.fine_tuning
-    usual = usual_training(preset, start, checkpoint.settings, fine_tuning)
-    amp = amp_that_pays(checkpoint.settings.amp, changes["device"])
-    return fine_tuning_of(checkpoint.settings, usual, **changes, amp=amp)
+    fine_tuning = FineTuning() if isinstance(model, str) else model.fine_tuning
+    usual = usual_training(preset, start, before, fine_tuning)
+    amp = amp_that_pays(before.amp, changes["device"])
+    return fine_tuning_of(before, usual, **changes, amp=amp)

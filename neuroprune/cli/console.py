@@ -1,12 +1,14 @@
 """The output of commands: notes and progress on standard error, tables and JSON on standard output."""
 
+import io
 import json
 import shlex
 import shutil
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from contextlib import contextmanager, redirect_stdout
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
@@ -21,6 +23,39 @@ if TYPE_CHECKING:
 NARROWEST = 80
 WIDTH_OF_A_FILE = 120
 """Columns of tables that go to a file or a pipe, which has no width of its own."""
+
+
+_standard_output: ContextVar[TextIO | None] = ContextVar("standard output", default=None)
+"""Where results go within `apart_from_code`."""
+
+
+class _Nobody(io.TextIOBase):
+    """Standard input that nothing comes from. It ends the line that a question stands on."""
+
+    def read(self, size: int | None = -1) -> str:
+        """Nothing."""
+        return ""
+
+    def readline(self, size: int = -1) -> str:  # type: ignore[override]
+        """Nothing, for `input`."""
+        click.echo(err=True)
+        return ""
+
+
+@contextmanager
+def apart_from_code() -> Iterator[None]:
+    """Within it, what code of the user's prints goes to standard error, and what it asks for is not there.
+
+    So standard output has the result alone, which may be read as JSON, and no command waits for an answer.
+    """
+    token, asked = _standard_output.set(sys.stdout), sys.stdin
+    try:
+        sys.stdin = _Nobody()
+        with redirect_stdout(sys.stderr):
+            yield
+    finally:
+        sys.stdin = asked
+        _standard_output.reset(token)
 
 
 def command_line(arguments: Sequence[str]) -> str:
@@ -39,8 +74,9 @@ def show_error(error: NeuropruneError) -> None:
 
 
 def show_text(text: str) -> None:
-    """Print CSV or JSON as it is, and on a terminal without control characters."""
-    click.echo(harmless(text, lines=True) if sys.stdout.isatty() else text, nl=not text.endswith("\n"))
+    """Print a line, CSV or JSON as it is, and on a terminal without control characters."""
+    results = _results()
+    click.echo(harmless(text, lines=True) if results.isatty() else text, file=results, nl=not text.endswith("\n"))
 
 
 def next_step(command: str) -> None:
@@ -55,7 +91,7 @@ def show_json(value: Any) -> None:
 
 def page_width() -> int:
     """Columns that a table may take."""
-    return max(shutil.get_terminal_size().columns, NARROWEST) if sys.stdout.isatty() else WIDTH_OF_A_FILE
+    return max(shutil.get_terminal_size().columns, NARROWEST) if _results().isatty() else WIDTH_OF_A_FILE
 
 
 def show(*parts: "RenderableType") -> None:
@@ -68,9 +104,13 @@ def show(*parts: "RenderableType") -> None:
             for text, style, control in super().render(renderable, options):
                 yield Segment(text if control else harmless(text, lines=True), style, control)
 
-    console = Harmless(width=page_width(), highlight=False)
+    console = Harmless(file=_results(), width=page_width(), highlight=False)
     for part in parts:
         console.print(part)
+
+
+def _results() -> TextIO:
+    return _standard_output.get() or sys.stdout
 
 
 @contextmanager

@@ -156,6 +156,7 @@ def command(
                 chip,
                 steps=steps,
                 data=recorded.data.name,
+                classes=len(recorded.data.classes),
                 lava=lava,
                 folder=folder,
                 device=engine,

@@ -4,7 +4,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from neuroprune.cli.console import note
-from neuroprune.cli.networks import data_of, note_form, open_run, take_run, take_weights, with_frames_of
+from neuroprune.cli.networks import (
+    data_of,
+    note_form,
+    note_own_weights,
+    open_run,
+    take_run,
+    take_weights,
+    with_frames_of,
+)
 from neuroprune.cli.options import GivenWeights
 from neuroprune.errors import InputError
 from neuroprune.networks.reference import is_reference
@@ -96,10 +104,10 @@ def untrained_job(
     steps: int | None,
     weights: GivenWeights | None = None,
 ) -> DeployJob:
-    """The network of a class or a recipe with the weights of a file.
+    """The network of code, of a NIR file or of a recipe, with the weights of a file.
 
-    Without weights, a class's network as the class makes it, or a recipe's with initial weights and re-estimated
-    BatchNorm.
+    Without one, the first two have the weights that they are made with, and a recipe's network initial ones and
+    re-estimated BatchNorm.
     """
     import torch
 
@@ -113,15 +121,16 @@ def untrained_job(
 
     if is_reference(model):
         dataset = load_dataset(data or "digits", data_dir, download, coding or "direct", steps)
-        dataset = with_frames_of(weights, dataset)
         sequence = dataset.coding.steps is not None
         network = present(load_network(model), dataset.input_shape, steps, sequence).eval()
+        weights = weights or GivenWeights()
+        dataset = with_frames_of(weights, dataset)
         note_form(network)
         check_fits(network, dataset, torch.device("cpu"), to_train=False)
-        if weights is not None:
-            take_weights(network, weights)
+        if weights.path is not None:
+            take_weights(network, weights.path)
             return DeployJob(network, f"{model} ({weights.path.name})", dataset, dataset.coding, None)
-        note(f"taking {model} as it is made, without a run")
+        note_own_weights(model)
         return DeployJob(network, model, dataset, dataset.coding, None)
     recipe = load_recipe(model)
     if steps is not None and steps != recipe.steps:
@@ -129,10 +138,11 @@ def untrained_job(
             f"recipe {recipe.name} has {recipe.steps} steps, not {steps}: leave out --steps, or edit a copy"
         )
     dataset = load_dataset(data or recipe.data, data_dir, download, coding or "direct", recipe.steps)
-    dataset = with_frames_of(weights, dataset)
-    network = build(recipe, dataset.input_shape, len(dataset.classes))
     if weights is not None:
-        take_weights(network, weights)
+        dataset = with_frames_of(weights, dataset)
+    network = build(recipe, dataset.input_shape, len(dataset.classes))
+    if weights is not None and weights.path is not None:
+        take_weights(network, weights.path)
         return DeployJob(network.eval(), f"{recipe.name} ({weights.path.name})", dataset, dataset.coding, 0)
     job = DeployJob(network, f"{recipe.name}, untrained", dataset, dataset.coding, 0)
     reestimate_batchnorm(network, time_first(torch.from_numpy(job.calibration())))

@@ -16,8 +16,8 @@ from typing import NoReturn
 import click
 
 from neuroprune.cli.console import command_line, show_error
-from neuroprune.errors import NeuropruneError
-from neuroprune.excerpts import harmless
+from neuroprune.errors import InputError, NeuropruneError
+from neuroprune.excerpts import capped, harmless
 from neuroprune.version import __version__
 
 COMMANDS = (
@@ -105,6 +105,10 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         terminated = isinstance(abort.__cause__, Terminated)
         click.echo("Terminated." if terminated else "Interrupted.", err=True)
         sys.exit(TERMINATED if terminated else INTERRUPTED)
+    except SystemExit as error:  # nothing of ours ends the program in there
+        said = f"code of the network's ends the program when it runs (sys.exit({capped(error.code)})): take that out"
+        show_error(InputError(said))
+        sys.exit(InputError.exit_code)
     except BrokenPipeError:
         # The reader of our output has closed the pipe; keep Python from flushing into it at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

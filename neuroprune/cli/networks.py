@@ -133,21 +133,24 @@ def note_form(network: "nn.Module") -> None:
         note(f"{type(network.network).__name__} takes {network.form.title}")
 
 
-def take_weights(network: "nn.Module", weights: GivenWeights) -> "LoadedWeights":
-    """Put somebody's weights into `network`; says which."""
+def take_weights(network: "nn.Module", path: Path) -> "LoadedWeights":
+    """Put the weights of a file of somebody's into `network`; says which."""
     from neuroprune.training.weights import load_weights
 
-    loaded = load_weights(network, weights.path)
+    loaded = load_weights(network, path)
     note(f"taking {loaded.title}")
     return loaded
 
 
-def with_frames_of(weights: GivenWeights | None, data: "Dataset") -> "Dataset":
+def note_own_weights(model: str) -> None:
+    """Say that the network of `model` keeps the weights that it was made with: a file of others may be forgotten."""
+    note(f"taking the weights that {capped(model)} has when it is made (--weights names those of a file)")
+
+
+def with_frames_of(weights: GivenWeights, data: "Dataset") -> "Dataset":
     """`data` with frames as `weights` were trained on; says how, where they are images."""
     from neuroprune.data.normalisation import normalisation_of, with_normalisation
 
-    if weights is None:
-        return data
     data = with_normalisation(data, weights.mean, weights.std)
     if said := normalisation_of(data):
         note(f"frames are {said}" + (" (--mean and --std name others)" if weights.mean is None else ""))

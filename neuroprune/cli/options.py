@@ -7,7 +7,7 @@ from typing import Any, NamedTuple, TypeVar
 
 import click
 
-from neuroprune.cli.console import note
+from neuroprune.cli.console import apart_from_code, note
 from neuroprune.errors import InputError
 from neuroprune.networks.nir.catalog import SUFFIX, nir_reference
 from neuroprune.networks.reference import is_reference, with_arguments
@@ -58,7 +58,7 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print the re
 
 
 def import_options(command: F) -> F:
-    """How the code of a network of the user's is imported."""
+    """How the code of a network of the user's is imported; what it prints is kept apart from results."""
 
     @click.option("--legacy-imports", is_flag=True, help="Load its code with SpikingJelly as it was before release 2.")
     @click.option(
@@ -68,7 +68,7 @@ def import_options(command: F) -> F:
     def run(*args: Any, legacy_imports: bool, stub_imports: str | None, **options: Any) -> Any:
         from neuroprune.networks.legacy import imports_as
 
-        with imports_as(legacy_imports, tuple(stub_imports.split(",")) if stub_imports else ()):
+        with apart_from_code(), imports_as(legacy_imports, tuple(stub_imports.split(",")) if stub_imports else ()):
             return command(*args, **options)
 
     return run  # type: ignore[return-value]
@@ -100,23 +100,29 @@ def model_options(meaning: str) -> Callable[[F], F]:
 
 
 class GivenWeights(NamedTuple):
-    """A file of weights, and how the frames were normalised that they were trained on (see `with_normalisation`)."""
+    """Weights of a network that was trained elsewhere, and how the frames of that training were normalised.
 
-    path: Path
-    mean: tuple[float, ...] | None
-    std: tuple[float, ...] | None
+    path: of their file; None for those that the network has when it is made. mean, std: as for `with_normalisation`.
+    """
+
+    path: Path | None = None
+    mean: tuple[float, ...] | None = None
+    std: tuple[float, ...] | None = None
 
 
-def weights_options(meaning: str, required: bool = False) -> Callable[[F], F]:
-    """--weights of the network that --model names, with --mean and --std of its frames: a GivenWeights, or None."""
+def weights_options(meaning: str) -> Callable[[F], F]:
+    """--weights of the network that --model names, with --mean and --std of its frames: a GivenWeights.
+
+    None where none of them is given.
+    """
 
     def decorate(command: F) -> F:
-        @click.option("--weights", type=click.Path(path_type=Path), required=required, help=meaning)
+        @click.option("--weights", type=click.Path(path_type=Path), help=meaning)
         @click.option(
             "--mean",
             metavar="M[,M...]",
             callback=_numbers,
-            help="Means that the frames of --weights were normalised by, of pixels from 0 to 1.  [default: none]",
+            help="Means that the frames of its training were normalised by, of pixels from 0 to 1.  [default: none]",
         )
         @click.option(
             "--std",
@@ -128,16 +134,21 @@ def weights_options(meaning: str, required: bool = False) -> Callable[[F], F]:
         def run(
             *, weights: Path | None, mean: tuple[float, ...] | None, std: tuple[float, ...] | None, **options: Any
         ) -> Any:
-            if weights is None:
-                for name in given(mean=mean, std=std):
-                    raise click.UsageError(f"--{name} is of the frames of --weights, which is not given: add it")
+            asked = given(weights=weights, mean=mean, std=std)
+            if not asked:
                 return command(weights=None, **options)
             for what, other in (("RUN", options.get("run")), ("--resume", options.get("resume"))):
-                if other is not None:
+                if other is not None and weights is not None:
                     raise click.UsageError(f"--weights and {what} name two networks: give one of the two")
+                if other is not None:
+                    name = next(iter(asked))
+                    raise click.UsageError(f"--{name} cannot change for {what}, which has its own: leave it out")
             if options.get("model") is None:
                 raise click.UsageError(
                     f"--weights {weights} are numbers alone: name the network that they are of with --model"
+                    if weights is not None
+                    else f"--{next(iter(asked))} is of the frames of a network that was trained elsewhere: name it "
+                    "with --model"
                 )
             return command(weights=GivenWeights(weights, mean, std), **options)
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import click
 
 from neuroprune.choices import names
-from neuroprune.cli.console import next_step, note, progress_bars, show_json
+from neuroprune.cli.console import next_step, note, progress_bars, show_json, show_text
 from neuroprune.cli.networks import (
     choose_recipe,
     data_of,
@@ -151,7 +151,8 @@ def command(
     resumed, began_with = None, None
     if resume is None:
         job = new_job(load, data, model, coding or "direct", steps, settings, weights)
-        began_with = None if weights is None else take_weights(job.network, weights).facts
+        if weights is not None and weights.path is not None:
+            began_with = take_weights(job.network, weights.path).facts
         taken = job.data if samples is None else take_samples(job.data, samples)
         job = job._replace(data=hold_out(taken, job.settings.validation))
     else:
@@ -181,9 +182,9 @@ def command(
         after = f"after epoch {last.epoch}"
         if job.data.validation is not None:
             held = len(job.data.validation)
-            click.echo(f"{measured('validation', last.validation_accuracy, held)} on {held} samples held out, {after}")
+            show_text(f"{measured('validation', last.validation_accuracy, held)} on {held} samples held out, {after}")
             after = "read once, at the end"
-        click.echo(f"{measured('test', last.test_accuracy, len(job.data.test))} {after}, kept in {folder}")
+        show_text(f"{measured('test', last.test_accuracy, len(job.data.test))} {after}, kept in {folder}")
     next_step(f"neuroprune compress {folder} --structured --flops 0.5{model_argument(job.model)}")
 
 
@@ -220,7 +221,7 @@ def new_job(
     changes: dict[str, Any],
     weights: GivenWeights | None = None,
 ) -> TrainingJob:
-    """The job that options ask for; with frames as `weights` were trained on, which are not yet in its network."""
+    """The job that options ask for; with frames as `weights` were trained on, whose file is not yet read."""
     from neuroprune.data.load import describe_dataset
     from neuroprune.networks.build import initial_network
     from neuroprune.training.settings import TrainSettings, settings_of
@@ -236,9 +237,10 @@ def new_job(
         made_by = recipe = choose_recipe(model, info, steps)
         settings = settings_of(recipe, **changes)
         data = load(info, coding=coding, steps=recipe.steps)
-    data = with_frames_of(weights, data)
     sequence = data.coding.steps is not None
     network = initial_network(made_by, data.input_shape, len(data.classes), settings.seed, steps, sequence)
+    if weights is not None:
+        data = with_frames_of(weights, data)
     note_form(network)
     return TrainingJob(network, made_by, data, settings)
 

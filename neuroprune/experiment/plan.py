@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BaseModel, Field, ValidationError, model_validator
+from pydantic import BaseModel, Field, PrivateAttr, ValidationError, model_validator
 
 from neuroprune.bundled import plans_folder
 from neuroprune.data.codings import Kind as CodingKind
@@ -13,11 +13,15 @@ from neuroprune.documents import read_yaml
 from neuroprune.errors import InputError
 from neuroprune.excerpts import capped, excerpt
 from neuroprune.experiment.catalog import Analysis
+from neuroprune.networks.nir.catalog import nir_reference, path_of
 from neuroprune.networks.recipe import Part
+from neuroprune.networks.reference import parse_reference
 from neuroprune.reading import is_file, reading
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._=+-]*$", max_length=40)]
 """Of a thing in a plan; it becomes part of the name of a folder."""
+
+YAML = (".yaml", ".yml")
 
 Changes = dict[str, Any]
 """Fields of settings by name, in place of their defaults."""
@@ -37,7 +41,7 @@ class DataPart(Part):
 
 
 class NetworkPart(Part):
-    """A network: a `recipe`, by its name, its YAML file or in full, or a `model`, file.py:Class.
+    """A network: a `recipe`, by its name, its YAML file or in full, or a `model`, file.py:Class or net.nir.
 
     name: what results call it, by default the recipe's or the class's. training, fine_tuning: fields of TrainSettings
     in place of the recipe's.
@@ -93,6 +97,7 @@ class Plan(Part):
     share, in place of their recipes'; `validation: 0.1` holds out samples to choose by. chip: whose cores and memory
     are counted, by its name or its YAML file; None for none. analyses: what is found out about each pruned network
     beside its figures. threads: of each process that computes; the last digits of a training depend on it.
+    Files that it names, of networks, recipes and chips, are seen from the folder of its own file.
     """
 
     name: str
@@ -105,6 +110,28 @@ class Plan(Part):
     chip: str | None = None
     analyses: tuple[Analysis, ...] = ()
     threads: Annotated[int, Field(ge=1, le=1024)] = 1
+    _folder: Path = PrivateAttr(default_factory=Path)
+
+    def file(self, name: str) -> str:
+        """`name` of a chip or a recipe; where it is a YAML file, its path from wherever one stands."""
+        return str(self._folder / name) if name.endswith(YAML) else name
+
+    def located(self, model: str) -> str:
+        """The reference `model` to a network, with the path of its file, where it names one, from wherever one stands.
+
+        Raises InputError where that file is not there.
+        """
+        reference = nir_reference(model)
+        named = parse_reference(reference)
+        if not named.is_file and path_of(named) is None:
+            return model
+        path = self._folder / named.source
+        if not is_file(path):
+            raise InputError(
+                f"plan {capped(self.name)} names the network {capped(model)}, but {capped(path)} is not there: correct "
+                "the path, which is seen from the folder of the plan"
+            )
+        return f"{path}{reference.removeprefix(named.source)}"
 
     @model_validator(mode="after")
     def _once(self) -> "Plan":
@@ -133,7 +160,7 @@ def load_plan(name_or_path: str) -> Plan:
     >>> plan.data.name, [comparison.name for comparison in plan.comparisons]
     ('digits', ['unstructured', 'structured'])
     """
-    given = name_or_path.endswith((".yaml", ".yml"))
+    given = name_or_path.endswith(YAML)
     path = Path(name_or_path) if given else plans_folder() / f"{name_or_path}.yaml"
     if not is_file(path):
         known = ", ".join(list_plans())
@@ -147,14 +174,19 @@ def load_plan(name_or_path: str) -> Plan:
             f"{subject} holds {type(values).__name__}, but must hold keys such as data, networks and comparisons: "
             "correct it"
         )
-    return parse_plan({"name": path.stem, **values}, subject)
+    return parse_plan({"name": path.stem, **values}, subject, path.resolve().parent)
 
 
-def parse_plan(values: dict[str, Any], source: str) -> Plan:
-    """`values` as a Plan; errors call it by `source`. Raises InputError with the first fault that is found."""
+def parse_plan(values: dict[str, Any], source: str, folder: Path | None = None) -> Plan:
+    """`values` as a Plan; errors call it by `source`. Raises InputError with the first fault that is found.
+
+    folder: the one that paths in it are seen from, by default the working folder.
+    """
     with reading(source, "one that can be run", "correct it"):
         try:
-            return Plan.model_validate(values)
+            plan = Plan.model_validate(values)
+            plan._folder = folder or Path.cwd()
+            return plan
         except ValidationError as error:
             raise InputError(f"{source} {_fault(error.errors(include_url=False)[0])}") from error
 

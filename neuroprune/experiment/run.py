@@ -68,6 +68,9 @@ def run_experiment(
     """
     trials = trials_of(plan)
     check_models(trials, models)
+    for dense in dense_of(trials):
+        if isinstance(dense.model, str):
+            plan.located(dense.model)
     laboratory = Laboratory(plan, folder.absolute(), data_dir, device)
     try:
         folder.mkdir(parents=True, exist_ok=True)

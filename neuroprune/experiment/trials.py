@@ -36,7 +36,7 @@ def trials_of(plan: Plan) -> tuple[TrialJob, ...]:
     subject = f"plan {capped(plan.name)}"
     find_dataset(plan.data.name)
     if plan.chip is not None:
-        load_chip(plan.chip)
+        load_chip(plan.file(plan.chip))
     networks = [_Network.of(plan, part, subject) for part in plan.networks]
     names = [network.name for network in networks]
     for name in names:
@@ -89,7 +89,7 @@ class _Network:
 
     @classmethod
     def of(cls, plan: Plan, part: NetworkPart, subject: str) -> "_Network":
-        model = _model(part, subject)
+        model = _model(plan, part, subject)
         name = part.name or (model.rpartition(":")[2] if isinstance(model, str) else model.name)
         where = f"{subject}, network {capped(name)}"
         changes = {**plan.training, **part.training}
@@ -114,7 +114,7 @@ class _Network:
         return tuning
 
 
-def _model(part: NetworkPart, subject: str) -> Model:
+def _model(plan: Plan, part: NetworkPart, subject: str) -> Model:
     if part.model is not None:
         return part.model
     if isinstance(part.recipe, dict):
@@ -122,7 +122,7 @@ def _model(part: NetworkPart, subject: str) -> Model:
             {"name": part.name or "recipe", **part.recipe}, f"{subject}, recipe {part.name or ''}".rstrip()
         )
     assert part.recipe is not None
-    return load_recipe(part.recipe)
+    return load_recipe(plan.file(part.recipe))
 
 
 def _variants(

@@ -111,7 +111,8 @@ def _train(job: DenseJob, laboratory: Laboratory, progress: Progress) -> None:
     data, settings = laboratory.data(job), _on(job.settings, laboratory.device)
     place = laboratory.folder / job.place
     steps, sequence = laboratory.plan.data.steps, data.coding.steps is not None
-    network = initial_network(job.model, data.input_shape, len(data.classes), job.seed, steps, sequence)
+    model = job.model if isinstance(job.model, Recipe) else laboratory.plan.located(job.model)
+    network = initial_network(model, data.input_shape, len(data.classes), job.seed, steps, sequence)
     train(network, data, settings, place, job.model, resume=is_unfinished(place), progress=progress)
 
 
@@ -122,8 +123,9 @@ def _prune(job: TrialJob, laboratory: Laboratory, progress: Progress) -> TrialRe
         assert sparsity is not None, "searches are of weights"
         return result_of_round(load_compress_record(laboratory.folder / job.search), sparsity)
     data, model = laboratory.data(job), job.dense.model
-    known = model if isinstance(model, str) else None
+    known = laboratory.plan.located(model) if isinstance(model, str) else None
     settings, chip = _settings(job.settings, laboratory.device), laboratory.plan.chip
+    chip = None if chip is None else laboratory.plan.file(chip)
     observers: tuple[Observer, ...] = ()
     if "importance" in laboratory.plan.analyses and job.kind == "structured":
         frames = torch.from_numpy(frames_of(data.train.images[:1], data.coding))

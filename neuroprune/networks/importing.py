@@ -29,11 +29,12 @@ def imported(reference: NetworkReference) -> Iterator[ModuleType]:
     """The module that `reference` is in, executed; within it, what lies beside that can be imported.
 
     A file may import what lies beside it, by its name or relatively, and packages that lie in the folders above it.
-    They are forgotten in the end, so that the next file finds its own. Modules are sought in the working folder, too.
+    They are forgotten in the end, so that the next file finds its own. Modules are sought in the working folder, too. A
+    file that reads options finds none, as by `python file.py`, and takes its defaults.
     Raises InputError for a file that is not there, and whatever the code raises.
     """
     if not reference.is_file:
-        with _importable_from([Path.cwd()]):
+        with _importable_from([Path.cwd()]), _without_options(reference.source):
             yield importlib.import_module(SHORT_SOURCES.get(reference.source, reference.source))
         return
     path = Path(reference.source)
@@ -42,7 +43,7 @@ def imported(reference: NetworkReference) -> Iterator[ModuleType]:
             f"{reference.subject} names the file {capped(path.absolute())}, which is not there: correct the path"
         )
     folders = [path.resolve().parent]
-    with _importable_from(folders), _forgotten(folders):
+    with _importable_from(folders), _forgotten(folders), _without_options(str(path)):
         yield _executed(path, reference, folders)
 
 
@@ -124,6 +125,16 @@ def _importable_from(folders: list[Path]) -> Iterator[None]:
         for folder in folders:
             with contextlib.suppress(ValueError):  # the file may have changed the path itself
                 sys.path.remove(str(folder))
+
+
+@contextlib.contextmanager
+def _without_options(source: str) -> Iterator[None]:
+    """Within it, sys.argv is that of a program that is given nothing."""
+    given, sys.argv = sys.argv, [source]
+    try:
+        yield
+    finally:
+        sys.argv = given
 
 
 @contextlib.contextmanager

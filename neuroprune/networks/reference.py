@@ -20,13 +20,19 @@ class ObjectName:
     name: str
 
 
+class Word(str):
+    """An argument that was written without quotes: text, unless the code has a class or function of that name."""
+
+    __slots__ = ()
+
+
 @dataclass(frozen=True)
 class NetworkReference:
     """Where the code is that makes a network, and what it is given.
 
     text: as it was written. source: the path of a Python file, or the dotted name of a module. name: of a class, a
     function or a network in it. written: its arguments as they were written; arguments: by keyword, numbers, strings,
-    lists and the like, or ObjectName.
+    lists and the like, Word or ObjectName.
     """
 
     text: str
@@ -60,8 +66,8 @@ def is_reference(model: str) -> bool:
 def parse_reference(text: str) -> NetworkReference:
     """What `text`, "file.py:Name" or "package.module:Name" with or without "(arguments)", refers to.
 
-    Arguments are written as in Python, by keyword; a word without quotes is a string, and one with dots in it names an
-    object. Raises InputError.
+    Arguments are written as in Python, by keyword; a word without quotes is a string, unless it is found to name an
+    object when the network is made, and one with dots in it names an object. Raises InputError.
 
     >>> from neuroprune.networks.reference import parse_reference
     >>> parse_reference("my_network.py:Net(T=4, neuron=neuron.LIFNode, connect=ADD)").arguments
@@ -139,7 +145,7 @@ def _arguments(written: str, text: str) -> dict[str, Any]:
 def _value(node: ast.expr) -> Any:
     match node:
         case ast.Name(id=word):
-            return word
+            return Word(word)
         case ast.Attribute():
             return ObjectName(_dotted(node))
         case ast.List(elts=items):

@@ -5,7 +5,7 @@ import importlib
 import inspect
 import sys
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -15,10 +15,11 @@ from torch import nn
 
 from neuroprune.errors import InputError
 from neuroprune.excerpts import capped
+from neuroprune.networks.arguments import named_objects, text_parameters
 from neuroprune.networks.importing import INSTALLED, find_object, imported
 from neuroprune.networks.legacy import importing
 from neuroprune.networks.legacy.imports import NEW, OLD
-from neuroprune.networks.reference import NetworkReference, ObjectName
+from neuroprune.networks.reference import NetworkReference, ObjectName, Word
 
 FITS_TORCH = ("torchvision", "torchaudio")
 """Packages whose releases are each built for one release, and one build, of torch."""
@@ -58,7 +59,12 @@ def _made(reference: NetworkReference, module: ModuleType) -> nn.Module:
             f"{reference.subject}: {reference.name} is a {type(found).__name__}, which is no torch.nn.Module "
             "and makes none: name a class, a function or a network"
         )
-    arguments = {name: _resolved(value, reference, module) for name, value in reference.arguments.items()}
+    objects = named_objects(found, module)
+    texts = text_parameters(found)
+    arguments = {
+        name: _resolved(value, reference, module, {} if name in texts else objects)
+        for name, value in reference.arguments.items()
+    }
     _check_arguments(reference, found, arguments)
     made: object = found(**arguments)
     if not isinstance(made, nn.Module):
@@ -84,12 +90,14 @@ def _check_arguments(reference: NetworkReference, makes: Any, arguments: dict[st
         ) from error
 
 
-def _resolved(value: Any, reference: NetworkReference, module: ModuleType) -> Any:
-    """`value` with the objects that it names: of the module itself, of any other, or of SpikingJelly."""
+def _resolved(value: Any, reference: NetworkReference, module: ModuleType, objects: Mapping[str, Any]) -> Any:
+    """`value` with the objects that it names: by a word `objects`, by dots those of any module or of SpikingJelly."""
     if isinstance(value, list | tuple):
-        return type(value)(_resolved(each, reference, module) for each in value)
+        return type(value)(_resolved(each, reference, module, objects) for each in value)
     if isinstance(value, dict):
-        return {key: _resolved(each, reference, module) for key, each in value.items()}
+        return {key: _resolved(each, reference, module, objects) for key, each in value.items()}
+    if isinstance(value, Word):
+        return objects.get(value, str(value))
     if not isinstance(value, ObjectName):
         return value
     top, _, rest = value.name.partition(".")

@@ -23,6 +23,7 @@ from neuroprune.errors import InputError
 from neuroprune.excerpts import capped, excerpt
 from neuroprune.files import write_json
 from neuroprune.networks.build import build, load_network, load_seeded
+from neuroprune.networks.nir.catalog import nir_reference
 from neuroprune.networks.presentation import Form, Presentation
 from neuroprune.networks.recipe import Recipe
 from neuroprune.networks.reference import with_recorded
@@ -58,16 +59,17 @@ class DataFacts:
 
 @dataclass(frozen=True)
 class WeightsFacts:
-    """The file of somebody's weights that a network began with: its name, and the SHA-256 of its bytes in hexadecimal.
+    """Somebody's weights that a network began with.
 
-    test_accuracy: share of the test split that the network classified correctly with them, in 0..1; None where a
-    training went on from them, whose history tells.
+    file: the name of their file, and sha256: of its bytes, hexadecimal; both None where the network had them when it
+    was made. test_accuracy: share of the test split that the network classified correctly with them, in 0..1; None
+    where a training went on from them, whose history tells.
     """
 
     __pydantic_config__ = ConfigDict(extra="forbid")
 
-    file: str
-    sha256: str
+    file: str | None
+    sha256: str | None
     test_accuracy: float | None = None
 
 
@@ -76,7 +78,7 @@ class Checkpoint:
     """A trained network as data.
 
     model: how to build it before its tensors are loaded; form: how samples are presented to a network of the user's,
-    None where they are as they come; widths: output channels or features by layer; weights: the file that
+    None where they are as they come; widths: output channels or features by layer; weights: those that
     these tensors, or the training that led to them, began with, None of a training from the start; history: the epochs
     that led to these tensors, none of a network that was imported; settings: of that training; versions: of the
     software that wrote it.
@@ -259,9 +261,11 @@ def initial_module(checkpoint: Checkpoint, model: str | None = None) -> nn.Modul
     which is a matter of the compression and not of the training, or when the network began with somebody's weights.
     """
     if checkpoint.weights is not None:
+        file = checkpoint.weights.file
+        which = "that it was made with" if file is None else f"of {capped(file, 60)}"
         raise InputError(
-            f"this network began with the weights of {capped(checkpoint.weights.file, 60)}, and what their own "
-            "training began with is not known: go on from them (--start trained), or take a method that does"
+            f"this network began with the weights {which}, and what their own training began with is not known: go on "
+            "from them (--start trained), or take a method that does"
         )
     made_by, data = _made_by(checkpoint, model), checkpoint.data
     if isinstance(made_by, Recipe):
@@ -299,7 +303,8 @@ def _made_by(checkpoint: Checkpoint, model: str | None) -> Model:
     A class that is named without arguments gets those that the checkpoint was made with.
     """
     if model is not None:
-        return with_recorded(model, checkpoint.model) if isinstance(checkpoint.model, str) else model
+        model = nir_reference(model)
+        return with_recorded(model, nir_reference(checkpoint.model)) if isinstance(checkpoint.model, str) else model
     if isinstance(checkpoint.model, Recipe):
         return checkpoint.model
     raise InputError(

@@ -7,7 +7,10 @@ from torch import nn
 
 from neuroprune.data.types import Dataset
 from neuroprune.errors import InputError
-from neuroprune.training.checkpoint import DESCRIPTION, Model, facts_of, save_checkpoint
+from neuroprune.hashes import sha256_of_file
+from neuroprune.networks.nir.catalog import nir_reference, path_of
+from neuroprune.networks.reference import parse_reference
+from neuroprune.training.checkpoint import DESCRIPTION, Model, WeightsFacts, facts_of, save_checkpoint
 from neuroprune.training.evaluate import measure_split
 from neuroprune.training.fit import check_fits
 from neuroprune.training.settings import TrainSettings, pick_device
@@ -16,17 +19,20 @@ from neuroprune.training.weights import LoadedWeights, load_weights
 
 @dataclass(frozen=True, eq=False)
 class ImportResult:
-    """The module that was given, with its weights and in evaluation mode, and the share of the test split, 0..1, that
-    it classifies correctly with them."""
+    """A network that was taken as it is.
+
+    module: the one that was given, in evaluation mode. weights: what was put into it, None where it kept its own.
+    test_accuracy: share of the test split that it classifies correctly, 0..1.
+    """
 
     module: nn.Module
-    weights: LoadedWeights
+    weights: LoadedWeights | None
     test_accuracy: float
 
 
 def import_network(
     module: nn.Module,
-    weights: Path,
+    weights: Path | None,
     data: Dataset,
     settings: TrainSettings | None = None,
     folder: Path | None = None,
@@ -34,9 +40,9 @@ def import_network(
 ) -> ImportResult:
     """Put the weights in a file into `module`, in place, and measure on the test split of `data` what it can do.
 
-    weights: a file as `load_weights` reads it. data: with frames as the network was trained on, which as a rule are not
-    those that `load_dataset` makes: see `with_normalisation`. settings: of a training that may follow, as after
-    pruning, by default those of `TrainSettings`; on their device is measured.
+    weights: a file as `load_weights` reads it; None where the module has its weights already. data: with frames as the
+    network was trained on, which as a rule are not those that `load_dataset` makes: see `with_normalisation`. settings:
+    of a training that may follow, as after pruning, by default those of `TrainSettings`; on their device is measured.
     folder: where the network is kept as a training without epochs, which `compress` and the command line take up; that
     needs `model` to say how the module is built (a recipe, or "file.py:Class").
     Raises InputError when the weights do not fit the module or the module not the data, or when `folder` holds a
@@ -61,13 +67,19 @@ def import_network(
     if folder is not None and (folder / DESCRIPTION).exists():
         raise InputError(f"{folder} already holds a checkpoint: choose another folder")
     settings = settings or TrainSettings()
-    loaded = load_weights(module, weights)
+    loaded = None if weights is None else load_weights(module, weights)
     device = pick_device(settings.device)
     module.to(device).eval()
     check_fits(module, data, device)
     accuracy = measure_split(module, data.test, data.coding, settings).accuracy
     assert accuracy is not None
     if folder is not None and model is not None:
-        facts = replace(loaded.facts, test_accuracy=accuracy)
+        facts = replace(_own_weights(model) if loaded is None else loaded.facts, test_accuracy=accuracy)
         save_checkpoint(folder, module, model, facts_of(data), settings, (), facts)
     return ImportResult(module, loaded, accuracy)
+
+
+def _own_weights(model: Model) -> WeightsFacts:
+    """The facts of the weights that the network of `model` is made with: those of its file where that is one of NIR."""
+    path = path_of(parse_reference(nir_reference(model))) if isinstance(model, str) else None
+    return WeightsFacts(None, None) if path is None else WeightsFacts(path.name, sha256_of_file(path))

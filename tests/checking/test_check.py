@@ -1,5 +1,7 @@
 """What `check` says of a network without data is what its deployment takes."""
 
+import re
+
 import numpy as np
 import pytest
 import torch
@@ -128,6 +130,47 @@ def test_products_of_spikes_are_neurons_and_pools_of_any_windows_are_not() -> No
     assert parts["and"] == ("product of spikes", "neurons that fire where both do (AND)", ("and",))
     assert parts["uneven"] == ("adaptive pool", "folded into synapses", ("out",))
     assert [layer.name for layer in found.layers] == ["one", "two", "and", "out"]
+
+
+def test_every_layer_that_a_pool_of_a_sum_or_a_product_of_spikes_becomes_is_said_to_be_what_it_is() -> None:
+    class Sum(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.first, self.second = (nn.Sequential(layer.Conv2d(1, 2, 3), neuron.IFNode()) for _ in range(2))
+            self.pools = nn.Sequential(layer.MaxPool2d(2), layer.Flatten(), layer.Linear(18, 10), neuron.IFNode())
+            functional.set_step_mode(self, "m")
+
+        def forward(self, frames: torch.Tensor) -> torch.Tensor:
+            frames = frames.unsqueeze(0).repeat(4, 1, 1, 1, 1)
+            return self.pools(self.join(self.first(frames), self.second(frames))).mean(0)
+
+        def join(self, one: torch.Tensor, other: torch.Tensor) -> torch.Tensor:
+            return one + other
+
+    class Product(Sum):
+        def join(self, one: torch.Tensor, other: torch.Tensor) -> torch.Tensor:
+            return one * other
+
+    found = check(Sum(), (1, 8, 8))
+    kinds = {each.name: each.kind for each in found.layers}
+    assert kinds == {
+        "first.1": "neurons",
+        "second.1": "neurons",
+        "pools.0": "maximum pool",
+        "pools.0.2.places": "coincidence",
+        "pools.0.2": "maximum pool",
+        "pools.3": "neurons",
+    }
+    text = "\n".join(shown(found, 160))
+    for made_of, name in (
+        ("add, maximum pool", "pools.0"),
+        ("places of 2 spikes of the sum before pools.0", "pools.0.2.places"),
+        ("maximum pool of pools.0.2.places", "pools.0.2"),
+    ):
+        assert re.search(rf"^{re.escape(made_of)} +{re.escape(name)} ", text, re.MULTILINE), text
+    found = check(Product(), (1, 8, 8))
+    assert [each.kind for each in found.layers][2:4] == ["product of spikes", "maximum pool"]
+    assert re.search(r"^product of spikes +\S*and|mul\S* ", "\n".join(shown(found, 160)), re.MULTILINE)
 
 
 def test_a_part_that_several_layers_read_names_them_all() -> None:

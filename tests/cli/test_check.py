@@ -5,9 +5,11 @@ import re
 from pathlib import Path
 
 import pytest
+import torch
 from command_line import Answer, Line
 from lava_dl import sample_net
 
+from neuroprune.networks.build import build, load_network
 from neuroprune.networks.recipe import load_recipe
 
 NETWORK = """
@@ -82,6 +84,36 @@ def test_what_cannot_be_mapped_is_listed_and_ends_with_2(line: Line, network: st
     assert len(json.loads(answer.out)["problems"]) == 1
 
 
+def test_weights_are_held_against_the_network_before_anything_else(line: Line, network: str, tmp_path: Path) -> None:
+    tensors = load_network(network).state_dict()
+    torch.save({"net": tensors}, tmp_path / "w.pth")
+    weights = ("--weights", str(tmp_path / "w.pth"))
+    answer = line("check", network, *weights, "--steps", "3")
+    assert answer.code == 0, answer.err
+    assert "taking 4 tensors of w.pth under net, named without body.\n" in answer.err
+    assert last(answer) == f"next: neuroprune import --model {network} --weights {tmp_path / 'w.pth'} --steps 3"
+    answer = line("check", network, *weights, "--args", "width=9,kind=torch.nn.GELU", "--shape", "3,9,9")
+    assert answer.code == 2
+    assert "of w.pth has shape (8, 64), but network Net needs (9, 64) there".replace("w.pth", weights[1]) in last(
+        answer
+    )
+    torch.save({"body.1.weight": tensors["body.1.weight"], "other.weight": torch.ones(3)}, tmp_path / "w.pth")
+    answer = line("check", network, *weights)
+    assert answer.code == 2
+    assert "it lacks 3 of its 4 tensors (body.1.bias, body.4.weight, body.4.bias) and has 1 that are" in last(answer)
+
+
+def test_weights_of_a_recipe_are_checked_too(line: Line, tmp_path: Path) -> None:
+    torch.save(build(load_recipe("digits-conv"), (1, 8, 8), 10).state_dict(), tmp_path / "w.pth")
+    answer = line("check", "digits-conv", "--weights", str(tmp_path / "w.pth"))
+    assert answer.code == 0, answer.err
+    assert last(answer) == f"next: neuroprune import --model digits-conv --weights {tmp_path / 'w.pth'}"
+    torch.save(build(load_recipe("digits-conv"), (1, 8, 8), 7).state_dict(), tmp_path / "w.pth")
+    answer = line("check", "digits-conv", "--weights", str(tmp_path / "w.pth"))
+    assert answer.code == 2
+    assert re.search(r"has shape \(7, \d+\), but network SpikingNetwork needs \(10, \d+\) there", last(answer))
+
+
 def test_what_the_chip_cannot_hold_is_shown_and_ends_with_3(line: Line, network: str) -> None:
     answer = line("check", network, "--args", "width=5000", "--steps", "2")
     assert answer.code == 3
@@ -107,9 +139,9 @@ def test_a_run_is_checked_by_number_and_takes_what_its_deployment_does(line: Lin
     report = json.loads(deployed.out)
     assert found["cores"] == report["totals"]["cores"]
     assert found["resources"] == report["totals"]["resources"]
-    answer = line("check", "latest", "--steps", "3")
+    answer = line("check", "latest", "--steps", "3", "--weights", "w.pth")
     assert answer.code == 2
-    assert "--steps cannot apply here, since a trained network brings its own" in last(answer)
+    assert "--weights, --steps cannot apply here, since a trained network brings its own" in last(answer)
 
 
 def test_a_finished_program_is_checked_as_it_is(line: Line, tmp_path: Path) -> None:
@@ -120,6 +152,14 @@ def test_a_finished_program_is_checked_as_it_is(line: Line, tmp_path: Path) -> N
     assert (found["network"], found["steps"], found["provisional"], found["parts"]) == ("trained.net", 4, False, [])
     assert found["cores"] >= 1
     assert last(answer) == f"next: neuroprune deploy {net}"
+
+
+def test_a_program_with_fewer_outputs_than_the_data_has_classes_is_refused(line: Line, tmp_path: Path) -> None:
+    net = sample_net(tmp_path / "small.net", in_shape=(1, 8, 8))
+    answer = line("check", str(net), "--steps", "4", "--data", "digits")
+    assert answer.code == 2
+    assert f"{net} has an output for each of 4 classes, but data set digits has 10 of them: name" in last(answer)
+    assert line("check", str(net), "--steps", "4", "--shape", "1,8,8").code == 0
 
 
 @pytest.mark.parametrize(
@@ -138,6 +178,8 @@ def test_a_finished_program_is_checked_as_it_is(line: Line, tmp_path: Path) -> N
         (["digits-conv", "--model", "a.py:B"], "--model cannot apply here, since digits-conv is no run"),
         (["digits-conv", "--bits", "9"], "default=9 is not a width that loihi-sim stores weights in"),
         (["digits-conv", "--target", "none"], "there is no target 'none'"),
+        (["a.net", "--weights", "w.pth"], "--weights cannot apply here, since a.net is a finished program"),
+        (["digits-conv", "--weights", "w.pth"], "w.pth cannot be read .No such file or directory.: fetch it again, or"),
         (["a.net", "--bits", "4"], "--bits cannot apply here, since a.net is a finished program"),
         (
             ["missing.py:Net", "--data", "n-mnist"],

@@ -54,6 +54,10 @@ def test_epochs_of_fine_tuning_change_the_weights(deploy: Any, tmp_path: Path) -
             "--bits cannot apply here, since .*trained.net is a finished program: leave it out",
         ),
         (["missing.net", "--data", "digits"], "missing.net"),
+        (
+            ["{small}", "--data", "digits", "--steps", "4", "--coding", "poisson", "--samples", "3"],
+            "small.net has an output for each of 4 classes, but data set digits has 10 of them: name the data",
+        ),
         (["--steps", "4"], "--steps cannot apply here, since a trained network brings its own"),
         (
             ["--model", "digits-conv", "--steps", "9"],
@@ -65,7 +69,8 @@ def test_epochs_of_fine_tuning_change_the_weights(deploy: Any, tmp_path: Path) -
 )
 def test_what_cannot_be_done_is_one_sentence(deploy: Any, tmp_path: Path, arguments: list[str], said: str) -> None:
     net = str(sample_net(tmp_path / "trained.net"))
-    answer = deploy(*(argument.format(net=net) for argument in arguments))
+    small = str(sample_net(tmp_path / "small.net", in_shape=(1, 8, 8)))
+    answer = deploy(*(argument.format(net=net, small=small) for argument in arguments))
     assert answer.code == 2
     last = answer.err.strip().splitlines()[-1]
     assert last.startswith("Error: ")

@@ -39,6 +39,11 @@ class Net(nn.Module):
     def forward(self, x):
         return self.body(x.unsqueeze(0).repeat(4, 1, 1, 1, 1)).mean(0)
 
+def trained():
+    network = Net()
+    network.load_state_dict(torch.load(__file__.replace("net.py", "best.pth"))["net"])
+    return network
+
 class Sequences(Net):
     def forward(self, x):
         return self.body(x)
@@ -87,7 +92,8 @@ def _train_elsewhere(network: nn.Module, folder: Path) -> None:
         correct = network(test).argmax(1) == torch.tensor(data.test.labels)
     (folder / "accuracy").write_text(str(float(correct.double().mean())))
     tensors = nn.DataParallel(network).state_dict()
-    torch.save({"epoch": 3, "net": tensors, "optimizer": optimizer.state_dict()}, folder / "best.pth")
+    torch.save({"epoch": 3, "net": tensors, "optimizer": optimizer.state_dict()}, folder / "wrapped.pth")
+    torch.save({"epoch": 3, "net": network.state_dict()}, folder / "best.pth")
     save_file(network.state_dict(), folder / "best.safetensors")
 
 
@@ -109,7 +115,7 @@ def as_json(answer: Answer) -> Any:
     return json.loads(answer.out)
 
 
-@pytest.mark.parametrize("file", ["best.pth", "best.safetensors"])
+@pytest.mark.parametrize("file", ["best.pth", "wrapped.pth", "best.safetensors"])
 def test_an_imported_network_is_as_good_as_its_own_script_said(line: Line, folder: Path, file: str) -> None:
     answer = line("import", *given(folder, file=file), *NORMALISED)
     assert answer.code == 0, answer.err
@@ -177,6 +183,49 @@ def test_a_compression_with_weights_imports_them_first(line: Line, folder: Path)
         in answer.err
     )
     assert load_checkpoint(line.runs / "0002-compress-digits").weights is not None
+
+
+def test_a_network_that_loads_its_weights_itself_needs_no_file(line: Line, folder: Path) -> None:
+    model = ("--model", f"{folder / 'net.py'}:trained", *NORMALISED)
+    answer = line("import", *model, "--json")
+    assert as_json(answer)["test_accuracy"] == accuracy_of(folder)
+    assert f"taking the weights that {model[1]} has when it is made (--weights names those of a file)" in answer.err
+    facts = load_checkpoint(line.runs / "0001-train-digits").weights
+    assert facts is not None
+    assert (facts.file, facts.sha256, facts.test_accuracy) == (None, None, accuracy_of(folder))
+    report = as_json(line("deploy", *model, "--lava-samples", "0", "--json"))
+    assert report["accuracy"]["float"] == accuracy_of(folder)
+    report = as_json(line("deploy", "1", *model[:2], "--lava-samples", "0", "--json"))
+    assert report["accuracy"]["float"] == accuracy_of(folder)
+    refused = line("compress", "1", *model[:2], "--unstructured", "--sparsity", "0.5", "--epochs", "1")
+    assert refused.code == 2
+    assert "began with the weights that it was made with, and what their own training began with is" in refused.err
+
+
+def test_its_compression_imports_it_first_and_is_resumed_as_any_other(line: Line, folder: Path, tmp_path: Path) -> None:
+    model = ("--model", f"{folder / 'net.py'}:trained")
+    asked = (*model, *NORMALISED, "--data", "digits", "--flops", "0.5", "--epochs", "2", "--device", "cpu")
+    record = as_json(line("compress", *asked, "--json"))
+    assert record["from"] == str(line.runs / "0001-train-digits")
+    assert record["dense"]["accuracy"] == accuracy_of(folder)
+    interrupted("compress", *asked, "--out", str(tmp_path / "broken"), "--runs", str(line.runs))
+    assert ended("compress", "--resume", str(tmp_path / "broken"), *model, "--runs", str(line.runs)) == 0
+    first, second = load_checkpoint(line.runs / "0002-compress-digits"), load_checkpoint(tmp_path / "broken")
+    assert all(torch.equal(first.tensors[name], tensor) for name, tensor in second.tensors.items())
+    assert second.weights == first.weights is not None
+
+
+def test_a_network_whose_weights_were_forgotten_is_said_to_be_no_better_than_chance(line: Line, folder: Path) -> None:
+    answer = line("import", "--model", f"{folder / 'net.py'}:Net")
+    assert answer.code == 0
+    assert "that the weights were trained with, and that these are trained weights\n" in answer.err
+
+
+def test_a_class_without_data_or_weights_is_that_of_the_latest_run(line: Line, folder: Path) -> None:
+    assert line("import", *given(folder), *NORMALISED).code == 0
+    record = as_json(line("compress", "--model", f"{folder / 'net.py'}:Net", "--epochs", "0", "--json"))
+    assert record["from"] == str(line.runs / "0001-train-digits")
+    assert not (line.runs / "0003-train-digits").exists()
 
 
 def test_a_training_begins_with_weights_and_is_resumed_on_the_same_frames(
@@ -254,7 +303,19 @@ def test_methods_that_begin_with_initial_weights_ask_for_those_that_there_are(li
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (("import", "--model", "NET"), "missing option '--weights'"),
+        (("import",), "no network is named: add --model file.py:Class, or --model net.nir"),
+        (
+            ("import", "--model", "digits-conv"),
+            "recipe digits-conv has no weights of its own: name their file with --weights, or train it first",
+        ),
+        (
+            ("compress", "--model", "digits-conv", "--data", "digits"),
+            "recipe digits-conv has no weights of its own: name their file with --weights, or train it first",
+        ),
+        (
+            ("compress", "--model", "NET", "--data", "digits", "--unfinished"),
+            "--unfinished cannot apply here, since no run is taken: leave it out",
+        ),
         (
             ("import", "--weights", "FILE"),
             "--weights FILE are numbers alone: name the network that they are of with --mod",
@@ -275,10 +336,30 @@ def test_methods_that_begin_with_initial_weights_ask_for_those_that_there_are(li
             ("train", "--resume", "x", "--model", "NET", "--weights", "FILE"),
             "--weights and --resume name two networks: give one of the two",
         ),
-        (("train", "--mean", "0.5"), "--mean is of the frames of --weights, which is not given: add it"),
-        (("deploy", "--std", "0.5"), "--std is of the frames of --weights, which is not given: add it"),
-        (("compress", "--data", "mnist"), "--data is for --weights, since a run brings its own: leave it out"),
-        (("compress", "--steps", "4"), "--steps is for --weights, since a run brings its own: leave it out"),
+        (
+            ("train", "--mean", "0.5"),
+            "--mean is of the frames of a network that was trained elsewhere: name it with --model",
+        ),
+        (
+            ("deploy", "--std", "0.5"),
+            "--std is of the frames of a network that was trained elsewhere: name it with --model",
+        ),
+        (
+            ("compress", "1", "--model", "NET", "--std", "0.5"),
+            "--std cannot change for RUN, which has its own: leave it out",
+        ),
+        (
+            ("train", "--resume", "x", "--model", "NET", "--mean", "0.5"),
+            "--mean cannot change for --resume, which has its own: leave it out",
+        ),
+        (
+            ("compress", "--data", "mnist"),
+            "--data is for a network without a run, since a run brings its own: leave it out",
+        ),
+        (
+            ("compress", "1", "--model", "NET", "--steps", "4"),
+            "--steps is for a network without a run, since a run brings its own: leave it out",
+        ),
         (
             ("import", "--model", "NET", "--weights", "FILE", "--mean", "0.5"),
             "frames of digits cannot be normalised by a mean without a deviation: give both (--mean and --std)",

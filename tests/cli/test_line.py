@@ -232,7 +232,7 @@ def test_a_class_alone_is_deployed_as_it_is_made(line: Line, tmp_path: Path) -> 
     model = f"{tmp_path / 'own.py'}:Net"
     answer = line("deploy", "--model", model, "--samples", "5", "--lava-samples", "0")
     assert answer.code == 0, answer.err
-    assert f"taking {model} as it is made, without a run" in answer.err
+    assert f"taking the weights that {model} has when it is made (--weights names those of a file)" in answer.err
 
 
 def test_a_training_is_resumed_in_its_own_folder(line: Line, recipe: str, monkeypatch: pytest.MonkeyPatch) -> None:

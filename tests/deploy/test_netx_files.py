@@ -43,6 +43,10 @@ def test_samples_of_another_shape_are_refused(compiled: Report, folder: Path) ->
         InputError, match=r"program\.net reads samples of shape \(1, 28, 28\), .* have \(1, 20, 28\): name the data"
     ):
         deploy_program(folder / "program.net", FRAMES[:, :, :20])
+    with pytest.raises(
+        InputError, match=r"program.net has an output for each of \d+ classes, but data set those given"
+    ):
+        deploy_program(folder / "program.net", FRAMES, np.full(len(FRAMES), 99))
 
 
 def test_a_file_of_lava_dl_runs_down_the_rest_of_the_line(tmp_path: Path) -> None:

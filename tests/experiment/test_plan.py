@@ -197,4 +197,4 @@ def test_files_that_are_no_plans_are_refused(tmp_path: Path) -> None:
 def test_a_plan_is_read_from_a_file_and_called_by_its_name(tmp_path: Path) -> None:
     file = tmp_path / "mine.yaml"
     file.write_text(yaml.safe_dump({key: value for key, value in PLAN.items() if key != "name"}))
-    assert load_plan(str(file)) == parse_plan({**PLAN, "name": "mine"}, "plan")
+    assert load_plan(str(file)) == parse_plan({**PLAN, "name": "mine"}, "plan", tmp_path.resolve())

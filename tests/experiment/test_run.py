@@ -13,7 +13,7 @@ import pytest
 from sample_trials import PLAN, sample_work
 
 from neuroprune.errors import InputError
-from neuroprune.experiment.plan import parse_plan
+from neuroprune.experiment.plan import load_plan, parse_plan
 from neuroprune.experiment.pool import Pool, ProcessPool, Work
 from neuroprune.experiment.record import TrialRecord
 from neuroprune.experiment.run import run_experiment
@@ -139,6 +139,52 @@ def test_an_experiment_of_other_settings_is_refused(tmp_path: Path) -> None:
         match=r"seed0 was begun with training.epochs = 3, but the plan asks for 2: give the experiment another",
     ):
         run(tmp_path)
+
+
+NETWORK = """
+from torch import nn
+from spikingjelly.activation_based import layer, neuron
+from beside import CHANNELS
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.body = nn.Sequential(
+            layer.Conv2d(1, CHANNELS, 3), layer.BatchNorm2d(CHANNELS), neuron.IFNode(), layer.Flatten(),
+            layer.Linear(36 * CHANNELS, 10), neuron.IFNode(),
+        )
+
+    def forward(self, x):
+        return self.body(x)
+"""
+
+
+def test_files_that_a_plan_names_are_seen_from_its_own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    place, elsewhere = tmp_path / "plans", tmp_path / "elsewhere"
+    (place / "code").mkdir(parents=True)
+    elsewhere.mkdir()
+    (place / "code" / "net.py").write_text(NETWORK)
+    (place / "code" / "beside.py").write_text("CHANNELS = 4")
+    (place / "tiny.yaml").write_text("title: tiny\ndata: digits\nsteps: 2\nlayers:\n  - {conv: 4}\n")
+    (place / "chip.yaml").write_text("extends: loihi-sim\n")
+    (place / "plan.yaml").write_text(
+        "title: t\ndata: {name: digits, steps: 2, subset: {train_per_class: 3, test_per_class: 2}}\n"
+        "networks: [{model: 'code/net.py:Net'}, tiny.yaml]\nseeds: [0]\ntraining: {epochs: 1}\nchip: chip.yaml\n"
+        "comparisons: [{name: channels, targets: [{flops: 0.5}], fine_tuning: {epochs: 0}, baseline: uniform,"
+        " variants: {uniform: {method: uniform}}}]\n"
+    )
+    monkeypatch.chdir(elsewhere)
+    first = run_experiment(load_plan("../plans/plan.yaml"), Path("out"), models=["code/net.py:Net"])
+    assert [(each.network, each.error) for each in first] == [("Net", ""), ("tiny", "")]
+    monkeypatch.chdir(place)
+    again = run_experiment(load_plan("plan.yaml"), elsewhere / "out", models=["code/net.py:Net"])
+    assert again == first
+    (place / "code" / "net.py").unlink()
+    with pytest.raises(
+        InputError, match=f"plan names the network code/net.py:Net, but {place / 'code' / 'net.py'} is not there: cor"
+    ):
+        run_experiment(load_plan("plan.yaml"), tmp_path / "other", models=["code/net.py:Net"])
+    assert not (tmp_path / "other").exists()
 
 
 def test_a_class_that_only_the_plan_names_is_not_executed(tmp_path: Path) -> None:

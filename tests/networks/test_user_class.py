@@ -124,6 +124,76 @@ def test_arguments_are_numbers_words_lists_and_objects(file):
     assert load_network(f"{file}:factory(width=4, kind={{'a': math.pi}})").kind == {"a": math.pi}
 
 
+WORDS = """
+from os import system
+from typing import Literal, Optional
+
+from spikingjelly.activation_based.neuron import LIFNode
+from torch import nn
+
+class Block(nn.Module):
+    pass
+
+def shortcut():
+    pass
+
+THRESHOLD = 2
+
+class Net(nn.Module):
+    def __init__(
+        self, block=None, named="Block", text: str = None, one: Literal["Block"] = None, maybe: Optional[str] = None,
+        missing: "nowhere.Type" = None, **others,
+    ):
+        super().__init__()
+        self.given = {
+            "block": block, "named": named, "text": text, "one": one, "maybe": maybe, "missing": missing, **others
+        }
+"""
+
+
+@pytest.mark.parametrize(
+    ("argument", "given"),
+    [
+        ("block=Block", "class"),
+        ("block=shortcut", "function"),
+        ("block=LIFNode", "class"),
+        ("other=[Block, 3]", "list"),
+        ("block='Block'", "Block"),
+        ("block=system", "system"),
+        ("block=THRESHOLD", "THRESHOLD"),
+        ("block=Blok", "Blok"),
+        ("named=Block", "Block"),
+        ("text=Block", "Block"),
+        ("one=Block", "Block"),
+        ("maybe=Block", "Block"),
+    ],
+)
+def test_a_word_is_a_class_or_function_of_the_code_where_it_could_be_no_text(tmp_path, argument, given):
+    (tmp_path / "words.py").write_text(WORDS.replace(', missing: "nowhere.Type" = None', ""))
+    found = load_network(f"{tmp_path / 'words.py'}:Net({argument})").given[argument.partition("=")[0]]
+    if given in ("class", "function"):
+        assert found.__name__ == argument.partition("=")[2]
+    elif given == "list":
+        assert (found[0].__name__, found[1]) == ("Block", 3)
+    else:
+        assert type(found) is str and found == given
+
+
+def test_a_word_is_found_where_annotations_name_what_is_not_there(tmp_path):
+    (tmp_path / "words.py").write_text(WORDS)
+    assert load_network(f"{tmp_path / 'words.py'}:Net(block=Block)").given["block"].__name__ == "Block"
+
+
+def test_a_word_is_found_beside_a_class_that_was_imported_from_elsewhere(tmp_path):
+    (tmp_path / "words.py").write_text(WORDS)
+    (tmp_path / "front.py").write_text("from words import Net\n")
+    assert load_network(f"{tmp_path / 'front.py'}:Net(block=shortcut)").given["block"].__name__ == "shortcut"
+
+
+def test_words_of_a_run_are_kept_as_words():
+    assert with_recorded("net.py:Net", "net.py:Net(block=Block)") == "net.py:Net(block=Block)"
+
+
 def test_arguments_of_the_command_line_become_those_of_the_reference():
     assert with_arguments("net.py:Net", "T=4") == "net.py:Net(T=4)"
     assert with_arguments("net.py:Net()", "T=4") == "net.py:Net(T=4)"

@@ -5,7 +5,7 @@ import torch
 
 from neuroprune.errors import InputError
 from neuroprune.networks.build import build
-from neuroprune.training.checkpoint import load_checkpoint, restore
+from neuroprune.training.checkpoint import WeightsFacts, load_checkpoint, restore
 from neuroprune.training.evaluate import predict
 from neuroprune.training.imported import import_network
 from neuroprune.training.settings import TrainSettings
@@ -26,6 +26,15 @@ def test_what_is_kept_is_what_was_measured(network, recipe, data, weights, tmp_p
     assert result.test_accuracy == found.weights.test_accuracy == (predictions == data.test.labels).mean()
     assert (found.weights.sha256, found.settings) == (result.weights.sha256, SETTINGS)
     assert result.module is network and not network.training
+
+
+def test_a_network_that_has_its_weights_keeps_them(network, recipe, data, tmp_path):
+    before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+    result = import_network(network, None, data, SETTINGS, tmp_path / "run", recipe)
+    found = load_checkpoint(tmp_path / "run")
+    assert result.weights is None
+    assert found.weights == WeightsFacts(None, None, result.test_accuracy)
+    assert all(torch.equal(before[name], tensor) for name, tensor in found.tensors.items())
 
 
 def test_nothing_is_kept_without_a_folder(network, data, weights, tmp_path):

@@ -21,6 +21,7 @@ from neuroprune.networks.nir.layers import Layers, Shape
 from neuroprune.networks.nir.network import PRESENTED, NirNetwork, Plan, Step, WithOwnSpikes
 from neuroprune.networks.nir.order import WEIGHTS, Ordered, in_order
 from neuroprune.networks.nir.recognise import recognise
+from neuroprune.networks.reference import Word
 
 POSITIVE = ("tau", "tau_mem", "tau_syn", "r", "v_threshold")
 RESETS: tuple[Reset, ...] = ("zero", "subtract")
@@ -50,6 +51,7 @@ def read_nir(
 
 def read_referenced(path: Path, arguments: dict[str, Any]) -> NirNetwork:
     """The network of the NIR file at `path`, with the arguments of a reference. Raises InputError."""
+    arguments = {name: str(value) if isinstance(value, Word) else value for name, value in arguments.items()}
     try:
         inspect.signature(read_nir).bind(path, **arguments)
     except TypeError as error:
