@@ -57,9 +57,10 @@ class Alternating(Observer):
 
     def begin(self, run: TrainingRun) -> None:
         frames = torch.zeros(1, *self.shape, device=next(run.module.parameters()).device)
-        weights = prunable_weights(run.module, trace(run.module, frames))
+        graph = trace(run.module, frames)
+        weights = prunable_weights(run.module, graph)
         self.weights = tuple(each for each in weights if not each.classifier)
-        self.recorder = Recorder(run.module, scores.neurons_of(self.weights), Criticality())
+        self.recorder = Recorder(run.module, graph, scores.neurons_of(self.weights), Criticality())
 
     def before_forward(self, step: Step) -> None:
         if self.records:

@@ -10,7 +10,7 @@ from neuroprune.arrays import FloatArray
 from neuroprune.compression.catalog import RankedBy, Regrowth
 from neuroprune.compression.cost_model import CostModel, cost_model
 from neuroprune.compression.job import PruningJob
-from neuroprune.compression.potentials import Scores
+from neuroprune.compression.potentials import Measure, Scores
 from neuroprune.compression.scores import channels as scores
 from neuroprune.compression.scores.neurons import Activity, Criticality
 from neuroprune.compression.synops import SynopsCounter
@@ -36,16 +36,19 @@ def channel_scores(job: PruningJob, kind: RankedBy | Regrowth, seed: int) -> Sco
         case "random":
             return scores.random(job.groups, torch.Generator().manual_seed(seed))
         case "criticality":
-            measure = Criticality(job.strategy.aggregation, job.strategy.surrogate)
-            return scores.criticality(job.module, job.groups, _frames(job, "criticality"), measure, job.neurons)
+            return _of_neurons(job, kind, Criticality(job.strategy.aggregation, job.strategy.surrogate))
         case "activity":
-            return scores.criticality(job.module, job.groups, _frames(job, "activity"), Activity(), job.neurons)
+            return _of_neurons(job, kind, Activity())
         case "gradient" | "grad":
             _backward(job)
             found = scores.scale_gradient(job.module, job.groups)
             job.module.zero_grad(set_to_none=True)
             return found
     return scores.magnitude(job.module, job.groups)
+
+
+def _of_neurons(job: PruningJob, what: str, measure: Measure) -> Scores:
+    return scores.criticality(job.module, job.graph, job.groups, _frames(job, what), measure, job.neurons)
 
 
 def synops_by_input(job: PruningJob) -> dict[str, FloatArray]:

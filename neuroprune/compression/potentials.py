@@ -1,8 +1,9 @@
 """Records what layers of neurons do within a forward pass that happens anyway, in training as in evaluation.
 
 SpikingJelly keeps the potential after reset only, and in multi-step mode that of the last step alone; so the potential
-before reset is computed again, from what the neurons received and from where the module itself fired. The neurons are
-read from the module when the pass reaches them, since training changes them (the time constant of a ParametricLIF).
+before reset is computed again, from what the neurons received and from where the module itself fired. So it is for
+every class of neurons that the traced graph has, the user's own too. They are read when a recorder is armed, since
+training changes them.
 
 Nothing of it reaches the numbers of the network: tensors are detached, and the hooks return nothing. Hooks are there
 while a recorder is armed, so between recordings nothing is slower.
@@ -12,7 +13,6 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -20,7 +20,8 @@ import torch
 from torch import nn
 from torch.utils.hooks import RemovableHandle
 
-from neuroprune.errors import UnsupportedNetwork
+from neuroprune.compression.neuron_layers import NeuronLayer
+from neuroprune.graph.nodes import Graph
 from neuroprune.graph.read import Readers
 from neuroprune.neurons.catalog import neuron_models
 from neuroprune.neurons.model import FloatNeuron, NeuronModel, State
@@ -31,6 +32,8 @@ Scores = npt.NDArray[np.float64]
 @dataclass(frozen=True, eq=False)
 class Moment:
     """What the neurons of a layer did in one step: tensors [N, channels, ...] without gradient.
+
+    The potential is in the module's own unit, or in thresholds where that is not known: see `NeuronLayer.neurons`.
 
     potential: before the reset (h); left: after it (v); both float32 or float64. fired: bool.
     """
@@ -47,8 +50,8 @@ class Measure(ABC):
     """
 
     @abstractmethod
-    def begin(self, name: str, layer: nn.Module, neurons: FloatNeuron) -> Callable[[Moment], torch.Tensor]:
-        """What is averaged over the steps of a pass, [N, channels, ...], for the neurons `layer` at path `name`."""
+    def begin(self, layer: NeuronLayer, neurons: FloatNeuron) -> Callable[[Moment], torch.Tensor]:
+        """What is averaged over the steps of a pass, [N, channels, ...]. neurons: of the `layer`, as they are now."""
 
     @abstractmethod
     def of_map(self, means: torch.Tensor) -> torch.Tensor:
@@ -56,11 +59,11 @@ class Measure(ABC):
 
 
 class Recorder:
-    """Measures layers of a network, given by their paths, in forward passes that the caller makes.
+    """Measures layers of a network, the nodes `layers` of its `graph`, in forward passes that the caller makes.
 
     Each pass has the neurons at rest when it begins, and is recorded between `arm` and `disarm`:
 
-        recorder = Recorder(module, ["body.neuron1"], Criticality())
+        recorder = Recorder(module, trace(module, frames), ["body.neuron1"], Criticality())
         functional.reset_net(module)
         with recorder.armed():
             module(frames)
@@ -71,21 +74,30 @@ class Recorder:
     """
 
     def __init__(
-        self, module: nn.Module, layers: Iterable[str], measure: Measure, neurons: Sequence[NeuronModel] | None = None
+        self,
+        module: nn.Module,
+        graph: Graph,
+        layers: Iterable[str],
+        measure: Measure,
+        neurons: Sequence[NeuronModel] | None = None,
     ) -> None:
-        self._layers = {name: _layer_at(module, name) for name in dict.fromkeys(layers)}
+        readers = Readers(neuron_models() if neurons is None else tuple(neurons))
+        self._layers = {name: NeuronLayer(module, graph, name, readers) for name in dict.fromkeys(layers)}
         self._measure = measure
-        self._readers = Readers(neuron_models() if neurons is None else tuple(neurons))
         self._passes: dict[str, _Pass] = {}
         self._hooks: list[RemovableHandle] = []
         self._totals: dict[str, torch.Tensor] = {}
         self._samples = 0
 
     def arm(self) -> None:
-        """Record the next forward pass; what is left of one that was not ended by `disarm` is forgotten."""
+        """Record the next forward pass; what is left of one that was not ended by `disarm` is forgotten.
+
+        Raises UnsupportedNetwork where neurons have become others than the chip's, InputError where they do not suit
+        the measure.
+        """
         self._detach()
-        self._passes = {name: _Pass(name, self._measure, self._readers) for name in self._layers}
-        self._hooks = [layer.register_forward_hook(self._passes[name]) for name, layer in self._layers.items()]
+        self._passes = {name: _Pass(layer, self._measure) for name, layer in self._layers.items()}
+        self._hooks = [self._layers[name].module.register_forward_hook(each) for name, each in self._passes.items()]
 
     def disarm(self) -> None:
         """Add the samples of the pass since `arm` to what was recorded; nothing where there was no pass."""
@@ -123,33 +135,34 @@ class Recorder:
 
 
 class _Pass:
-    """A forward hook on one layer, for one pass: one call with [T, N, ...] in multi-step mode, or T with [N, ...]."""
+    """A forward hook on the module of one layer, for one pass: one of its calls, or T of them that make a step each."""
 
-    def __init__(self, name: str, measure: Measure, readers: Readers) -> None:
-        self._name = name
-        self._measure = measure
-        self._readers = readers
-        self._neurons: FloatNeuron | None = None
+    def __init__(self, layer: NeuronLayer, measure: Measure) -> None:
+        self._layer, self._measure = layer, measure
+        self._neurons = layer.neurons()
+        self._figure = measure.begin(layer, self._neurons)
         self._state: State = ()
         self._total = torch.zeros(())
+        self._calls = 0
         self.steps = 0
 
-    def __call__(self, layer: Any, args: tuple[torch.Tensor, ...], spikes: torch.Tensor) -> None:
-        received, spikes = args[0].detach(), spikes.detach()
-        if getattr(layer, "step_mode", "s") == "m":
-            assert self.steps == 0, f"{self._name}: a second pass while the recorder was armed for one"
-        else:
-            received, spikes = received[None], spikes[None]
+    def __call__(self, module: nn.Module, args: tuple[torch.Tensor, ...], spikes: torch.Tensor) -> None:
+        seen, call = self._layer.seen, self._calls
+        self._calls += 1
+        if seen.layout.has_steps:
+            again = call > 0 and self._layer.is_known  # one of the user's may be called on several layers
+            assert not again, f"{self._layer.name}: a second pass while the recorder was armed for one"
+            if call != seen.call:
+                return
+        received, spikes = (self._layer.by_steps(each.detach()) for each in (args[0], spikes))
         plain = torch.autocast(received.device.type, enabled=False)
         with torch.inference_mode(False), torch.no_grad(), plain:
             for current, spike in zip(received, spikes, strict=True):
-                self._step(layer, current.to(torch.promote_types(current.dtype, torch.float32)), spike.bool())
+                self._step(current.to(torch.promote_types(current.dtype, torch.float32)), spike.bool())
 
-    def _step(self, layer: nn.Module, current: torch.Tensor, fired: torch.Tensor) -> None:
-        if self._neurons is None:
-            self._neurons = _read(self._readers, self._name, layer)
+    def _step(self, current: torch.Tensor, fired: torch.Tensor) -> None:
+        if self.steps == 0:
             self._state = self._neurons.rest(current)
-            self._figure = self._measure.begin(self._name, layer, self._neurons)
         current = current if self._neurons.gain == 1.0 else self._neurons.gain * current
         state = self._neurons.integrate(self._state, current, 0.0)
         self._state = self._neurons.after_spike(state, fired)
@@ -163,31 +176,3 @@ class _Pass:
         """Of each sample and channel, [N, channels]."""
         mean = self._total / self.steps
         return self._measure.of_map(mean.flatten(2) if mean.ndim > 2 else mean.unsqueeze(2))
-
-
-def _layer_at(module: nn.Module, name: str) -> nn.Module:
-    """The layer at path `name`. Raises UnsupportedNetwork for one of several that a single module computes."""
-    try:
-        return module.get_submodule(name)
-    except AttributeError:
-        raise UnsupportedNetwork(
-            [
-                f"layer {name}: one module computes several layers of neurons, so that the potentials of one cannot be "
-                "recorded; give each a module of its own, or prune by --method slimming"
-            ]
-        ) from None
-
-
-def _read(readers: Readers, name: str, layer: nn.Module) -> FloatNeuron:
-    if not readers.know(layer):
-        raise UnsupportedNetwork(
-            [
-                f"layer {name}: potentials are recorded of SpikingJelly's own neurons, and {type(layer).__name__} is a "
-                "class of yours; use LIFNode, IFNode or ParametricLIFNode, or prune by --method slimming"
-            ]
-        )
-    found, problem = readers.read(name, layer, ())
-    if problem is not None:
-        raise UnsupportedNetwork([problem])
-    assert isinstance(found, FloatNeuron), f"{name} is no layer of neurons"
-    return found

@@ -27,7 +27,7 @@ class WeightScorer:
         self._of_neurons: Named = {}
         if "criticality" in kinds:
             measure = Criticality(job.strategy.aggregation, job.strategy.surrogate)
-            self._recorder = Recorder(job.module, scores.neurons_of(job.weights), measure, job.neurons)
+            self._recorder = Recorder(job.module, job.graph, scores.neurons_of(job.weights), measure, job.neurons)
 
     def arm(self) -> None:
         """Record the potentials of the next forward pass."""

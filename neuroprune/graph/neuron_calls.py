@@ -11,7 +11,7 @@ from neuroprune.graph.nodes import Seen
 from neuroprune.graph.operation import is_whole
 from neuroprune.graph.read import Readers, Reading
 from neuroprune.graph.signals import Signal, Symbol
-from neuroprune.graph.written_neurons import WrittenNeurons, may_be_neurons, written_neurons
+from neuroprune.graph.written_neurons import Taken, WrittenNeurons, may_be_neurons, written_neurons
 from neuroprune.neurons.cuba_lif.identify import NotNeurons
 from neuroprune.neurons.model import FloatNeuron
 
@@ -86,5 +86,6 @@ class NeuronCalls:
         if key not in self._written:
             nothing = WrittenNeurons(NotNeurons(), keeps_state=True)
             tried = is_whole(signal) and may_be_neurons(module, self._readers.know)
-            self._written[key] = written_neurons(module, signal) if tried else nothing
+            taken = Taken(signal.value, signal.layout, signal.sample, signal.steps)
+            self._written[key] = written_neurons(module, taken) if tried else nothing
         return self._written[key]

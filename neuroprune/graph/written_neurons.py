@@ -10,8 +10,9 @@ import torch
 from spikingjelly.activation_based import base, functional, neuron
 from torch import nn
 
+from neuroprune.graph.layout import Layout
+from neuroprune.graph.nodes import Shape
 from neuroprune.graph.overrides import added
-from neuroprune.graph.signals import Signal
 from neuroprune.neurons.cuba_lif import CubaLif
 from neuroprune.neurons.cuba_lif.identify import NotNeurons, differing_step, identify
 
@@ -20,6 +21,19 @@ STEPS = 12
 
 MOST_PROBES, MOST_NUMBERS = 16, 1 << 24
 """Inputs that are tried at once, and numbers in them: 64 MiB of float32."""
+
+
+@dataclass(frozen=True, eq=False)
+class Taken:
+    """The tensors that a module takes, of the dtype and on the device of `like`.
+
+    sample: the shape without steps and samples. steps: of a tensor, 1 where its layout has none.
+    """
+
+    like: torch.Tensor
+    layout: Layout
+    sample: Shape
+    steps: int
 
 
 @dataclass(frozen=True)
@@ -33,27 +47,27 @@ class WrittenNeurons:
     keeps_state: bool
 
 
-class _NotTried(Exception):
+class NotTried(Exception):
     """The module cannot be run on other numbers than its own."""
 
 
-def written_neurons(module: nn.Module, signal: Signal) -> WrittenNeurons:
-    """What `module` does to tensors like that of `signal`, found by running copies of it.
+def written_neurons(module: nn.Module, taken: Taken) -> WrittenNeurons:
+    """What `module` does to the tensors that it takes, found by running copies of it.
 
     A single neuron is tried where the module takes one, else its whole layer; the layer must then do what it does.
     """
-    steps = signal.steps if signal.layout.has_steps else STEPS
+    steps = taken.steps if taken.layout.has_steps else STEPS
     unknown = WrittenNeurons(NotNeurons(), keeps_state=True)
-    for sample in ((1,) * len(signal.sample), signal.sample):
+    for sample in ((1,) * len(taken.sample), taken.sample):
         probes = max(2, min(MOST_PROBES, MOST_NUMBERS // max(1, steps * prod(sample))))
         try:
             tried = copy.deepcopy(module).eval()
-            fire = functools.partial(_uniform, tried, signal, sample)
-            found = identify(fire, steps, probes, signal.layout.has_steps)
-            if isinstance(found, CubaLif) and not _whole_layer_does(tried, signal, steps, found):
+            fire = functools.partial(_uniform, tried, taken, sample)
+            found = identify(fire, steps, probes, taken.layout.has_steps)
+            if isinstance(found, CubaLif) and not _whole_layer_does(tried, taken, steps, found):
                 found = "neurons of it act on each other, or differ"
-            keeps_state = not signal.layout.has_steps or _goes_on(tried, signal, steps)
-        except _NotTried as reason:
+            keeps_state = not taken.layout.has_steps or _goes_on(tried, taken, steps)
+        except NotTried as reason:
             unknown = WrittenNeurons(str(reason) or NotNeurons(), keeps_state=True)
         except Exception:  # noqa: BLE001  # of code that expects its own network around it
             continue
@@ -62,48 +76,48 @@ def written_neurons(module: nn.Module, signal: Signal) -> WrittenNeurons:
     return unknown
 
 
-def _uniform(module: nn.Module, signal: Signal, sample: tuple[int, ...], drive: torch.Tensor) -> torch.Tensor:
+def _uniform(module: nn.Module, taken: Taken, sample: tuple[int, ...], drive: torch.Tensor) -> torch.Tensor:
     """What each neuron of a layer of shape `sample` gives where all receive the inputs [steps, probes]."""
-    whole = drive.to(signal.value).reshape(*drive.shape, *(1 for _ in sample)).expand(*drive.shape, *sample)
-    flat = _fired(module, signal, whole.contiguous()).flatten(2)
+    whole = drive.to(taken.like).reshape(*drive.shape, *(1 for _ in sample)).expand(*drive.shape, *sample)
+    flat = fired_from_rest(module, taken, whole.contiguous()).flatten(2)
     if not torch.equal(flat, flat[:, :, :1].expand_as(flat)):
         is_spikes = bool(((flat == 0.0) | (flat == 1.0)).all())
-        raise _NotTried("its neurons differ among each other" if is_spikes else "")
+        raise NotTried("its neurons differ among each other" if is_spikes else "")
     return flat[:, :, 0].float().cpu()
 
 
-def _fired(module: nn.Module, signal: Signal, drive: torch.Tensor) -> torch.Tensor:
+def fired_from_rest(module: nn.Module, taken: Taken, drive: torch.Tensor) -> torch.Tensor:
     """What neurons at rest give for the inputs [steps, probes, *sample]."""
     functional.reset_net(module)
-    if signal.layout.has_steps:
-        outputs = signal.layout.steps_first(_tensor(module(signal.layout.arranged(drive).contiguous())), drive.shape[1])
+    if taken.layout.has_steps:
+        outputs = taken.layout.steps_first(_tensor(module(taken.layout.arranged(drive).contiguous())), drive.shape[1])
     else:
         outputs = torch.stack([_tensor(module(step)) for step in drive.clone().unbind(0)])
     if outputs.shape != drive.shape:
-        raise _NotTried
+        raise NotTried
     return outputs
 
 
-def _whole_layer_does(module: nn.Module, signal: Signal, steps: int, neurons: CubaLif) -> bool:
+def _whole_layer_does(module: nn.Module, taken: Taken, steps: int, neurons: CubaLif) -> bool:
     """Whether a layer of different inputs gives what `neurons` do."""
-    shape = (steps, 2, *signal.sample)
-    drive = (torch.randn(shape, generator=torch.Generator().manual_seed(1)) * neurons.threshold).to(signal.value)
-    fired = _fired(module, signal, drive)
+    shape = (steps, 2, *taken.sample)
+    drive = (torch.randn(shape, generator=torch.Generator().manual_seed(1)) * neurons.threshold).to(taken.like)
+    fired = fired_from_rest(module, taken, drive)
     return differing_step(neurons, drive.double().cpu(), fired.double().cpu()) is None
 
 
 def _tensor(output: Any) -> torch.Tensor:
     if not isinstance(output, torch.Tensor):
-        raise _NotTried
+        raise NotTried
     return output.clone()
 
 
-def _goes_on(module: nn.Module, signal: Signal, steps: int) -> bool:
+def _goes_on(module: nn.Module, taken: Taken, steps: int) -> bool:
     """Whether a second call differs from the first, as of neurons that keep their potential."""
     functional.reset_net(module)
-    shape = (steps, 2, *signal.sample)
-    drive = torch.rand(shape, generator=torch.Generator().manual_seed(0)).to(signal.value)
-    arranged = signal.layout.arranged(drive).contiguous()
+    shape = (steps, 2, *taken.sample)
+    drive = torch.rand(shape, generator=torch.Generator().manual_seed(0)).to(taken.like)
+    arranged = taken.layout.arranged(drive).contiguous()
     return not torch.equal(_tensor(module(arranged.clone())), _tensor(module(arranged.clone())))
 
 

@@ -12,6 +12,7 @@ from sample_networks import Cuba, ParametricTau, SoftReset
 from spikingjelly.activation_based import functional, layer, neuron
 from torch import nn
 
+from neuroprune.compression.neuron_layers import NeuronLayer
 from neuroprune.compression.potentials import Measure, Moment, Recorder
 from neuroprune.compression.scores.neurons import Activity, Criticality
 from neuroprune.data.types import Augmentation, Split, make_dataset
@@ -33,7 +34,7 @@ class Mean(Measure):
 
     what: str = "potential"
 
-    def begin(self, name: str, layer: nn.Module, neurons: FloatNeuron) -> Callable[[Moment], torch.Tensor]:
+    def begin(self, layer: NeuronLayer, neurons: FloatNeuron) -> Callable[[Moment], torch.Tensor]:
         return lambda moment: getattr(moment, self.what).double()
 
     def of_map(self, means: torch.Tensor) -> torch.Tensor:
@@ -45,7 +46,7 @@ def neurons_in(graph: Graph) -> list[str]:
 
 
 def measured(network: nn.Module, layers: list[str], frames: torch.Tensor, measure: Measure) -> dict[str, np.ndarray]:
-    recorder = Recorder(network, layers, measure)
+    recorder = Recorder(network, trace(network, frames), layers, measure)
     functional.reset_net(network)
     with torch.no_grad(), recorder.armed():
         network(frames)
@@ -95,7 +96,7 @@ def test_neurons_with_a_current_are_followed_within_their_own_resolution() -> No
 
 def test_passes_add_up_by_their_samples(network: nn.Module, frames: torch.Tensor) -> None:
     layers = neurons_in(trace(network, frames))
-    recorder = Recorder(network, layers, Criticality())
+    recorder = Recorder(network, trace(network, frames), layers, Criticality())
     for some in (frames[:1], frames[1:4], frames[4:]):
         functional.reset_net(network)
         with torch.no_grad(), recorder.armed():
@@ -119,7 +120,7 @@ def test_hooks_are_there_while_armed_and_a_pass_that_fails_is_forgotten(
 ) -> None:
     layers = neurons_in(trace(network, frames))
     expected = measured(network, layers, frames, Criticality())
-    recorder = Recorder(network, layers, Criticality())
+    recorder = Recorder(network, trace(network, frames), layers, Criticality())
     assert hooks_in(network) == 0
     functional.reset_net(network)
     with pytest.raises(ZeroDivisionError), torch.no_grad(), recorder.armed():
@@ -146,20 +147,23 @@ def test_hooks_are_there_while_armed_and_a_pass_that_fails_is_forgotten(
 
 def test_two_passes_while_armed_for_one_are_a_mistake() -> None:
     network, frames = SoftReset().eval(), torch.rand(2, 1, 8, 8)
-    recorder = Recorder(network, ["body.1"], Criticality())
+    graph = trace(network, frames)
+    recorder = Recorder(network, graph, ["body.1"], Criticality())
     mistake = r"^body\.1: a second pass while the recorder was armed for one$"
     with pytest.raises(AssertionError, match=mistake), torch.no_grad(), recorder.armed():
         network(frames)
         network(frames)
     with pytest.raises(AssertionError, match=r"^nothing was recorded$"):
-        Recorder(network, ["body.1"], Criticality()).take()
+        Recorder(network, graph, ["body.1"], Criticality()).take()
 
 
 def test_neurons_that_became_another_kind_since_the_trace_are_refused() -> None:
     network, frames = SoftReset().eval(), torch.rand(2, 1, 8, 8)
+    recorder = Recorder(network, trace(network, frames), ["body.1"], Criticality())
     network.body[1].v_reset = 0.5
     with pytest.raises(UnsupportedNetwork, match=r"layer body\.1: hard reset to 0\.5 cannot be mapped"):
-        measured(network, ["body.1"], frames, Criticality())
+        recorder.arm()
+    assert hooks_in(network) == 0
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -190,7 +194,8 @@ class Recording(Observer):
 
     def begin(self, run: TrainingRun) -> None:
         layers = [name for name, each in run.module.named_modules() if isinstance(each, neuron.BaseNode)]
-        self.recorders = [Recorder(run.module, layers, measure) for measure in (Criticality(), Activity())]
+        graph = trace(run.module, torch.zeros(1, 1, 6, 6))
+        self.recorders = [Recorder(run.module, graph, layers, measure) for measure in (Criticality(), Activity())]
         self.taken: list[dict[str, np.ndarray]] = []
 
     def after_backward(self, step: Step) -> None:
@@ -229,7 +234,7 @@ def test_what_is_recorded_in_training_is_of_that_batch_and_holds_no_graph(kind: 
             nn.init.constant_(norm.weight, 1.5)
     plif = [each for each in network.modules() if isinstance(each, neuron.ParametricLIFNode)]
     layers = [name for name, each in network.named_modules() if isinstance(each, neuron.BaseNode)][:-1]
-    recorder = Recorder(network, layers, Mean("potential"))
+    recorder = Recorder(network, trace(network, torch.zeros(1, 1, 6, 6)), layers, Mean("potential"))
     received: dict[str, torch.Tensor] = {}
     hooks = [
         network.get_submodule(name).register_forward_hook(
@@ -258,11 +263,12 @@ def test_no_tensor_of_a_recording_needs_a_gradient() -> None:
     seen: list[Moment] = []
 
     class Keep(Mean):
-        def begin(self, name: str, layer: nn.Module, neurons: FloatNeuron) -> Callable[[Moment], torch.Tensor]:
+        def begin(self, layer: NeuronLayer, neurons: FloatNeuron) -> Callable[[Moment], torch.Tensor]:
             return lambda moment: seen.append(moment) or moment.potential
 
     network = small("plif, soft reset").train()
-    with Recorder(network, ["body.neuron1", "body.neuron2"], Keep()).armed():
+    graph = trace(network, torch.zeros(1, 1, 6, 6))
+    with Recorder(network, graph, ["body.neuron1", "body.neuron2"], Keep()).armed():
         network(torch.randn(4, 1, 6, 6))
     assert len(seen) == 2 * 3
     for moment in seen:
@@ -272,7 +278,7 @@ def test_no_tensor_of_a_recording_needs_a_gradient() -> None:
 def test_evaluation_keeps_nothing_of_a_recording() -> None:
     """The trap that `evaluation_mode` would hide: neurons at rest, and the mode as it was."""
     network, frames = small("lif"), torch.randn(4, 1, 6, 6)
-    recorder = Recorder(network, ["body.neuron1"], Activity())
+    recorder = Recorder(network, trace(network, frames), ["body.neuron1"], Activity())
     with evaluation_mode(network), torch.no_grad():
         plain = network(frames)
     with evaluation_mode(network), torch.no_grad(), recorder.armed():
@@ -280,9 +286,9 @@ def test_evaluation_keeps_nothing_of_a_recording() -> None:
 
 
 def test_layers_of_plain_features_are_recorded_too() -> None:
-    network = nn.Sequential(layer.Linear(3, 4), neuron.LIFNode(tau=2.0))
-    recorder = Recorder(network, ["1"], Criticality())
+    network = nn.Sequential(layer.Flatten(), layer.Linear(3, 4), neuron.LIFNode(tau=2.0))
+    recorder = Recorder(network, trace(network, torch.zeros(1, 3, 1, 1)), ["2"], Criticality())
     with torch.no_grad(), recorder.armed():
         for _ in range(3):
             network(torch.randn(5, 3))
-    assert recorder.take()["1"].shape == (4,)
+    assert recorder.take()["2"].shape == (4,)

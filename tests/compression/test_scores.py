@@ -19,6 +19,7 @@ from neuroprune.errors import InputError
 from neuroprune.graph.trace import trace
 from neuroprune.networks.build import SURROGATES, build
 from neuroprune.networks.recipe import parse_recipe
+from neuroprune.neurons.cuba_lif import CubaLif
 
 RECIPE = {"name": "tiny", "title": "t", "data": "x", "steps": 4, "layers": [{"conv": 6}, {"conv": 8}]}
 
@@ -42,8 +43,8 @@ def test_criticality_is_eq_6_in_numpy(
     network: nn.Module, frames: torch.Tensor, aggregation: str, function: str
 ) -> None:
     frames = frames[:3]
-    groups = channel_groups(trace(network, frames))
-    found = criticality(network, groups, [frames], Criticality(aggregation, function))
+    groups = channel_groups(graph := trace(network, frames))
+    found = criticality(network, graph, groups, [frames], Criticality(aggregation, function))
     expected = by_group(
         network,
         groups,
@@ -57,11 +58,11 @@ def test_criticality_is_eq_6_in_numpy(
 def test_criticality_with_other_resets_and_learned_time_constants(kind: type[nn.Module]) -> None:
     torch.manual_seed(1)
     network, frames = kind().double().eval(), torch.randn(4, 1, 8, 8, dtype=torch.float64)
-    groups = channel_groups(trace(network, frames))
+    groups = channel_groups(graph := trace(network, frames))
     expected = by_group(
         network, groups, lambda name: eq_6(network.get_submodule(name), currents_of(network, name, frames))
     )
-    np.testing.assert_allclose(criticality(network, groups, [frames]), expected, rtol=1e-9)
+    np.testing.assert_allclose(criticality(network, graph, groups, [frames]), expected, rtol=1e-9)
 
 
 @pytest.mark.parametrize("kind", SURROGATES)
@@ -70,31 +71,31 @@ def test_each_surrogate_of_recipes_scores_by_its_own_derivative(kind: str, alpha
     neurons = {"v_threshold": 0.4, "surrogate": kind, "alpha": alpha, "tau": 1.5}
     network = build(parse_recipe({**RECIPE, "neuron": neurons}, "tiny"), (1, 8, 8), 3).double().eval()
     frames = torch.randn(4, 1, 8, 8, generator=torch.Generator().manual_seed(0)).double()
-    groups = channel_groups(trace(network, frames))
+    groups = channel_groups(graph := trace(network, frames))
     expected = by_group(
         network, groups, lambda name: eq_6(network.get_submodule(name), currents_of(network, name, frames))
     )
-    np.testing.assert_allclose(criticality(network, groups, [frames]), expected, rtol=1e-9)
+    np.testing.assert_allclose(criticality(network, graph, groups, [frames]), expected, rtol=1e-9)
 
 
 @pytest.mark.parametrize("spikes", [True, False])
 def test_activity_is_the_mean_of_spikes_and_of_what_is_left(
     network: nn.Module, frames: torch.Tensor, spikes: bool
 ) -> None:
-    groups = channel_groups(trace(network, frames))
+    groups = channel_groups(graph := trace(network, frames))
 
     def expected(name: str) -> np.ndarray:
         _, fired, left = run(network.get_submodule(name), currents_of(network, name, frames))
         return (np.abs(left) + (fired if spikes else 0.0)).mean((0, 1, 3))
 
-    found = criticality(network, groups, [frames], Activity(spikes))
+    found = criticality(network, graph, groups, [frames], Activity(spikes))
     np.testing.assert_allclose(found, by_group(network, groups, expected), rtol=1e-9, atol=1e-12)
 
 
 def test_scores_do_not_depend_on_the_batches_and_leave_no_trace(network: nn.Module, frames: torch.Tensor) -> None:
-    groups = channel_groups(trace(network, frames))
-    whole = criticality(network, groups, [frames])
-    parts = criticality(network, groups, [frames[:1], frames[1:4], frames[4:]])
+    groups = channel_groups(graph := trace(network, frames))
+    whole = criticality(network, graph, groups, [frames])
+    parts = criticality(network, graph, groups, [frames[:1], frames[1:4], frames[4:]])
     np.testing.assert_allclose(whole, parts, rtol=1e-12)
     for module in network.modules():
         assert not module._forward_hooks
@@ -106,10 +107,10 @@ def test_scores_of_a_sequence_are_means_over_its_samples() -> None:
     """A frame repeated by hand is what a network that repeats it itself sees."""
     frames = torch.rand(5, 1, 8, 8, generator=torch.Generator().manual_seed(0))
     network = build(parse_recipe(RECIPE, "tiny"), (1, 8, 8), 3).eval()
-    groups = channel_groups(trace(network, frames))
-    expected = criticality(network, groups, [frames])
+    groups = channel_groups(graph := trace(network, frames))
+    expected = criticality(network, graph, groups, [frames])
     repeated = frames.unsqueeze(0).repeat(4, 1, 1, 1, 1)
-    assert np.allclose(criticality(network, groups, [repeated]), expected, rtol=1e-5)
+    assert np.allclose(criticality(network, graph, groups, [repeated]), expected, rtol=1e-5)
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -156,7 +157,8 @@ def test_in_units_of_the_threshold_scores_do_not_change_with_the_scale_of_a_netw
             elif isinstance(module, nn.BatchNorm2d):
                 module.weight.data *= scale
                 module.bias.data *= scale
-        found.append(criticality(network, channel_groups(trace(network, frames)), [frames]))
+        graph = trace(network, frames)
+        found.append(criticality(network, graph, channel_groups(graph), [frames]))
     np.testing.assert_allclose(*found, rtol=1e-9)
 
 
@@ -213,7 +215,7 @@ def test_neurons_whose_surrogate_cannot_score_are_refused() -> None:
         trained_slope("body.1", neuron.IFNode(surrogate_function=NoSlope.apply))
     with pytest.raises(InputError, match=r"of its surrogate function heaviside is 0 at the threshold"):
         trained_slope("body.1", neuron.IFNode(surrogate_function=surrogate.heaviside))
-    Criticality(surrogate="paper").begin("body.1", nn.ReLU(), None)  # type: ignore[arg-type]  # needs none
+    Criticality(surrogate="paper").begin(None, CubaLif(0.0, 1.0))  # type: ignore[arg-type]  # needs none
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -291,7 +293,8 @@ def test_layers_of_a_residual_stream_that_are_coupled_count_alike(kind: str) -> 
     layers = [{"conv": 8}, {"block": kind, "channels": 8, "repeat": 2}, {"linear": 6}]
     network = build(parse_recipe({**RECIPE, "layers": layers}, "tiny"), (1, 8, 8), 3).double().eval()
     frames = torch.randn(3, 1, 8, 8, generator=torch.Generator().manual_seed(0)).double()
-    (stream,) = (group for group in channel_groups(trace(network, frames), "coupled") if len(group.producers) > 1)
+    graph = trace(network, frames)
+    (stream,) = (group for group in channel_groups(graph, "coupled") if len(group.producers) > 1)
     assert len(stream.neurons) > 1 and len(stream.norms) == len(stream.producers) == 3
 
     def mean(paths: tuple[str, ...], score: Any) -> np.ndarray:
@@ -307,7 +310,7 @@ def test_layers_of_a_residual_stream_that_are_coupled_count_alike(kind: str) -> 
     np.testing.assert_allclose(magnitude(network, (stream,)), expected)
     np.testing.assert_allclose(filter_norm(network, (stream,)), mean(stream.producers, filters))
     expected = mean(stream.neurons, lambda path: eq_6(network.get_submodule(path), currents_of(network, path, frames)))
-    np.testing.assert_allclose(criticality(network, (stream,), [frames]), expected, rtol=1e-9)
+    np.testing.assert_allclose(criticality(network, graph, (stream,), [frames]), expected, rtol=1e-9)
 
 
 def test_random_scores_repeat_with_the_seed_and_are_spread_over_0_to_1() -> None:

@@ -18,6 +18,7 @@ from neuroprune.compression.compress import compress, resume_compress
 from neuroprune.compression.potentials import Recorder
 from neuroprune.compression.scores.neurons import Criticality
 from neuroprune.compression.settings import CompressSettings
+from neuroprune.graph.trace import trace
 from neuroprune.networks.build import build
 from neuroprune.networks.recipe import parse_recipe
 from neuroprune.runs import STATE
@@ -65,7 +66,7 @@ def test_criticality_is_that_of_the_cpu(device):
     frames, found = torch.randn(16, 1, 4, 4, generator=torch.Generator().manual_seed(0)), {}
     for place in ("cpu", device):
         network = small_network().to(place).train()
-        recorder = Recorder(network, ["fire1", "fire2"], Criticality())
+        recorder = Recorder(network, trace(network, frames), ["fire1", "fire2"], Criticality())
         functional.reset_net(network)
         with torch.backends.cudnn.flags(allow_tf32=False), recorder.armed():
             network(frames.to(place)).sum().backward()

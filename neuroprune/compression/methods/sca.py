@@ -40,7 +40,7 @@ class SpikingChannelActivity(ChannelPruning):
 
     def __init__(self, job: PruningJob) -> None:
         super().__init__(job)
-        self.recorder = Recorder(job.module, scores.neurons_of(job.groups), Activity(), job.neurons)
+        self.recorder = Recorder(job.module, job.graph, scores.neurons_of(job.groups), Activity(), job.neurons)
         everything = {group.name: np.ones(group.channels, dtype=np.bool_) for group in job.groups}
         nothing = {name: np.zeros_like(mask) for name, mask in everything.items()}
         self.selection = Selection(everything, nothing, {})

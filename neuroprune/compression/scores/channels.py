@@ -10,6 +10,7 @@ from neuroprune.compression.channels import ChannelGroup
 from neuroprune.compression.potentials import Measure, Recorder, Scores
 from neuroprune.compression.scores.neurons import Criticality
 from neuroprune.errors import InputError
+from neuroprune.graph.nodes import Graph
 from neuroprune.neurons.model import NeuronModel
 
 Groups = tuple[ChannelGroup, ...]
@@ -61,6 +62,7 @@ def of_neurons(groups: Groups, by_layer: Mapping[str, Scores]) -> Scores:
 
 def criticality(
     module: nn.Module,
+    graph: Graph,
     groups: Groups,
     batches: Iterable[torch.Tensor],
     measure: Measure | None = None,
@@ -68,11 +70,11 @@ def criticality(
 ) -> Scores:
     """Criticality, or another `measure` of neurons, over all `batches`; the mean over a group's layers of neurons.
 
-    module: in evaluation mode. batches: frames [N, C, H, W], or sequences [T, N, C, H, W], on its device; the scores do
-    not depend on how samples are divided into them. neurons: as for `trace`.
+    module: in evaluation mode; graph: as traced from it. batches: frames [N, C, H, W], or sequences [T, N, C, H, W], on
+    its device; the scores do not depend on how samples are divided into them. neurons: as for `trace`.
     Raises InputError where the measure does not suit a layer.
     """
-    recorder = Recorder(module, neurons_of(groups), measure or Criticality(), neurons)
+    recorder = Recorder(module, graph, neurons_of(groups), measure or Criticality(), neurons)
     for frames in batches:
         functional.reset_net(module)
         try:

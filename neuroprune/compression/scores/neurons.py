@@ -4,11 +4,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
-from torch import nn
 
 from neuroprune.compression.catalog import Aggregation, SurrogateOf
+from neuroprune.compression.neuron_layers import NeuronLayer
 from neuroprune.compression.potentials import Measure, Moment
-from neuroprune.compression.scores.surrogates import atan_slope, trained_slope
+from neuroprune.compression.scores.surrogates import Slope, atan_slope, trained_slope
 from neuroprune.neurons.model import FloatNeuron
 
 
@@ -27,9 +27,11 @@ class Criticality(Measure):
     aggregation: Aggregation = "max"
     surrogate: SurrogateOf = "trained"
 
-    def begin(self, name: str, layer: nn.Module, neurons: FloatNeuron) -> Callable[[Moment], torch.Tensor]:
+    def begin(self, layer: NeuronLayer, neurons: FloatNeuron) -> Callable[[Moment], torch.Tensor]:
         """Raises InputError where the surrogate function of `layer` is not found or has no peak at the threshold."""
-        slope = atan_slope if self.surrogate == "paper" else trained_slope(name, layer)
+        slope: Slope = atan_slope
+        if self.surrogate == "trained":
+            slope = trained_slope(layer.name, layer.module, None if layer.is_known else layer.response)
         return lambda moment: slope(moment.potential.div(neurons.threshold).sub_(1.0))
 
     def of_map(self, means: torch.Tensor) -> torch.Tensor:
@@ -46,7 +48,7 @@ class Activity(Measure):
 
     spikes: bool = True
 
-    def begin(self, name: str, layer: nn.Module, neurons: FloatNeuron) -> Callable[[Moment], torch.Tensor]:
+    def begin(self, layer: NeuronLayer, neurons: FloatNeuron) -> Callable[[Moment], torch.Tensor]:
         return lambda moment: moment.left.abs().add_(moment.fired) if self.spikes else moment.left.abs()
 
     def of_map(self, means: torch.Tensor) -> torch.Tensor:

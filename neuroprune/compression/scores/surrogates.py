@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
+from spikingjelly.activation_based.neuron import BaseNode
 from spikingjelly.activation_based.surrogate import (
     ATan,
     Erf,
@@ -14,7 +15,11 @@ from spikingjelly.activation_based.surrogate import (
 )
 from torch import nn
 
+from neuroprune.compression.neuron_layers import Response
 from neuroprune.errors import InputError
+
+Slope = Callable[[torch.Tensor], torch.Tensor]
+"""Of potentials, u = 0 being the threshold."""
 
 
 def atan_slope(u: torch.Tensor, alpha: float = 2.0) -> torch.Tensor:
@@ -49,36 +54,46 @@ _SLOPES: dict[type, Callable[[torch.Tensor, float], torch.Tensor]] = {
 """Of the functions that recipes offer; torch's way, which all others go, takes several times as long."""
 
 
-def trained_slope(name: str, layer: nn.Module) -> Callable[[torch.Tensor], torch.Tensor]:
-    """That of the surrogate function which the neurons `layer`, at path `name`, are trained with.
+def trained_slope(name: str, layer: nn.Module, response: Callable[[], Response] | None = None) -> Slope:
+    """That of the surrogate function which the neurons `layer`, called `name`, are trained with.
 
-    Raises InputError where no such function is found, or its derivative at 0 is not above 0.
+    response: of neurons of a class of the user's, which call their function in code of their own. Where they hold none
+    of SpikingJelly's, it is the derivative of what they give in their first step.
+    Raises InputError where neither is found, or its derivative at 0 is not above 0.
     """
-    function = _surrogate_of(layer)
     remedy = "score by the paper's surrogate function (--surrogate paper)"
-    if function is None:
+    function = _surrogate_of(layer, response is not None)
+    slope = _SLOPES.get(type(function))
+    if slope is not None and function.alpha > 0.0:
+        return lambda u: slope(u, function.alpha)
+    if function is not None:
+        owner = getattr(function, "__self__", function)  # of the `apply` of a torch.autograd.Function
+        what, at = f"its surrogate function {getattr(owner, '__name__', type(owner).__name__)}", torch.zeros(1).double()
+    elif response is not None:
+        function = response()
+        what, at = f"what {type(layer).__name__} gives", function.at_threshold()
+    else:
         raise InputError(
             f"layer {name}: {type(layer).__name__} has no surrogate function to score by; call it surrogate_function, "
             f"or {remedy}"
         )
-    slope = _SLOPES.get(type(function))
-    if slope is not None and function.alpha > 0.0:
-        return lambda u: slope(u, function.alpha)
-    peak = float(_derivative(function, torch.zeros(1, dtype=torch.float64)))
+    peak = float(_derivative(function, at).flatten()[0])
     if not 0.0 < peak < float("inf"):
-        owner = getattr(function, "__self__", function)  # of the `apply` of a torch.autograd.Function
-        kind = getattr(owner, "__name__", type(owner).__name__)
         raise InputError(
-            f"layer {name}: the derivative of its surrogate function {kind} is {peak:g} at the threshold, but scores "
-            f"are in units of that; {remedy}"
+            f"layer {name}: the derivative of {what} is {peak:g} at the threshold, but scores are in units of that; "
+            f"{remedy}"
         )
     return lambda u: _derivative(function, u, 1.0 / peak)
 
 
-def _surrogate_of(layer: Any) -> Any:
-    """SpikingJelly's neurons have it in `surrogate_function`, others by any name if it is their only one; else None."""
+def _surrogate_of(layer: Any, is_own: bool) -> Any:
+    """The function that neurons hold, if it is plain how they use it; else None.
+
+    SpikingJelly's neurons and models that are passed to `compress` have it in `surrogate_function`; others, and classes
+    of the user's own, one of SpikingJelly's by any name if it is their only one.
+    """
     function = getattr(layer, "surrogate_function", None)
-    if function is not None:
+    if function is not None and (not is_own or isinstance(layer, BaseNode)):
         return function
     known = [each for each in layer.modules() if isinstance(each, SurrogateFunctionBase)]
     return known[0] if len(known) == 1 else None
