@@ -15,6 +15,7 @@ from neuroprune.arrays import frozen_array
 from neuroprune.graph.arithmetic import ARITHMETIC
 from neuroprune.graph.axes import AXES, vote, voters
 from neuroprune.graph.canvas import Canvases
+from neuroprune.graph.computed import ELEMENTWISE, Computing, has_computed
 from neuroprune.graph.evaluate import acts_alike
 from neuroprune.graph.functional import FUNCTIONAL
 from neuroprune.graph.hooks import changing_hooks
@@ -71,6 +72,8 @@ class Recorder:
         self.scope: list[str] = []
         self.frames = Signal(frames, self, INPUT, SEQUENCE if sequence else FRAMES)
         self.canvases = Canvases()
+        self.computing = Computing(self)
+        self.no_counterpart = NO_COUNTERPART
         tensors = (*root.named_parameters(), *root.named_buffers())
         self.owners = {id(tensor): name.rpartition(".")[0] for name, tensor in tensors}
         self._made: dict[Hashable, str] = {}
@@ -97,6 +100,7 @@ class Recorder:
 
     def call(self, path: str, module: nn.Module, args: Any, kwargs: Any) -> Any:
         """The symbol for the output of the layer at `path`."""
+        args, kwargs = self.computing.settled((args, kwargs))
         symbols = signals_of((args, kwargs))
         if len(args) != 1 or kwargs or not isinstance(args[0], Symbol):
             reads = [each.node for each in symbols]
@@ -137,6 +141,9 @@ class Recorder:
     def operation(self, name: str, function: Callable[..., Any], args: Any, kwargs: Any) -> Any:
         """The symbols for the result of an operation between layers; plain sizes are just computed."""
         args, kwargs = self.canvases.seen((args, kwargs)) if name != "setitem" else (args, kwargs)
+        computed = has_computed((args, kwargs))
+        if computed and (name not in ELEMENTWISE and name not in SIZES):
+            args, kwargs = self.computing.settled((args, kwargs))
         symbols = signals_of((args, kwargs))
         stale = [symbol for symbol in symbols if symbol.is_stale]
         before = args
@@ -147,10 +154,20 @@ class Recorder:
             return value
         for symbol in stale:
             self.problems.add(_stale(f"operation {name}", symbol), symbol.node)
+        operation = Operation(self, name, function, before, kwargs, symbols, value)
+        if computed and (found := self.computing.follow(operation)) is not None:
+            return found
+        if has_computed((before, kwargs)):
+            settled = self.computing.settled((before, kwargs))
+            operation = replace(operation, args=settled[0], kwargs=settled[1], symbols=signals_of(settled))
+            symbols = operation.symbols
         follow = OPERATIONS.get(name)
-        result = follow(Operation(self, name, function, before, kwargs, symbols, value)) if follow else None
+        result = follow(operation) if follow else None
         if result is not None and not isinstance(result, str):
+            self.computing.note(operation, result)
             return result
+        if (found := self.computing.follow(operation)) is not None:
+            return found
         reason = result or (ATTENTION_REASON if name in ATTENTION and len(symbols) > 1 else NO_COUNTERPART)
         return self.refused(name, reason, value, symbols, is_cause=follow is None)
 
@@ -159,7 +176,11 @@ class Recorder:
         reads = list(dict.fromkeys(symbol.node for symbol in symbols))
         sentence = f"operation {name} on the output of {' and '.join(reads)}: {reason}"
         self.problems.add(sentence, *([] if is_cause else reads))
-        return self._unknown(self.scoped(name), value, symbols)
+        made = self._unknown(self.scoped(name), value, symbols)
+        names = {symbol.node for symbol in signals_of(made)}
+        self.computing.by_the_way |= names
+        self.problems.concerns(sentence, names)
+        return made
 
     def _layer(self, path: str, module: nn.Module, signal: Signal, value: torch.Tensor) -> Any:
         source = self.nodes[signal.node]
@@ -182,7 +203,7 @@ class Recorder:
         if not kept or (by_steps and op is not None and not acts_alike(op, module, signal)):
             self.problems.add(_across(path), signal.node)
             return self._unknown(path, value, [signal])
-        seen = None
+        seen, turn = None, None
         if isinstance(module, base.MemoryModule) or isinstance(op, FloatNeuron):
             seen = self.neurons.seen(path, layout)
             turn = self.neurons.advance(path, module, signal)
@@ -196,8 +217,9 @@ class Recorder:
         # problems.
         passing = UNREAD_NEURONS if isinstance(module, base.MemoryModule) else Concat()
         name = self.node(path, path, op or passing, (signal.node,), layout.sample(tuple(value.shape)), seen)
-        if problem:
+        if problem or isinstance(turn, str):
             self.problems.unread.add(name)
+        self.computing.called(name)
         return Signal(value, self, name, layout, at)
 
     def _flattened(self, path: str, module: nn.Module, signal: Signal, value: torch.Tensor) -> Any:

@@ -45,6 +45,7 @@ class Recorder(Protocol):
     batch: int
     owners: dict[int, str]
     canvases: Any
+    no_counterpart: str
 
     def refused(self, name: str, reason: str, value: Any, symbols: list[Any]) -> Any:
         """A symbol for the result of an operation that is not understood, and the problem noted."""

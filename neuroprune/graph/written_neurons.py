@@ -74,6 +74,7 @@ def _uniform(module: nn.Module, signal: Signal, sample: tuple[int, ...], drive: 
 
 def _fired(module: nn.Module, signal: Signal, drive: torch.Tensor) -> torch.Tensor:
     """What neurons at rest give for the inputs [steps, probes, *sample]."""
+    module = copy.deepcopy(module)  # its code may keep a state that nothing resets
     functional.reset_net(module)
     if signal.layout.has_steps:
         outputs = signal.layout.steps_first(_tensor(module(signal.layout.arranged(drive).contiguous())), drive.shape[1])
@@ -100,6 +101,7 @@ def _tensor(output: Any) -> torch.Tensor:
 
 def _goes_on(module: nn.Module, signal: Signal, steps: int) -> bool:
     """Whether a second call differs from the first, as of neurons that keep their potential."""
+    module = copy.deepcopy(module)
     functional.reset_net(module)
     shape = (steps, 2, *signal.sample)
     drive = torch.rand(shape, generator=torch.Generator().manual_seed(0)).to(signal.value)

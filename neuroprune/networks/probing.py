@@ -268,7 +268,7 @@ def _kind(value: Any, samples: int) -> Returns | None:
         if len(shape) == 3 and samples in shape[:2]:
             return "steps" if shape[1] == samples else "batch-first steps"
         return None
-    is_list = isinstance(value, tuple | list) and len(value) > 1
+    is_list = isinstance(value, list) and len(value) > 1
     return "list of steps" if is_list and all(_kind(each, samples) == "scores" for each in value) else None
 
 
