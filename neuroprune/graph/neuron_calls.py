@@ -69,9 +69,9 @@ class NeuronCalls:
         if first != signal.node:
             self._refused.add(path)
             return (
-                f"layer {path}: it is used on the output of {first} and again on that of {signal.node}, while neurons of "
-                "the chip have a state of their own and the same synapses at every step; give each use a layer of its "
-                "own, or all steps one layer before it (one BatchNorm)"
+                f"layer {path}: it is used on the output of {first} and again on that of {signal.node}, while neurons "
+                "of the chip have a state of their own and the same synapses at every step; give each use a layer of "
+                "its own, or all steps one layer before it (one BatchNorm)"
             )
         if getattr(module, "step_mode", "s") == "m" or (is_written and has_steps):
             if not is_written and signal.layout != SEQUENCE:

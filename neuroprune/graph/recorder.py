@@ -15,7 +15,7 @@ from neuroprune.arrays import frozen_array
 from neuroprune.graph.arithmetic import ARITHMETIC
 from neuroprune.graph.axes import AXES, vote, voters
 from neuroprune.graph.canvas import Canvases
-from neuroprune.graph.computed import ELEMENTWISE, Computing, has_computed
+from neuroprune.graph.computed import ELEMENTWISE, Computed, Computing, has_computed
 from neuroprune.graph.evaluate import acts_alike
 from neuroprune.graph.functional import FUNCTIONAL
 from neuroprune.graph.hooks import changing_hooks
@@ -50,6 +50,12 @@ ATTENTION_REASON = (
     "it multiplies spikes by spikes, as attention does, and the weights of synapses are fixed; use convolutions"
 )
 NO_COUNTERPART = "it has no counterpart on the chip; use layers, additions, concatenations, channel selections"
+
+REASONS = {
+    **dict.fromkeys(("softmax", "log_softmax"), "the class is the same without it; return what goes into it"),
+    **dict.fromkeys(("max", "amax"), "the largest over time or classes is no sum of spikes; return the mean or sum"),
+}
+"""Why some operations have no counterpart, with remedies of their own."""
 
 UNREAD_NEURONS = CubaLif(0.0, 1.0)
 """Stands for neurons that could not be read."""
@@ -141,6 +147,8 @@ class Recorder:
     def operation(self, name: str, function: Callable[..., Any], args: Any, kwargs: Any) -> Any:
         """The symbols for the result of an operation between layers; plain sizes are just computed."""
         args, kwargs = self.canvases.seen((args, kwargs)) if name != "setitem" else (args, kwargs)
+        if name == "setitem" and isinstance(args[1], Computed) and self._masked(*args):
+            return None
         computed = has_computed((args, kwargs))
         if computed and (name not in ELEMENTWISE and name not in SIZES):
             args, kwargs = self.computing.settled((args, kwargs))
@@ -150,7 +158,7 @@ class Recorder:
         if name in IN_PLACE and isinstance(args[0], torch.Tensor):  # numbers so far, such as the zeros of a sum
             before = (args[0].clone(), *args[1:])
         value = function(*values_of(args), **values_of(kwargs))
-        if name in SIZES:
+        if name in SIZES or (name in ("eq", "ne") and not isinstance(value, torch.Tensor)):  # compared with None
             return value
         for symbol in stale:
             self.problems.add(_stale(f"operation {name}", symbol), symbol.node)
@@ -168,8 +176,29 @@ class Recorder:
             return result
         if (found := self.computing.follow(operation)) is not None:
             return found
-        reason = result or (ATTENTION_REASON if name in ATTENTION and len(symbols) > 1 else NO_COUNTERPART)
+        reason = result or (ATTENTION_REASON if name in ATTENTION and len(symbols) > 1 else REASONS.get(name))
+        reason = reason or NO_COUNTERPART
         return self.refused(name, reason, value, symbols, is_cause=follow is None)
+
+    def _masked(self, tensor: Any, mask: Computed, number: Any) -> bool:
+        """out[mask] = number, as surrogate functions write their spikes; whether it is followed."""
+        before = self.canvases.seen(tensor)
+        if not isinstance(number, int | float) or not isinstance(before, torch.Tensor | Computed):
+            return False
+        base = before if isinstance(before, Computed) else before.clone()
+        function = torch.where
+        args = (mask, float(number), base)
+        value = function(*values_of(args))
+        symbols = signals_of(args)
+        after = self.computing.follow(Operation(self, "where", function, args, {}, symbols, value))
+        if after is None:
+            return False
+        if isinstance(tensor, Symbol):
+            vars(tensor).update(vars(after))
+        else:
+            tensor[mask.value] = number
+            self.canvases.fill(tensor, after)
+        return True
 
     def refused(self, name: str, reason: str, value: Any, symbols: list[Any], is_cause: bool = False) -> Any:
         """A symbol for the result of an operation that is not understood, and the problem noted."""

@@ -19,6 +19,7 @@ from neuroprune.graph import nodes
 from neuroprune.graph.nodes import INPUT, Flatten, Graph, MaxPool, Node, Select
 from neuroprune.graph.read import Readers
 from neuroprune.graph.recorder import Recorder
+from neuroprune.graph.restoring import restored
 from neuroprune.graph.signals import Signal, Symbol, TimeSum, ValueNeeded, signals_of
 from neuroprune.graph.verify import problems_of_traced
 from neuroprune.neurons.catalog import neuron_models
@@ -55,7 +56,13 @@ def trace(module: nn.Module, frames: torch.Tensor, neurons: Sequence[NeuronModel
     readers = Readers(neuron_models() if neurons is None else tuple(neurons))
     recorder = Recorder(module, frames.transpose(0, 1) if sequence else frames, sequence, readers)
     try:
-        with evaluation_mode(module), torch.no_grad(), _leaves_recorded(module, recorder), recorder.canvases:
+        with (
+            evaluation_mode(module),
+            restored(module),
+            torch.no_grad(),
+            _leaves_recorded(module, recorder),
+            recorder.canvases,
+        ):
             returned = recorder.canvases.seen(module(recorder.frames))
             output = _output(recorder.computing.returned(returned), module, recorder)
     except (TypeError, RuntimeError, AttributeError, IndexError, AssertionError, ValueError) as error:
@@ -144,9 +151,9 @@ def _graph(recorder: Recorder, output: Any) -> Graph:
     readout = nodes.Readout("voltage" if is_voltage else "spikes", over_time, votes)
     used = {node.name: node for node in _used(traced, last, recorder.computing.by_the_way)}
     problems.forget({*traced} - _ancestors(traced, last))
-    for problem, node in recorder.computing.resolve(used):
-        problems.add(problem)
-        problems.unread.add(node)
+    for unlike, name in recorder.computing.resolve(used):
+        problems.add(unlike)
+        problems.unread.add(name)
     graph = Graph(tuple(used.values()), steps, readout)
     problems.spread(last, graph[last].inputs)
     for found, node in problems_of_traced(graph, last):
