@@ -16,7 +16,7 @@ from neuroprune.graph.nodes import Node, Op, Shape
 
 SIZES = frozenset(
     """shape size dim ndim ndimension numel nelement dtype device requires_grad is_cuda is_floating_point
-    get_device is_sparse is_complex layout""".split()  # noqa: SIM905
+    get_device is_sparse is_complex""".split()  # noqa: SIM905
 )
 """Attributes of a tensor that do not depend on its values."""
 

@@ -12,6 +12,7 @@ import torch
 from spikingjelly.activation_based import base, functional, neuron
 from spikingjelly.activation_based.layer import Dropout
 from torch import nn
+from torch.utils import _pytree
 
 from neuroprune.errors import InputError
 from neuroprune.evaluation import evaluation_mode
@@ -238,6 +239,9 @@ def _run(network: nn.Module, form: Form, frames: torch.Tensor) -> tuple[Any, int
             given = call(network, form, frames)
         except Exception as error:  # whatever the user's code raises
             raise _Misfit(capped(f"{type(error).__name__}: {error}")) from error
+        for output in _pytree.tree_leaves(given):
+            if isinstance(output, torch.Tensor) and output.is_floating_point():
+                sums.append((float(output.double().sum()), float(output.double().abs().sum())))
     calls = len(given) if form.takes == "steps" else 1
     return given, max(counts.values()) // calls if counts else None, sums
 

@@ -213,10 +213,7 @@ def test_a_reset_that_comes_a_step_late_is_refused_with_what_it_takes_off() -> N
             outputs.append(net.fc1(F.avg_pool2d((mem > 1.0).to(x), 2).flatten(1)))
         return torch.stack(outputs).mean(0)
 
-    assert (
-        "its reset takes the threshold off a step late, behind the leak (snnTorch: reset_mechanism='zero' does not)"
-        in refusal(code)
-    )
+    assert "its reset takes the threshold off a step late, behind the leak (one to zero is read)" in refusal(code)
 
 
 def test_thresholds_that_differ_from_neuron_to_neuron_are_refused() -> None:
