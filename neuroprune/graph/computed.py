@@ -272,7 +272,9 @@ class Computing:
             if not bool(((numbers == 0.0) | (numbers == 1.0)).all()):
                 return NotNeurons()
             found = identify(fire, len(places), PROBES)
-            if not isinstance(found, CubaLif):
+            if isinstance(found, NotNeurons):
+                return "it does not fire in the step in which it receives much, and only then"
+            if isinstance(found, str):
                 return found
             drive = torch.randn(len(places), 64, generator=torch.Generator().manual_seed(1)) * found.threshold
             step = differing_step(found, drive.double(), fire(drive).double())

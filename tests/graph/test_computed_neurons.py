@@ -216,6 +216,21 @@ def test_a_reset_that_comes_a_step_late_is_refused_with_what_it_takes_off() -> N
     assert "its reset takes the threshold off a step late, behind the leak (one to zero is read)" in refusal(code)
 
 
+def test_neurons_that_fire_a_step_later_are_refused_with_that_reason() -> None:
+    def code(net: Net, x: torch.Tensor) -> torch.Tensor:
+        mem = current = torch.zeros(x.size(0), 4, 8, 8).to(x)
+        total: Any = 0.0
+        for _ in range(STEPS):
+            mem = mem * 0.5 + current + 0.0 * net.conv(x)
+            spike = (mem > 0.5).to(x)
+            mem = mem * (1 - spike)
+            current = current * 0.5 + net.conv(x)
+            total = total + net.fc1(F.avg_pool2d(spike, 2).flatten(1))
+        return total
+
+    assert "it does not fire in the step in which it receives much" in refusal(code)
+
+
 def test_thresholds_that_differ_from_neuron_to_neuron_are_refused() -> None:
     def code(net: Net, x: torch.Tensor) -> torch.Tensor:
         thresholds = torch.linspace(0.2, 0.8, 4).view(4, 1, 1).to(x)
