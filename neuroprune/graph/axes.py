@@ -120,6 +120,8 @@ def _zeros(op: Operation) -> Followed:
 def _rearrange(op: Operation) -> Followed:
     """Where time and sample axes lie after a change of axes."""
     symbol, value = op.args[0], op.value
+    if not isinstance(symbol, Symbol):
+        return value  # numbers of the network's own, in the shape of a symbol
     if len(op.symbols) != 1 or not isinstance(symbol, Symbol):
         return None
     if isinstance(symbol, TimeSum):

@@ -27,10 +27,13 @@ class Canvases(TorchFunctionMode):
     def __init__(self) -> None:
         super().__init__()
         self._canvases: dict[int, _Canvas] = {}
+        self._filled: dict[int, tuple[torch.Tensor, Symbol]] = {}
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
-        if not self._canvases or func.__name__ in ("__setitem__", "__get__"):
+        if func.__name__ == "__setitem__" and isinstance(args[1], Symbol):  # which torch would take for a sequence
+            return Symbol.__torch_function__(func, types, args, kwargs)
+        if not (self._canvases or self._filled) or func.__name__ in ("__setitem__", "__get__"):
             return func(*args, **kwargs)
         if func.__name__ == "__getitem__" and (place := self._place(args)) is not None:
             return place
@@ -50,13 +53,19 @@ class Canvases(TorchFunctionMode):
         canvas.written[place % tensor.shape[axis]] = signal
         return True
 
+    def fill(self, tensor: torch.Tensor, symbol: Symbol) -> None:
+        """Note that `tensor` holds the numbers of `symbol` from now on."""
+        self._filled[id(tensor)] = tensor, symbol
+
     def seen(self, tree: Any) -> Any:
         """`tree` with a symbol in place of each tensor that symbols were written into."""
-        if not self._canvases:
+        if not (self._canvases or self._filled):
             return tree
         return _pytree.tree_map(self._seen, tree)
 
     def _seen(self, leaf: Any) -> Any:
+        if isinstance(leaf, torch.Tensor) and id(leaf) in self._filled:
+            return self._filled[id(leaf)][1]
         canvas = self._canvases.get(id(leaf)) if isinstance(leaf, torch.Tensor) else None
         return leaf if canvas is None else _sequence(canvas)
 

@@ -9,7 +9,7 @@ import torch
 
 from neuroprune.arrays import frozen_array
 from neuroprune.graph.arithmetic import common_layout
-from neuroprune.graph.axes import in_time
+from neuroprune.graph.axes import in_time, moved
 from neuroprune.graph.layout import Layout
 from neuroprune.graph.nodes import Concat, Select
 from neuroprune.graph.operation import Followed, Operation, is_whole
@@ -61,6 +61,8 @@ def _pick(op: Operation) -> Followed:
             )
         if axis == time and isinstance(step, int):
             return Signal(op.value, op.recorder, signal.node, of_step, step % steps, signal.votes)
+    if op.name == "getitem" and _adds_axes(op.args[1]):
+        return moved(op.recorder, signal, op.value, lambda places: op.function(places, op.args[1]))
     if op.name == "select" or not is_whole(signal):
         return None
     places = torch.arange(signal.value.numel(), device=signal.value.device).reshape(signal.value.shape)
@@ -69,6 +71,14 @@ def _pick(op: Operation) -> Followed:
         return _selection(op, signal, places, picked, op.value)
     parts = [_selection(op, signal, places, *pair) for pair in zip(picked, op.value, strict=True)]
     return tuple(parts) if all(part is not None for part in parts) else None
+
+
+def _adds_axes(index: Any) -> bool:
+    """Whether an index such as [None] or [:, None] adds axes of size 1 and takes everything."""
+    indices = index if isinstance(index, tuple) else (index,)
+    return any(each is None for each in indices) and all(
+        each is None or each is Ellipsis or (isinstance(each, slice) and each == slice(None)) for each in indices
+    )
 
 
 def _without(part: Any, axis: int) -> Any:

@@ -31,6 +31,7 @@ class NeuronCalls:
         self._readers = readers
         self._calls: dict[str, int] = {}
         self._reads: dict[str, str] = {}
+        self._refused: set[str] = set()
         self._written: dict[Hashable, WrittenNeurons] = {}
 
     def are(self, path: str, module: nn.Module, args: Any, kwargs: Any) -> bool:
@@ -63,10 +64,14 @@ class NeuronCalls:
         is_written, has_steps = not self._readers.know(module), signal.layout.has_steps
         if is_written and has_steps and not self._found(path, module, signal).keeps_state:
             return Turn(signal.steps, None)
+        if path in self._refused:  # once is enough
+            return Turn(call + 1, None)
         if first != signal.node:
+            self._refused.add(path)
             return (
-                f"layer {path}: it is used on the output of {first} and again on that of {signal.node}, which would "
-                "share its state; give each use a layer of its own"
+                f"layer {path}: it is used on the output of {first} and again on that of {signal.node}, while neurons "
+                "of the chip have a state of their own and the same synapses at every step; give each use a layer of "
+                "its own, or all steps one layer before it (one BatchNorm)"
             )
         if getattr(module, "step_mode", "s") == "m" or (is_written and has_steps):
             if not is_written and signal.layout != SEQUENCE:

@@ -15,6 +15,7 @@ class Problems:
     def __init__(self) -> None:
         self._sentences: dict[str, bool] = {}
         self.unread: set[str] = set()
+        self._about: dict[str, set[str]] = {}
 
     def add(self, sentence: str, *reads: str) -> None:
         """Note a problem, which may follow from what was found of the nodes `reads`."""
@@ -23,6 +24,16 @@ class Problems:
     def add_end(self, sentence: str, is_cause: bool = False) -> None:
         """Note a problem of the whole, which follows from any other unless it is a cause of its own."""
         self._sentences.setdefault(sentence, bool(self._sentences) and not is_cause)
+
+    def concerns(self, sentence: str, names: Iterable[str]) -> None:
+        """Note that a problem is one of the nodes `names` alone."""
+        self._about.setdefault(sentence, set()).update(names)
+
+    def forget(self, names: set[str]) -> None:
+        """Leave out what concerns nothing but the nodes `names`, which the output does not depend on."""
+        for sentence, about in self._about.items():
+            if about and about <= names:
+                self._sentences.pop(sentence, None)
 
     def spread(self, name: str, inputs: Iterable[str]) -> None:
         """Note that the node `name` reads `inputs`."""

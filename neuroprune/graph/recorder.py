@@ -15,6 +15,7 @@ from neuroprune.arrays import frozen_array
 from neuroprune.graph.arithmetic import ARITHMETIC
 from neuroprune.graph.axes import AXES, vote, voters
 from neuroprune.graph.canvas import Canvases
+from neuroprune.graph.computed import ELEMENTWISE, Computed, Computing, has_computed
 from neuroprune.graph.evaluate import acts_alike
 from neuroprune.graph.functional import FUNCTIONAL
 from neuroprune.graph.hooks import changing_hooks
@@ -51,6 +52,12 @@ ATTENTION_REASON = (
 )
 NO_COUNTERPART = "it has no counterpart on the chip; use layers, additions, concatenations, channel selections"
 
+REASONS = {
+    **dict.fromkeys(("softmax", "log_softmax"), "the class is the same without it; return what goes into it"),
+    **dict.fromkeys(("max", "amax"), "the largest over time or classes is no sum of spikes; return the mean or sum"),
+}
+"""Why some operations have no counterpart, with remedies of their own."""
+
 UNREAD_NEURONS = CubaLif(0.0, 1.0)
 """Stands for neurons that could not be read."""
 
@@ -72,6 +79,8 @@ class Recorder:
         self.scope: list[str] = []
         self.frames = Signal(frames, self, INPUT, SEQUENCE if sequence else FRAMES)
         self.canvases = Canvases()
+        self.computing = Computing(self)
+        self.no_counterpart = NO_COUNTERPART
         tensors = (*root.named_parameters(), *root.named_buffers())
         self.owners = {id(tensor): name.rpartition(".")[0] for name, tensor in tensors}
         self._made: dict[Hashable, str] = {}
@@ -98,6 +107,7 @@ class Recorder:
 
     def call(self, path: str, module: nn.Module, args: Any, kwargs: Any) -> Any:
         """The symbol for the output of the layer at `path`."""
+        args, kwargs = self.computing.settled((args, kwargs))
         symbols = signals_of((args, kwargs))
         if len(args) != 1 or kwargs or not isinstance(args[0], Symbol):
             reads = [each.node for each in symbols]
@@ -140,29 +150,69 @@ class Recorder:
     def operation(self, name: str, function: Callable[..., Any], args: Any, kwargs: Any) -> Any:
         """The symbols for the result of an operation between layers; plain sizes are just computed."""
         args, kwargs = self.canvases.seen((args, kwargs)) if name != "setitem" else (args, kwargs)
+        if name == "setitem" and isinstance(args[1], Computed) and self._masked(*args):
+            return None
+        computed = has_computed((args, kwargs))
+        if computed and (name not in ELEMENTWISE and name not in SIZES):
+            args, kwargs = self.computing.settled((args, kwargs))
         symbols = signals_of((args, kwargs))
         stale = [symbol for symbol in symbols if symbol.is_stale]
         before = args
         if name in IN_PLACE and isinstance(args[0], torch.Tensor):  # numbers so far, such as the zeros of a sum
             before = (args[0].clone(), *args[1:])
         value = function(*values_of(args), **values_of(kwargs))
-        if name in SIZES:
+        if name in SIZES or (name in ("eq", "ne") and not isinstance(value, torch.Tensor)):  # compared with None
             return value
         for symbol in stale:
             self.problems.add(_stale(f"operation {name}", symbol), symbol.node)
+        operation = Operation(self, name, function, before, kwargs, symbols, value)
+        if computed and (found := self.computing.follow(operation)) is not None:
+            return found
+        if has_computed((before, kwargs)):
+            settled = self.computing.settled((before, kwargs))
+            operation = replace(operation, args=settled[0], kwargs=settled[1], symbols=signals_of(settled))
+            symbols = operation.symbols
         follow = OPERATIONS.get(name)
-        result = follow(Operation(self, name, function, before, kwargs, symbols, value)) if follow else None
+        result = follow(operation) if follow else None
         if result is not None and not isinstance(result, str):
+            self.computing.note(operation, result)
             return result
-        reason = result or (ATTENTION_REASON if name in ATTENTION and len(symbols) > 1 else NO_COUNTERPART)
+        if (found := self.computing.follow(operation)) is not None:
+            return found
+        reason = result or (ATTENTION_REASON if name in ATTENTION and len(symbols) > 1 else REASONS.get(name))
+        reason = reason or NO_COUNTERPART
         return self.refused(name, reason, value, symbols, is_cause=follow is None)
+
+    def _masked(self, tensor: Any, mask: Computed, number: Any) -> bool:
+        """out[mask] = number, as surrogate functions write their spikes; whether it is followed."""
+        before = self.canvases.seen(tensor)
+        if not isinstance(number, int | float) or not isinstance(before, torch.Tensor | Computed):
+            return False
+        base = before if isinstance(before, Computed) else before.clone()
+        function = torch.where
+        args = (mask, float(number), base)
+        value = function(*values_of(args))
+        symbols = signals_of(args)
+        after = self.computing.follow(Operation(self, "where", function, args, {}, symbols, value))
+        if after is None:
+            return False
+        if isinstance(tensor, Symbol):
+            vars(tensor).update(vars(after))
+        else:
+            tensor[mask.value] = number
+            self.canvases.fill(tensor, after)
+        return True
 
     def refused(self, name: str, reason: str, value: Any, symbols: list[Any], is_cause: bool = False) -> Any:
         """A symbol for the result of an operation that is not understood, and the problem noted."""
         reads = list(dict.fromkeys(symbol.node for symbol in symbols))
         sentence = f"operation {name} on the output of {' and '.join(reads)}: {reason}"
         self.problems.add(sentence, *([] if is_cause else reads))
-        return self._unknown(self.scoped(name), value, symbols)
+        made = self._unknown(self.scoped(name), value, symbols)
+        names = {symbol.node for symbol in signals_of(made)}
+        self.computing.by_the_way |= names
+        self.problems.concerns(sentence, names)
+        return made
 
     def _recurrent(self, path: str, module: nn.Module, signal: Signal) -> Any:
         self.scope.append(path)
@@ -196,7 +246,7 @@ class Recorder:
         if not kept or (by_steps and op is not None and not acts_alike(op, module, signal)):
             self.problems.add(_across(path), signal.node)
             return self._unknown(path, value, [signal])
-        seen = None
+        seen, turn = None, None
         if isinstance(module, base.MemoryModule) or isinstance(op, FloatNeuron):
             seen = self.neurons.seen(path, layout)
             turn = self.neurons.advance(path, module, signal)
@@ -210,8 +260,9 @@ class Recorder:
         # problems.
         passing = UNREAD_NEURONS if isinstance(module, base.MemoryModule) else Concat()
         name = self.node(path, path, op or passing, (signal.node,), layout.sample(tuple(value.shape)), seen)
-        if problem:
+        if problem or isinstance(turn, str):
             self.problems.unread.add(name)
+        self.computing.called(name)
         return Signal(value, self, name, layout, at)
 
     def _flattened(self, path: str, module: nn.Module, signal: Signal, value: torch.Tensor) -> Any:

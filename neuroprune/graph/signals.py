@@ -16,7 +16,7 @@ from neuroprune.graph.nodes import Node, Op, Shape
 
 SIZES = frozenset(
     """shape size dim ndim ndimension numel nelement dtype device requires_grad is_cuda is_floating_point
-    get_device""".split()  # noqa: SIM905
+    get_device is_sparse is_complex""".split()  # noqa: SIM905
 )
 """Attributes of a tensor that do not depend on its values."""
 
@@ -45,6 +45,7 @@ class Recorder(Protocol):
     batch: int
     owners: dict[int, str]
     canvases: Any
+    no_counterpart: str
 
     def refused(self, name: str, reason: str, value: Any, symbols: list[Any]) -> Any:
         """A symbol for the result of an operation that is not understood, and the problem noted."""

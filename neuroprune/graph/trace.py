@@ -19,6 +19,7 @@ from neuroprune.graph import nodes
 from neuroprune.graph.nodes import INPUT, Flatten, Graph, MaxPool, Node, Select
 from neuroprune.graph.read import Readers
 from neuroprune.graph.recorder import Recorder
+from neuroprune.graph.restoring import restored
 from neuroprune.graph.signals import Signal, Symbol, TimeSum, ValueNeeded, signals_of
 from neuroprune.graph.verify import problems_of_traced
 from neuroprune.neurons.catalog import neuron_models
@@ -55,8 +56,15 @@ def trace(module: nn.Module, frames: torch.Tensor, neurons: Sequence[NeuronModel
     readers = Readers(neuron_models() if neurons is None else tuple(neurons))
     recorder = Recorder(module, frames.transpose(0, 1) if sequence else frames, sequence, readers)
     try:
-        with evaluation_mode(module), torch.no_grad(), _leaves_recorded(module, recorder), recorder.canvases:
-            output = _output(recorder.canvases.seen(module(recorder.frames)), module, recorder)
+        with (
+            evaluation_mode(module),
+            restored(module),
+            torch.no_grad(),
+            _leaves_recorded(module, recorder),
+            recorder.canvases,
+        ):
+            returned = recorder.canvases.seen(module(recorder.frames))
+            output = _output(recorder.computing.returned(returned), module, recorder)
     except (TypeError, RuntimeError, AttributeError, IndexError, AssertionError, ValueError) as error:
         form = "sequences [T, N, C, H, W]" if sequence else "frames [N, C, H, W]"
         recorder.problems.add_end(
@@ -141,7 +149,12 @@ def _graph(recorder: Recorder, output: Any) -> Graph:
         last, is_voltage = name, True
     votes = output.votes if isinstance(output, Signal | TimeSum) else 1
     readout = nodes.Readout("voltage" if is_voltage else "spikes", over_time, votes)
-    graph = Graph(_used(traced, last), steps, readout)
+    used = {node.name: node for node in _used(traced, last, recorder.computing.by_the_way)}
+    problems.forget({*traced} - _ancestors(traced, last))
+    for unlike, name in recorder.computing.resolve(used):
+        problems.add(unlike)
+        problems.unread.add(name)
+    graph = Graph(tuple(used.values()), steps, readout)
     problems.spread(last, graph[last].inputs)
     for found, node in problems_of_traced(graph, last):
         if node is None:
@@ -153,12 +166,24 @@ def _graph(recorder: Recorder, output: Any) -> Graph:
     return graph
 
 
-def _used(traced: dict[str, Node], last: str) -> tuple[Node, ...]:
-    """The nodes without views that nothing reads, such as the other parts of a split."""
+def _ancestors(traced: dict[str, Node], last: str) -> set[str]:
+    """The nodes that the output of `last` depends on, and itself."""
+    found: set[str] = set()
+    open_ends = [last]
+    while open_ends:
+        name = open_ends.pop()
+        if name not in found:
+            found.add(name)
+            open_ends += traced[name].inputs
+    return found
+
+
+def _used(traced: dict[str, Node], last: str, by_the_way: set[str]) -> tuple[Node, ...]:
+    """The nodes without those that nothing reads: views, such as the other parts of a split, and `by_the_way`."""
     read = {last}
     kept = []
     for node in reversed(traced.values()):
-        if node.name in read or not isinstance(node.op, Select | Flatten):
+        if node.name in read or not (isinstance(node.op, Select | Flatten) or node.name in by_the_way):
             kept.append(node)
             read.update(node.inputs)
     return tuple(reversed(kept))

@@ -88,6 +88,7 @@ def _uniform(module: nn.Module, taken: Taken, sample: tuple[int, ...], drive: to
 
 def fired_from_rest(module: nn.Module, taken: Taken, drive: torch.Tensor) -> torch.Tensor:
     """What neurons at rest give for the inputs [steps, probes, *sample]."""
+    module = copy.deepcopy(module)  # its code may keep a state that nothing resets
     functional.reset_net(module)
     if taken.layout.has_steps:
         outputs = taken.layout.steps_first(_tensor(module(taken.layout.arranged(drive).contiguous())), drive.shape[1])
@@ -114,6 +115,7 @@ def _tensor(output: Any) -> torch.Tensor:
 
 def _goes_on(module: nn.Module, taken: Taken, steps: int) -> bool:
     """Whether a second call differs from the first, as of neurons that keep their potential."""
+    module = copy.deepcopy(module)
     functional.reset_net(module)
     shape = (steps, 2, *taken.sample)
     drive = torch.rand(shape, generator=torch.Generator().manual_seed(0)).to(taken.like)

@@ -1,11 +1,14 @@
 """Shows samples to a network of the user's in the form that its code takes, and makes rates of what it returns."""
 
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import torch
 from spikingjelly.activation_based import functional
 from torch import nn
+
+from neuroprune.networks.devices import Staying
 
 Takes = Literal["frames", "sequences", "batch-first sequences", "time-last sequences", "steps"]
 """What a network is called with: frames [N, C, H, W], which it presents at its own steps; sequences [T, N, C, H, W],
@@ -37,7 +40,8 @@ class Form:
     steps: T of what is presented, None where frames are the network's own affair or data have steps of their own.
     part: which of several things that it returns is taken, by position or key; None where it returns one. flat: whether
     it takes frames as features, C * H * W of them in place of the three axes. multi_step: whether its layers are put
-    into SpikingJelly's step mode 'm', as the scripts that train such networks do.
+    into SpikingJelly's step mode 'm', as the scripts that train such networks do. stays: whether its code moves tensors
+    to a GPU that is not there, which then stay where they are.
     """
 
     takes: Takes = "frames"
@@ -46,6 +50,7 @@ class Form:
     part: int | str | None = None
     flat: bool = False
     multi_step: bool = False
+    stays: bool = False
 
     @property
     def title(self) -> str:
@@ -56,7 +61,8 @@ class Form:
         shown = "" if self.steps is None else f": each image is shown {times}"
         takes = _TAKES[self.takes].replace("C, H, W", "C * H * W") if self.flat else _TAKES[self.takes]
         mode = " in step mode 'm'" if self.multi_step else ""
-        return f"{takes}{mode}{returned}{shown}"
+        stays = "; what its code moves to a GPU stays on the CPU" if self.stays else ""
+        return f"{takes}{mode}{returned}{shown}{stays}"
 
 
 _SHARED = ("_modules", "_parameters", "_buffers", "_non_persistent_buffers_set")
@@ -105,6 +111,11 @@ class Presentation(nn.Module):
 
 def call(network: nn.Module, form: Form, frames: torch.Tensor) -> Any:
     """What `network` returns for frames [N, C, H, W] or sequences [T, N, C, H, W]; of one of steps a list of all."""
+    with Staying() if form.stays else nullcontext():
+        return _call(network, form, frames)
+
+
+def _call(network: nn.Module, form: Form, frames: torch.Tensor) -> Any:
     is_sequence = frames.ndim == 5
     frames = frames.flatten(-3) if form.flat else frames
     if form.takes == "frames":

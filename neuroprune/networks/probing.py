@@ -12,6 +12,7 @@ import torch
 from spikingjelly.activation_based import base, functional, neuron
 from spikingjelly.activation_based.layer import Dropout
 from torch import nn
+from torch.utils import _pytree
 
 from neuroprune.errors import InputError
 from neuroprune.evaluation import evaluation_mode
@@ -46,6 +47,7 @@ def present(
     >>> network(torch.zeros(3, 1, 8, 8)).shape, network.form.title
     (torch.Size([3, 10]), '[N, C, H, W], one step a call: each image is shown 4 times')
     """
+    network = getattr(network, "_orig_mod", network)  # of torch.compile, whose graphs have no layers
     form = find_form(network, input_shape, steps, sequence)
     if form == Form("sequences" if sequence else "frames"):
         return network
@@ -56,6 +58,17 @@ def find_form(
     network: nn.Module, input_shape: tuple[int, int, int], steps: int | None = None, sequence: bool = False
 ) -> Form:
     """The form of `network`: see `present`. Raises InputError."""
+    try:
+        return _find_form(network, input_shape, steps, sequence, stays=False)
+    except InputError as error:
+        if torch.cuda.is_available() or "cuda" not in str(error).lower():
+            raise
+    return _find_form(network, input_shape, steps, sequence, stays=True)
+
+
+def _find_form(
+    network: nn.Module, input_shape: tuple[int, int, int], steps: int | None, sequence: bool, stays: bool
+) -> Form:
     name = type(network).__name__
     if steps is not None and steps < 1:
         raise InputError(f"samples of {steps} steps cannot be shown to network {name}: give at least 1")
@@ -66,18 +79,19 @@ def find_form(
         if multi_step and (takes in ("frames", "steps") or not _single_steppers(network)):
             continue  # before that, only what the network is as it stands
         form = Form(takes, steps=None if sequence or takes == "frames" else steps or STEPS, flat=flat)
-        form = replace(form, multi_step=multi_step)
+        form = replace(form, multi_step=multi_step, stays=stays)
         try:
             with in_step_mode(network, form):
                 form, made = _probe(network, form, input_shape, steps or STEPS, sequence)
         except _Misfit as misfit:
-            reasons.append(str(misfit))
+            reasons.append(misfit)
         else:
             return _settled(name, form, made, steps, sequence)
     _check_neurons(network)
+    told = next((reason for reason in reasons if reason.remedy), reasons[0])
     raise InputError(
         f"network {name} cannot take {' or '.join(Form(takes).title for takes in tried)} of {tuple(input_shape)} "
-        f"(channels, height, width) ({reasons[0]}): choose another data set or change the network"
+        f"(channels, height, width) ({told}): {told.remedy or 'choose another data set or change the network'}"
     )
 
 
@@ -117,7 +131,11 @@ def _settled(name: str, form: Form, made: int | None, steps: int | None, sequenc
 
 
 class _Misfit(Exception):
-    """Why a network is not of a form."""
+    """Why a network is not of a form, and what helps, where that is known."""
+
+    def __init__(self, reason: str, remedy: str | None = None) -> None:
+        super().__init__(reason)
+        self.remedy = remedy
 
 
 def _probe(
@@ -133,13 +151,17 @@ def _probe(
     with torch.no_grad():
         for loudness in LOUDNESS:
             given, made, sums = _run(network, form, frames * loudness)
+            if not _same_sums(sums, _run(network, form, frames * loudness)[2]):
+                raise _unsteady(network, form, frames * loudness)
             if "sequences" in form.takes and _single_steppers(network) and made == 1 < steps:
                 raise _Misfit("its neurons are in step mode 's' and take a whole sequence for one step")
             if made == samples and _run(network, form, frames.narrow(-4, 0, samples - 1))[1] != samples:
                 raise _Misfit("it takes samples for steps")
             read = _reading(given, samples, form)
             if read is None:
-                raise _Misfit(f"it returns {described(given)} for {samples} samples")
+                is_class = isinstance(given, torch.Tensor) and tuple(given.shape) == (samples,)
+                remedy = "return the scores of all classes, [N, classes]" if is_class else None
+                raise _Misfit(f"it returns {described(given)} for {samples} samples", remedy)
             form = replace(form, returns=read[0], part=read[1])
             scores = scores_of(form, given)
             permuted, _, permuted_sums = _run(network, form, (frames * loudness).index_select(-4, order))
@@ -150,6 +172,24 @@ def _probe(
     if made == 1 and not _memories(network) and not _goes_on(network, form, frames):
         made = None  # its neurons are its own, and make all their steps in a call
     return form, made
+
+
+def _unsteady(network: nn.Module, form: Form, frames: torch.Tensor) -> _Misfit:
+    """Why a network that is reset gives other numbers for the same frames."""
+    sums = []
+    for _ in range(2):
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            sums.append(_run(network, form, frames)[2])
+    if _same_sums(*sums):
+        return _Misfit(
+            "it draws random numbers in evaluation mode, as Poisson coding or F.dropout without self.training does",
+            "leave them out of its code (--coding poisson shows Poisson spikes)",
+        )
+    return _Misfit(
+        "it goes on from call to call, where nothing that resets layers of SpikingJelly resets it",
+        "let its forward begin with the state at rest, or give what keeps the state a method reset()",
+    )
 
 
 def _goes_on(network: nn.Module, form: Form, frames: torch.Tensor) -> bool:
@@ -199,6 +239,9 @@ def _run(network: nn.Module, form: Form, frames: torch.Tensor) -> tuple[Any, int
             given = call(network, form, frames)
         except Exception as error:  # whatever the user's code raises
             raise _Misfit(capped(f"{type(error).__name__}: {error}")) from error
+        for output in _pytree.tree_leaves(given):
+            if isinstance(output, torch.Tensor) and output.is_floating_point():
+                sums.append((float(output.double().sum()), float(output.double().abs().sum())))
     calls = len(given) if form.takes == "steps" else 1
     return given, max(counts.values()) // calls if counts else None, sums
 
@@ -268,7 +311,7 @@ def _kind(value: Any, samples: int) -> Returns | None:
         if len(shape) == 3 and samples in shape[:2]:
             return "steps" if shape[1] == samples else "batch-first steps"
         return None
-    is_list = isinstance(value, tuple | list) and len(value) > 1
+    is_list = isinstance(value, list) and len(value) > 1
     return "list of steps" if is_list and all(_kind(each, samples) == "scores" for each in value) else None
 
 

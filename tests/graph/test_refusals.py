@@ -190,7 +190,7 @@ CODE: dict[str, tuple[str, Callable[[Parts, torch.Tensor], torch.Tensor], str]] 
     "shared state": (
         "m",
         lambda net, x: net.scores(net.if1(net.conv2(net.spikes(x)))).mean(0),
-        "layer if1: it is used on the output of conv and again on that of conv2, which would share its state",
+        "layer if1: it is used on the output of conv and again on that of conv2, while neurons of the chip",
     ),
     "over again": (
         "m",

@@ -279,3 +279,81 @@ def test_a_network_with_state_of_its_own_is_reset_with_its_layers() -> None:
 )
 def test_forms_in_words(form: Form, title: str) -> None:
     assert form.title == title
+
+
+class OneStep(nn.Module):
+    """Neurons of one's own, with a state that lives as long as the module."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.fc, self.state = nn.Linear(72, 5), torch.zeros(())
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        self.state = self.state * 0.5 + self.fc(x.flatten(1)).sum(0)
+        return self.fc(x.flatten(1)) + self.state
+
+
+class Drawing(nn.Module):
+    """Codes what it sees itself, by random numbers."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.fc = nn.Linear(72, 5)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.fc((torch.rand_like(x) < x).to(x).flatten(1))
+
+
+class Deciding(Drawing):
+    """Returns the class."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.fc(x.flatten(1)).argmax(1)
+
+
+@pytest.mark.parametrize(
+    ("network", "sentence"),
+    [
+        (OneStep(), r"it goes on from call to call, .*\): let its forward begin with the state at rest, or give"),
+        (Drawing(), r"it draws random numbers in evaluation mode, .*\): leave them out of its code"),
+        (Deciding(), r"it returns the shape \(7,\) for 7 samples\): return the scores of all classes"),
+    ],
+)
+def test_why_no_form_fits_is_said_by_its_cause(network: nn.Module, sentence: str) -> None:
+    with pytest.raises(InputError, match=sentence):
+        find_form(network, SHAPE)
+
+
+def test_two_heads_are_no_list_of_steps() -> None:
+    form = find_form(
+        Net(lambda net, x: (net.body(x.repeat(4, 1, 1, 1, 1)).mean(0), net.fc.bias.expand(len(x), 5))), SHAPE
+    )
+    assert (form.returns, form.part) == ("scores", 0)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="code that moves tensors to a GPU does so where there is one")
+def test_code_that_moves_tensors_to_a_gpu_that_is_not_there_is_run_where_they_are() -> None:
+    def forward(net: Net, x: torch.Tensor) -> torch.Tensor:
+        x = x.cuda().to("cuda:0").to(torch.device("cuda"))
+        return net.body(x.repeat(4, 1, 1, 1, 1)).mean(0) + torch.zeros(1, device="cuda")
+
+    network = present(Net(forward), SHAPE)
+    assert isinstance(network, Presentation)
+    assert network.form.title == "[N, C, H, W]; what its code moves to a GPU stays on the CPU"
+    assert trace(network, torch.rand(1, *SHAPE)).steps == 4
+
+
+class Compiled(nn.Module):
+    """What torch.compile makes of a network, as far as its names go."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self._orig_mod = network
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        raise AssertionError("a compiled graph has no layers that could be read")
+
+
+def test_a_compiled_network_is_read_as_the_one_that_was_compiled() -> None:
+    network = Net(lambda net, x: net.body(x.repeat(4, 1, 1, 1, 1)).mean(0))
+    assert present(Compiled(network), SHAPE) is network

@@ -184,6 +184,8 @@ def _reset_problem(probe: _Probe, neuron: CubaLif) -> str | None:
     if abs(left[0] - left[1]) <= 10 * TOLERANCE * size:
         return f"after a spike its potential is {left[0]:.4g}, where it may be 0 or {size:.4g} less than before"
     lost = 1.5 * size - left[0]
+    if kept < 1.0 and abs(lost * kept - size) <= 10 * TOLERANCE * size:
+        return "its reset takes the threshold off a step late, behind the leak (one to zero is read)"
     return f"a spike takes {lost:.4g} off its potential, while it fires from {size:.4g} on"
 
 
