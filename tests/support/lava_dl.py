@@ -29,7 +29,10 @@ def record_with_lava_dl(
 ) -> tuple[Record, ...]:
     """What lava-dl makes of each file, layer by layer; the program beside it says what shapes its layers have."""
     folder.mkdir()
-    jobs = [{"net": str(net.absolute()), "bits": program.input.bits} for program, net, _ in cases]
+    jobs = [
+        {"net": str(net.absolute()), "bits": program.input.bits, "unit": program.input.unit}
+        for program, net, _ in cases
+    ]
     (folder / "job.json").write_text(json.dumps(jobs))
     for number, (program, _, frames) in enumerate(cases):
         stream = frames if program.input.sequence else np.repeat(frames[:, None], program.steps, axis=1)
@@ -60,7 +63,8 @@ def _as_record(program: IntProgram, arrays: Mapping[str, npt.NDArray[Any]], samp
         spikes, voltages = (arrays[f"{kind}-{index}"] for kind in ("spikes", "voltages"))
         turned = (0, *range(spikes.ndim - 1, 0, -1))
         by_step = spikes.transpose(turned).reshape(samples, program.steps, *layer.shape)
-        records.append(LayerRecord(layer.name, by_step, voltages.transpose(turned)))
+        left = voltages.transpose(turned).reshape(samples, *layer.shape)
+        records.append(LayerRecord(layer.name, by_step, left))
     return Record(tuple(records))
 
 
