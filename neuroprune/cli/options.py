@@ -9,6 +9,7 @@ import click
 
 from neuroprune.cli.console import note
 from neuroprune.errors import InputError
+from neuroprune.exchange.catalog import readable_suffixes
 from neuroprune.networks.nir.catalog import SUFFIX, nir_reference
 from neuroprune.networks.reference import is_reference, with_arguments
 from neuroprune.runs import check_out
@@ -100,15 +101,21 @@ def model_options(meaning: str) -> Callable[[F], F]:
 
 
 class GivenWeights(NamedTuple):
-    """A file of weights, and how the frames were normalised that they were trained on (see `with_normalisation`)."""
+    """A file of weights, which a finished program is too; and how frames were normalised that they were trained on.
+
+    See `with_normalisation`.
+    """
 
     path: Path
     mean: tuple[float, ...] | None
     std: tuple[float, ...] | None
 
 
-def weights_options(meaning: str, required: bool = False) -> Callable[[F], F]:
-    """--weights of the network that --model names, with --mean and --std of its frames: a GivenWeights, or None."""
+def weights_options(meaning: str, required: bool = False, programs: bool = False) -> Callable[[F], F]:
+    """--weights of the network that --model names, with --mean and --std of its frames: a GivenWeights, or None.
+
+    programs: whether RUN may be the file of a finished program, whose weights are those in it.
+    """
 
     def decorate(command: F) -> F:
         @click.option("--weights", type=click.Path(path_type=Path), required=required, help=meaning)
@@ -128,6 +135,8 @@ def weights_options(meaning: str, required: bool = False) -> Callable[[F], F]:
         def run(
             *, weights: Path | None, mean: tuple[float, ...] | None, std: tuple[float, ...] | None, **options: Any
         ) -> Any:
+            if weights is None and programs and (options.get("run") or "").endswith(readable_suffixes()):
+                return command(weights=GivenWeights(Path(options["run"]), mean, std), **options)
             if weights is None:
                 for name in given(mean=mean, std=std):
                     raise click.UsageError(f"--{name} is of the frames of --weights, which is not given: add it")
