@@ -9,7 +9,7 @@ import click
 
 from neuroprune.cli.console import note
 from neuroprune.errors import InputError
-from neuroprune.exchange.catalog import readable_suffixes
+from neuroprune.exchange.catalog import readable_suffixes, refuse_onnx
 from neuroprune.networks.nir.catalog import SUFFIX, nir_reference
 from neuroprune.networks.reference import is_reference, with_arguments
 from neuroprune.runs import check_out
@@ -86,6 +86,7 @@ def model_options(meaning: str) -> Callable[[F], F]:
         @import_options
         @functools.wraps(command)
         def run(*, model: str | None, arguments: str | None, **options: Any) -> Any:
+            refuse_onnx(model, options.get("run"), options.get("weights"))
             if model is None and (options.get("run") or "").endswith(SUFFIX):
                 model, options["run"] = options["run"], None
             model = model and nir_reference(model)

@@ -94,3 +94,31 @@ def test_what_cannot_be_done_is_one_sentence(deploy: Any, tmp_path: Path, argume
     assert last.startswith("Error: ")
     assert re.search(said, last), last
     assert not (tmp_path / "runs").exists() or not any((tmp_path / "runs").iterdir())
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["deploy", "{onnx}", "--data", "digits"],
+        ["deploy", "--model", "{onnx}"],
+        ["check", "{onnx}"],
+        ["check", "--model", "{onnx}"],
+        ["compress", "{onnx}"],
+        ["compress", "--model", "digits-conv", "--weights", "{onnx}", "--data", "digits"],
+        ["train", "--model", "{onnx}"],
+        ["import", "--model", "{onnx}", "--weights", "{onnx}", "--data", "digits"],
+    ],
+)
+def test_an_onnx_file_is_refused_with_what_is_read_in_its_place(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments: list[str]
+) -> None:
+    onnx = tmp_path / "model.onnx"
+    onnx.write_bytes(b"")
+    answer = Line(tmp_path / "runs", capsys)(*(argument.format(onnx=onnx) for argument in arguments))
+    assert answer.code == 2
+    assert answer.err.strip() == (
+        f"Error: {onnx} is an ONNX file, which is written and not read, for ONNX has operators and no neurons: give "
+        "the program.net or network.nir that lies beside one of neuroprune's, and of others a NIR file, or the class "
+        "with its weights (--model file.py:Class --weights trained.pth)"
+    )
+    assert not (tmp_path / "runs").exists()
