@@ -10,7 +10,7 @@ from neuroprune.cli.console import next_step, note, page_width, show, show_json
 from neuroprune.cli.networks import choose_recipe, model_argument, take_run, take_weights
 from neuroprune.cli.options import import_options, json_option, refuse, runs_option
 from neuroprune.errors import CapacityError, InputError
-from neuroprune.exchange.catalog import readable_suffixes
+from neuroprune.exchange.catalog import readable_suffixes, refuse_onnx
 from neuroprune.networks.nir.catalog import nir_reference
 from neuroprune.networks.reference import is_reference, with_arguments
 from neuroprune.run_names import named_run
@@ -101,6 +101,7 @@ def command(
     """
     if data is not None and shape is not None:
         raise click.UsageError("--data and --shape both say what samples look like: leave one out")
+    refuse_onnx(network, model)
     if network is None and model is not None:
         network, model = model, None
     network = network and nir_reference(network)

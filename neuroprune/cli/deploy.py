@@ -55,7 +55,7 @@ Work = Callable[[Path, "Progress"], "Deployment"]
 @model_options(
     "Recipe or file.py:Class, to deploy with --weights or untrained; with RUN, the class that it was trained from."
 )
-@weights_options("File of weights for --model: of torch.save, or safetensors.")
+@weights_options("File of weights for --model: of torch.save, or safetensors.", programs=True)
 @click.option("--data", help="Data set to run, by its name or path.  [default: the run's or recipe's, else digits]")
 @data_dir_option
 @download_option
@@ -141,12 +141,12 @@ def command(
     lava = LavaSettings(lava_samples, lava_timeout, lava_python, lava_models)
     engine = str(pick_device(device or "auto"))
     file = Path(run) if run is not None and run.endswith(readable_suffixes()) else None
-    if file is not None:
+    if file is not None and weights is not None:
         refuse(
             {"--model": model, "--bits": bits, "--qat-epochs": qat_epochs or None, "--unfinished": unfinished or None},
             f"{file} is a finished program",
         )
-        recorded = samples_for(file, data, data_dir, download, coding, steps, samples)
+        recorded = samples_for(weights, data, data_dir, download, coding, steps, samples)
 
         def run_file(folder: Path, progress: "Progress") -> "Deployment":
             return deploy_program(

@@ -151,7 +151,7 @@ def untrained_job(
 
 
 def samples_for(
-    path: Path,
+    program: GivenWeights,
     data: str | None,
     data_dir: Path | None,
     download: bool,
@@ -159,13 +159,23 @@ def samples_for(
     steps: int | None,
     samples: int | None,
 ) -> Recorded:
-    """Test samples for the file `path`, coded as asked; steps where the file does not state its own."""
+    """Test samples for the file of `program`, coded as asked; steps where the file does not state its own.
+
+    A file that does is neuroprune's, and reads frames as neuroprune normalises them.
+    """
     from neuroprune.data.coding import CodedFrames
     from neuroprune.data.load import load_dataset
     from neuroprune.exchange.format import format_of
 
+    path = program.path
+    assert path is not None  # weights_options
     if data is None:
         raise InputError(f"{path} does not say which data it is for: name a data set with --data")
-    dataset = load_dataset(data, data_dir, download, coding or "direct", format_of(path).stated_steps(path) or steps)
+    stated = format_of(path).stated_steps(path)
+    dataset = load_dataset(data, data_dir, download, coding or "direct", stated or steps)
+    if stated is None:
+        dataset = with_frames_of(program, dataset)
+    elif program.mean is not None or program.std is not None:
+        raise InputError(f"{path} is of a network of neuroprune's, which brings its own: leave out --mean and --std")
     test = dataset.test
     return Recorded(dataset, CodedFrames(test.images[:samples], dataset.coding), test.labels[:samples])

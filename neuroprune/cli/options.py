@@ -9,6 +9,7 @@ import click
 
 from neuroprune.cli.console import apart_from_code, note
 from neuroprune.errors import InputError
+from neuroprune.exchange.catalog import readable_suffixes, refuse_onnx
 from neuroprune.networks.nir.catalog import SUFFIX, nir_reference
 from neuroprune.networks.reference import is_reference, with_arguments
 from neuroprune.runs import check_out
@@ -85,6 +86,7 @@ def model_options(meaning: str) -> Callable[[F], F]:
         @import_options
         @functools.wraps(command)
         def run(*, model: str | None, arguments: str | None, **options: Any) -> Any:
+            refuse_onnx(model, options.get("run"), options.get("weights"))
             if model is None and (options.get("run") or "").endswith(SUFFIX):
                 model, options["run"] = options["run"], None
             model = model and nir_reference(model)
@@ -100,7 +102,7 @@ def model_options(meaning: str) -> Callable[[F], F]:
 
 
 class GivenWeights(NamedTuple):
-    """Weights of a network that was trained elsewhere, and how the frames of that training were normalised.
+    """Weights that were trained elsewhere, and how the frames of that training were normalised.
 
     path: of their file; None for those that the network has when it is made. mean, std: as for `with_normalisation`.
     """
@@ -110,10 +112,11 @@ class GivenWeights(NamedTuple):
     std: tuple[float, ...] | None = None
 
 
-def weights_options(meaning: str) -> Callable[[F], F]:
+def weights_options(meaning: str, programs: bool = False) -> Callable[[F], F]:
     """--weights of the network that --model names, with --mean and --std of its frames: a GivenWeights.
 
-    None where none of them is given.
+    None where none of them is given. programs: whether RUN may be the file of a finished program, whose weights are
+    those in it.
     """
 
     def decorate(command: F) -> F:
@@ -134,6 +137,8 @@ def weights_options(meaning: str) -> Callable[[F], F]:
         def run(
             *, weights: Path | None, mean: tuple[float, ...] | None, std: tuple[float, ...] | None, **options: Any
         ) -> Any:
+            if weights is None and programs and (options.get("run") or "").endswith(readable_suffixes()):
+                return command(weights=GivenWeights(Path(options["run"]), mean, std), **options)
             asked = given(weights=weights, mean=mean, std=std)
             if not asked:
                 return command(weights=None, **options)

@@ -3,7 +3,8 @@
 .bin: N-MNIST (Orchard et al. 2015): records of 5 bytes, x, y, then a bit of polarity and 23 bits of microseconds,
 big-endian. .npy: an array [events, 4] of t, x, y, polarity, as POKER-DVS has them (Serrano-Gotarredona and
 Linares-Barranco 2015, as tonic publishes it), or of records with the fields t, x, y and p. .npz: arrays t, x, y and p,
-as SpikingJelly unpacks its data sets. .aedat, version 2: CIFAR10-DVS (Li et al. 2017).
+as SpikingJelly unpacks its data sets. .aedat, version 2: CIFAR10-DVS (Li et al. 2017); version 3.1: DVS128 Gesture
+(Amir et al. 2017), whose own files hold many recordings each and are cut by its labels.
 
 They are read here and not by tonic: a few short formats do not justify numba and librosa, which tonic installs, and its
 readers do not detect a truncated file. Nothing is unpacked to the disk or executed.
@@ -135,11 +136,38 @@ def parse_aedat3(data: bytes, source: str) -> Events:
         return np.concatenate(packets) if packets else np.zeros((0, 4), np.int64)
 
 
+def parse_aedat(data: bytes, source: str) -> Events:
+    """The events of an AEDAT file of version 2 or 3.1, as its first line says; errors call it by `source`.
+
+    Raises InputError, also for version 4, which DV writes.
+    """
+    if data.startswith(b"#!AER-DAT4"):
+        raise InputError(f"{source} is of AEDAT 4, which is not read: {how_to_convert('.aedat4')}")
+    return (parse_aedat3 if data.startswith(b"#!AER-DAT3") else parse_aedat2)(data, source)
+
+
+OTHER_FORMATS: Mapping[str, tuple[str, str]] = {
+    ".aedat4": ("AEDAT 4", "the package aedat"),
+    ".dat": ("a DAT file, of Prophesee's cameras as a rule", "the package faery"),
+    ".raw": ("a RAW file, of Prophesee's cameras as a rule", "the package faery"),
+    ".h5": ("HDF5, which has no one layout for events", "h5py"),
+    ".hdf5": ("HDF5, which has no one layout for events", "h5py"),
+    ".mat": ("a file of MATLAB", "scipy.io.loadmat"),
+}
+"""Recordings that are not read, by the suffix of their files: what they are, and what reads them."""
+
+
+def how_to_convert(suffix: str) -> str:
+    """What to do with a recording of OTHER_FORMATS."""
+    package = OTHER_FORMATS[suffix][1]
+    return f"read its events with {package}, and write their t (in us), x, y and p with numpy.savez as .npz"
+
+
 FORMATS: Mapping[str, Callable[[bytes, str], Events]] = {
     ".bin": parse_nmnist,
     ".npy": parse_npy,
     ".npz": parse_npz,
-    ".aedat": parse_aedat2,
+    ".aedat": parse_aedat,
 }
 """What reads a recording, by the suffix of its file."""
 

@@ -50,8 +50,8 @@ def with_normalisation(
 
 
 def normalisation_of(data: Dataset) -> str:
-    """How frames of `data` are normalised, for people; "" for event counts."""
-    if data.train.images.ndim == 5:
+    """How frames of `data` are normalised, for people; "" for event counts, and for spikes, coded as they may be."""
+    if data.train.images.ndim == 5 or data.coding.kind in ("poisson", "latency"):
         return ""
     mean, std = (
         [f"{value / data.full_scale:.4g}" for value in values] for values in (data.coding.mean, data.coding.std)

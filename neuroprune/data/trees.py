@@ -16,7 +16,7 @@ import numpy as np
 
 from neuroprune.arrays import Labels
 from neuroprune.data.catalog import DatasetInfo
-from neuroprune.data.events import FORMATS
+from neuroprune.data.events import FORMATS, OTHER_FORMATS, how_to_convert
 from neuroprune.data.parts import TEST, TRAIN, held_for_test, split_for_test
 from neuroprune.data.pictures import SUFFIXES, read_pictures, shape_of
 from neuroprune.data.recordings import ARCHIVE, Recording, binned, recording_of, recordings_in, sensor_of
@@ -27,9 +27,6 @@ from neuroprune.excerpts import capped
 
 Pictures = list[tuple[str, Path]]
 """The class and the file of each picture of a part."""
-
-OTHER_RECORDINGS = (".aedat4", ".h5", ".hdf5", ".dat", ".raw", ".mat")
-"""Suffixes of recordings that are not read."""
 
 
 def describe_folder(folder: Path) -> DatasetInfo:
@@ -87,11 +84,10 @@ def _files_by_class(part: Path) -> dict[str, list[Path]]:
         inside = [path for path in sorted(place.rglob("*")) if not _is_hidden(path.relative_to(part))]
         files = [path for path in inside if path.suffix.lower() in (*SUFFIXES, *FORMATS)]
         if not files:
-            other = next((path.name for path in inside if path.suffix.lower() in OTHER_RECORDINGS), None)
+            other = next((path for path in inside if path.suffix.lower() in OTHER_FORMATS), None)
             raise InputError(
                 f"{place} holds no picture ({', '.join(SUFFIXES)}) and no recording ({', '.join(FORMATS)})"
-                + (f", though {capped(other)}, whose format is not read: write its events as .npy" if other else "")
-                + ("" if other else ", but is the folder of a class: put its samples there, or remove it")
+                + (_other(other) if other else ", but is the folder of a class: put its samples there, or remove it")
             )
         found[place.name] = files
     if not found:
@@ -100,6 +96,11 @@ def _files_by_class(part: Path) -> dict[str, list[Path]]:
             "train/<class>/ and test/<class>/, or a data set, with --data-dir for the folder of its files"
         )
     return found
+
+
+def _other(path: Path) -> str:
+    suffix = path.suffix.lower()
+    return f", though {capped(path.name)}, which is {OTHER_FORMATS[suffix][0]}: {how_to_convert(suffix)}"
 
 
 def _is_hidden(path: Path) -> bool:

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from neuroprune.errors import InputError
+
 
 @dataclass(frozen=True)
 class FormatInfo:
@@ -54,3 +56,14 @@ FORMATS = (
 def readable_suffixes() -> tuple[str, ...]:
     """Suffixes of the files that can be deployed."""
     return tuple(info.suffix for info in FORMATS if info.reads)
+
+
+def refuse_onnx(*names: object) -> None:
+    """Raise InputError where one of `names`, which a person gave for a network or its weights, is an ONNX file."""
+    for name in names:
+        if str(name).endswith(".onnx"):
+            raise InputError(
+                f"{name} is an ONNX file, which is written and not read, for ONNX has operators and no neurons: give "
+                "the program.net or network.nir that lies beside one of neuroprune's, and of others a NIR file, or the "
+                "class with its weights (--model file.py:Class --weights trained.pth)"
+            )

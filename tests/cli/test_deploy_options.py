@@ -34,6 +34,29 @@ def test_a_deployment_with_few_bits_leaves_a_program_that_runs_alike(deploy: Any
     assert spikes[0] == spikes[1]
 
 
+def test_samples_drive_input_neurons_as_they_were_normalised_in_training(deploy: Any, tmp_path: Path) -> None:
+    """A value of 1 is the largest of both, and -1 only that of the frames that were normalised."""
+    net = str(sample_net(tmp_path / "trained.net", in_shape=(1, 8, 8), classes=10, driven=True))
+    asked = [net, "--data", "digits", "--samples", "20", "--steps", "4", "--json"]
+    plain, normalised = deploy(*asked), deploy(*asked, "--mean", "0.5", "--std", "0.5")
+    assert "frames are pixels from 0 to 1 (--mean and --std name others)" in plain.err
+    assert "mean 0.5" in normalised.err
+    found = [json.loads(answer.out) for answer in (plain, normalised)]
+    assert [report["input"]["unit"] for report in found] == [2 / 64, 2 / 64]
+    assert all(layer["spikes_per_neuron_step"] > 0 for report in found for layer in report["layers"])
+    first = [report["layers"][0]["spikes_per_neuron_step"] for report in found]
+    assert first[0] > 1.2 * first[1]
+
+
+def test_a_program_of_neuroprunes_brings_its_normalisation(deploy: Any, tmp_path: Path) -> None:
+    deploy("--model", "digits-conv", "--samples", "20", "--out", str(tmp_path / "out"))
+    answer = deploy(str(tmp_path / "out" / "program.net"), "--data", "digits", "--mean", "0", "--std", "1")
+    assert answer.code == 2
+    assert answer.err.splitlines()[-1].endswith(
+        "program.net is of a network of neuroprune's, which brings its own: leave out --mean and --std"
+    )
+
+
 def test_epochs_of_fine_tuning_change_the_weights(deploy: Any, tmp_path: Path) -> None:
     asked = ["--model", "digits-conv", "--samples", "100", "--bits", "4"]
     for epochs in ("0", "1"):
@@ -76,3 +99,31 @@ def test_what_cannot_be_done_is_one_sentence(deploy: Any, tmp_path: Path, argume
     assert last.startswith("Error: ")
     assert re.search(said, last), last
     assert not (tmp_path / "runs").exists() or not any((tmp_path / "runs").iterdir())
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["deploy", "{onnx}", "--data", "digits"],
+        ["deploy", "--model", "{onnx}"],
+        ["check", "{onnx}"],
+        ["check", "--model", "{onnx}"],
+        ["compress", "{onnx}"],
+        ["compress", "--model", "digits-conv", "--weights", "{onnx}", "--data", "digits"],
+        ["train", "--model", "{onnx}"],
+        ["import", "--model", "{onnx}", "--weights", "{onnx}", "--data", "digits"],
+    ],
+)
+def test_an_onnx_file_is_refused_with_what_is_read_in_its_place(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments: list[str]
+) -> None:
+    onnx = tmp_path / "model.onnx"
+    onnx.write_bytes(b"")
+    answer = Line(tmp_path / "runs", capsys)(*(argument.format(onnx=onnx) for argument in arguments))
+    assert answer.code == 2
+    assert answer.err.strip() == (
+        f"Error: {onnx} is an ONNX file, which is written and not read, for ONNX has operators and no neurons: give "
+        "the program.net or network.nir that lies beside one of neuroprune's, and of others a NIR file, or the class "
+        "with its weights (--model file.py:Class --weights trained.pth)"
+    )
+    assert not (tmp_path / "runs").exists()

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from neuroprune.data import recordings as recordings_module
-from neuroprune.data.events import parse_aedat2, parse_aedat3, parse_nmnist, parse_npy, parse_npz
+from neuroprune.data.events import parse_aedat, parse_aedat2, parse_aedat3, parse_nmnist, parse_npy, parse_npz
 from neuroprune.data.recordings import bin_events, binned, read_nmnist, read_poker, recordings_in, sensor_of
 from neuroprune.errors import InputError
 
@@ -298,9 +298,17 @@ def aedat3_bytes(events: np.ndarray, overflow: int = 0) -> bytes:
 
 def test_events_come_back_from_both_versions_of_aedat():
     events = recording(30, 90_000, (128, 128))
-    assert np.array_equal(parse_aedat2(aedat2_bytes(events), "x"), events)
+    assert np.array_equal(parse_aedat(aedat2_bytes(events), "x"), events)
+    assert np.array_equal(parse_aedat(aedat3_bytes(events), "x"), events)
     assert np.array_equal(parse_aedat3(aedat3_bytes(events), "x"), events)
     assert np.array_equal(parse_aedat3(aedat3_bytes(events, 1), "x") - events, np.eye(4, dtype=int)[[0] * 30] << 31)
+
+
+def test_version_4_of_aedat_is_refused_with_what_reads_it():
+    with pytest.raises(
+        InputError, match=r"^x is of AEDAT 4, which is not read: read its events with the package aedat"
+    ):
+        parse_aedat(b"#!AER-DAT4.0\r\n", "x")
 
 
 def test_an_aedat_file_that_is_not_whole_is_refused():

@@ -150,9 +150,19 @@ def test_folders_that_are_no_data_set_say_why(tmp_path):
         InputError, match=r"train/cat holds no picture \(\.png, .*\) and no recording .*, but is the fold"
     ):
         load_dataset(folder)
-    (folder / "train" / "cat" / "0.aedat4").write_bytes(b"")
-    with pytest.raises(InputError, match=r"though 0\.aedat4, whose format is not read: write its events as \.npy"):
-        load_dataset(folder)
+    for name, what in (
+        ("0.aedat4", "AEDAT 4: read its events with the package aedat"),
+        ("0.mat", r"a file of MATLAB: read its events with scipy\.io\.loadmat"),
+        ("0.H5", "HDF5, which has no one layout for events: read its events with h5py"),
+        ("0.raw", "a RAW file, of Prophesee's cameras as a rule: read its events with the package faery"),
+        ("0.dat", "a DAT file, of Prophesee's cameras as a rule: read its events with the package faery"),
+    ):
+        other = folder / "train" / "cat" / name
+        other.write_bytes(b"")
+        remedy = r"and write their t \(in us\), x, y and p with numpy\.savez as \.npz$"
+        with pytest.raises(InputError, match=rf"though {name}, which is {what}, {remedy}"):
+            load_dataset(folder)
+        other.unlink()
     shutil.rmtree(folder / "train" / "cat")
     write(folder / "test" / "cat" / "0.png", pixels(4, 5))
     with pytest.raises(InputError, match="mine has the class cat in its test part but none so called in its training"):

@@ -11,8 +11,10 @@ from lava_dl import SUPPORT, record_with_lava_dl, run_script
 from programs import NEURON, conv, dense, joined, later, program_of, random_frames, random_weights, with_bias
 
 from neuroprune.chips.load import load_chip
+from neuroprune.exchange.netx.format import FORMAT
 from neuroprune.exchange.netx.read import read_netx
 from neuroprune.exchange.netx.write import write_netx
+from neuroprune.program.frames import quantize_input
 from neuroprune.program.types import IntProgram
 from neuroprune.simulation.compare import compare
 from neuroprune.simulation.reference import reference_record
@@ -73,7 +75,7 @@ def delays() -> Case:
 
 
 WRITTEN: tuple[Callable[[], Case], ...] = (chain, dense_first, many_groups, delays)
-MADE_BY_LAVA_DL = ("mlp", "conv", "affine")
+MADE_BY_LAVA_DL = ("mlp", "conv", "affine", "driven", "driven_flat")
 
 
 @pytest.fixture(scope="module")
@@ -90,6 +92,13 @@ def made(folder: Path, name: str) -> Case:
     return program, frames.reshape(*frames.shape[:2], *program.input.shape)
 
 
+def values_that_drive(file: Path) -> Case:
+    """Samples of any numbers, which input neurons take in steps."""
+    values = np.random.default_rng(0).normal(size=(2, 2, 7, 6)).astype(np.float32)
+    program = FORMAT.read(file, load_chip("loihi-sim").rules, STEPS, values).program
+    return program, quantize_input(program.input, values)[0]
+
+
 @pytest.fixture(scope="module")
 def by_lava_dl(slayer: Path, tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, tuple[Case, Record]]:
     """All files through lava-dl's loader, in one process."""
@@ -103,13 +112,16 @@ def by_lava_dl(slayer: Path, tmp_path_factory: pytest.TempPathFactory) -> Mappin
         program, frames = made(slayer, name)
         cases[f"slayer {name}"] = program, frames[:1]
         files.append(slayer / f"{name}.net")
+    cases["values that drive"] = values_that_drive(slayer / "driven.net")
+    files.append(slayer / "driven.net")
     jobs = [(program, file, frames) for (program, frames), file in zip(cases.values(), files, strict=True)]
     records = record_with_lava_dl(jobs, folder / "lava-dl")
     return {name: (case, found) for (name, case), found in zip(cases.items(), records, strict=True)}
 
 
 @pytest.mark.parametrize(
-    "name", [*(make.__name__ for make in WRITTEN), *(f"slayer {name}" for name in MADE_BY_LAVA_DL)]
+    "name",
+    [*(make.__name__ for make in WRITTEN), *(f"slayer {name}" for name in MADE_BY_LAVA_DL), "values that drive"],
 )
 def test_lava_dl_loads_the_same_spikes_and_voltages(by_lava_dl: Mapping[str, tuple[Case, Record]], name: str) -> None:
     (program, frames), found = by_lava_dl[name]
@@ -118,7 +130,7 @@ def test_lava_dl_loads_the_same_spikes_and_voltages(by_lava_dl: Mapping[str, tup
     compare(expected, found)
 
 
-@pytest.mark.parametrize("name", ["mlp", "conv", "pool"])
+@pytest.mark.parametrize("name", ["mlp", "conv", "pool", "driven"])
 def test_networks_do_what_they_did_in_lava_dls_training(slayer: Path, name: str) -> None:
     """Biases of the normalisation, weight norm, delays and pooling, which lava-dl's loader does not have."""
     program, frames = made(slayer, name)

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 import pytest
 from hypothesis import given, settings, strategies as st
@@ -14,9 +15,12 @@ from programs import NEURON, conv, dense, joined, later, program_of, random_weig
 from neuroprune.chips.load import load_chip
 from neuroprune.errors import InputError, UnsupportedNetwork
 from neuroprune.exchange.format import ReadProgram
-from neuroprune.exchange.netx.read import read_netx, spikes_as_they_are, stated_steps
+from neuroprune.exchange.netx.format import FORMAT
+from neuroprune.exchange.netx.inputs import spikes_as_they_are, stated_steps
+from neuroprune.exchange.netx.read import read_netx
 from neuroprune.exchange.netx.write import write_netx
 from neuroprune.graph.nodes import Readout
+from neuroprune.program.frames import quantize_input
 from neuroprune.program.types import IntInput, IntLayer, IntProgram
 from neuroprune.program.verify import verify_program
 from neuroprune.simulation.reference import reference_record
@@ -25,6 +29,8 @@ RULES = load_chip("loihi-sim").rules
 INPUT = {"type": "input", "shape": [4]}
 ONE = dense_fields([[2, 4, 6, -8]])
 MAPS = {"type": "input", "shape": [2, 4, 4]}
+DRIVEN = {**INPUT, "neuron": CUBA}
+DRIVEN_MAPS = {**MAPS, "neuron": CUBA}
 KERNEL = np.full((3, 2, 2, 2), 2)
 PLANE = conv_fields(KERNEL, [3, 3, 3])
 
@@ -172,12 +178,93 @@ def test_delays_of_convolutions_are_kept_and_reported(tmp_path: Path) -> None:
 
 
 def test_a_last_layer_that_cannot_fire_is_read_by_its_voltage(tmp_path: Path) -> None:
-    for last in (changed(ONE, vThMant=(1 << 18) - 1), without(ONE, "neuron")):
+    for last in (*(changed(ONE, vThMant=size) for size in ((1 << 17) - 1, (1 << 18) - 1)), without(ONE, "neuron")):
         found = read(tmp_path, INPUT, last)
         assert found.program.readout.of == "voltage"
         assert found.remarks[-1] == "layer 1 (dense) never fires: its voltages after the last step are the scores"
     neuron = found.program.layers[0].neuron
     assert (neuron.decay_u, neuron.decay_v, neuron.vth) == (4095, 0, 131071)
+
+
+def test_a_program_of_neuroprunes_keeps_its_readout_whatever_its_threshold(tmp_path: Path) -> None:
+    out = dense("out", "input", (1, 1, 2), np.array([[2, 4]]), dataclasses.replace(NEURON, vth=131071))
+    write_netx(program_of(out), tmp_path / "program.net")
+    found = read_netx(tmp_path / "program.net", RULES)
+    assert (found.program.readout.of, found.remarks) == ("spikes", ())
+
+
+def test_samples_drive_input_neurons_with_weight_and_bias(tmp_path: Path) -> None:
+    """By what lava-dl adds to their voltage in every step, 64 times each value where the file states nothing else."""
+    found = read(tmp_path, {**DRIVEN_MAPS, "weight": np.array([36.0]), "bias": [-34.0]}, PLANE)
+    driven = found.program.layers[0]
+    synapse = driven.connections[0].synapse
+    assert (driven.name, driven.shape, driven.neuron.decay_u, driven.neuron.decay_v) == ("input0", (2, 4, 4), 4095, 128)
+    assert (synapse.weight.tolist(), synapse.groups) == ([[[[36]]], [[[36]]]], 2)
+    assert (driven.bias.mantissa.tolist(), driven.bias.exponent) == ([-34, -34], 6)
+    assert found.program.layers[1].connections[0].source == "input0"
+    assert found.remarks[1:] == (
+        "layer 0 (input) has a current decay (iDecay) of 1024, which counts in training and not in lava-dl's loader, "
+        "where samples are added to the voltage: here they are, too",
+    )
+    plain = read(tmp_path, {**DRIVEN, "neuron": {**CUBA, "iDecay": 4096}}, ONE, frames=IntInput((1, 2, 2), 1.0, 8))
+    assert plain.remarks == ()
+    assert plain.program.layers[0].connections[0].synapse.weight.tolist() == [[[[64]]]]
+    assert not plain.program.layers[0].bias.mantissa.any()
+
+
+@pytest.mark.parametrize("weight", [36, -200])
+@pytest.mark.parametrize("largest", [0.02, 1.0, 30.5, 70.25])
+def test_samples_of_any_numbers_are_rounded_as_finely_as_the_chip_can(
+    tmp_path: Path, weight: int, largest: float
+) -> None:
+    """The drive of each is that of lava-dl to half a step; whole numbers are left alone, as spikes without a value."""
+    path = write_lava_dl(tmp_path / "some.net", [{**DRIVEN, "weight": weight}, ONE])
+    frames = np.linspace(-largest, largest, 40, dtype=np.float32).reshape(10, 1, 2, 2)
+    found = FORMAT.read(path, RULES, 4, frames)
+    spec, used = found.program.input, int(found.program.layers[0].connections[0].synapse.weight[0, 0, 0, 0])
+    assert found.remarks[0].startswith(
+        f"layer 0 (input) takes samples in steps of {spec.unit:.3g}, {abs(used)} of a weight each: lava-dl rounds"
+    )
+    integers, clipped = quantize_input(spec, frames)
+    assert not clipped
+    assert np.abs(integers.astype(int) * used - frames * weight).max() <= abs(used) / 2 * (1 + 1e-5)
+    assert abs(used) == 2 or largest * abs(weight) / (abs(used) - 2) > 127
+    spikes = (frames > 0).astype(np.float32)
+    for whole, bits in ((spikes, 0), (spikes * 3, 8)):
+        assert dataclasses.astuple(FORMAT.read(path, RULES, 4, whole).program.input) == ((1, 2, 2), 1.0, bits, False)
+
+
+def test_frames_too_large_to_drive_input_neurons_are_refused(tmp_path: Path) -> None:
+    path = write_lava_dl(tmp_path / "some.net", [{**DRIVEN, "weight": 200}, ONE])
+    with pytest.raises(
+        InputError,
+        match=r"the frames reach 500.5, and times 200, the weight of the file's input neurons, no graded spike of 8 "
+        r"bits carries it: scale the data to at most 161.29",
+    ):
+        FORMAT.read(path, RULES, 4, np.full((1, 1, 2, 2), 500.5, np.float32))
+
+
+@pytest.mark.parametrize(
+    ("weight", "reason"),
+    [
+        (0, r"layer 0 \(input\) has a weight of 0, so that no sample reaches its neurons: train it anew"),
+        (37, r"layer 0 \(input\) has a weight of 37, which 8 bits do not hold: they hold the multiples of 2 from -256"),
+        (256, r"layer 0 \(input\) has a weight of 256, which 8 bits do not hold"),
+    ],
+)
+def test_weights_of_input_neurons_that_no_chip_holds_are_refused(tmp_path: Path, weight: int, reason: str) -> None:
+    path = write_lava_dl(tmp_path / "some.net", [{**DRIVEN, "weight": weight}, ONE])
+    for frames in (None, np.full((1, 1, 2, 2), 1.5, np.float32), np.ones((1, 1, 2, 2), np.float32)):
+        with pytest.raises(UnsupportedNetwork, match=reason):
+            FORMAT.read(path, RULES, 4, frames)
+
+
+def test_a_file_is_neuroprunes_or_has_input_neurons(tmp_path: Path) -> None:
+    path = write_lava_dl(tmp_path / "some.net", [DRIVEN, ONE])
+    with h5py.File(path, "a") as file:
+        file.attrs["steps"] = 4
+    with pytest.raises(InputError, match=r"the file states its steps as neuroprune's files do, but has input neurons"):
+        read_netx(path, RULES)
 
 
 def test_weights_that_lava_dl_would_change_are_reported(tmp_path: Path) -> None:
@@ -217,19 +304,21 @@ def test_layers_without_a_counterpart_are_refused_by_name(tmp_path: Path, kind: 
 
 def test_all_that_is_not_supported_is_refused_at_once(tmp_path: Path) -> None:
     layers = [
-        {**INPUT, "neuron": CUBA},
+        {**INPUT, "neuron": {**CUBA, "wgtExp": -1}},
         {"type": "resonate", "shape": [4]},
         changed(ONE, type="SDNN"),
         changed(ONE, refDelay=3, gradedSpike=True, messageBits=8),
         changed(ONE, weight_exp=np.array([-2.0]), iDecay=[5, 6]),
         {**without(ONE, "weight"), "weight": {"real": [[2]], "imag": [[2]]}},
+        without(PLANE, "neuron"),
+        without(ONE, "neuron"),
+        ONE,
     ]
     with pytest.raises(UnsupportedNetwork) as caught:
         read(tmp_path, *layers)
     assert caught.value.exit_code == 2
     assert caught.value.problems == (
-        "layer 0 (input) has neurons, which lava-dl's loader leaves unconnected: export the blocks after it, and feed "
-        "them with the spikes that it makes",
+        "layer 0 (input) has a weight exponent of -1, which lava-dl's loader ignores: train it so that wgtExp is 0",
         "layer 1 (resonate) is of an unknown kind, which lava-dl would skip silently: the kinds that are read "
         "are input, flatten, dense, conv, pool",
         "layer 2 (dense) has SDNN neurons: train it with CUBA neurons",
@@ -242,6 +331,10 @@ def test_all_that_is_not_supported_is_refused_at_once(tmp_path: Path) -> None:
         "layer 4 (dense) has different values of iDecay among its neurons, and a layer has one for all: train it with "
         "shared_param",
         "layer 5 (dense) has complex weights: use a block of CUBA neurons",
+        "layer 6 (conv) has no neurons, which only a dense layer at the end may lack: use a block with neurons, or "
+        "multiply its weights into those of the next layer",
+        "layer 7 (dense) has no neurons, which only a dense layer at the end may lack: use a block with neurons, or "
+        "multiply its weights into those of the next layer",
     )
 
 
@@ -300,7 +393,9 @@ def test_pooling_that_leaves_pixels_over_is_refused(tmp_path: Path) -> None:
             [without(ONE, "weight")],
             r"layer 0 \(dense\) has no field 'weight': export the network again with export_hdf5",
         ),
-        ([MAPS, without(PLANE, "neuron")], r"layer 1 \(conv\) has no field 'neuron'"),
+        ([DRIVEN], r"the file has no layer of neurons behind its input"),
+        ([ONE, DRIVEN], r"layer 1 \(input\) is not the first"),
+        ([DRIVEN_MAPS, dense_fields(np.full((1, 32), 2))], r"layer 1 \(dense\) reads channels without a flatten layer"),
         ([MAPS, {**PLANE, "groups": 0}], r"layer 1 \(conv\) has 0 groups, and at least 1 is needed"),
         (
             [MAPS, {**PLANE, "groups": 2}],

@@ -24,12 +24,22 @@ CUBA: Fields = {"type": "CUBA", "iDecay": 1024, "vDecay": 128, "vThMant": 80, "r
 """The registers of slayer's cuba neurons of threshold 1.25, current_decay 0.25 and voltage_decay 1/32."""
 
 
+INPUT_NEURONS: Fields = {
+    "neuron": {**CUBA, "iDecay": 4096},
+    "weight": np.array([64.0], np.float32),
+    "bias": np.array([16.0], np.float32),
+}
+
+
 def record_with_lava_dl(
     cases: Sequence[tuple[IntProgram, Path, npt.NDArray[np.int8]]], folder: Path
 ) -> tuple[Record, ...]:
     """What lava-dl makes of each file, layer by layer; the program beside it says what shapes its layers have."""
     folder.mkdir()
-    jobs = [{"net": str(net.absolute()), "bits": program.input.bits} for program, net, _ in cases]
+    jobs = [
+        {"net": str(net.absolute()), "bits": program.input.bits, "unit": program.input.unit}
+        for program, net, _ in cases
+    ]
     (folder / "job.json").write_text(json.dumps(jobs))
     for number, (program, _, frames) in enumerate(cases):
         stream = frames if program.input.sequence else np.repeat(frames[:, None], program.steps, axis=1)
@@ -60,7 +70,8 @@ def _as_record(program: IntProgram, arrays: Mapping[str, npt.NDArray[Any]], samp
         spikes, voltages = (arrays[f"{kind}-{index}"] for kind in ("spikes", "voltages"))
         turned = (0, *range(spikes.ndim - 1, 0, -1))
         by_step = spikes.transpose(turned).reshape(samples, program.steps, *layer.shape)
-        records.append(LayerRecord(layer.name, by_step, voltages.transpose(turned)))
+        left = voltages.transpose(turned).reshape(samples, *layer.shape)
+        records.append(LayerRecord(layer.name, by_step, left))
     return Record(tuple(records))
 
 
@@ -95,8 +106,13 @@ def conv_fields(weight: npt.ArrayLike, shape: Sequence[int], **fields: Any) -> d
     return base | geometry | {"weight": weight, "neuron": CUBA} | fields
 
 
-def sample_net(path: Path, seed: int = 0, in_shape: tuple[int, int, int] = (2, 6, 5), classes: int = 4) -> Path:
-    """A network as lava-dl exports one, and that spikes: a convolution of stride 2, delays, biases."""
+def sample_net(
+    path: Path, seed: int = 0, in_shape: tuple[int, int, int] = (2, 6, 5), classes: int = 4, driven: bool = False
+) -> Path:
+    """A network as lava-dl exports one, and that spikes: a convolution of stride 2, delays, biases.
+
+    driven: with input neurons.
+    """
     rng = np.random.default_rng(seed)
     channels, height, width = in_shape
     middle = [3, (height - 1) // 2 + 1, (width - 1) // 2 + 1]
@@ -104,7 +120,7 @@ def sample_net(path: Path, seed: int = 0, in_shape: tuple[int, int, int] = (2, 6
     return write_lava_dl(
         path,
         [
-            {"type": "input", "shape": in_shape},
+            {"type": "input", "shape": in_shape} | (INPUT_NEURONS if driven else {}),
             conv_fields(_even(rng, (3, channels, 3, 3), 120), middle, stride=[2, 2], padding=[1, 1]),
             {"type": "flatten", "shape": [size, 1, 1]},
             dense_fields(_even(rng, (8, size), 100), delay=rng.integers(0, 3, 8).astype(np.float32)),

@@ -2,8 +2,9 @@
 
     python run_netx.py <folder>
 
-The folder holds a job.json, a list of {"net": file, "bits": of the input}, and for each file stream-<number>.npy,
-[samples, steps, *input shape]. Added is recorded-<number>.npz: for each layer "spikes-<layer>" [samples * steps, x, y,
+The folder holds a job.json, a list of {"net": file, "bits": of the input, "unit": of its values}, and for each file
+stream-<number>.npy, [samples, steps, *input shape]. Input neurons are driven by their bias, as the loader's `transform`
+says. Added is recorded-<number>.npz: for each layer "spikes-<layer>" [samples * steps, x, y,
 channel] and "voltages-<layer>" [samples, x, y, channel], those after the last step of each sample.
 """
 
@@ -22,6 +23,7 @@ import neuroprune.simulation.lava_worker  # noqa: F401
 sys.modules["lava.lib.dl.slayer.object_detection"] = types.ModuleType("object_detection")
 
 from lava.lib.dl.netx import hdf5  # noqa: E402
+from lava.lib.dl.netx.blocks.process import Input  # noqa: E402
 from lava.magma.core.decorator import implements, requires  # noqa: E402
 from lava.magma.core.model.py.model import PyLoihiProcessModel  # noqa: E402
 from lava.magma.core.model.py.ports import PyInPort, PyRefPort  # noqa: E402
@@ -73,19 +75,49 @@ class PyWatch(PyLoihiProcessModel):
             np.savez(self.proc_params["file"], spikes=np.stack(self.seen), voltages=np.stack(self.left))
 
 
-def run(net: Path, bits: int, stream: Any, folder: Path) -> dict[str, Any]:
+class Drive(AbstractProcess):
+    """Writes what each step brings to the bias of neurons, to be added in the next."""
+
+    def __init__(self, *, neurons: Any, drive: Any) -> None:
+        super().__init__(drive=drive)
+        self.bias = RefPort(shape=neurons.bias_mant.shape)
+        self.bias.connect_var(neurons.bias_mant)
+
+
+@implements(proc=Drive, protocol=LoihiProtocol)
+@requires(CPU)
+class PyDrive(PyLoihiProcessModel):
+    bias: PyRefPort = LavaPyType(PyRefPort.VEC_DENSE, np.int32)
+
+    def __init__(self, proc_params: Any) -> None:
+        super().__init__(proc_params)
+        self.drive = proc_params["drive"]
+
+    def post_guard(self) -> bool:
+        return bool(self.time_step <= len(self.drive))
+
+    def run_post_mgmt(self) -> None:
+        self.bias.write(self.drive[self.time_step - 1])
+
+
+def run(net: Path, bits: int, unit: float, stream: Any, folder: Path) -> dict[str, Any]:
     samples, steps, *shape = stream.shape
     network = hdf5.Network(
         str(net), input_message_bits=bits, reset_interval=steps, reset_offset=1, input_shape=tuple(shape[::-1])
     )
     steady = stream.reshape(samples * steps, *shape).astype(np.int32)
     flat = steady.transpose() if len(network.inp.shape) == 3 else steady.reshape(len(steady), -1).transpose()
-    source = RingBuffer(data=np.concatenate([flat, np.zeros_like(flat)], axis=-1))
-    source.s_out.connect(network.inp)
+    if isinstance(network.in_layer, Input):
+        transform = network.in_layer.transform
+        drive = np.rint(transform["weight"] * unit * np.moveaxis(flat, -1, 0)) + transform["bias"]
+        Drive(neurons=network.in_layer.neuron, drive=drive.astype(np.int32))
+    else:
+        source = RingBuffer(data=np.concatenate([flat, np.zeros_like(flat)], axis=-1))
+        source.s_out.connect(network.inp)
     files = [str(folder / f"watched-{index}.npz") for index in range(len(network.layers))]
     for index, (layer, file) in enumerate(zip(network.layers, files, strict=True)):
         Watch(neurons=layer.neuron, first=index + 2, steps=steps, samples=samples, file=file)
-    config = Loihi2SimCfg(select_tag="fixed_pt", exception_proc_model_map={Watch: PyWatch})
+    config = Loihi2SimCfg(select_tag="fixed_pt", exception_proc_model_map={Watch: PyWatch, Drive: PyDrive})
     network.run(condition=RunSteps(samples * steps + len(files)), run_cfg=config)
     network.stop()
     loaded = [np.load(file) for file in files]
@@ -95,7 +127,7 @@ def run(net: Path, bits: int, stream: Any, folder: Path) -> dict[str, Any]:
 def main(folder: Path) -> None:
     for number, job in enumerate(json.loads((folder / "job.json").read_text())):
         stream = np.load(folder / f"stream-{number}.npy")
-        np.savez(folder / f"recorded-{number}.npz", **run(Path(job["net"]), job["bits"], stream, folder))
+        np.savez(folder / f"recorded-{number}.npz", **run(Path(job["net"]), job["bits"], job["unit"], stream, folder))
 
 
 if __name__ == "__main__":

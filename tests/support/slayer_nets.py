@@ -73,9 +73,42 @@ def affine() -> list[Any]:
     return [block.cuba.Dense(NEURON, 6, 8, weight_scale=3, **STILL), block.cuba.Affine(NEURON, 8, 3, weight_scale=3)]
 
 
+INSTANT = NEURON | {"current_decay": 1, "voltage_decay": 0.25}
+"""Neurons that lose their current at once, as samples that drive neurons need: lava-dl's loader has no other."""
+
+
+def driven() -> list[Any]:
+    """Its input neurons scale and shift the samples."""
+    return [
+        block.cuba.Input(INSTANT, weight=0.9, bias=0.3, **STILL),
+        block.cuba.Conv(NEURON, 2, 4, 3, stride=2, padding=1, weight_scale=3, **STILL),
+        block.cuba.Flatten(),
+        block.cuba.Dense(NEURON, 48, 4, weight_scale=3, **STILL),
+    ]
+
+
+def driven_flat() -> list[Any]:
+    """Its input neurons state neither weight nor bias; its last block integrates."""
+    return [
+        block.cuba.Input(INSTANT, **STILL),
+        block.cuba.Dense(NEURON, 12, 8, weight_scale=3, **STILL),
+        block.cuba.Affine(NEURON, 8, 3, weight_scale=3),
+    ]
+
+
+NETWORKS = (
+    (mlp, (12,)),
+    (conv, (2, 7, 6)),
+    (pool, (1, 4, 6)),
+    (affine, (6,)),
+    (driven, (2, 7, 6)),
+    (driven_flat, (12,)),
+)
+
+
 def main(folder: Path) -> None:
     torch.manual_seed(0)
-    for make, shape in ((mlp, (12,)), (conv, (2, 7, 6)), (pool, (1, 4, 6)), (affine, (6,))):
+    for make, shape in NETWORKS:
         blocks = torch.nn.ModuleList(make()).eval()
         signal = (torch.rand(2, *shape, 16) < 0.4).float()  # lava-dl has the steps last
         np.save(folder / f"{make.__name__}-frames.npy", signal.movedim(-1, 1).numpy().astype(np.int8))

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import h5py
+import nir
+import nir_graphs
 import numpy as np
 import torch
 import yaml
@@ -39,7 +41,7 @@ from neuroprune.data.types import Coding
 from neuroprune.exchange.format import read_program
 from neuroprune.exchange.netx.write import write_netx
 from neuroprune.intervals import accuracy_change
-from neuroprune.networks.build import build
+from neuroprune.networks.build import build, load_network
 from neuroprune.networks.recipe import load_recipe, parse_recipe
 from neuroprune.pipeline import deploy
 from neuroprune.records import save_record
@@ -256,6 +258,20 @@ def _read_lava_dl(folder: Path) -> None:
     read_program(folder / "network.net", load_chip("loihi-sim").rules, steps=4)
 
 
+def _read_driven(folder: Path) -> None:
+    """With samples of no whole numbers, whose unit depends on the weight of the neurons."""
+    frames = np.linspace(0, 1, 60, dtype=np.float32).reshape(1, 2, 6, 5)
+    read_program(folder / "network.net", load_chip("loihi-sim").rules, 4, frames)
+
+
+def _write_nir(folder: Path) -> None:
+    pool = nir.AvgPool2d(np.array([2, 2]), np.array([2, 2]), np.array([0, 0]))
+    maps = (nir_graphs.conv(2, 1, padding=1, input_shape=(6, 6)), nir_graphs.lif(2, 6, 6), pool)
+    flat = nir.Flatten({"input": np.array([2, 3, 3])}, 0, -1)
+    nodes = (*maps, flat, nir_graphs.linear(3, 18, bias=0.5), nir_graphs.lif(3, gain=np.array([1.0, 2.0, 3.0])))
+    nir_graphs.written(folder, nir_graphs.chain(*nodes, shape=SHAPE))
+
+
 READERS = (
     Reader("recipe", "yaml", "recipe.yaml", lambda folder: (folder / "recipe.yaml").write_text(RECIPE),
            lambda folder: load_recipe(str(folder / "recipe.yaml"))),
@@ -290,4 +306,8 @@ READERS = (
     Reader("netx", "hdf5", "program.net", _write_netx,
            _read_netx),
     Reader("netx of lava-dl", "hdf5", "network.net", lambda folder: sample_net(folder / "network.net"), _read_lava_dl),
+    Reader("netx, input neurons", "hdf5", "network.net",
+           lambda folder: sample_net(folder / "network.net", driven=True), _read_driven),
+    Reader("NIR", "hdf5", "net.nir", _write_nir,
+           lambda folder: load_network(f"{folder / 'net.nir'}(framework=nir)")),
 )  # fmt: skip

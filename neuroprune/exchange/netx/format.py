@@ -5,7 +5,8 @@ from pathlib import Path
 from neuroprune.arrays import FramesLike
 from neuroprune.exchange.catalog import FORMATS
 from neuroprune.exchange.format import ExchangeFormat, Programs, ReadProgram
-from neuroprune.exchange.netx.read import read_netx, spikes_as_they_are, stated_steps
+from neuroprune.exchange.netx.inputs import spikes_as_they_are, stated_steps, stated_weight, values_that_drive
+from neuroprune.exchange.netx.read import read_netx
 from neuroprune.exchange.netx.write import write_netx
 from neuroprune.fixed_point import IntegerRules
 
@@ -29,7 +30,11 @@ class Netx(ExchangeFormat):
         """See `read_netx`."""
         presented = None
         if frames is not None and self.stated_steps(path) is None:
-            presented = spikes_as_they_are(frames, len(frames.shape) == 5, rules)
+            weight, sequence = stated_weight(path), len(frames.shape) == 5
+            if weight is None:
+                presented = spikes_as_they_are(frames, sequence, rules)
+            else:
+                presented = values_that_drive(frames, sequence, rules, weight)
         return read_netx(path, rules, steps, presented)
 
 

@@ -31,10 +31,12 @@ def read_neurons(
         current, voltage, threshold = DECAY_UNITY, 0, largest + 1
     else:
         current, voltage, threshold = (neuron.integer(name) for name in ("iDecay", "vDecay", "vThMant"))
+    if part.is_driven:
+        current = DECAY_UNITY  # Samples are added to v, so that the current is that of the step alone.
     step = decay_step(rules.decay_bits)
     _note_outside(part, "a current decay (iDecay)", current, step, DECAY_UNITY, notes, step)
     _note_outside(part, "a voltage decay (vDecay)", voltage, 0, DECAY_UNITY - step, notes, step)
-    silent = last and threshold > largest
+    silent = last and threshold >= largest
     if not silent:
         _note_outside(part, "a threshold (vThMant)", threshold, 0, largest, notes)
     reset = part.fields.choice("reset", Reset, "zero")

@@ -44,12 +44,17 @@ class Part:
         return f"layer {self.number} ({self.kind})"
 
     @property
+    def is_driven(self) -> bool:
+        """Whether it is of input neurons."""
+        return self.kind == "input" and self.fields.has("neuron")
+
+    @property
     def computes(self) -> bool:
-        return self.kind not in ("input", "flatten")
+        return self.is_driven or self.kind not in ("input", "flatten")
 
     def neuron(self) -> Fields | None:
-        """None for a dense layer without neurons, which lava-dl gives integrators. Raises InputError."""
-        if self.kind == "dense" and not self.fields.has("neuron"):
+        """None for a layer without neurons; lava-dl gives integrators to a dense one. Raises InputError."""
+        if not self.fields.has("neuron"):
             return None
         return self.fields.group("neuron", f"the neuron of {self.place}")
 
@@ -70,6 +75,7 @@ def read_parts(file: Fields) -> tuple[Part, ...]:
 
 def note_unsupported(parts: Sequence[Part], notes: Notes) -> None:
     """Note the problems that show before any weight is read. Raises InputError for damaged fields."""
+    last = max((part.number for part in parts if part.computes), default=0)
     for part in parts:
         if part.kind in REMEDIES:
             notes.problems.append(f"{part.place} has no counterpart in what is read: {REMEDIES[part.kind]}")
@@ -78,13 +84,13 @@ def note_unsupported(parts: Sequence[Part], notes: Notes) -> None:
                 f"{part.place} is of an unknown kind, which lava-dl would skip silently: the kinds that are read "
                 f"are {', '.join(KINDS)}"
             )
+        elif part.computes and not part.fields.has("neuron") and (part.kind != "dense" or part.number < last):
+            notes.problems.append(
+                f"{part.place} has no neurons, which only a dense layer at the end may lack: use a block with neurons, "
+                "or multiply its weights into those of the next layer"
+            )
         elif part.computes:
             _note_unsupported_layer(part, notes)
-        elif part.fields.has("neuron"):
-            notes.problems.append(
-                f"{part.place} has neurons, which lava-dl's loader leaves unconnected: export the blocks after it, and "
-                "feed them with the spikes that it makes"
-            )
 
 
 def _note_unsupported_layer(part: Part, notes: Notes) -> None:
@@ -107,6 +113,7 @@ def _note_unsupported_layer(part: Part, notes: Notes) -> None:
         ("gradedSpike", 0, "graded output spikes, which lava-dl's loader ignores"),
         ("messageBits", 0, "output spikes of {} message bits, which these neurons do not send"),
         ("weight_exp", 0, "a weight exponent of {} from its normalisation, which lava-dl's loader ignores"),
+        ("wgtExp", 0, "a weight exponent of {}, which lava-dl's loader ignores"),
     ):
         if neuron.has(name) and (value := neuron.integer(name)) != needed:
             notes.problems.append(f"{part.place} has {meaning.format(value)}: train it so that {name} is {needed}")
