@@ -8,6 +8,7 @@ from neuroprune.graph.nodes import (
     BatchNorm,
     Concat,
     Conv,
+    ConvTranspose,
     Flatten,
     Graph,
     Input,
@@ -15,17 +16,22 @@ from neuroprune.graph.nodes import (
     MaxPool,
     Node,
     Op,
+    PixelShuffle,
     Resample,
     Select,
+    Upsample,
 )
 
 KINDS: dict[type[Op], str] = {
     Input: "input",
     Conv: "convolution",
+    ConvTranspose: "transposed convolution",
     Linear: "linear",
     BatchNorm: "batch norm",
     AvgPool: "average pool",
     Resample: "adaptive pool",
+    Upsample: "upsampling",
+    PixelShuffle: "pixel shuffle",
     MaxPool: "maximum pool",
     Flatten: "flatten",
     Add: "addition",
@@ -71,7 +77,7 @@ def _becomes(op: Op) -> str:
     match op:
         case Input():
             return "spikes that the host sends"
-        case Conv() | Linear():
+        case Conv() | ConvTranspose() | Linear():
             return "synapses"
         case MaxPool():
             return "neurons that pass spikes on (OR)"

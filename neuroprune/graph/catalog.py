@@ -38,6 +38,7 @@ LAYERS = (
         "with any kernel, stride, padding, dilation and groups",
     ),
     LayerInfo("conv over time", _both("Conv3d"), "synapses", "whose kernel is 1 along the time"),
+    LayerInfo("transposed conv", _both("ConvTranspose2d"), "synapses", "likewise"),
     LayerInfo("linear", (*_both("Linear"), f"{_SPIKINGJELLY}.WSLinear"), "synapses"),
     LayerInfo(
         "batch norm",
@@ -57,6 +58,13 @@ LAYERS = (
         "to a size that divides its input, or to any in front of a `Linear`",
     ),
     LayerInfo("maximum pool", _both("MaxPool2d", "MaxPool3d"), "pools", "on spikes and sums of spikes"),
+    LayerInfo(
+        "upsampling",
+        (*_both("Upsample"), "torch.nn.UpsamplingNearest2d"),
+        "views",
+        "of mode `nearest` by whole factors",
+    ),
+    LayerInfo("pixel shuffle", ("torch.nn.PixelShuffle",), "views"),
     LayerInfo("flatten", _both("Flatten"), "views"),
     LayerInfo("selection", ("neuroprune.selection.ChannelSelection",), "views"),
 )

@@ -52,12 +52,28 @@ class FloatConnection:
     in_shape: Shape
 
 
+@dataclass(frozen=True)
+class Part:
+    """Every step-th row and column, from `start` on, of the layer of neurons `node` of the network."""
+
+    node: str
+    start: Pair
+    step: Pair
+
+    @property
+    def name(self) -> str:
+        """As Python writes it: "neuron[0::2,1::2]"."""
+        down, across = (f"{start}::{step}" for start, step in zip(self.start, self.step, strict=True))
+        return f"{self.node}[{down},{across}]"
+
+
 @dataclass(frozen=True, eq=False)
 class FloatLayer:
     """Neurons, and the connections whose currents they add up; at least one.
 
     name: of the neurons in the network. shape: of these neurons; every connection delivers a map of it.
-    bias: float64 [channels], added to the potential each step.
+    bias: float64 [channels], added to the potential each step. part: what of the network's layer they are, where maps
+    were made larger before; None for all of it.
     """
 
     name: str
@@ -65,6 +81,7 @@ class FloatLayer:
     neuron: FloatNeuron
     bias: FloatArray
     shape: Shape
+    part: Part | None = None
 
 
 @dataclass(frozen=True, eq=False)

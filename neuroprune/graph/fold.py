@@ -24,6 +24,7 @@ from neuroprune.graph.float_program import (
     FloatLayer,
     FloatProgram,
     FloatSynapse,
+    Part,
     verify_float_program,
 )
 from neuroprune.graph.nodes import (
@@ -33,38 +34,45 @@ from neuroprune.graph.nodes import (
     BatchNorm,
     Concat,
     Conv,
+    ConvTranspose,
     Flatten,
     Graph,
     Input,
     Linear,
     MaxPool,
     Node,
+    Pair,
+    PixelShuffle,
     Resample,
     Select,
     Shape,
     Synapse,
+    Upsample,
 )
-from neuroprune.graph.terms import (
-    Value,
+from neuroprune.graph.phases import (
+    Phases,
     added,
+    by_phase,
     concatenated,
     convolved,
     dense,
     padding_differs,
     scaled,
     selected,
-    source_value,
-    spikes_at_most,
-    synapses,
+    shuffled,
+    source,
+    upsampled,
+    whole,
 )
+from neuroprune.graph.terms import Value, source_value, spikes_at_most, synapses
 from neuroprune.neurons.cuba_lif import CubaLif
 from neuroprune.neurons.model import FloatNeuron
 
 FORGETFUL = 4095 / 4096
 """The decay of neurons that keep as little as the chip's registers can say."""
 
-Parts = tuple[Value, ...]
-"""A value; or the maps and features that follow each other in a flattened vector."""
+Parts = tuple[Phases, ...]
+"""A map; or the maps and features that follow each other in a flattened vector."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,6 +84,7 @@ class _Population:
     neuron: FloatNeuron
     inputs: list[tuple[str, tuple[str, ...], Synapse]]
     bias: FloatArray
+    part: Part | None
 
 
 def fold(graph: Graph) -> FloatProgram:
@@ -98,6 +107,7 @@ def fold(graph: Graph) -> FloatProgram:
     folding = _Folding(graph)
     for node in graph.nodes:
         folding.add(node)
+    folding.end(graph.nodes[-1])
     if folding.problems:
         raise UnsupportedNetwork(folding.problems)
     first = graph.nodes[0]
@@ -127,10 +137,19 @@ class _Folding:
             if not self.readers[name]:
                 self.values.pop(name, None)  # so that weights of large networks are not held twice
 
+    def end(self, last: Node) -> None:
+        """Note the problem with the output, if there is one."""
+        rate = self.values[last.name][0].rate
+        if rate != (1, 1):
+            self.problems.append(
+                f"layer {last.name}: it gives maps that were made {rate[0]} x {rate[1]} times larger, which are computed "
+                "in as many parts, while scores are those of one layer; end with a Linear, or with a pool of that size"
+            )
+
     def _value(self, node: Node, inputs: list[Parts]) -> Parts:
         match node.op:
             case Input():
-                return (source_value(node.name, node.shape),)
+                return (source(node.name, node.shape),)
             case Flatten():
                 return self._flattened(inputs[0], node.shape)
             case Linear() as linear:
@@ -163,7 +182,11 @@ class _Folding:
                 return (scaled(inputs[0][0], norm.gain, norm.offset),)
             case Select() as select:
                 return (selected(inputs[0][0], select.channels),)
-            case Conv() as conv:
+            case Upsample() as upsample:
+                return (upsampled(inputs[0][0], upsample.factors),)
+            case PixelShuffle() as shuffle:
+                return (shuffled(inputs[0][0], shuffle.factor),)
+            case Conv() | ConvTranspose() as conv:
                 return (self._convolved(node, inputs[0][0], conv, node.name),)
             case Resample() as resample:
                 return (replace(inputs[0][0], resampled=resample),)
@@ -171,15 +194,20 @@ class _Folding:
                 return (self._convolved(node, inputs[0][0], average_kernel(pool, node.shape[0]), None),)
         raise AssertionError(node.op)
 
-    def _convolved(self, node: Node, value: Value, conv: Conv, layer: str | None) -> Value:
+    def _convolved(self, node: Node, value: Phases, conv: Conv | ConvTranspose, layer: str | None) -> Phases:
         before = node.inputs[0]
-        if conv.padding != (0, 0) and np.any(value.bias):
+        if isinstance(conv, ConvTranspose) and value.has_bias:
+            self.problems.append(
+                f"layer {node.name}: it puts zeros between the outputs of {before}, but a bias or an offset was added "
+                "there; leave that bias out"
+            )
+        elif conv.padding != (0, 0) and value.has_bias:
             self.problems.append(
                 f"layer {node.name}: it pads the output of {before} with zeros, but a bias or an offset was added "
                 "there; set its padding to 0, or leave that bias out"
             )
-        elif padding_differs(value, conv):
-            height, width = value.terms[0].source_shape[1:]
+        elif padding_differs(value, conv, node.shape):
+            height, width = value.values[0].terms[0].source_shape[1:]
             self.problems.append(
                 f"layer {node.name}: it pads the output of {before}, whose windows do not tile its input of "
                 f"{height}x{width} exactly; choose a size that the pooling divides, or padding 0"
@@ -189,7 +217,7 @@ class _Folding:
     def _flattened(self, parts: Parts, shape: Shape) -> Parts:
         (value,) = parts
         if value.resampled is None and value.shape[0] == shape[0]:  # maps of 1x1 are features
-            return (Value(shape, value.terms, value.bias),)
+            return (whole(Value(shape, value.values[0].terms, value.values[0].bias)),)
         return parts
 
     def _population(self, node: Node, parts: Parts) -> Parts:
@@ -203,36 +231,46 @@ class _Folding:
         neuron = node.op.without_gain()
         if node.op.gain != 1.0:
             value = scaled(value, np.full(value.shape[0], node.op.gain), np.zeros(value.shape[0]))
-        if neuron.filters_input and np.any(value.bias):
+        if neuron.filters_input and value.has_bias:
             self.problems.append(
                 f"layer {node.name}: a bias enters its current, which decays, while the chip adds biases to the "
                 f"voltage; use bias=False and no BatchNorm in front of it, or a LIFNode"
             )
-        self.populations.append(_Population(node.name, value.shape, neuron, synapses(value), value.bias))
-        return (source_value(node.name, value.shape),)
+        return (self._populated(node.name, value, neuron),)
 
-    def _most(self, node: Node, value: Value, pool: MaxPool) -> Value:
+    def _populated(self, name: str, value: Phases, neuron: FloatNeuron) -> Phases:
+        """The spikes of neurons that receive `value`: a layer of them for each of its phases."""
+
+        def populate(of_phase: Value, phase: Pair) -> Value:
+            part = None if value.rate == (1, 1) else Part(name, phase, value.rate)
+            called = part.name if part else name
+            inputs = synapses(of_phase)
+            self.populations.append(_Population(called, of_phase.shape, neuron, inputs, of_phase.bias, part))
+            return source_value(called, of_phase.shape)
+
+        return by_phase(populate, value)
+
+    def _most(self, node: Node, value: Phases, pool: MaxPool) -> Phases:
         """The maximum over windows of a sum of spikes: of how many spikes there is a place with at least so many.
 
         One spike in a window is enough for the first; for the others, places with as many are found first.
         """
         ones = depthwise(np.ones((value.shape[0], 1, *pool.kernel)), pool.stride, pool.padding, pool.dilation)
-        names = [node.name, *(f"{node.name}.{number}" for number in range(2, spikes_at_most(value) + 1))]
+        names = [node.name, *(f"{node.name}.{number}" for number in range(2, max(map(spikes_at_most, value.values)) + 1))]
         most = []
         for number, name in enumerate(names, 1):
             found = value if number == 1 else self._fires(f"{name}.places", value, number - 0.5)
             most.append(self._fires(name, convolved(found, ones, node.shape, None), 0.5))
         return added(most)
 
-    def _fires(self, name: str, value: Value, threshold: float) -> Value:
+    def _fires(self, name: str, value: Phases, threshold: float) -> Phases:
         """The spikes of neurons without memory that fire where `value` is above `threshold`."""
         # Of what is not enough to fire the next step keeps a 4096th, which no number of steps makes enough.
         neuron = CubaLif(FORGETFUL if threshold > 0.5 else 0.0, threshold)
-        self.populations.append(_Population(name, value.shape, neuron, synapses(value), value.bias))
-        return source_value(name, value.shape)
+        return self._populated(name, value, neuron)
 
 
-def _is_plain(value: Value, node: Node) -> bool:
+def _is_plain(value: Phases, node: Node) -> bool:
     """Whether the value has the axes that `node` gives, so that it is no flattened map."""
     return len(value.shape) == len(node.shape)
 
@@ -260,7 +298,8 @@ def _layers(first: Node, populations: list[_Population]) -> tuple[FloatLayer, ..
             used.add(name)
             connections.append(FloatConnection(name, source, _synapse(op), shapes[source]))
         bias = frozen_array(population.bias, np.float64)
-        made.append(FloatLayer(population.name, tuple(connections), population.neuron, bias, population.shape))
+        shape, neuron, part = population.shape, population.neuron, population.part
+        made.append(FloatLayer(population.name, tuple(connections), neuron, bias, shape, part))
     return tuple(made)
 
 

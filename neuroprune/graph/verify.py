@@ -11,14 +11,17 @@ from neuroprune.graph.nodes import (
     BatchNorm,
     Concat,
     Conv,
+    ConvTranspose,
     Flatten,
     Graph,
     Input,
     Linear,
     MaxPool,
     Node,
+    PixelShuffle,
     Resample,
     Select,
+    Upsample,
 )
 from neuroprune.neurons.model import FloatNeuron
 
@@ -72,7 +75,7 @@ def _flow(node: Node, sources: list[str]) -> tuple[str, str | None]:
     match node.op:
         case Input():
             return FRAME, None
-        case Conv() | Linear():
+        case Conv() | ConvTranspose() | Linear():
             # Weights upon weights multiply out to one layer, but only those of a projection leave its kernel as small.
             projects = isinstance(node.op, Conv) and node.op.weight.shape[2:] == (1, 1) and node.op.padding == (0, 0)
             if sources[0] == CURRENT and not projects:
@@ -102,7 +105,7 @@ def _flow(node: Node, sources: list[str]) -> tuple[str, str | None]:
             if set(sources) <= {SPIKES, COUNTS}:
                 return COUNTS, None
             return CURRENT if CURRENT in sources else POOLED, None
-        case Flatten() | Concat() | Select():
+        case Flatten() | Concat() | Select() | Upsample() | PixelShuffle():
             kinds = set(sources)
             if len(kinds) > 1 and kinds <= {SPIKES, COUNTS}:
                 return COUNTS, None

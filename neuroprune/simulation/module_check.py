@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from neuroprune.arrays import FramesLike
 from neuroprune.errors import VerificationError
 from neuroprune.graph.float_program import FloatLayer, FloatProgram
-from neuroprune.graph.nodes import INPUT, Graph, Seen
+from neuroprune.graph.nodes import INPUT, Graph, Node, Seen
 from neuroprune.graph.readout import class_scores
 from neuroprune.neurons.model import FloatNeuron, fire_float
 from neuroprune.simulation.floats import layer_tensors, run_module
@@ -58,10 +58,11 @@ def verify_module(module: nn.Module, graph: Graph, program: FloatProgram, frames
         layer = tensors.layer
         delivered = tensors.deliver(values) + tensors.bias
         allowed = tolerance * max(float(delivered.abs().max()), _finite(layer.neuron.threshold))
-        if layer.name in observed:
-            neuron = graph[layer.name].op
+        node = layer.part.node if layer.part else layer.name
+        if node in observed:
+            neuron = graph[node].op
             assert isinstance(neuron, FloatNeuron)
-            seen = observed[layer.name].joined(layer, program.steps, len(chosen), dtype)
+            seen = observed[node].joined(graph[node], program.steps, len(chosen), dtype).of(layer)
             received = neuron.gain * seen.received
             _compare_received(layer, received, delivered, allowed)
             voltages = _compare_fired(layer, received, seen.fired, allowed)
@@ -84,7 +85,7 @@ class _Neurons:
     received: list[Tensor]
     fired: list[Tensor]
 
-    def joined(self, layer: FloatLayer, steps: int, samples: int, dtype: torch.dtype) -> "_Observed":
+    def joined(self, layer: Node, steps: int, samples: int, dtype: torch.dtype) -> "_Observed":
         """[steps, samples, *shape] of both."""
         received, fired = (self._steps(calls, samples) for calls in (self.received, self.fired))
         expected = (steps, samples, *layer.shape)
@@ -110,6 +111,13 @@ class _Observed:
 
     received: Tensor
     fired: Tensor
+
+    def of(self, layer: FloatLayer) -> "_Observed":
+        """Those of the neurons that are `layer`."""
+        if layer.part is None:
+            return self
+        down, across = (slice(first, None, step) for first, step in zip(layer.part.start, layer.part.step, strict=True))
+        return _Observed(self.received[..., down, across], self.fired[..., down, across])
 
 
 @contextmanager
