@@ -58,12 +58,7 @@ LAYERS = (
         "to a size that divides its input, or to any in front of a `Linear`",
     ),
     LayerInfo("maximum pool", _both("MaxPool2d", "MaxPool3d"), "pools", "on spikes and sums of spikes"),
-    LayerInfo(
-        "upsampling",
-        (*_both("Upsample"), "torch.nn.UpsamplingNearest2d"),
-        "views",
-        "of mode `nearest` by whole factors",
-    ),
+    LayerInfo("upsampling", _both("Upsample"), "views", "of mode `nearest` by whole factors"),
     LayerInfo("pixel shuffle", ("torch.nn.PixelShuffle",), "views"),
     LayerInfo("flatten", _both("Flatten"), "views"),
     LayerInfo("selection", ("neuroprune.selection.ChannelSelection",), "views"),

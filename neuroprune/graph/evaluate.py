@@ -74,7 +74,7 @@ def _apply(op: Spatial, samples: torch.Tensor, extents: tuple[int, ...]) -> torc
 
 def _transposed(op: ConvTranspose, samples: torch.Tensor, extents: tuple[int, ...]) -> torch.Tensor:
     inputs = op.weight.shape[1]
-    by_group = torch.tensor(op.weight).unflatten(0, (op.groups, -1)).transpose(1, 2)
+    by_group = torch.tensor(op.weight).reshape(op.groups, -1, *op.weight.shape[1:]).transpose(1, 2)
     smallest = [
         (size - 1) * stride - 2 * padding + dilation * (kernel - 1) + 1
         for size, stride, padding, dilation, kernel in zip(

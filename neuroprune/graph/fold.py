@@ -60,7 +60,6 @@ from neuroprune.graph.phases import (
     scaled,
     selected,
     shuffled,
-    source,
     upsampled,
     whole,
 )
@@ -70,6 +69,9 @@ from neuroprune.neurons.model import FloatNeuron
 
 FORGETFUL = 4095 / 4096
 """The decay of neurons that keep as little as the chip's registers can say."""
+
+MOST_PHASES = 256
+"""Parts that a map is held in at most, as of maps 16 times as high and wide: each is a layer of the program."""
 
 Parts = tuple[Phases, ...]
 """A map; or the maps and features that follow each other in a flattened vector."""
@@ -142,14 +144,14 @@ class _Folding:
         rate = self.values[last.name][0].rate
         if rate != (1, 1):
             self.problems.append(
-                f"layer {last.name}: it gives maps that were made {rate[0]} x {rate[1]} times larger, which are computed "
-                "in as many parts, while scores are those of one layer; end with a Linear, or with a pool of that size"
+                f"layer {last.name}: it gives maps in {rate[0]}x{rate[1]} parts, since layers before it made them "
+                "larger, and scores are those of one layer; end with a Linear, or with a pool over the whole map"
             )
 
     def _value(self, node: Node, inputs: list[Parts]) -> Parts:
         match node.op:
             case Input():
-                return (source(node.name, node.shape),)
+                return (whole(source_value(node.name, node.shape)),)
             case Flatten():
                 return self._flattened(inputs[0], node.shape)
             case Linear() as linear:
@@ -182,6 +184,10 @@ class _Folding:
                 return (scaled(inputs[0][0], norm.gain, norm.offset),)
             case Select() as select:
                 return (selected(inputs[0][0], select.channels),)
+            case Upsample() | PixelShuffle() | ConvTranspose() as larger if self._is_too_large(
+                node, inputs[0][0], larger
+            ):
+                return (whole(source_value(node.name, node.shape)),)
             case Upsample() as upsample:
                 return (upsampled(inputs[0][0], upsample.factors),)
             case PixelShuffle() as shuffle:
@@ -213,6 +219,23 @@ class _Folding:
                 f"{height}x{width} exactly; choose a size that the pooling divides, or padding 0"
             )
         return convolved(value, conv, node.shape, layer)
+
+    def _is_too_large(self, node: Node, value: Phases, larger: Upsample | PixelShuffle | ConvTranspose) -> bool:
+        """Whether the map would have too many parts; then a problem was noted."""
+        match larger:
+            case Upsample():
+                down, across = larger.factors
+            case PixelShuffle():
+                down, across = larger.factor, larger.factor
+            case ConvTranspose():
+                down, across = larger.stride
+        phases = value.rate[0] * down * value.rate[1] * across
+        if phases > MOST_PHASES:
+            self.problems.append(
+                f"layer {node.name}: maps of {value.shape} become {node.shape}, in {phases} parts of which each is a "
+                f"layer on the chip, and {MOST_PHASES} are the most; make them less large, or pool in front of it"
+            )
+        return phases > MOST_PHASES
 
     def _flattened(self, parts: Parts, shape: Shape) -> Parts:
         (value,) = parts
@@ -256,7 +279,10 @@ class _Folding:
         One spike in a window is enough for the first; for the others, places with as many are found first.
         """
         ones = depthwise(np.ones((value.shape[0], 1, *pool.kernel)), pool.stride, pool.padding, pool.dilation)
-        names = [node.name, *(f"{node.name}.{number}" for number in range(2, max(map(spikes_at_most, value.values)) + 1))]
+        names = [
+            node.name,
+            *(f"{node.name}.{number}" for number in range(2, max(map(spikes_at_most, value.values)) + 1)),
+        ]
         most = []
         for number, name in enumerate(names, 1):
             found = value if number == 1 else self._fires(f"{name}.places", value, number - 0.5)

@@ -69,11 +69,6 @@ def whole(value: Value) -> Phases:
     return Phases(value.shape, (1, 1), (value,))
 
 
-def source(name: str, shape: Shape) -> Phases:
-    """The spikes of a layer of neurons, or the input, as they are."""
-    return whole(terms.source_value(name, shape))
-
-
 def by_phase(change: Callable[[Value, Pair], Value], phases: Phases) -> Phases:
     """What `change` makes of each value, of which it is told the first phase that it is."""
     changed = {id(value): change(value, members[0]) for value, members in phases.distinct()}
@@ -152,7 +147,8 @@ def dense(parts: Sequence[Phases], linear: Linear, layer: str) -> Phases:
             of_windows = weight.reshape(outputs, part.shape[0], *part.resampled_extents)
             weight = part.resampled.rows.T @ of_windows @ part.resampled.columns
         for value, members in part.distinct():
-            of_phases = sum(weight[:, :, down :: part.rate[0], across :: part.rate[1]] for down, across in members)
+            each = [weight[:, :, down :: part.rate[0], across :: part.rate[1]] for down, across in members]
+            of_phases = np.sum(each, axis=0)
             bias = bias + of_phases.sum(axis=(2, 3)) @ value.bias
             found += terms.dense_terms(value, of_phases, layer)
     return whole(Value((outputs,), tuple(found), frozen_array(bias, np.float64)))
@@ -208,8 +204,7 @@ def _conv(like: Conv | ConvTranspose, kernel: PhaseKernel) -> Conv:
 
 def _rate(phases: Phases, conv: Conv | ConvTranspose, shape: Shape) -> Pair:
     down, across = (
-        window.rate(rate, extent)
-        for window, rate, extent in zip(windows_of(conv), phases.rate, shape[1:], strict=True)
+        window.rate(rate, extent) for window, rate, extent in zip(windows_of(conv), phases.rate, shape[1:], strict=True)
     )
     return down, across
 

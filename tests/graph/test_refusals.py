@@ -35,7 +35,7 @@ LAYERS: dict[str, tuple[tuple[nn.Module, ...], str]] = {
         (CONV, neuron.QIFNode(), *END),
         "layer 1: QIFNode is no neuron of the chip, since its potential moves by 0.047 in a step without input; use",
     ),
-    "no neuron": ((CONV, nn.Upsample(scale_factor=1), *END), "layer 1: Upsample has no counterpart on the chip"),
+    "no neuron": ((CONV, nn.ZeroPad2d(0), *END), "layer 1: ZeroPad2d has no counterpart on the chip"),
     "rest": (
         (CONV, neuron.LIFNode(v_reset=-1.0), *END),
         "hard reset to -1.0 cannot be mapped; use v_reset=0.0 or None",
