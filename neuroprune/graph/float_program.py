@@ -9,6 +9,8 @@ All shapes leave out batch and time: (channels, height, width) or (features,). T
 
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from neuroprune.arrays import FloatArray
 from neuroprune.graph.nodes import INPUT, Pair, Readout, Shape
 from neuroprune.neurons.model import FloatNeuron
@@ -54,9 +56,10 @@ class FloatConnection:
 
 @dataclass(frozen=True)
 class Part:
-    """Every step-th row and column, from `start` on, of the layer of neurons `node` of the network."""
+    """Every step-th row and column, from `start` on, of the layer of neurons `node`, whose `shape` is a map's."""
 
     node: str
+    shape: Shape
     start: Pair
     step: Pair
 
@@ -115,7 +118,7 @@ def verify_float_program(program: FloatProgram) -> None:
     shapes = {INPUT: program.input.shape}
     names = set(shapes)
     for layer in program.layers:
-        assert layer.neuron.gain == 1.0, layer.name
+        assert np.all(layer.neuron.gain == 1.0), layer.name
         assert layer.connections and layer.bias.shape == (layer.shape[0],), layer.name
         for connection in layer.connections:
             assert shapes[connection.source] == connection.in_shape, connection.name

@@ -252,8 +252,15 @@ class _Folding:
             return parts
         assert isinstance(node.op, FloatNeuron)
         neuron = node.op.without_gain()
-        if node.op.gain != 1.0:
-            value = scaled(value, np.full(value.shape[0], node.op.gain), np.zeros(value.shape[0]))
+        gains = np.broadcast_to(node.op.gain, node.shape).reshape(value.shape[0], -1)
+        if not np.allclose(gains, gains[:, :1], rtol=1e-6, atol=0.0):
+            self.problems.append(
+                f"layer {node.name}: its neurons differ within a channel in their thresholds or the gain of their "
+                "input, while the weights of a convolution, which take those up, are the same all over a map; use one "
+                "for each channel"
+            )
+        if np.any(gains != 1.0):
+            value = scaled(value, gains[:, 0], np.zeros(value.shape[0]))
         if neuron.filters_input and value.has_bias:
             self.problems.append(
                 f"layer {node.name}: a bias enters its current, which decays, while the chip adds biases to the "
@@ -265,7 +272,7 @@ class _Folding:
         """The spikes of neurons that receive `value`: a layer of them for each of its phases."""
 
         def populate(of_phase: Value, phase: Pair) -> Value:
-            part = None if value.rate == (1, 1) else Part(name, phase, value.rate)
+            part = None if value.rate == (1, 1) else Part(name, value.shape, phase, value.rate)
             called = part.name if part else name
             inputs = synapses(of_phase)
             self.populations.append(_Population(called, of_phase.shape, neuron, inputs, of_phase.bias, part))

@@ -2,18 +2,20 @@
 
 import copy
 import functools
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 from typing import Any
 
+import numpy as np
 import torch
 from spikingjelly.activation_based import base, functional, neuron
 from torch import nn
 
+from neuroprune.arrays import frozen_array
 from neuroprune.graph.overrides import added
 from neuroprune.graph.signals import Signal
 from neuroprune.neurons.cuba_lif import CubaLif
-from neuroprune.neurons.cuba_lif.identify import NotNeurons, differing_step, identify
+from neuroprune.neurons.cuba_lif.identify import LARGEST, NotNeurons, differing_step, identify
 
 STEPS = 12
 """Steps that neurons are tried for which take one at a call."""
@@ -33,6 +35,9 @@ class WrittenNeurons:
     keeps_state: bool
 
 
+DIFFER = "its neurons differ among each other"
+
+
 class _NotTried(Exception):
     """The module cannot be run on other numbers than its own."""
 
@@ -41,17 +46,16 @@ def written_neurons(module: nn.Module, signal: Signal) -> WrittenNeurons:
     """What `module` does to tensors like that of `signal`, found by running copies of it.
 
     A single neuron is tried where the module takes one, else its whole layer; the layer must then do what it does.
+    Neurons may differ in their thresholds.
     """
     steps = signal.steps if signal.layout.has_steps else STEPS
     unknown = WrittenNeurons(NotNeurons(), keeps_state=True)
-    for sample in ((1,) * len(signal.sample), signal.sample):
+    one = (1,) * len(signal.sample)
+    for sample, find in ((one, _alike), (signal.sample, _alike), (signal.sample, _of_own_thresholds)):
         probes = max(2, min(MOST_PROBES, MOST_NUMBERS // max(1, steps * prod(sample))))
         try:
             tried = copy.deepcopy(module).eval()
-            fire = functools.partial(_uniform, tried, signal, sample)
-            found = identify(fire, steps, probes, signal.layout.has_steps)
-            if isinstance(found, CubaLif) and not _whole_layer_does(tried, signal, steps, found):
-                found = "neurons of it act on each other, or differ"
+            found = find(tried, signal, sample, steps, probes)
             keeps_state = not signal.layout.has_steps or _goes_on(tried, signal, steps)
         except _NotTried as reason:
             unknown = WrittenNeurons(str(reason) or NotNeurons(), keeps_state=True)
@@ -62,14 +66,69 @@ def written_neurons(module: nn.Module, signal: Signal) -> WrittenNeurons:
     return unknown
 
 
+Found = CubaLif | NotNeurons | str
+
+
+def _alike(module: nn.Module, signal: Signal, sample: tuple[int, ...], steps: int, probes: int) -> Found:
+    """Of a layer whose neurons are all the same."""
+    fire = functools.partial(_uniform, module, signal, sample)
+    found = identify(fire, steps, probes, signal.layout.has_steps)
+    if isinstance(found, CubaLif) and not _whole_layer_does(module, signal, steps, found):
+        return "neurons of it act on each other, or differ"
+    return found
+
+
+def _of_own_thresholds(module: nn.Module, signal: Signal, sample: tuple[int, ...], steps: int, probes: int) -> Found:
+    """Of a layer whose neurons are the same but for their thresholds: as the first one, each of an input that is as
+    many times larger as its threshold is lower."""
+
+    def fire(drive: torch.Tensor) -> torch.Tensor:
+        return _all_fired(module, signal, sample, drive)[:, :, 0]
+
+    thresholds = _thresholds(module, signal, steps)
+    found = identify(fire, steps, probes, signal.layout.has_steps)
+    if not isinstance(found, CubaLif):
+        return found
+    neurons = replace(found, gain=frozen_array(found.threshold / thresholds.numpy(), np.float64))
+    if _whole_layer_does(module, signal, steps, neurons):
+        return neurons
+    return (
+        "its neurons differ among each other in more than their thresholds, and those of a layer of the chip have one "
+        "decay and one reset"
+    )
+
+
+def _thresholds(module: nn.Module, signal: Signal, steps: int) -> torch.Tensor:
+    """The smallest first input that makes each neuron fire, to the last bit of float32, [*sample] in float64."""
+    drive = torch.zeros((steps if signal.layout.has_steps else 1), 2, *signal.sample)
+
+    def fires(first: torch.Tensor) -> torch.Tensor:
+        drive[0] = first
+        return _fired(module, signal, drive.to(signal.value))[0, 0].cpu() == 1.0
+
+    low = torch.zeros(signal.sample, dtype=torch.int32)  # floats above 0 are ordered as their bits are
+    high = torch.full(signal.sample, LARGEST).view(torch.int32)
+    if bool(fires(low.view(torch.float32)).any()) or not bool(fires(high.view(torch.float32)).all()):
+        raise _NotTried(DIFFER)
+    while bool((high - low > 1).any()):
+        middle = low + (high - low) // 2
+        fired = fires(middle.view(torch.float32))
+        low, high = torch.where(fired, low, middle), torch.where(fired, middle, high)
+    return high.view(torch.float32).double()
+
+
 def _uniform(module: nn.Module, signal: Signal, sample: tuple[int, ...], drive: torch.Tensor) -> torch.Tensor:
     """What each neuron of a layer of shape `sample` gives where all receive the inputs [steps, probes]."""
-    whole = drive.to(signal.value).reshape(*drive.shape, *(1 for _ in sample)).expand(*drive.shape, *sample)
-    flat = _fired(module, signal, whole.contiguous()).flatten(2)
+    flat = _all_fired(module, signal, sample, drive)
     if not torch.equal(flat, flat[:, :, :1].expand_as(flat)):
-        is_spikes = bool(((flat == 0.0) | (flat == 1.0)).all())
-        raise _NotTried("its neurons differ among each other" if is_spikes else "")
-    return flat[:, :, 0].float().cpu()
+        raise _NotTried(DIFFER if bool(((flat == 0.0) | (flat == 1.0)).all()) else "")
+    return flat[:, :, 0]
+
+
+def _all_fired(module: nn.Module, signal: Signal, sample: tuple[int, ...], drive: torch.Tensor) -> torch.Tensor:
+    """What neurons of a layer of shape `sample` give where all receive the inputs [steps, probes]: [..., neurons]."""
+    whole = drive.to(signal.value).reshape(*drive.shape, *(1 for _ in sample)).expand(*drive.shape, *sample)
+    return _fired(module, signal, whole.contiguous()).flatten(2).float().cpu()
 
 
 def _fired(module: nn.Module, signal: Signal, drive: torch.Tensor) -> torch.Tensor:
@@ -87,9 +146,10 @@ def _fired(module: nn.Module, signal: Signal, drive: torch.Tensor) -> torch.Tens
 def _whole_layer_does(module: nn.Module, signal: Signal, steps: int, neurons: CubaLif) -> bool:
     """Whether a layer of different inputs gives what `neurons` do."""
     shape = (steps, 2, *signal.sample)
-    drive = (torch.randn(shape, generator=torch.Generator().manual_seed(1)) * neurons.threshold).to(signal.value)
+    gain = torch.tensor(neurons.gain, dtype=torch.float64)
+    drive = (torch.randn(shape, generator=torch.Generator().manual_seed(1)) * neurons.threshold / gain).to(signal.value)
     fired = _fired(module, signal, drive)
-    return differing_step(neurons, drive.double().cpu(), fired.double().cpu()) is None
+    return differing_step(neurons, drive.double().cpu() * gain, fired.double().cpu()) is None
 
 
 def _tensor(output: Any) -> torch.Tensor:

@@ -9,7 +9,6 @@ module's did, except where a potential is as near to the threshold as rounding c
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from math import prod
 from typing import Any, NoReturn
 
 import numpy as np
@@ -62,10 +61,9 @@ def verify_module(module: nn.Module, graph: Graph, program: FloatProgram, frames
         if node in observed:
             neuron = graph[node].op
             assert isinstance(neuron, FloatNeuron)
-            seen = observed[node].joined(graph[node], program.steps, len(chosen), dtype).of(layer)
-            received = neuron.gain * seen.received
-            _compare_received(layer, received, delivered, allowed)
-            voltages = _compare_fired(layer, received, seen.fired, allowed)
+            seen = observed[node].joined(graph[node], program.steps, len(chosen), dtype).of(layer, neuron)
+            _compare_received(layer, seen.received, delivered, allowed)
+            voltages = _compare_fired(layer, seen.received, seen.fired, allowed)
             values[layer.name] = seen.fired
         else:  # a pool of spikes, or the integrator behind a last linear layer: no neurons of the module's
             fired, voltages = fire_float(layer.neuron, delivered, torch.zeros(()), program.steps)
@@ -89,8 +87,6 @@ class _Neurons:
         """[steps, samples, *shape] of both."""
         received, fired = (self._steps(calls, samples) for calls in (self.received, self.fired))
         expected = (steps, samples, *layer.shape)
-        if fired.shape == received.shape == (steps, samples, prod(layer.shape)):  # of maps that were flattened before
-            received, fired = received.reshape(expected), fired.reshape(expected)
         if fired.shape != expected or received.shape != expected:
             _refuse(
                 f"layer {layer.name}: its neurons gave spikes of shape {tuple(fired.shape)}, where {expected} (steps, "
@@ -112,12 +108,16 @@ class _Observed:
     received: Tensor
     fired: Tensor
 
-    def of(self, layer: FloatLayer) -> "_Observed":
-        """Those of the neurons that are `layer`."""
-        if layer.part is None:
-            return self
-        down, across = (slice(first, None, step) for first, step in zip(layer.part.start, layer.part.step, strict=True))
-        return _Observed(self.received[..., down, across], self.fired[..., down, across])
+    def of(self, layer: FloatLayer, neuron: FloatNeuron) -> "_Observed":
+        """Those of the neurons that are `layer`, and times the gain of the network's `neuron` what they received."""
+        received = torch.tensor(neuron.gain, dtype=self.received.dtype) * self.received
+        shape = layer.shape
+        part: tuple[Any, ...] = (...,)
+        if layer.part is not None:
+            shape = layer.part.shape
+            part = (..., *(slice(*each) for each in zip(layer.part.start, shape[1:], layer.part.step, strict=True)))
+        both = (each.reshape(*each.shape[:2], *shape)[part] for each in (received, self.fired))
+        return _Observed(*both)
 
 
 @contextmanager
