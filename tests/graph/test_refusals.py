@@ -37,8 +37,12 @@ LAYERS: dict[str, tuple[tuple[nn.Module, ...], str]] = {
     ),
     "no neuron": ((CONV, nn.ZeroPad2d(0), *END), "layer 1: ZeroPad2d has no counterpart on the chip"),
     "rest": (
-        (CONV, neuron.LIFNode(v_reset=-1.0), *END),
-        "hard reset to -1.0 cannot be mapped; use v_reset=0.0 or None",
+        (CONV, neuron.LIFNode(v_reset=-1.0, v_threshold=float("inf")), *END),
+        "a threshold of inf with a hard reset to -1 cannot be mapped; use a finite threshold above v_reset",
+    ),
+    "rest of another kind": (
+        (CONV, neuron.SimpleLIFNode(2.0, False, v_reset=0.5), *END),
+        "layer 1: hard reset to 0.5 cannot be mapped, since its potential begins at 0; use one for both",
     ),
     "threshold": (
         (CONV, neuron.IFNode(v_threshold=-1.0), *END),

@@ -463,6 +463,17 @@ def test_thresholds_by_channel_are_taken_up_by_the_weights(reset: str, shape: tu
     np.testing.assert_allclose(given[:, 0, 0] / given[0, 0, 0], [1.0, 0.2 / 0.7, 0.2, 0.2 / 3.0], rtol=1e-6)
 
 
+@pytest.mark.parametrize(
+    "neurons", [lambda: neuron.LIFNode(2.0, v_reset=-0.3), lambda: neuron.LIFNode(3.0, False, 0.5, 0.2),
+                lambda: neuron.IFNode(1.0, 0.4), lambda: neuron.ParametricLIFNode(v_threshold=0.2, v_reset=-0.5)]
+)  # fmt: skip
+def test_potentials_may_rest_elsewhere(neurons: Any) -> None:
+    def code(net: Net, x: torch.Tensor) -> torch.Tensor:
+        return sum(net.out(net.fc(net.lif(net.norm(net.conv(x))).flatten(1))) for _ in range(STEPS)) / STEPS
+
+    checked(Net(code, neurons))
+
+
 def test_thresholds_of_features_differ_as_they_like() -> None:
     def code(net: Net, x: torch.Tensor) -> torch.Tensor:
         return sum(net.out(net.fc(net.lif(net.conv(x)).flatten(1))) for _ in range(STEPS)) / STEPS
