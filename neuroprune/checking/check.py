@@ -137,7 +137,7 @@ def _mapped(program: IntProgram, chip: Chip, found: Check, graph: Graph | None =
     """`found` with the layers of `program`, quantised for `chip`, and what they take of it."""
     balanced = balance(program, chip.synaptic_delay_max)
     pools = {node.name for node in graph.nodes if isinstance(node.op, MaxPool)} if graph is not None else set()
-    layers = [_layer(each, each.name in pools) for each in balanced.layers]
+    layers = [_layer(each, each.name.partition("[")[0] in pools) for each in balanced.layers]
     found = found.model_copy(
         update={
             "neurons": sum(layer.neurons for layer in layers),

@@ -12,9 +12,11 @@ from torch import nn
 from torch.nn.modules.dropout import _DropoutNd
 
 from neuroprune.arrays import frozen_array
+from neuroprune.graph.activations import ACTIVATIONS, does_nothing
 from neuroprune.graph.arithmetic import ARITHMETIC
 from neuroprune.graph.axes import AXES, vote, voters
 from neuroprune.graph.canvas import Canvases
+from neuroprune.graph.catalog import ATTENTION, REFUSED_OPERATIONS
 from neuroprune.graph.evaluate import acts_alike
 from neuroprune.graph.functional import FUNCTIONAL
 from neuroprune.graph.hooks import changing_hooks
@@ -39,15 +41,14 @@ def _write(op: Operation) -> Followed:
     return (is_plain and op.recorder.canvases.write(tensor, index, signal)) or None
 
 
-OPERATIONS = JOINS | AXES | ARITHMETIC | FUNCTIONAL | {"setitem": _write}
+OPERATIONS = JOINS | AXES | ARITHMETIC | FUNCTIONAL | ACTIVATIONS | {"setitem": _write}
 
 IN_PLACE = frozenset(("iadd", "isub", "imul", "itruediv"))
 """Operations that write their result into their first operand, which may be a plain tensor so far."""
 
-ATTENTION = frozenset(("matmul", "rmatmul", "bmm", "einsum", "scaled_dot_product_attention"))
-ATTENTION_REASON = (
-    "it multiplies spikes by spikes, as attention does, and the weights of synapses are fixed; use convolutions"
-)
+PRODUCTS = frozenset(("matmul", "rmatmul", "bmm", "einsum", "scaled_dot_product_attention"))
+"""Operations that multiply computed values by each other, and add up."""
+
 NO_COUNTERPART = "it has no counterpart on the chip; use layers, additions, concatenations, channel selections"
 
 UNREAD_NEURONS = CubaLif(0.0, 1.0)
@@ -103,8 +104,11 @@ class Recorder:
             self.problems.add(f"layer {path}: it takes more than one input; give each layer exactly one", *reads)
             return self._unknown(path, module(*values_of(args), **values_of(kwargs)), symbols)
         symbol = args[0]
+        is_idle = isinstance(module, nn.Identity | _DropoutNd | layer.Dropout)  # in evaluation mode
+        is_idle = is_idle or does_nothing(module, self, symbol.node)
         with changing_hooks(module) as changed_by:
-            value = module(symbol.value)
+            keeps = is_idle and getattr(module, "inplace", False)  # what it is given, for others that read it
+            value = module(symbol.value.clone() if keeps else symbol.value)
         if not isinstance(value, torch.Tensor):
             self.problems.add(self.neurons.read(path, module, symbol)[1] or _across(path), symbol.node)
             return self._unknown(path, value, symbols)
@@ -129,7 +133,7 @@ class Recorder:
                 return total
             self.problems.add(f"layer {path}: it reads a sum or mean over time; put it before that", symbol.node)
             return self._unknown(path, value, symbols)
-        if isinstance(module, nn.Identity | _DropoutNd | layer.Dropout):  # nothing, in evaluation mode
+        if is_idle:
             return replace(symbol, value=value)
         assert isinstance(symbol, Signal)
         return self._layer(path, module, symbol, value)
@@ -151,7 +155,8 @@ class Recorder:
         result = follow(Operation(self, name, function, before, kwargs, symbols, value)) if follow else None
         if result is not None and not isinstance(result, str):
             return result
-        reason = result or (ATTENTION_REASON if name in ATTENTION and len(symbols) > 1 else NO_COUNTERPART)
+        of_both = ATTENTION if name in PRODUCTS and len(symbols) > 1 else NO_COUNTERPART
+        reason = result or REFUSED_OPERATIONS.get(name, of_both)
         return self.refused(name, reason, value, symbols, is_cause=follow is None)
 
     def refused(self, name: str, reason: str, value: Any, symbols: list[Any], is_cause: bool = False) -> Any:
