@@ -13,6 +13,7 @@ from neuroprune.errors import UnsupportedNetwork
 from neuroprune.graph.fold import fold
 from neuroprune.graph.read import read_layer
 from neuroprune.graph.trace import trace
+from neuroprune.neurons.cuba_lif import MODEL
 
 FRAMES = torch.zeros(1, 2, 8, 8)
 
@@ -101,6 +102,16 @@ def test_decays_of_their_own_for_each_neuron() -> None:
     network = nn.Sequential(nn.Conv2d(2, 4, 3, padding=1, bias=False), CubaLIFNode(0.5, 0.5), *END)
     network[1].current_decay = torch.full((4, 1, 1), 2048.0)
     assert "layer 1: its 4 values of current_decay cannot be mapped; use one for all" in refusal(network)
+
+
+def test_time_constants_of_their_own_for_each_channel() -> None:
+    module = neuron.ParametricLIFNode()
+    module.w = nn.Parameter(torch.tensor([0.0, 0.5]).reshape(2, 1, 1))
+    found = MODEL.reader_of(module)("x", module)
+    assert found == (
+        "layer x: its 2 time constants differ, and the neurons of a layer of the chip all have one decay; use one w "
+        "for all"
+    )
 
 
 class Parts(nn.Module):

@@ -54,7 +54,13 @@ def _read_lif(name: str, module: Any) -> FloatNeuron | str:
             "threshold above v_reset"
         )
     if hasattr(module, "w"):
-        decay = float(finite_array(name, "w", module.w.sigmoid()))
+        shares = finite_array(name, "w", module.w.sigmoid())
+        decay = float(shares.flat[0])
+        if np.any(shares != decay):
+            return (
+                f"layer {name}: its {shares.size} time constants differ, and the neurons of a layer of the chip all "
+                "have one decay; use one w for all"
+            )
     else:
         decay = 1.0 / float(module.tau) if hasattr(module, "tau") else 0.0
     gain = decay if getattr(module, "decay_input", False) else 1.0
