@@ -43,7 +43,7 @@ def _read_lif(name: str, module: Any) -> FloatNeuron | str:
         return problem
     rest, threshold = float(module.v_reset or 0.0), float(module.v_threshold)
     start = float(getattr(module, "_memories_rv", {}).get("v", rest))
-    if rest != start:
+    if rest not in (0.0, start):
         return (
             f"layer {name}: hard reset to {rest:g} cannot be mapped, since its potential begins at {start:g}; use one "
             "for both, as v_reset=0.0, or v_reset=None"
