@@ -10,6 +10,7 @@ from neuroprune.graph.nodes import (
     BatchNorm,
     Concat,
     Conv,
+    ConvTranspose,
     Delay,
     Flatten,
     Graph,
@@ -18,17 +19,22 @@ from neuroprune.graph.nodes import (
     MaxPool,
     Node,
     Op,
+    PixelShuffle,
     Resample,
     Select,
+    Upsample,
 )
 
 KINDS: dict[type[Op], str] = {
     Input: "input",
     Conv: "convolution",
+    ConvTranspose: "transposed convolution",
     Linear: "linear",
     BatchNorm: "batch norm",
     AvgPool: "average pool",
     Resample: "adaptive pool",
+    Upsample: "upsampling",
+    PixelShuffle: "pixel shuffle",
     MaxPool: "maximum pool",
     Delay: "own spikes, a step later",
     Flatten: "flatten",
@@ -67,10 +73,11 @@ def kind_on_chip(name: str, kinds: Mapping[str, ChipLayerKind]) -> ChipLayerKind
     A maximum pool `p` of a sum of spikes is several: `p` where there is a spike, and for each further number of them,
     such as 2, `p.2`, which pools `p.2.places`, where so many meet.
     """
-    pool, number = split_number(name)
+    whole = name.partition("[")[0]  # of a part of a larger map
+    pool, number = split_number(whole)
     if number is not None and kinds.get(pool) == "maximum pool":
-        return "coincidence" if name.endswith(PLACES) else "maximum pool"
-    return kinds.get(name, "neurons")
+        return "coincidence" if whole.endswith(PLACES) else "maximum pool"
+    return kinds.get(whole, "neurons")
 
 
 def split_number(name: str) -> tuple[str, int | None]:
@@ -108,7 +115,7 @@ def _becomes(op: Op) -> str:
     match op:
         case Input():
             return "spikes that the host sends"
-        case Conv() | Linear():
+        case Conv() | ConvTranspose() | Linear():
             return "synapses"
         case MaxPool():
             return "neurons that pass spikes on (OR)"

@@ -27,6 +27,7 @@ from neuroprune.graph.nodes import (
     Node,
     Resample,
     Select,
+    Upsample,
 )
 from neuroprune.neurons.model import FloatNeuron
 
@@ -205,7 +206,8 @@ def _keeps_channels(graph: Graph, node: Node, residual: Residual) -> bool:
             width = graph[node.inputs[0]].shape[0]
             return residual == "coupled" and np.array_equal(node.op.channels, np.arange(width))
         case _:
-            return isinstance(node.op, Add | And | AvgPool | BatchNorm | Flatten | MaxPool | Resample | FloatNeuron)
+            same = Add | And | AvgPool | BatchNorm | Flatten | MaxPool | Resample | Upsample | FloatNeuron
+            return isinstance(node.op, same)
 
 
 def is_dense(node: Node) -> bool:

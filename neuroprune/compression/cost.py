@@ -5,7 +5,7 @@ from math import prod
 
 import numpy as np
 
-from neuroprune.graph.nodes import Conv, Graph, Linear, Node
+from neuroprune.graph.nodes import Conv, ConvTranspose, Graph, Linear, Node
 from neuroprune.neurons.model import FloatNeuron
 
 FLOPS_PER_MAC = 2
@@ -36,11 +36,11 @@ def synapse_work(graph: Graph, zeros: bool = True) -> tuple[SynapseWork, ...]:
     return tuple(
         SynapseWork(
             node.name,
-            _macs_per_step(node, zeros),
+            _macs_per_step(graph, node, zeros),
             graph.steps if graph.is_sequence or _follows_neurons(graph, node) else 1,
         )
         for node in graph.nodes
-        if isinstance(node.op, Conv | Linear)
+        if isinstance(node.op, Conv | ConvTranspose | Linear)
     )
 
 
@@ -54,11 +54,12 @@ def count_macs_per_step(work: tuple[SynapseWork, ...]) -> int:
     return sum(layer.per_step for layer in work)
 
 
-def _macs_per_step(node: Node, zeros: bool) -> int:
+def _macs_per_step(graph: Graph, node: Node, zeros: bool) -> int:
     op = node.op
-    assert isinstance(op, Conv | Linear)
+    assert isinstance(op, Conv | ConvTranspose | Linear)
     weights = op.weight.size if zeros else int(np.count_nonzero(op.weight))
-    return weights * (prod(node.shape[1:]) if isinstance(op, Conv) else 1)
+    places = graph[node.inputs[0]] if isinstance(op, ConvTranspose) else node  # where the whole kernel is laid
+    return weights * (1 if isinstance(op, Linear) else prod(places.shape[1:]))
 
 
 def _follows_neurons(graph: Graph, node: Node) -> bool:

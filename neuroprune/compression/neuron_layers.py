@@ -95,7 +95,9 @@ class Response:
 
     def __call__(self, u: torch.Tensor) -> torch.Tensor:
         """The output [N, *shape] for inputs that bring the potential to 1 + u thresholds."""
-        drive = ((1.0 + u) * (self._neurons.threshold / self._neurons.gain)).to(self._taken.like)
+        drive = (
+            (1.0 + u) * torch.tensor(self._neurons.threshold / self._neurons.gain, dtype=u.dtype, device=u.device)
+        ).to(self._taken.like)
         rest = drive.new_zeros(self._taken.steps - 1, *drive.shape)
         return fired_from_rest(self._module, self._taken, torch.cat([drive[None], rest]))[0].to(u)
 

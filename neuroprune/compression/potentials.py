@@ -163,7 +163,10 @@ class _Pass:
     def _step(self, current: torch.Tensor, fired: torch.Tensor) -> None:
         if self.steps == 0:
             self._state = self._neurons.rest(current)
-        current = current if self._neurons.gain == 1.0 else self._neurons.gain * current
+        gain = self._neurons.gain
+        current = (
+            current if np.all(gain == 1.0) else torch.tensor(gain, dtype=current.dtype, device=current.device) * current
+        )
         state = self._neurons.integrate(self._state, current, 0.0)
         self._state = self._neurons.after_spike(state, fired)
         figure = self._figure(Moment(state[-1], fired, self._state[-1]))

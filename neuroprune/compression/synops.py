@@ -12,7 +12,7 @@ from torch import nn
 
 from neuroprune.arrays import FloatArray
 from neuroprune.compression.channels import module_path
-from neuroprune.graph.nodes import Conv, Graph, Linear, Node, Shape
+from neuroprune.graph.nodes import Conv, ConvTranspose, Graph, Linear, Node, Shape
 
 Use = tuple[str, Shape]
 """The path of a layer, and the shape of the inputs it is used on."""
@@ -28,7 +28,7 @@ class SynopsCounter:
     """
 
     def __init__(self, graph: Graph) -> None:
-        synapses = [node for node in graph.nodes if isinstance(node.op, Conv | Linear)]
+        synapses = [node for node in graph.nodes if isinstance(node.op, Conv | ConvTranspose | Linear)]
         # Two uses of one layer on inputs of one shape have the same fan-out and are counted together.
         uses = [(module_path(node.name), graph[node.inputs[0]].shape) for node in synapses]
         self._steps = graph.steps
@@ -85,12 +85,13 @@ def fan_out(node: Node, source: Shape) -> npt.NDArray[np.int64]:
     op = node.op
     if isinstance(op, Linear):
         return np.broadcast_to(np.count_nonzero(op.weight, axis=0), source).astype(np.int64)
-    assert isinstance(op, Conv)
+    assert isinstance(op, Conv | ConvTranspose)
+    joins = _lands if isinstance(op, ConvTranspose) else _joins
     outputs, inputs, height, width = op.weight.shape
     by_tap = (op.weight != 0).reshape(op.groups, outputs // op.groups, inputs, height, width).sum(1)
     rows, columns = (
-        _joins(source[1 + axis], node.shape[1 + axis], op.weight.shape[2 + axis],
-               op.stride[axis], op.padding[axis], op.dilation[axis])
+        joins(source[1 + axis], node.shape[1 + axis], op.weight.shape[2 + axis],
+              op.stride[axis], op.padding[axis], op.dilation[axis])
         for axis in (0, 1)
     )  # fmt: skip
     return rows @ by_tap.reshape(-1, height, width) @ columns.T
@@ -100,3 +101,9 @@ def _joins(size: int, outputs: int, kernel: int, stride: int, padding: int, dila
     """Whether each of `size` positions along one axis has a synapse by each tap: 0 or 1, int64 [size, kernel]."""
     positions = np.arange(outputs)[:, None] * stride - padding + np.arange(kernel) * dilation
     return (np.arange(size)[:, None, None] == positions).sum(1, dtype=np.int64)
+
+
+def _lands(size: int, outputs: int, kernel: int, stride: int, padding: int, dilation: int) -> npt.NDArray[np.int64]:
+    """The same of a transposed convolution: whether a tap laid at each position lands on one of the `outputs`."""
+    positions = np.arange(size)[:, None] * stride - padding + np.arange(kernel) * dilation
+    return ((positions >= 0) & (positions < outputs)).astype(np.int64)

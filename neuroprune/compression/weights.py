@@ -21,6 +21,7 @@ from neuroprune.graph.nodes import (
     Node,
     Resample,
     Select,
+    Upsample,
 )
 from neuroprune.neurons.model import FloatNeuron
 
@@ -103,7 +104,7 @@ def _neurons_after(graph: Graph, node: Node) -> tuple[str | None, tuple[int, ...
 def _channels_after(graph: Graph, node: Node, source: str, channels: tuple[int, ...]) -> tuple[int, ...] | None:
     """Where `channels` of its input `source` are in the output of `node`; None where they are no channels any more."""
     match node.op:
-        case BatchNorm() | AvgPool() | Resample() | MaxPool() | Add() | And():
+        case BatchNorm() | AvgPool() | Resample() | Upsample() | MaxPool() | Add() | And():
             return channels
         case Flatten() if prod(node.shape) == graph[source].shape[0]:
             return channels

@@ -8,6 +8,7 @@ import torch
 from spikingjelly.activation_based import layer
 from torch import nn
 
+from neuroprune.graph.catalog import ATTENTION
 from neuroprune.graph.layout import SEQUENCE, Layout
 from neuroprune.graph.nodes import AvgPool, Shape
 from neuroprune.graph.operation import Followed, Operation, flat, is_whole, renamed
@@ -103,7 +104,9 @@ def _window(*sizes: Any) -> int | None:
 
 
 def _dropout(op: Operation) -> Followed:
-    return None if op.argument(2, "training", True) else _same(op)
+    if op.argument(2, "training", True):
+        return "it drops values at random in evaluation, too; give it training=self.training"
+    return _same(op)
 
 
 def _same(op: Operation) -> Followed:
@@ -139,8 +142,8 @@ def _rearrange(op: Operation) -> Followed:
     shape, tokens = op.recorder.nodes[symbol.node].shape, tuple(value.shape[-2:])
     if result is None and len(shape) == 3 and tokens in ((shape[0], prod(shape[1:])), (prod(shape[1:]), shape[0])):
         return (
-            f"it makes tokens of {tokens} of maps of {shape}, as attention needs them, which multiplies spikes by "
-            "spikes, while the weights of synapses are fixed; use convolutions"
+            f"it makes {prod(shape[1:])} tokens of {shape[0]} features of maps of {shape}, as attention reads them; "
+            f"{ATTENTION}"
         )
     return result
 

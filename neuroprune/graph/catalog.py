@@ -38,6 +38,7 @@ LAYERS = (
         "with any kernel, stride, padding, dilation and groups",
     ),
     LayerInfo("conv over time", _both("Conv3d"), "synapses", "whose kernel is 1 along the time"),
+    LayerInfo("transposed conv", _both("ConvTranspose2d"), "synapses", "likewise"),
     LayerInfo("linear", (*_both("Linear"), f"{_SPIKINGJELLY}.WSLinear"), "synapses"),
     LayerInfo(
         "batch norm",
@@ -57,6 +58,8 @@ LAYERS = (
         "to a size that divides its input, or to any in front of a `Linear`",
     ),
     LayerInfo("maximum pool", _both("MaxPool2d", "MaxPool3d"), "pools", "on spikes and sums of spikes"),
+    LayerInfo("upsampling", _both("Upsample"), "views", "of mode `nearest` by whole factors"),
+    LayerInfo("pixel shuffle", ("torch.nn.PixelShuffle",), "views"),
     LayerInfo("flatten", _both("Flatten"), "views"),
     LayerInfo("selection", ("neuroprune.selection.ChannelSelection",), "views"),
 )
@@ -67,17 +70,33 @@ PARTS = ("synapses", "neurons", "pools", "views", "branches", "readout")
 IGNORED = ("Dropout", "Dropout2d", "Identity")
 """Layers that do nothing in evaluation."""
 
+_OF_THE_SAMPLE = "it normalises by the values of each sample, which no chip computes; use a BatchNorm and train again"
+_GRADED = "it passes on graded values, and the chip spikes; put a LIFNode or IFNode in its place and train again"
+_PROBABILITIES = (
+    "the chip has no softmax: leave it out at the end, where it changes nothing of which class is the largest, and put "
+    "a LIFNode or IFNode in its place between layers"
+)
+ATTENTION = (
+    "attention multiplies spikes of one layer by spikes of another, and a synapse multiplies by a fixed weight; it "
+    "would take a neuron for each product of two spikes, so use convolutions in its place and train again"
+)
+"""Why products of values that are both computed are not read."""
+
 REFUSED = {
     **dict.fromkeys(
-        ("GroupNorm", "LayerNorm", "InstanceNorm2d", "RMSNorm"),
-        "it normalises by the values of each sample, which no chip computes; use a BatchNorm and train again",
+        """GroupNorm LayerNorm InstanceNorm1d InstanceNorm2d InstanceNorm3d RMSNorm LocalResponseNorm
+        NeuNorm""".split(),  # noqa: SIM905
+        _OF_THE_SAMPLE,
     ),
     **dict.fromkeys(
-        ("ReLU", "GELU", "SiLU", "Sigmoid", "Tanh", "LeakyReLU", "Softmax", "Hardtanh", "ReLU6"),
-        "it passes on graded values, and the chip spikes; put a LIFNode or IFNode in its place and train again",
+        """ReLU ReLU6 LeakyReLU PReLU RReLU ELU SELU CELU GELU SiLU Mish Sigmoid LogSigmoid Tanh Hardtanh Hardswish
+        Hardsigmoid Softplus Softsign Threshold""".split(),  # noqa: SIM905
+        _GRADED,
     ),
+    **dict.fromkeys(("Softmax", "Softmax2d", "LogSoftmax"), _PROBABILITIES),
     **dict.fromkeys(
-        ("LSTM", "GRU", "RNN", "SpikingLSTM", "SpikingGRU", "SpikingVanillaRNN"),
+        """RNNBase LSTM GRU RNN RNNCellBase LSTMCell GRUCell RNNCell SpikingLSTM SpikingGRU SpikingVanillaRNN
+        SpikingLSTMCell SpikingGRUCell SpikingVanillaRNNCell""".split(),  # noqa: SIM905
         "its gates multiply what neurons hold, which no neuron of the chip does; use LIFNode or IFNode",
     ),
     **dict.fromkeys(
@@ -85,11 +104,40 @@ REFUSED = {
         "it hands on what it gave in earlier steps, and no synapse here has a delay; leave it out and train again",
     ),
     **dict.fromkeys(
-        ("SpikingSelfAttention", "QKAttention", "TokenQKAttention", "SpikeDrivenSelfAttention", "MultiheadAttention"),
-        "attention multiplies spikes by spikes, and the weights of synapses are fixed; use convolutions",
+        """SpikingSelfAttention QKAttention TokenQKAttention SpikeDrivenSelfAttention MultiheadAttention
+        TransformerEncoderLayer TransformerDecoderLayer""".split(),  # noqa: SIM905
+        ATTENTION,
+    ),
+    **dict.fromkeys(
+        ("Conv1d", "ConvTranspose1d"),
+        "its kernel moves along one axis, of time or of tokens; over steps, weights would need delays, so use Conv2d "
+        "for each step, and for signals one with a kernel of (1, k) on maps of [channels, 1, length]",
+    ),
+    "ConvTranspose3d": "its kernel reaches over time, and weights would need delays; use ConvTranspose2d for each step",
+    **dict.fromkeys(
+        ("BatchNormThroughTime1d", "BatchNormThroughTime2d", "BatchNormThroughTime3d",
+         "TemporalEffectiveBatchNorm1d", "TemporalEffectiveBatchNorm2d", "TemporalEffectiveBatchNorm3d"),
+        "it scales each step by numbers of its own, and weights on the chip are the same at every step; use "
+        "BatchNorm2d and train again",
+    ),
+}  # fmt: skip
+"""Why layers that networks often have are not read, by the names of their classes."""
+
+REFUSED_OPERATIONS = {
+    **dict.fromkeys(("group_norm", "layer_norm", "instance_norm", "rms_norm", "normalize"), _OF_THE_SAMPLE),
+    **dict.fromkeys(
+        """relu relu_ relu6 leaky_relu prelu elu selu celu gelu silu mish sigmoid logsigmoid tanh hardtanh hardswish
+        hardsigmoid softplus softsign clamp clip exp log sqrt pow""".split(),  # noqa: SIM905
+        _GRADED,
+    ),
+    **dict.fromkeys(("softmax", "log_softmax"), _PROBABILITIES),
+    **dict.fromkeys(("conv1d", "conv_transpose1d"), REFUSED["Conv1d"]),
+    "conv_transpose3d": REFUSED["ConvTranspose3d"],
+    **dict.fromkeys(
+        ("max", "amax"), "the largest over time or classes is no sum of spikes; return the mean or sum over time"
     ),
 }
-"""Why layers that networks often have are not read, by the names of their classes."""
+"""Why operations are not read, by their names in torch."""
 
 OPERATIONS = (
     ("pools", "means over the map"),

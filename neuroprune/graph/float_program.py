@@ -9,6 +9,8 @@ All shapes leave out batch and time: (channels, height, width) or (features,). T
 
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from neuroprune.arrays import FloatArray
 from neuroprune.graph.nodes import INPUT, Pair, Readout, Shape
 from neuroprune.neurons.model import FloatNeuron
@@ -54,13 +56,30 @@ class FloatConnection:
     delay: int = 0
 
 
+@dataclass(frozen=True)
+class Part:
+    """Every step-th row and column, from `start` on, of the layer of neurons `node`, whose `shape` is a map's."""
+
+    node: str
+    shape: Shape
+    start: Pair
+    step: Pair
+
+    @property
+    def name(self) -> str:
+        """As Python writes it: "neuron[0::2,1::2]"."""
+        down, across = (f"{start}::{step}" for start, step in zip(self.start, self.step, strict=True))
+        return f"{self.node}[{down},{across}]"
+
+
 @dataclass(frozen=True, eq=False)
 class FloatLayer:
     """Neurons, and the connections whose currents they add up.
 
     At least one reads a layer before it, or the input; recurrent ones, from the layer to itself, come last.
     name: of the neurons in the network. shape: of these neurons; every connection delivers a map of it.
-    bias: float64 [channels], added to the potential each step.
+    bias: float64 [channels], added to the potential each step. part: what of the network's layer they are, where maps
+    were made larger before; None for all of it.
     """
 
     name: str
@@ -68,6 +87,7 @@ class FloatLayer:
     neuron: FloatNeuron
     bias: FloatArray
     shape: Shape
+    part: Part | None = None
 
     @property
     def is_recurrent(self) -> bool:
@@ -106,7 +126,7 @@ def verify_float_program(program: FloatProgram) -> None:
     shapes = {INPUT: program.input.shape}
     names = set(shapes)
     for layer in program.layers:
-        assert layer.neuron.gain == 1.0, layer.name
+        assert np.all(layer.neuron.gain == 1.0), layer.name
         assert layer.connections and layer.bias.shape == (layer.shape[0],), layer.name
         own = [each.source == layer.name for each in layer.connections]
         assert own == sorted(own) and not own[0], layer.name

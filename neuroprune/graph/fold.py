@@ -24,6 +24,7 @@ from neuroprune.graph.float_program import (
     FloatLayer,
     FloatProgram,
     FloatSynapse,
+    Part,
     verify_float_program,
 )
 from neuroprune.graph.nodes import (
@@ -33,6 +34,7 @@ from neuroprune.graph.nodes import (
     BatchNorm,
     Concat,
     Conv,
+    ConvTranspose,
     Delay,
     Flatten,
     Graph,
@@ -40,33 +42,40 @@ from neuroprune.graph.nodes import (
     Linear,
     MaxPool,
     Node,
+    Pair,
+    PixelShuffle,
     Resample,
     Select,
     Shape,
     Synapse,
+    Upsample,
 )
-from neuroprune.graph.terms import (
-    Fed,
-    Value,
+from neuroprune.graph.phases import (
+    Phases,
     added,
+    by_phase,
     concatenated,
     convolved,
     dense,
     padding_differs,
     scaled,
     selected,
-    source_value,
-    spikes_at_most,
-    synapses,
+    shuffled,
+    upsampled,
+    whole,
 )
+from neuroprune.graph.terms import Fed, Value, source_value, spikes_at_most, synapses
 from neuroprune.neurons.cuba_lif import CubaLif
 from neuroprune.neurons.model import FloatNeuron
 
 FORGETFUL = 4095 / 4096
 """The decay of neurons that keep as little as the chip's registers can say."""
 
-Parts = tuple[Value, ...]
-"""A value; or the maps and features that follow each other in a flattened vector."""
+MOST_PHASES = 256
+"""Parts that a map is held in at most, as of maps 16 times as high and wide: each is a layer of the program."""
+
+Parts = tuple[Phases, ...]
+"""A map; or the maps and features that follow each other in a flattened vector."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,6 +87,7 @@ class _Population:
     neuron: FloatNeuron
     inputs: list[Fed]
     bias: FloatArray
+    part: Part | None
 
 
 def fold(graph: Graph) -> FloatProgram:
@@ -100,6 +110,7 @@ def fold(graph: Graph) -> FloatProgram:
     folding = _Folding(graph)
     for node in graph.nodes:
         folding.add(node)
+    folding.end(graph.nodes[-1])
     if folding.problems:
         raise UnsupportedNetwork(folding.problems)
     first = graph.nodes[0]
@@ -129,12 +140,21 @@ class _Folding:
             if not self.readers[name]:
                 self.values.pop(name, None)  # so that weights of large networks are not held twice
 
+    def end(self, last: Node) -> None:
+        """Note the problem with the output, if there is one."""
+        rate = self.values[last.name][0].rate
+        if rate != (1, 1):
+            self.problems.append(
+                f"layer {last.name}: it gives maps in {rate[0]}x{rate[1]} parts, since layers before it made them "
+                "larger, and scores are those of one layer; end with a Linear, or with a pool over the whole map"
+            )
+
     def _value(self, node: Node, inputs: list[Parts]) -> Parts:
         match node.op:
             case Input():
-                return (source_value(node.name, node.shape),)
+                return (whole(source_value(node.name, node.shape)),)
             case Delay():
-                return (source_value(node.op.source, node.shape, delay=1),)
+                return (whole(source_value(node.op.source, node.shape, delay=1)),)
             case Flatten():
                 return self._flattened(inputs[0], node.shape)
             case Linear() as linear:
@@ -167,7 +187,15 @@ class _Folding:
                 return (scaled(inputs[0][0], norm.gain, norm.offset),)
             case Select() as select:
                 return (selected(inputs[0][0], select.channels),)
-            case Conv() as conv:
+            case Upsample() | PixelShuffle() | ConvTranspose() as larger if self._is_too_large(
+                node, inputs[0][0], larger
+            ):
+                return (whole(source_value(node.name, node.shape)),)
+            case Upsample() as upsample:
+                return (upsampled(inputs[0][0], upsample.factors),)
+            case PixelShuffle() as shuffle:
+                return (shuffled(inputs[0][0], shuffle.factor),)
+            case Conv() | ConvTranspose() as conv:
                 return (self._convolved(node, inputs[0][0], conv, node.name),)
             case Resample() as resample:
                 return (replace(inputs[0][0], resampled=resample),)
@@ -175,25 +203,47 @@ class _Folding:
                 return (self._convolved(node, inputs[0][0], average_kernel(pool, node.shape[0]), None),)
         raise AssertionError(node.op)
 
-    def _convolved(self, node: Node, value: Value, conv: Conv, layer: str | None) -> Value:
+    def _convolved(self, node: Node, value: Phases, conv: Conv | ConvTranspose, layer: str | None) -> Phases:
         before = node.inputs[0]
-        if conv.padding != (0, 0) and np.any(value.bias):
+        if isinstance(conv, ConvTranspose) and value.has_bias:
+            self.problems.append(
+                f"layer {node.name}: it puts zeros between the outputs of {before}, but a bias or an offset was added "
+                "there; leave that bias out"
+            )
+        elif conv.padding != (0, 0) and value.has_bias:
             self.problems.append(
                 f"layer {node.name}: it pads the output of {before} with zeros, but a bias or an offset was added "
                 "there; set its padding to 0, or leave that bias out"
             )
-        elif padding_differs(value, conv):
-            height, width = value.terms[0].source_shape[1:]
+        elif padding_differs(value, conv, node.shape):
+            height, width = value.values[0].terms[0].source_shape[1:]
             self.problems.append(
                 f"layer {node.name}: it pads the output of {before}, whose windows do not tile its input of "
                 f"{height}x{width} exactly; choose a size that the pooling divides, or padding 0"
             )
         return convolved(value, conv, node.shape, layer)
 
+    def _is_too_large(self, node: Node, value: Phases, larger: Upsample | PixelShuffle | ConvTranspose) -> bool:
+        """Whether the map would have too many parts; then a problem was noted."""
+        match larger:
+            case Upsample():
+                down, across = larger.factors
+            case PixelShuffle():
+                down, across = larger.factor, larger.factor
+            case ConvTranspose():
+                down, across = larger.stride
+        phases = value.rate[0] * down * value.rate[1] * across
+        if phases > MOST_PHASES:
+            self.problems.append(
+                f"layer {node.name}: maps of {value.shape} become {node.shape}, in {phases} parts of which each is a "
+                f"layer on the chip, and {MOST_PHASES} are the most; make them less large, or pool in front of it"
+            )
+        return phases > MOST_PHASES
+
     def _flattened(self, parts: Parts, shape: Shape) -> Parts:
         (value,) = parts
         if value.resampled is None and value.shape[0] == shape[0]:  # maps of 1x1 are features
-            return (Value(shape, value.terms, value.bias),)
+            return (whole(Value(shape, value.values[0].terms, value.values[0].bias)),)
         return parts
 
     def _population(self, node: Node, parts: Parts) -> Parts:
@@ -205,45 +255,64 @@ class _Folding:
             return parts
         assert isinstance(node.op, FloatNeuron)
         neuron = node.op.without_gain()
-        if node.op.gain != 1.0:
-            value = scaled(value, np.full(value.shape[0], node.op.gain), np.zeros(value.shape[0]))
-        if neuron.filters_input and np.any(value.bias):
+        gains = np.broadcast_to(node.op.gain, node.shape).reshape(value.shape[0], -1)
+        if not np.allclose(gains, gains[:, :1], rtol=1e-6, atol=0.0):
+            self.problems.append(
+                f"layer {node.name}: its neurons differ within a channel in their thresholds or the gain of their "
+                "input, while the weights of a convolution, which take those up, are the same all over a map; use one "
+                "for each channel"
+            )
+        if np.any(gains != 1.0):
+            value = scaled(value, gains[:, 0], np.zeros(value.shape[0]))
+        if neuron.filters_input and value.has_bias:
             self.problems.append(
                 f"layer {node.name}: a bias enters its current, which decays, while the chip adds biases to the "
                 f"voltage; use bias=False and no BatchNorm in front of it, or a LIFNode"
             )
-        fed = synapses(value)
-        others = dict.fromkeys(each.source for each in fed if each.delay and each.source != node.name)
-        if others:
-            self.problems.append(
-                f"layer {node.name}: it reads what {' and '.join(others)} fired one step before, and only its own "
-                "spikes reach a layer so late; let it read those, or spikes of the same step"
-            )
-        self.populations.append(_Population(node.name, value.shape, neuron, fed, value.bias))
-        return (source_value(node.name, value.shape),)
+        return (self._populated(node.name, value, neuron),)
 
-    def _most(self, node: Node, value: Value, pool: MaxPool) -> Value:
+    def _populated(self, name: str, value: Phases, neuron: FloatNeuron) -> Phases:
+        """The spikes of neurons that receive `value`: a layer of them for each of its phases."""
+
+        def populate(of_phase: Value, phase: Pair) -> Value:
+            part = None if value.rate == (1, 1) else Part(name, value.shape, phase, value.rate)
+            called = part.name if part else name
+            inputs = synapses(of_phase)
+            late = dict.fromkeys(each.source for each in inputs if each.delay and (part or each.source != name))
+            if late:
+                self.problems.append(
+                    f"layer {name}: it reads what {' and '.join(late)} fired one step before, and only its own spikes, "
+                    "of a map that nothing made larger, reach a layer so late; let it read spikes of the same step"
+                )
+            self.populations.append(_Population(called, of_phase.shape, neuron, inputs, of_phase.bias, part))
+            return source_value(called, of_phase.shape)
+
+        return by_phase(populate, value)
+
+    def _most(self, node: Node, value: Phases, pool: MaxPool) -> Phases:
         """The maximum over windows of a sum of spikes: of how many spikes there is a place with at least so many.
 
         One spike in a window is enough for the first; for the others, places with as many are found first.
         """
         ones = depthwise(np.ones((value.shape[0], 1, *pool.kernel)), pool.stride, pool.padding, pool.dilation)
-        names = [node.name, *(f"{node.name}.{number}" for number in range(2, spikes_at_most(value) + 1))]
+        names = [
+            node.name,
+            *(f"{node.name}.{number}" for number in range(2, max(map(spikes_at_most, value.values)) + 1)),
+        ]
         most = []
         for number, name in enumerate(names, 1):
             found = value if number == 1 else self._fires(f"{name}.places", value, number - 0.5)
             most.append(self._fires(name, convolved(found, ones, node.shape, None), 0.5))
         return added(most)
 
-    def _fires(self, name: str, value: Value, threshold: float) -> Value:
+    def _fires(self, name: str, value: Phases, threshold: float) -> Phases:
         """The spikes of neurons without memory that fire where `value` is above `threshold`."""
         # Of what is not enough to fire the next step keeps a 4096th, which no number of steps makes enough.
         neuron = CubaLif(FORGETFUL if threshold > 0.5 else 0.0, threshold)
-        self.populations.append(_Population(name, value.shape, neuron, synapses(value), value.bias))
-        return source_value(name, value.shape)
+        return self._populated(name, value, neuron)
 
 
-def _is_plain(value: Value, node: Node) -> bool:
+def _is_plain(value: Phases, node: Node) -> bool:
     """Whether the value has the axes that `node` gives, so that it is no flattened map."""
     return len(value.shape) == len(node.shape)
 
@@ -271,7 +340,8 @@ def _layers(first: Node, populations: list[_Population]) -> tuple[FloatLayer, ..
             used.add(name)
             connections.append(FloatConnection(name, fed.source, _synapse(fed.synapse), shapes[fed.source], fed.delay))
         bias = frozen_array(population.bias, np.float64)
-        made.append(FloatLayer(population.name, tuple(connections), population.neuron, bias, population.shape))
+        shape, neuron, part = population.shape, population.neuron, population.part
+        made.append(FloatLayer(population.name, tuple(connections), neuron, bias, shape, part))
     return tuple(made)
 
 

@@ -27,16 +27,30 @@ def _pool(op: Operation) -> Followed:
     return _as_layer(op, _POOLS[op.name](*op.args[1:], **parameters), f"{op.args[0].node}.pool")
 
 
+def _upsample(op: Operation) -> Followed:
+    given = _arguments(op, "input size scale_factor mode")
+    layer = nn.Upsample(given.get("size"), given.get("scale_factor"), given.get("mode", "nearest"))
+    return _as_layer(op, layer, f"{op.args[0].node}.upsample")
+
+
+def _pixel_shuffle(op: Operation) -> Followed:
+    return _as_layer(op, nn.PixelShuffle(op.argument(1, "upscale_factor")), f"{op.args[0].node}.shuffle")
+
+
 def _conv(op: Operation) -> Followed:
-    given = _arguments(op, "input weight bias stride padding dilation groups")
+    order = "output_padding groups dilation" if op.name == "conv_transpose2d" else "dilation groups"
+    given = _arguments(op, f"input weight bias stride padding {order}")
     weight = given["weight"]
     if isinstance(weight, Symbol) or isinstance(given.get("bias"), Symbol):
         return "its weights depend on the input; use a layer with parameters"
-    of_shape = {name: given[name] for name in ("stride", "padding", "dilation", "groups") if name in given}
+    names = ("stride", "padding", "output_padding", "dilation", "groups")
+    of_shape = {name: given[name] for name in names if name in given}
     groups = int(of_shape.get("groups", 1))
-    kind: Any = {"conv2d": nn.Conv2d, "conv3d": nn.Conv3d}[op.name]
+    kind: Any = {"conv2d": nn.Conv2d, "conv3d": nn.Conv3d, "conv_transpose2d": nn.ConvTranspose2d}[op.name]
+    channels = (weight.shape[0], weight.shape[1] * groups)
     with torch.device("meta"):
-        layer = kind(weight.shape[1] * groups, weight.shape[0], tuple(weight.shape[2:]), bias=False, **of_shape)
+        inputs, outputs = channels if kind is nn.ConvTranspose2d else channels[::-1]
+        layer = kind(inputs, outputs, tuple(weight.shape[2:]), bias=False, **of_shape)
     return _as_layer(op, _with_parameters(layer, given), _owner(op, weight))
 
 
@@ -106,7 +120,9 @@ def _identity(value: Any) -> Any:
 
 FUNCTIONAL: dict[str, Callable[[Operation], Followed]] = {
     **dict.fromkeys(_POOLS, _pool),
-    **dict.fromkeys(("conv2d", "conv3d"), _conv),
+    **dict.fromkeys(("conv2d", "conv3d", "conv_transpose2d"), _conv),
+    **dict.fromkeys(("interpolate", "upsample", "upsample_nearest"), _upsample),
+    "pixel_shuffle": _pixel_shuffle,
     "linear": _linear,
     "batch_norm": _batch_norm,
 }

@@ -88,6 +88,36 @@ class Resample:
 
 
 @dataclass(frozen=True, eq=False)
+class ConvTranspose:
+    """Transposed convolution as torch's ConvTranspose2d; the shape of its node says how far its output reaches.
+
+    weight: float64 [out channels, in channels / groups, height, width], those of a Conv and not those of torch, whose
+    kernels lie input by input; bias: float64 [out channels].
+    """
+
+    weight: FloatArray
+    bias: FloatArray
+    stride: Pair = (1, 1)
+    padding: Pair = (0, 0)
+    dilation: Pair = (1, 1)
+    groups: int = 1
+
+
+@dataclass(frozen=True, eq=False)
+class Upsample:
+    """Each value repeated `factors` times, down and across."""
+
+    factors: Pair
+
+
+@dataclass(frozen=True, eq=False)
+class PixelShuffle:
+    """As torch's: of `factor` x `factor` neighbouring channels one that is so much higher and wider."""
+
+    factor: int
+
+
+@dataclass(frozen=True, eq=False)
 class MaxPool:
     """Maximum over windows of spikes, as torch's MaxPool2d without ceil_mode: an OR."""
 
@@ -139,6 +169,9 @@ Op = (
     | BatchNorm
     | AvgPool
     | Resample
+    | ConvTranspose
+    | Upsample
+    | PixelShuffle
     | MaxPool
     | Delay
     | Flatten

@@ -14,7 +14,22 @@ from torch import nn
 from neuroprune.arrays import FloatArray, frozen_array
 from neuroprune.finite import finite_array
 from neuroprune.graph.catalog import LAYERS, REFUSED, supported_layers
-from neuroprune.graph.nodes import AvgPool, BatchNorm, Conv, Flatten, Linear, MaxPool, Op, Pair, Resample, Select, Shape
+from neuroprune.graph.nodes import (
+    AvgPool,
+    BatchNorm,
+    Conv,
+    ConvTranspose,
+    Flatten,
+    Linear,
+    MaxPool,
+    Op,
+    Pair,
+    PixelShuffle,
+    Resample,
+    Select,
+    Shape,
+    Upsample,
+)
 from neuroprune.graph.overrides import added, overridden
 from neuroprune.neurons.model import FloatNeuron, NeuronModel
 
@@ -95,6 +110,45 @@ def _read_conv(name: str, module: Any, shape: Shape) -> Reading:
     elif padding == "valid":
         padding = 0
     return Conv(weight, bias, _pair(module.stride), _pair(padding), dilation, int(module.groups)), None
+
+
+def _read_conv_transpose(name: str, module: Any, shape: Shape) -> Reading:
+    """The output's size, which output_padding makes larger, is that of what the layer gives."""
+    given = finite_array(name, "weight", module.weight)
+    bias = finite_array(name, "bias", module.bias) if module.bias is not None else _zeros(module.out_channels)
+    inputs, outputs, *kernel = given.shape
+    groups = int(module.groups)
+    by_group = given.reshape(groups, inputs // groups, outputs, *kernel).swapaxes(1, 2)
+    weight = frozen_array(by_group.reshape(groups * outputs, inputs // groups, *kernel), np.float64)
+    sizes = _pair(module.stride), _pair(module.padding), _pair(module.dilation)
+    return ConvTranspose(weight, bias, *sizes, groups), None
+
+
+def _read_upsample(name: str, module: Any, shape: Shape) -> Reading:
+    if module.mode not in ("nearest", "nearest-exact"):
+        return None, (
+            f"layer {name}: mode {module.mode!r} repeats what lies at the edge beyond it, which zero padding does not; "
+            "use mode='nearest' or a ConvTranspose2d"
+        )
+    if len(shape) != 3:
+        return None, f"layer {name}: it makes {shape} larger, and only maps of [channels, height, width] are"
+    extents = shape[1:]
+    wanted = module.size if module.scale_factor is None else module.scale_factor
+    both = tuple(wanted) if isinstance(wanted, tuple | list) else (wanted, wanted)
+    size = tuple(
+        int(want) if module.scale_factor is None else int(want * extent)
+        for want, extent in zip(both, extents, strict=True)
+    )
+    if any(want % extent for want, extent in zip(size, extents, strict=True)):
+        return None, (
+            f"layer {name}: it makes maps of {size[0]}x{size[1]} of those of {extents[0]}x{extents[1]}, and only whole "
+            "multiples are read; use a factor of 2, 3, ..., or pool to make them smaller"
+        )
+    return Upsample((size[0] // extents[0], size[1] // extents[1])), None
+
+
+def _read_pixel_shuffle(name: str, module: Any, shape: Shape) -> Reading:
+    return PixelShuffle(int(module.upscale_factor)), None
 
 
 def _read_conv_over_time(name: str, module: Any, shape: Shape) -> Reading:
@@ -214,10 +268,13 @@ def _read_selection(name: str, module: Any, shape: Shape) -> Reading:
 _READER_OF: dict[str, Callable[[str, Any, Shape], Reading]] = {
     "conv": _read_conv,
     "conv over time": _read_conv_over_time,
+    "transposed conv": _read_conv_transpose,
     "linear": _read_linear,
     "batch norm": _read_batch_norm,
     "average pool": _read_avg_pool,
     "adaptive pool": _read_global_pool,
+    "upsampling": _read_upsample,
+    "pixel shuffle": _read_pixel_shuffle,
     "maximum pool": _read_max_pool,
     "flatten": _read_flatten,
     "selection": _read_selection,

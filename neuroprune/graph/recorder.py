@@ -12,9 +12,11 @@ from torch import nn
 from torch.nn.modules.dropout import _DropoutNd
 
 from neuroprune.arrays import frozen_array
+from neuroprune.graph.activations import ACTIVATIONS, does_nothing
 from neuroprune.graph.arithmetic import ARITHMETIC
 from neuroprune.graph.axes import AXES, vote, voters
 from neuroprune.graph.canvas import Canvases
+from neuroprune.graph.catalog import ATTENTION, REFUSED_OPERATIONS
 from neuroprune.graph.computed import ELEMENTWISE, Computed, Computing, has_computed
 from neuroprune.graph.evaluate import acts_alike
 from neuroprune.graph.functional import FUNCTIONAL
@@ -41,22 +43,15 @@ def _write(op: Operation) -> Followed:
     return (is_plain and op.recorder.canvases.write(tensor, index, signal)) or None
 
 
-OPERATIONS = JOINS | AXES | ARITHMETIC | FUNCTIONAL | {"setitem": _write}
+OPERATIONS = JOINS | AXES | ARITHMETIC | FUNCTIONAL | ACTIVATIONS | {"setitem": _write}
 
 IN_PLACE = frozenset(("iadd", "isub", "imul", "itruediv"))
 """Operations that write their result into their first operand, which may be a plain tensor so far."""
 
-ATTENTION = frozenset(("matmul", "rmatmul", "bmm", "einsum", "scaled_dot_product_attention"))
-ATTENTION_REASON = (
-    "it multiplies spikes by spikes, as attention does, and the weights of synapses are fixed; use convolutions"
-)
-NO_COUNTERPART = "it has no counterpart on the chip; use layers, additions, concatenations, channel selections"
+PRODUCTS = frozenset(("matmul", "rmatmul", "bmm", "einsum", "scaled_dot_product_attention"))
+"""Operations that multiply computed values by each other, and add up."""
 
-REASONS = {
-    **dict.fromkeys(("softmax", "log_softmax"), "the class is the same without it; return what goes into it"),
-    **dict.fromkeys(("max", "amax"), "the largest over time or classes is no sum of spikes; return the mean or sum"),
-}
-"""Why some operations have no counterpart, with remedies of their own."""
+NO_COUNTERPART = "it has no counterpart on the chip; use layers, additions, concatenations, channel selections"
 
 UNREAD_NEURONS = CubaLif(0.0, 1.0)
 """Stands for neurons that could not be read."""
@@ -116,8 +111,11 @@ class Recorder:
         symbol = args[0]
         if is_recurrent(module) and isinstance(symbol, Signal):
             return self._recurrent(path, module, symbol)
+        is_idle = isinstance(module, nn.Identity | _DropoutNd | layer.Dropout)  # in evaluation mode
+        is_idle = is_idle or does_nothing(module, self, symbol.node)
         with changing_hooks(module) as changed_by:
-            value = module(symbol.value)
+            keeps = is_idle and getattr(module, "inplace", False)  # what it is given, for others that read it
+            value = module(symbol.value.clone() if keeps else symbol.value)
         if not isinstance(value, torch.Tensor):
             self.problems.add(self.neurons.read(path, module, symbol)[1] or _across(path), symbol.node)
             return self._unknown(path, value, symbols)
@@ -142,7 +140,7 @@ class Recorder:
                 return total
             self.problems.add(f"layer {path}: it reads a sum or mean over time; put it before that", symbol.node)
             return self._unknown(path, value, symbols)
-        if isinstance(module, nn.Identity | _DropoutNd | layer.Dropout):  # nothing, in evaluation mode
+        if is_idle:
             return replace(symbol, value=value)
         assert isinstance(symbol, Signal)
         return self._layer(path, module, symbol, value)
@@ -179,8 +177,8 @@ class Recorder:
             return result
         if (found := self.computing.follow(operation)) is not None:
             return found
-        reason = result or (ATTENTION_REASON if name in ATTENTION and len(symbols) > 1 else REASONS.get(name))
-        reason = reason or NO_COUNTERPART
+        of_both = ATTENTION if name in PRODUCTS and len(symbols) > 1 else NO_COUNTERPART
+        reason = result or REFUSED_OPERATIONS.get(name, of_both)
         return self.refused(name, reason, value, symbols, is_cause=follow is None)
 
     def _masked(self, tensor: Any, mask: Computed, number: Any) -> bool:

@@ -22,7 +22,7 @@ from neuroprune.graph.compose import (
     scale_outputs,
     ungrouped,
 )
-from neuroprune.graph.nodes import Conv, IndexArray, Linear, Resample, Shape, Synapse
+from neuroprune.graph.nodes import Conv, IndexArray, Linear, Shape, Synapse
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,26 +50,11 @@ class Term:
 
 @dataclass(frozen=True, eq=False)
 class Value:
-    """A map (channels, height, width) or features (channels,); bias: float64 [channels].
-
-    resampled: what is yet to be done to each channel of the map, by the dense layer that reads it.
-    """
+    """A map (channels, height, width) or features (channels,); bias: float64 [channels]."""
 
     shape: Shape
     terms: tuple[Term, ...]
     bias: FloatArray
-    resampled: Resample | None = None
-
-    @property
-    def features(self) -> int:
-        """How many features a Flatten makes of it."""
-        return prod(self.shape) if self.resampled is None else self.shape[0] * prod(self.resampled_extents)
-
-    @property
-    def resampled_extents(self) -> Shape:
-        """Height and width once it is resampled."""
-        assert self.resampled is not None
-        return len(self.resampled.rows), len(self.resampled.columns)
 
     @property
     def extents(self) -> Shape:
@@ -89,8 +74,8 @@ def spikes_at_most(value: Value) -> int:
     """The largest number of spikes that a sum of spikes as they are can hold at one place."""
     reached = np.zeros(value.shape[0], np.int64)
     for term in value.terms:
-        assert is_identity(term.op), "a sum of spikes has no weights"
-        reached[term.writes] += 1
+        assert is_depthwise(term.op), "a sum of spikes has no weights"
+        reached[term.writes] += np.rint(term.op.weight.sum(axis=(1, 2, 3))).astype(np.int64)
     return int(reached.max())
 
 
@@ -121,21 +106,9 @@ def padding_differs(value: Value, conv: Conv) -> bool:
     )
 
 
-def dense(parts: tuple[Value, ...], linear: Linear, layer: str) -> Value:
-    """The value after a dense layer that reads `parts` one after the other, each flattened in C order."""
-    outputs, start = len(linear.bias), 0
-    terms, bias = [], linear.bias
-    for part in parts:
-        weight = linear.weight[:, start : start + part.features]
-        start += part.features
-        if part.resampled is None:
-            weight = weight.reshape(outputs, *part.extents)
-        else:
-            of_windows = weight.reshape(outputs, part.shape[0], *part.resampled_extents)
-            weight = part.resampled.rows.T @ of_windows @ part.resampled.columns
-        bias = bias + weight.sum(axis=(2, 3)) @ part.bias
-        terms += [_dense_term(term, weight[:, term.writes], layer) for term in part.terms]
-    return Value((outputs,), tuple(terms), frozen_array(bias, np.float64))
+def dense_terms(value: Value, weight: FloatArray, layer: str) -> list[Term]:
+    """What dense weights [outputs, *extents of the value] make of its terms."""
+    return [_dense_term(term, weight[:, term.writes], layer) for term in value.terms]
 
 
 def _dense_term(term: Term, weight: FloatArray, layer: str | None) -> Term:

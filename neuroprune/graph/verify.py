@@ -11,6 +11,7 @@ from neuroprune.graph.nodes import (
     BatchNorm,
     Concat,
     Conv,
+    ConvTranspose,
     Delay,
     Flatten,
     Graph,
@@ -18,8 +19,10 @@ from neuroprune.graph.nodes import (
     Linear,
     MaxPool,
     Node,
+    PixelShuffle,
     Resample,
     Select,
+    Upsample,
 )
 from neuroprune.neurons.model import FloatNeuron
 
@@ -83,7 +86,7 @@ def _flow(node: Node, sources: list[str]) -> tuple[str, str | None]:
             return FRAME, None
         case Delay():
             return SPIKES, None
-        case Conv() | Linear():
+        case Conv() | ConvTranspose() | Linear():
             # Weights upon weights multiply out to one layer, but only those of a projection leave its kernel as small.
             projects = isinstance(node.op, Conv) and node.op.weight.shape[2:] == (1, 1) and node.op.padding == (0, 0)
             if sources[0] == CURRENT and not projects:
@@ -113,7 +116,7 @@ def _flow(node: Node, sources: list[str]) -> tuple[str, str | None]:
             if set(sources) <= {SPIKES, COUNTS}:
                 return COUNTS, None
             return CURRENT if CURRENT in sources else POOLED, None
-        case Flatten() | Concat() | Select():
+        case Flatten() | Concat() | Select() | Upsample() | PixelShuffle():
             kinds = set(sources)
             if len(kinds) > 1 and kinds <= {SPIKES, COUNTS}:
                 return COUNTS, None

@@ -2,19 +2,21 @@
 
 import copy
 import functools
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 from typing import Any
 
+import numpy as np
 import torch
 from spikingjelly.activation_based import base, functional, neuron
 from torch import nn
 
+from neuroprune.arrays import frozen_array
 from neuroprune.graph.layout import Layout
 from neuroprune.graph.nodes import Shape
 from neuroprune.graph.overrides import added
 from neuroprune.neurons.cuba_lif import CubaLif
-from neuroprune.neurons.cuba_lif.identify import NotNeurons, differing_step, identify
+from neuroprune.neurons.cuba_lif.identify import LARGEST, NotNeurons, differing_step, identify
 
 STEPS = 12
 """Steps that neurons are tried for which take one at a call."""
@@ -47,6 +49,9 @@ class WrittenNeurons:
     keeps_state: bool
 
 
+DIFFER = "its neurons differ among each other"
+
+
 class NotTried(Exception):
     """The module cannot be run on other numbers than its own."""
 
@@ -55,17 +60,16 @@ def written_neurons(module: nn.Module, taken: Taken) -> WrittenNeurons:
     """What `module` does to the tensors that it takes, found by running copies of it.
 
     A single neuron is tried where the module takes one, else its whole layer; the layer must then do what it does.
+    Neurons may differ in their thresholds.
     """
     steps = taken.steps if taken.layout.has_steps else STEPS
     unknown = WrittenNeurons(NotNeurons(), keeps_state=True)
-    for sample in ((1,) * len(taken.sample), taken.sample):
+    one = (1,) * len(taken.sample)
+    for sample, find in ((one, _alike), (taken.sample, _alike), (taken.sample, _of_own_thresholds)):
         probes = max(2, min(MOST_PROBES, MOST_NUMBERS // max(1, steps * prod(sample))))
         try:
             tried = copy.deepcopy(module).eval()
-            fire = functools.partial(_uniform, tried, taken, sample)
-            found = identify(fire, steps, probes, taken.layout.has_steps)
-            if isinstance(found, CubaLif) and not _whole_layer_does(tried, taken, steps, found):
-                found = "neurons of it act on each other, or differ"
+            found = find(tried, taken, sample, steps, probes)
             keeps_state = not taken.layout.has_steps or _goes_on(tried, taken, steps)
         except NotTried as reason:
             unknown = WrittenNeurons(str(reason) or NotNeurons(), keeps_state=True)
@@ -76,14 +80,69 @@ def written_neurons(module: nn.Module, taken: Taken) -> WrittenNeurons:
     return unknown
 
 
+Found = CubaLif | NotNeurons | str
+
+
+def _alike(module: nn.Module, taken: Taken, sample: tuple[int, ...], steps: int, probes: int) -> Found:
+    """Of a layer whose neurons are all the same."""
+    fire = functools.partial(_uniform, module, taken, sample)
+    found = identify(fire, steps, probes, taken.layout.has_steps)
+    if isinstance(found, CubaLif) and not _whole_layer_does(module, taken, steps, found):
+        return "neurons of it act on each other, or differ"
+    return found
+
+
+def _of_own_thresholds(module: nn.Module, taken: Taken, sample: tuple[int, ...], steps: int, probes: int) -> Found:
+    """Of a layer whose neurons are the same but for their thresholds: as the first one, each of an input that is as
+    many times larger as its threshold is lower."""
+
+    def fire(drive: torch.Tensor) -> torch.Tensor:
+        return _all_fired(module, taken, sample, drive)[:, :, 0]
+
+    thresholds = _thresholds(module, taken, steps)
+    found = identify(fire, steps, probes, taken.layout.has_steps)
+    if not isinstance(found, CubaLif):
+        return found
+    neurons = replace(found, gain=frozen_array(found.threshold / thresholds.numpy(), np.float64))
+    if _whole_layer_does(module, taken, steps, neurons):
+        return neurons
+    return (
+        "its neurons differ among each other in more than their thresholds, and those of a layer of the chip have one "
+        "decay and one reset"
+    )
+
+
+def _thresholds(module: nn.Module, taken: Taken, steps: int) -> torch.Tensor:
+    """The smallest first input that makes each neuron fire, to the last bit of float32, [*sample] in float64."""
+    drive = torch.zeros((steps if taken.layout.has_steps else 1), 2, *taken.sample)
+
+    def fires(first: torch.Tensor) -> torch.Tensor:
+        drive[0] = first
+        return fired_from_rest(module, taken, drive.to(taken.like))[0, 0].cpu() == 1.0
+
+    low = torch.zeros(taken.sample, dtype=torch.int32)  # floats above 0 are ordered as their bits are
+    high = torch.full(taken.sample, LARGEST).view(torch.int32)
+    if bool(fires(low.view(torch.float32)).any()) or not bool(fires(high.view(torch.float32)).all()):
+        raise NotTried(DIFFER)
+    while bool((high - low > 1).any()):
+        middle = low + (high - low) // 2
+        fired = fires(middle.view(torch.float32))
+        low, high = torch.where(fired, low, middle), torch.where(fired, middle, high)
+    return high.view(torch.float32).double()
+
+
 def _uniform(module: nn.Module, taken: Taken, sample: tuple[int, ...], drive: torch.Tensor) -> torch.Tensor:
     """What each neuron of a layer of shape `sample` gives where all receive the inputs [steps, probes]."""
-    whole = drive.to(taken.like).reshape(*drive.shape, *(1 for _ in sample)).expand(*drive.shape, *sample)
-    flat = fired_from_rest(module, taken, whole.contiguous()).flatten(2)
+    flat = _all_fired(module, taken, sample, drive)
     if not torch.equal(flat, flat[:, :, :1].expand_as(flat)):
-        is_spikes = bool(((flat == 0.0) | (flat == 1.0)).all())
-        raise NotTried("its neurons differ among each other" if is_spikes else "")
-    return flat[:, :, 0].float().cpu()
+        raise NotTried(DIFFER if bool(((flat == 0.0) | (flat == 1.0)).all()) else "")
+    return flat[:, :, 0]
+
+
+def _all_fired(module: nn.Module, taken: Taken, sample: tuple[int, ...], drive: torch.Tensor) -> torch.Tensor:
+    """What neurons of a layer of shape `sample` give where all receive the inputs [steps, probes]: [..., neurons]."""
+    whole = drive.to(taken.like).reshape(*drive.shape, *(1 for _ in sample)).expand(*drive.shape, *sample)
+    return fired_from_rest(module, taken, whole.contiguous()).flatten(2).float().cpu()
 
 
 def fired_from_rest(module: nn.Module, taken: Taken, drive: torch.Tensor) -> torch.Tensor:
@@ -102,9 +161,10 @@ def fired_from_rest(module: nn.Module, taken: Taken, drive: torch.Tensor) -> tor
 def _whole_layer_does(module: nn.Module, taken: Taken, steps: int, neurons: CubaLif) -> bool:
     """Whether a layer of different inputs gives what `neurons` do."""
     shape = (steps, 2, *taken.sample)
-    drive = (torch.randn(shape, generator=torch.Generator().manual_seed(1)) * neurons.threshold).to(taken.like)
+    gain = torch.tensor(neurons.gain, dtype=torch.float64)
+    drive = (torch.randn(shape, generator=torch.Generator().manual_seed(1)) * neurons.threshold / gain).to(taken.like)
     fired = fired_from_rest(module, taken, drive)
-    return differing_step(neurons, drive.double().cpu(), fired.double().cpu()) is None
+    return differing_step(neurons, drive.double().cpu() * gain, fired.double().cpu()) is None
 
 
 def _tensor(output: Any) -> torch.Tensor:

@@ -89,12 +89,12 @@ class FloatNeuron(ABC):
     """The neurons of one layer in floats; subclasses are frozen dataclasses that hold at least the threshold.
 
     threshold: > 0, in the units of the potential; infinite for an integrator, which never fires and is read by its
-    voltage. gain: factor of the input; folded into the synapses, so 1 in a float program. A field of the
-    subclass where its neurons have one.
+    voltage. gain: factor of the input, one for all or, in the layer's shape, one for each neuron, as of thresholds that
+    differ; folded into the synapses, so 1 in a float program. A field of the subclass where its neurons have one.
     """
 
     threshold: float
-    gain: float = 1.0
+    gain: float | FloatArray = 1.0
 
     @property
     def integrates(self) -> bool:
@@ -108,7 +108,7 @@ class FloatNeuron(ABC):
 
     def without_gain(self) -> Self:
         """The same neurons with gain 1, for inputs that are multiplied by the gain already."""
-        if self.gain == 1.0:
+        if np.all(self.gain == 1.0):
             return self
         return dataclasses.replace(self, gain=1.0)  # type: ignore[type-var]  # subclasses are dataclasses
 

@@ -9,7 +9,6 @@ module's did, except where a potential is as near to the threshold as rounding c
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from math import prod
 from typing import Any, NoReturn
 
 import numpy as np
@@ -19,7 +18,7 @@ from torch import Tensor, nn
 from neuroprune.arrays import FramesLike
 from neuroprune.errors import VerificationError
 from neuroprune.graph.float_program import FloatLayer, FloatProgram
-from neuroprune.graph.nodes import INPUT, Graph, Seen
+from neuroprune.graph.nodes import INPUT, Graph, Node, Seen
 from neuroprune.graph.readout import class_scores
 from neuroprune.neurons.model import FloatNeuron, fire_float
 from neuroprune.simulation.floats import layer_tensors, run_module
@@ -56,17 +55,17 @@ def verify_module(module: nn.Module, graph: Graph, program: FloatProgram, frames
     values = {INPUT: presented.transpose(0, 1) if program.input.sequence else presented.unsqueeze(0)}
     for tensors in layer_tensors(program, dtype):
         layer = tensors.layer
-        if layer.name in observed:
-            seen = observed[layer.name].joined(layer, program.steps, len(chosen), dtype)
+        node = layer.part.node if layer.part else layer.name
+        if node in observed:
+            neuron = graph[node].op
+            assert isinstance(neuron, FloatNeuron)
+            seen = observed[node].joined(graph[node], program.steps, len(chosen), dtype).of(layer, neuron)
             values[layer.name] = seen.fired
         delivered = tensors.deliver(values) + tensors.bias
         allowed = tolerance * max(float(delivered.abs().max()), _finite(layer.neuron.threshold))
-        if layer.name in observed:
-            neuron = graph[layer.name].op
-            assert isinstance(neuron, FloatNeuron)
-            received = neuron.gain * seen.received
-            _compare_received(layer, received, delivered, allowed)
-            voltages = _compare_fired(layer, received, seen.fired, allowed)
+        if node in observed:
+            _compare_received(layer, seen.received, delivered, allowed)
+            voltages = _compare_fired(layer, seen.received, seen.fired, allowed)
         else:  # a pool of spikes, or the integrator behind a last linear layer: no neurons of the module's
             fired, voltages = fire_float(layer.neuron, delivered, torch.zeros(()), program.steps)
             values[layer.name] = torch.stack(fired).to(dtype)
@@ -85,12 +84,10 @@ class _Neurons:
     received: list[Tensor]
     fired: list[Tensor]
 
-    def joined(self, layer: FloatLayer, steps: int, samples: int, dtype: torch.dtype) -> "_Observed":
+    def joined(self, layer: Node, steps: int, samples: int, dtype: torch.dtype) -> "_Observed":
         """[steps, samples, *shape] of both."""
         received, fired = (self._steps(calls, samples) for calls in (self.received, self.fired))
         expected = (steps, samples, *layer.shape)
-        if fired.shape == received.shape == (steps, samples, prod(layer.shape)):  # of maps that were flattened before
-            received, fired = received.reshape(expected), fired.reshape(expected)
         if fired.shape != expected or received.shape != expected:
             _refuse(
                 f"layer {layer.name}: its neurons gave spikes of shape {tuple(fired.shape)}, where {expected} (steps, "
@@ -111,6 +108,17 @@ class _Observed:
 
     received: Tensor
     fired: Tensor
+
+    def of(self, layer: FloatLayer, neuron: FloatNeuron) -> "_Observed":
+        """Those of the neurons that are `layer`, and times the gain of the network's `neuron` what they received."""
+        received = torch.tensor(neuron.gain, dtype=self.received.dtype) * self.received
+        shape = layer.shape
+        part: tuple[Any, ...] = (...,)
+        if layer.part is not None:
+            shape = layer.part.shape
+            part = (..., *(slice(*each) for each in zip(layer.part.start, shape[1:], layer.part.step, strict=True)))
+        both = (each.reshape(*each.shape[:2], *shape)[part] for each in (received, self.fired))
+        return _Observed(*both)
 
 
 @contextmanager

@@ -5,6 +5,7 @@ from math import prod
 import numpy as np
 import pytest
 import torch
+from spikingjelly.activation_based import neuron
 from torch import nn
 
 from neuroprune.compression.cost import count_macs, count_macs_per_step, synapse_work
@@ -79,6 +80,16 @@ def test_macs_are_what_torch_multiplies(network: nn.Module, frames: torch.Tensor
     stem, *rest = synapse_work(graph)
     runs_of_stem = (counted - sum(layer.macs for layer in rest)) / stem.macs
     assert runs_of_stem in (1, graph.steps)
+
+
+def test_a_transposed_convolution_lays_its_kernel_at_each_input() -> None:
+    from torch.utils.flop_counter import FlopCounterMode
+
+    network = nn.Sequential(nn.ConvTranspose2d(2, 6, 3, 2, groups=2), neuron.IFNode(), nn.Flatten(), nn.Linear(486, 3))
+    graph = trace(network.append(neuron.IFNode()), torch.zeros(1, 2, 4, 4))
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        network(torch.zeros(1, 2, 4, 4))
+    assert count_macs(synapse_work(graph)) == counter.get_total_flops() // 2
 
 
 @pytest.mark.parametrize("steps", [1, 4])

@@ -10,7 +10,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from neuroprune.compression.synops import SynopsCounter, fan_out
-from neuroprune.graph.nodes import Conv, Linear, Node
+from neuroprune.graph.nodes import Conv, ConvTranspose, Linear, Node
 from neuroprune.graph.trace import trace
 
 
@@ -99,6 +99,16 @@ def test_fan_out_of_each_input_is_how_often_windows_hold_it(
         "conv", Conv(weight.numpy(), np.zeros(6), stride, padding, dilation, groups), (), tuple(output.shape[1:])
     )
     np.testing.assert_array_equal(fan_out(node, (4, 9, 7)), x.grad[0].numpy())
+
+
+def test_a_transposed_convolution_lands_on_outputs_as_often_as_torch_says() -> None:
+    x = torch.zeros(1, 4, 5, 7, dtype=torch.float64, requires_grad=True)
+    weight = torch.ones(4, 3, 3, 2, dtype=torch.float64)
+    sizes = (2, 1), (1, 0), (1, 3)
+    output = F.conv_transpose2d(x, weight, None, *sizes[:2], (1, 0), 2, sizes[2])
+    output.sum().backward()
+    op = ConvTranspose(np.ones((6, 2, 3, 2)), np.zeros(6), *sizes, groups=2)
+    np.testing.assert_array_equal(fan_out(Node("up", op, (), tuple(output.shape[1:])), (4, 5, 7)), x.grad[0].numpy())
 
 
 def test_fan_out_of_a_linear_layer_is_its_width_less_its_zeros() -> None:

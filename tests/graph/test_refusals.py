@@ -11,7 +11,9 @@ from torch.nn import functional as F
 
 from neuroprune.errors import UnsupportedNetwork
 from neuroprune.graph.fold import fold
+from neuroprune.graph.read import read_layer
 from neuroprune.graph.trace import trace
+from neuroprune.neurons.cuba_lif import MODEL
 
 FRAMES = torch.zeros(1, 2, 8, 8)
 
@@ -35,10 +37,14 @@ LAYERS: dict[str, tuple[tuple[nn.Module, ...], str]] = {
         (CONV, neuron.QIFNode(), *END),
         "layer 1: QIFNode is no neuron of the chip, since its potential moves by 0.047 in a step without input; use",
     ),
-    "no neuron": ((CONV, nn.Upsample(scale_factor=1), *END), "layer 1: Upsample has no counterpart on the chip"),
+    "no neuron": ((CONV, nn.ZeroPad2d(0), *END), "layer 1: ZeroPad2d has no counterpart on the chip"),
     "rest": (
-        (CONV, neuron.LIFNode(v_reset=-1.0), *END),
-        "hard reset to -1.0 cannot be mapped; use v_reset=0.0 or None",
+        (CONV, neuron.LIFNode(v_reset=-1.0, v_threshold=float("inf")), *END),
+        "a threshold of inf with a hard reset to -1 cannot be mapped; use a finite threshold above v_reset",
+    ),
+    "rest of another kind": (
+        (CONV, neuron.SimpleLIFNode(2.0, False, v_reset=0.5), *END),
+        "layer 1: hard reset to 0.5 cannot be mapped, since its potential begins at 0; use one for both",
     ),
     "threshold": (
         (CONV, neuron.IFNode(v_threshold=-1.0), *END),
@@ -96,6 +102,16 @@ def test_decays_of_their_own_for_each_neuron() -> None:
     network = nn.Sequential(nn.Conv2d(2, 4, 3, padding=1, bias=False), CubaLIFNode(0.5, 0.5), *END)
     network[1].current_decay = torch.full((4, 1, 1), 2048.0)
     assert "layer 1: its 4 values of current_decay cannot be mapped; use one for all" in refusal(network)
+
+
+def test_time_constants_of_their_own_for_each_channel() -> None:
+    module = neuron.ParametricLIFNode()
+    module.w = nn.Parameter(torch.tensor([0.0, 0.5]).reshape(2, 1, 1))
+    found = MODEL.reader_of(module)("x", module)
+    assert found == (
+        "layer x: its 2 time constants differ, and the neurons of a layer of the chip all have one decay; use one w "
+        "for all"
+    )
 
 
 class Parts(nn.Module):
@@ -261,7 +277,7 @@ CODE: dict[str, tuple[str, Callable[[Parts, torch.Tensor], torch.Tensor], str]] 
     "attention": (
         "m",
         lambda net, x: net.scores(net.spikes(x) @ net.spikes(x)).mean(0),
-        "it multiplies spikes by spikes, as attention does, and the weights of synapses are fixed",
+        "attention multiplies spikes of one layer by spikes of another, and a synapse multiplies by a fixed weight",
     ),
     "number": (
         "m",
@@ -279,6 +295,62 @@ CODE: dict[str, tuple[str, Callable[[Parts, torch.Tensor], torch.Tensor], str]] 
         "(a decision depends on the values",
     ),
 }
+
+
+OF_THE_SAMPLE = "it normalises by the values of each sample, which no chip computes; use a BatchNorm and train again"
+GRADED = "it passes on graded values, and the chip spikes; put a LIFNode or IFNode in its place and train again"
+GATES = "its gates multiply what neurons hold, which no neuron of the chip does"
+KINDS: dict[str, tuple[Callable[[Parts, torch.Tensor], torch.Tensor], str]] = {
+    "group norm": (lambda net, x: nn.GroupNorm(2, 4)(x.flatten(0, 1)), OF_THE_SAMPLE),
+    "layer norm": (lambda net, x: F.layer_norm(x, (4, 8, 8)), OF_THE_SAMPLE),
+    "instance norm": (lambda net, x: nn.InstanceNorm2d(4)(x.flatten(0, 1)), OF_THE_SAMPLE),
+    "gelu": (lambda net, x: F.gelu(x), GRADED),
+    "relu of a current": (lambda net, x: F.relu(net.conv2(x)), GRADED),
+    "softmax": (lambda net, x: torch.softmax(x, 1), "the chip has no softmax: leave it out at the end, where it chan"),
+    "dropout that stays": (
+        lambda net, x: F.dropout(x, 0.5),
+        "operation dropout on the output of if1: it drops values at random in evaluation, too; give it training=self",
+    ),
+    "axis of one": (lambda net, x: F.conv1d(x.flatten(-2).flatten(0, 1), torch.zeros(4, 4, 3)), "moves along one axis"),
+}
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_what_no_chip_does_between_spikes_is_refused_by_kind(name: str) -> None:
+    change, sentence = KINDS[name]
+    assert sentence in refusal(Parts(lambda net, x: net.scores(change(net, net.spikes(x))).mean(0), "m"))
+
+
+@pytest.mark.parametrize(
+    ("module", "reason"),
+    [
+        (nn.GroupNorm(2, 4), OF_THE_SAMPLE),
+        (nn.LayerNorm(8), OF_THE_SAMPLE),
+        (nn.InstanceNorm2d(4), OF_THE_SAMPLE),
+        (nn.SiLU(), GRADED),
+        (nn.Softmax(1), "the chip has no softmax"),
+        (layer.TemporalEffectiveBatchNorm2d(1, 4), "it scales each step by numbers of its own"),
+        (nn.LSTM(8, 8), GATES),
+        (nn.GRUCell(8, 8), GATES),
+        (nn.MultiheadAttention(8, 1), "attention multiplies spikes of one layer by spikes of another"),
+        (nn.Conv1d(4, 4, 3), "its kernel moves along one axis, of time or of tokens"),
+        (nn.Conv3d(4, 4, 3), "its kernel of (3, 3, 3) reaches over time"),
+    ],
+    ids=lambda each: type(each).__name__,
+)
+def test_the_reason_of_each_kind_of_layer(module: nn.Module, reason: str) -> None:
+    assert reason in (read_layer("x", module, (4, 8, 8))[1] or "")
+
+
+@pytest.mark.parametrize("module", [nn.ReLU(), nn.ReLU(inplace=True), nn.Dropout2d(), nn.AlphaDropout()])
+def test_activations_of_spikes_and_dropout_in_evaluation_do_nothing(module: nn.Module) -> None:
+    plain, idle = (
+        fold(trace(nn.Sequential(CONV, neuron.IFNode(), *between, *END), FRAMES)) for between in ((), (module,))
+    )
+    assert [each.shape for each in plain.layers] == [each.shape for each in idle.layers]
+    network = Parts(lambda net, x: net.scores(F.relu(net.spikes(x) + net.spikes(x).abs())).mean(0), "m")
+    network.if1 = nn.Identity()
+    assert "it passes on graded values" in refusal(network)  # of currents they are activations
 
 
 @pytest.mark.parametrize("name", CODE)

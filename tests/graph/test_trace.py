@@ -71,7 +71,7 @@ class Refused(nn.Module):
         super().__init__()
         self.conv = nn.Conv2d(1, 4, 3, padding=1)
         self.act = nn.ReLU()
-        self.rest = neuron.LIFNode(v_reset=0.2)
+        self.rest = neuron.LIFNode(v_reset=1.2)
         self.conv2 = nn.Conv2d(4, 4, 3, padding=1, padding_mode="reflect")
         self.quadratic = neuron.QIFNode()
         self.most = nn.MaxPool2d(2)
@@ -90,7 +90,7 @@ def test_everything_unsupported_is_named_at_once() -> None:
     assert caught.value.exit_code == 2
     for part in (
         "layer act: ReLU cannot be mapped, since it passes on graded values, and the chip spikes; put a LIFNode",
-        "layer rest: hard reset to 0.2 cannot be mapped; use v_reset=0.0 or None",
+        "layer rest: a threshold of 1 with a hard reset to 1.2 cannot be mapped; use a finite threshold above v_reset",
         "layer conv2: padding mode 'reflect' cannot be mapped; use 'zeros'",
         "layer quadratic: QIFNode is no neuron of the chip, since its potential moves by 0.047 in a step without input",
         "operation sigmoid on the output of",
@@ -141,7 +141,7 @@ END = (nn.Flatten(), nn.Linear(4 * 28 * 28, 2), neuron.IFNode())
             ),
             "layer 2: count_include_pad=False with padding cannot be mapped",
         ),
-        ((nn.Conv2d(1, 4, 3, padding=1), neuron.IFNode(v_reset=0.5), *END), "layer 1: hard reset to 0.5"),
+        ((nn.Conv2d(1, 4, 3, padding=1), neuron.IFNode(v_reset=1.0), *END), "layer 1: a threshold of 1 with a"),
         ((nn.Conv2d(1, 4, 3, padding=1), neuron.IFNode(v_threshold=0.0), *END), "layer 1: threshold 0.0"),
         ((nn.Conv2d(1, 4, 3, padding=1), neuron.IFNode(), nn.Linear(28, 2), neuron.IFNode()), "put a Flatten before"),
     ],

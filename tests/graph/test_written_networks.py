@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from spikingjelly.activation_based import layer, neuron
@@ -421,20 +422,85 @@ def test_spikes_of_another_height_are_refused() -> None:
         trace(Net(code, lambda: Sequences(0, height=0.3)).double(), FRAMES[:1])
 
 
-def test_numbers_for_each_neuron_are_refused() -> None:
-    class Uneven(Unlike):
-        def __init__(self) -> None:
-            super().__init__(lambda v, x: fire(v + x * torch.linspace(1, 2, 8, dtype=x.dtype), lambda v: 0 * v))
+class OfChannels(nn.Module):
+    """Neurons of which each has a threshold, a leak and a rest as its place in these tensors has."""
 
+    def __init__(self, threshold: torch.Tensor, leak: Any = 0.5, reset: str = "zero") -> None:
+        super().__init__()
+        self.threshold, self.leak, self.reset_by = nn.Parameter(threshold), leak, reset
+        self.potential: Any = 0.0
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        self.potential = self.potential * self.leak + x
+        spike = Fires.apply(self.potential - self.threshold)
+        if self.reset_by == "zero":
+            self.potential = self.potential * (1 - spike)
+        else:
+            self.potential = self.potential - spike * self.threshold
+        return spike
+
+    def reset(self) -> None:
+        self.potential = 0.0
+
+
+def of_channels(*args: Any) -> Net:
+    def code(net: Net, x: torch.Tensor) -> torch.Tensor:
+        return sum(net.out(net.fc(net.lif(net.norm(net.conv(x))).flatten(1))) for _ in range(STEPS)) / STEPS
+
+    network = Net(code, Steps)
+    network.lif = OfChannels(*args)
+    return network.double()
+
+
+@pytest.mark.parametrize("reset", ["zero", "subtract"])
+@pytest.mark.parametrize("shape", [(4, 1, 1), (1, 4, 1, 1), (4, 8, 8)])
+def test_thresholds_by_channel_are_taken_up_by_the_weights(reset: str, shape: tuple[int, ...]) -> None:
+    thresholds = torch.tensor([0.2, 0.7, 1.0, 3.0], dtype=torch.float64).reshape(4, 1, 1)
+    network = of_channels(thresholds.expand(shape[-3:]).reshape(shape).clone(), 0.5, reset)
+    found = checked(network)["lif"].op
+    assert isinstance(found, CubaLif) and found.reset == reset
+    given = np.asarray(found.gain)
+    np.testing.assert_allclose(given[:, 0, 0] / given[0, 0, 0], [1.0, 0.2 / 0.7, 0.2, 0.2 / 3.0], rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "neurons", [lambda: neuron.LIFNode(2.0, v_reset=-0.3), lambda: neuron.LIFNode(3.0, False, 0.5, 0.2),
+                lambda: neuron.IFNode(1.0, 0.4), lambda: neuron.ParametricLIFNode(v_threshold=0.2, v_reset=-0.5)]
+)  # fmt: skip
+def test_potentials_may_rest_elsewhere(neurons: Any) -> None:
+    def code(net: Net, x: torch.Tensor) -> torch.Tensor:
+        return sum(net.out(net.fc(net.lif(net.norm(net.conv(x))).flatten(1))) for _ in range(STEPS)) / STEPS
+
+    checked(Net(code, neurons))
+
+
+def test_thresholds_of_features_differ_as_they_like() -> None:
     def code(net: Net, x: torch.Tensor) -> torch.Tensor:
         return sum(net.out(net.fc(net.lif(net.conv(x)).flatten(1))) for _ in range(STEPS)) / STEPS
 
-    network = Net(code, Steps).double()
-    network.lif = Uneven()
-    with pytest.raises(
-        UnsupportedNetwork, match="Uneven is no neuron of the chip, since its neurons differ among each"
-    ):
-        trace(network, FRAMES[:1])
+    network = Net(code, Steps)
+    network.out = OfChannels(torch.linspace(0.2, 1.0, 5, dtype=torch.float64))
+    checked(network)
+
+
+@pytest.mark.parametrize(
+    ("neurons", "reason"),
+    [
+        (
+            (torch.linspace(0.5, 1.5, 64).reshape(8, 8).double(),),
+            "layer lif: its neurons differ within a channel in their thresholds or the gain of their input, while the",
+        ),
+        (
+            (torch.tensor([0.5]).double(), torch.tensor([0.3, 0.5, 0.6, 0.9]).reshape(4, 1, 1).double()),
+            "differ among each other in more than their thresholds, and those of a layer of the chip have one decay",
+        ),
+        ((torch.tensor([-0.5, 0.5, 0.6, 0.9]).reshape(4, 1, 1).double(),), "its neurons differ among each other"),
+    ],
+)
+def test_neurons_that_differ_otherwise_are_refused(neurons: Any, reason: str) -> None:
+    with pytest.raises(UnsupportedNetwork) as caught:
+        fold(trace(of_channels(*neurons), FRAMES[:1]))
+    assert any(reason in problem for problem in caught.value.problems), caught.value.problems
 
 
 @pytest.mark.parametrize("leak", [0.05, 0.3, 0.77, 0.98])
@@ -454,7 +520,7 @@ def test_attention_is_named_where_it_begins() -> None:
 
     with pytest.raises(UnsupportedNetwork) as caught:
         trace(Net(code, lambda: Sequences(0)).double(), FRAMES[:1])
-    assert "it makes tokens of (4, 64) of maps of (4, 8, 8), as attention needs them" in str(caught.value)
-    assert "it multiplies spikes by spikes, as attention does, and the weights of synapses are fixed" in str(
+    assert "it makes 64 tokens of 4 features of maps of (4, 8, 8), as attention reads them; attention multi" in str(
         caught.value
     )
+    assert sum("matmul" in problem for problem in caught.value.problems) == 2

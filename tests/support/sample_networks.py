@@ -424,7 +424,7 @@ def stir(network: nn.Module, seed: int = 0) -> nn.Module:
             uniform(module.running_var, 0.5, 2.0)
             uniform(module.weight, 0.5, 2.0)
             uniform(module.bias, -0.2, 0.6)
-        elif isinstance(module, nn.Conv2d | nn.Linear):
+        elif isinstance(module, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
             spread = 2.0 / module.weight[0].numel() ** 0.5
             uniform(module.weight, -spread, spread)
             if module.bias is not None:

@@ -4,9 +4,11 @@ import math
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
+from neuroprune.arrays import FloatArray
 from neuroprune.fixed_point import (
     DECAY_UNITY,
     REGISTER_BITS,
@@ -44,7 +46,8 @@ class CubaLif(FloatNeuron):
     where s, v = 0 (reset "zero") or h - threshold (reset "subtract"), else h.
     decay: 1 / tau of a LIF neuron, 0 of an IF neuron; in [0, 1).
     threshold: > 0, in the units of h; infinite for an integrator, which never fires and is read by its voltage.
-    gain: 1 / tau where the neuron decays its input too, else 1; 1 in a float program.
+    gain: 1 / tau where the neuron decays its input too, else 1; for each neuron where thresholds differ, in units of
+    which its potential then is; 1 in a float program.
     current_decay: in (0, 1]; 1 for neurons that keep no current from step to step. Biases enter h, not i, in a float
     program, as on the chip.
     resolution: the steps in which the module cuts its current and its potential; 0 where it computes in floats.
@@ -52,7 +55,7 @@ class CubaLif(FloatNeuron):
 
     decay: float
     threshold: float
-    gain: float = 1.0
+    gain: float | FloatArray = 1.0
     current_decay: float = 1.0
     reset: Reset = "zero"
     resolution: float = 0.0
@@ -87,7 +90,7 @@ class CubaLif(FloatNeuron):
 
     def onnx(self) -> OnnxStep:
         """i is carried from step to step only where it does not decay at once."""
-        assert self.gain == 1.0, "a float program has no gains"
+        assert np.all(self.gain == 1.0), "a float program has no gains"
         constants = {"*/v/keep": 1.0 - self.decay, "*/threshold": self.threshold, "*/zero": 0.0}
         current = "*/received"
         nodes: list[tuple[str, tuple[str, ...], str, dict[str, Any]]] = []

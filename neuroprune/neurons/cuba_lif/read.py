@@ -1,5 +1,6 @@
 """Reads the parameters of such neurons from modules of SpikingJelly and lava-dl."""
 
+import math
 from typing import Any
 
 import numpy as np
@@ -34,18 +35,37 @@ def _firing_problem(name: str, function: Any) -> str | None:
 
 
 def _read_lif(name: str, module: Any) -> FloatNeuron | str:
-    """LIFNode, IFNode and ParametricLIFNode: 1 / tau is fixed, 0, or the sigmoid of the learned w."""
+    """LIFNode, IFNode and ParametricLIFNode: 1 / tau is fixed, 0, or the sigmoid of the learned w.
+
+    Potentials begin at v_reset, leak to it and return there, so that only distances from it matter.
+    """
     if problem := _firing_problem(name, module.surrogate_function):
         return problem
-    if module.v_reset is not None and float(module.v_reset) != 0.0:
-        return f"layer {name}: hard reset to {module.v_reset} cannot be mapped; use v_reset=0.0 or None"
+    rest, threshold = float(module.v_reset or 0.0), float(module.v_threshold)
+    start = float(getattr(module, "_memories_rv", {}).get("v", rest))
+    if rest not in (0.0, start):
+        return (
+            f"layer {name}: hard reset to {rest:g} cannot be mapped, since its potential begins at {start:g}; use one "
+            "for both, as v_reset=0.0, or v_reset=None"
+        )
+    if rest != 0.0 and not rest < threshold < math.inf:
+        return (
+            f"layer {name}: a threshold of {threshold:g} with a hard reset to {rest:g} cannot be mapped; use a finite "
+            "threshold above v_reset"
+        )
     if hasattr(module, "w"):
-        decay = float(finite_array(name, "w", module.w.sigmoid()))
+        shares = finite_array(name, "w", module.w.sigmoid())
+        decay = float(shares.flat[0])
+        if np.any(shares != decay):
+            return (
+                f"layer {name}: its {shares.size} time constants differ, and the neurons of a layer of the chip all "
+                "have one decay; use one w for all"
+            )
     else:
         decay = 1.0 / float(module.tau) if hasattr(module, "tau") else 0.0
     gain = decay if getattr(module, "decay_input", False) else 1.0
     reset: Reset = "zero" if module.v_reset is not None else "subtract"
-    return _checked(name, CubaLif(decay, float(module.v_threshold), gain, reset=reset))
+    return _checked(name, CubaLif(decay, threshold - rest, gain, reset=reset))
 
 
 def _read_current(name: str, module: Any) -> FloatNeuron | str:
