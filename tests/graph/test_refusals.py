@@ -208,6 +208,16 @@ CODE: dict[str, tuple[str, Callable[[Parts, torch.Tensor], torch.Tensor], str]] 
         lambda net, x: net.scores(net.if1(net.conv2(net.spikes(x)))).mean(0),
         "layer if1: it is used on the output of conv and again on that of conv2, while neurons of the chip",
     ),
+    "softmax": (
+        "m",
+        lambda net, x: net.scores(net.spikes(x)).mean(0).softmax(-1),
+        "operation softmax on the output of out: the chip has no softmax: leave it out at the end, where it changes nothing",
+    ),
+    "largest over time": (
+        "m",
+        lambda net, x: net.scores(net.spikes(x)).amax(0),
+        "operation amax on the output of out: the largest over time or classes is no sum of spikes; return the mean",
+    ),
     "over again": (
         "m",
         lambda net, x: net.scores(net.spikes(x) + net.spikes(x)).mean(0),

@@ -524,3 +524,12 @@ def test_attention_is_named_where_it_begins() -> None:
         caught.value
     )
     assert sum("matmul" in problem for problem in caught.value.problems) == 2
+
+
+def test_an_index_that_adds_an_axis_and_numbers_in_the_shape_of_a_signal() -> None:
+    def code(net: Net, x: torch.Tensor) -> torch.Tensor:
+        x = each_step(net.conv, x[None].repeat(STEPS, 1, 1, 1, 1))
+        x = net.lif(x * net.gain[None, None, :, None, None].expand_as(x))
+        return net.out(net.fc(x.flatten(2))).mean(0)
+
+    assert checked(Net(code, Sequences)).steps == STEPS
