@@ -1,8 +1,8 @@
 """Which channels of a network are coupled, so that they can only be removed together, read from its traced graph.
 
 The outputs of all nodes lie in *spaces*: a convolution or linear layer begins a new one, what works channel by channel
-(BatchNorm, neurons, pools, depthwise convolutions, flattening) stays in that of its input, and an addition makes one of
-those of its inputs. A channel group is a space from which a channel can be removed everywhere at once.
+(BatchNorm, neurons, pools, depthwise convolutions, flattening) stays in that of its input, and an addition or a product
+makes one of those of its inputs. A channel group is a space from which a channel can be removed everywhere at once.
 """
 
 from collections.abc import Iterable
@@ -83,10 +83,10 @@ def channel_groups(graph: Graph, residual: Residual = "gather") -> tuple[Channel
 
     Left out, and so never pruned: the frame and the output of the network, channels that are concatenated with others,
     those of layers that read themselves, those of grouped convolutions other than depthwise ones, and those that feed
-    one, channels of layers that are used more than once, those without neurons, and those with neurons that fire
-    without input; what is normalised or fired
-    only after maps of several pixels were flattened; with "gather" whatever is added to others, and in either mode what
-    a channel selection reads that does not pass it on.
+    one, channels of layers that are used more than once, those that code adds a number to or multiplies by several,
+    those without neurons, and those with neurons that fire without input; what is normalised or fired only after maps
+    of several pixels were flattened; with "gather" whatever is added to others or multiplied by them, and in either
+    mode what a channel selection reads that does not pass it on.
     """
     space = _spaces(graph, residual)
     closed = _closed(graph, space, residual)
@@ -105,8 +105,8 @@ def channel_groups(graph: Graph, residual: Residual = "gather") -> tuple[Channel
 
 
 def has_stream(graph: Graph) -> bool:
-    """Whether anything is added to anything else, so that the two modes may differ."""
-    return any(isinstance(node.op, Add) for node in graph.nodes)
+    """Whether anything is added to anything else, or multiplied by it, so that the two modes may differ."""
+    return any(isinstance(node.op, Add | And) for node in graph.nodes)
 
 
 def module_path(name: str) -> str:
@@ -128,7 +128,7 @@ def _spaces(graph: Graph, residual: Residual) -> dict[str, str]:
     space: dict[str, str] = {}
     for node in graph.nodes:
         space[node.name] = space[node.inputs[0]] if _keeps_channels(graph, node, residual) else node.name
-        for other in node.inputs[1:] if isinstance(node.op, Add) else ():
+        for other in node.inputs[1:] if isinstance(node.op, Add | And) else ():
             one, two = space[node.name], space[other]
             space.update({name: one for name, of in space.items() if of == two})
     first: dict[str, str] = {}
@@ -146,7 +146,9 @@ def _closed(graph: Graph, space: dict[str, str], residual: Residual) -> set[str]
         if not isinstance(node.op, Flatten | Add) and node.shape[0] != graph[own].shape[0]:
             closed.add(own)
         match node.op:
-            case Add() if residual == "gather":
+            case Add() | And() if residual == "gather":
+                closed.add(own)
+            case BatchNorm() if _is_arithmetic(node) and not _leaves_zeros(graph, node):
                 closed.add(own)
             case FloatNeuron() if not _is_silent(node.op, graph.steps):
                 closed.add(own)
@@ -216,8 +218,29 @@ def is_dense(node: Node) -> bool:
 
 
 def _is_norm(node: Node) -> bool:
-    """Whether it is a layer, and not a multiplication by a number, which tracing calls after what it reads."""
-    return isinstance(node.op, BatchNorm) and module_path(node.name) != f"{node.inputs[0]}.scale"
+    """Whether it is a layer, and not arithmetic with numbers."""
+    return isinstance(node.op, BatchNorm) and not _is_arithmetic(node)
+
+
+def _is_arithmetic(node: Node) -> bool:
+    """Whether it multiplies by numbers or adds them, which tracing calls after what is read."""
+    return node.name.startswith(tuple(f"{node.inputs[0]}.{kind}" for kind in ("scale", "shift")))
+
+
+def _leaves_zeros(graph: Graph, node: Node) -> bool:
+    """Whether arithmetic gives 0 for channels of 0, by one number for all, so that none need be left out of it.
+
+    1 - spikes does not, but its product with spikes does.
+    """
+    assert isinstance(node.op, BatchNorm)
+    if len(set(node.op.gain.tolist())) > 1 or len(set(node.op.offset.tolist())) > 1:
+        return False
+    readers = graph.consumers(node.name)
+    in_products = bool(readers) and all(
+        isinstance(reader.op, And) and not all(_is_arithmetic(graph[name]) for name in reader.inputs)
+        for reader in readers
+    )
+    return not node.op.offset.any() or in_products
 
 
 def _is_layer(node: Node) -> bool:

@@ -19,12 +19,10 @@ from neuroprune.compression.record import FILE, LayerShare, Target
 from neuroprune.compression.result import Before, CompressKeeper, CompressResult, Cut
 from neuroprune.compression.rounds import RoundKeeper
 from neuroprune.compression.search import Selection
-from neuroprune.compression.surgery import remove_channels
+from neuroprune.compression.surgery import remove_channels, trace_pruned
 from neuroprune.data.coding import frames_on
 from neuroprune.data.types import Dataset
-from neuroprune.errors import InputError, UnsupportedNetwork
 from neuroprune.graph.nodes import Graph
-from neuroprune.graph.trace import trace
 from neuroprune.neurons.model import NeuronModel
 from neuroprune.progress import Progress
 from neuroprune.records import save_record
@@ -122,13 +120,7 @@ class Course:
     def trace_pruned(self, module: nn.Module) -> Graph:
         """The graph of a pruned network, whose code may not have followed its new widths."""
         device = next(module.parameters()).device
-        try:
-            return trace(module, frames_on(device, self.data.test.images[:1], self.data.coding), self.neurons)
-        except UnsupportedNetwork as error:
-            raise InputError(
-                f"{type(module).__name__} does not run with fewer channels ({error}): let its forward method take "
-                "sizes from its tensors, such as flatten(1) in place of view(-1, 512)"
-            ) from error
+        return trace_pruned(module, frames_on(device, self.data.test.images[:1], self.data.coding), self.neurons)
 
     def _prune_weights(self, module: nn.Module, algorithm: WeightPruning, tuning: TrainSettings) -> CompressResult:
         def measured_now() -> Measured:

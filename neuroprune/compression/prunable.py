@@ -61,8 +61,8 @@ def _groups(module: nn.Module, graph: Graph, strategy: Strategy) -> tuple[Channe
     if not groups:
         raise InputError(
             f"{name} has no channels that can be removed: pruning takes those of a convolution (not grouped) or linear "
-            "layer followed by neurons and another such layer, where a BatchNorm in between has a scale, and with no "
-            "addition in between"
+            "layer with a weight of its own, followed by neurons and another such layer, where a BatchNorm in between "
+            "has a scale, and with no addition, product or number by channel in between"
             + ("; try residual = coupled" if strategy.residual == "gather" and has_stream(graph) else "")
         )
     by_scale = strategy.score in ("gamma", "gradient") or strategy.regenerate_by in ("grad", "magnitude")

@@ -2,7 +2,7 @@
 
 import copy
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import torch
 from spikingjelly.activation_based import functional, layer
@@ -10,6 +10,10 @@ from torch import nn
 
 from neuroprune.compression.channels import ChannelGroup
 from neuroprune.compression.select import Mask
+from neuroprune.errors import InputError, UnsupportedNetwork
+from neuroprune.graph.nodes import Graph
+from neuroprune.graph.trace import trace
+from neuroprune.neurons.model import NeuronModel
 from neuroprune.selection import ChannelSelection
 from neuroprune.training.tensors import load_tensors
 
@@ -34,8 +38,9 @@ def removable(module: nn.Module, groups: tuple[ChannelGroup, ...]) -> tuple[Chan
     shares = Counter(id(parameter) for each in module.modules() for parameter in each.parameters(recurse=False))
 
     def has_own_weight(path: str) -> bool:
-        parameters = module.get_submodule(path).parameters(recurse=False)
-        return f"{path}.weight" in tensors and all(shares[id(parameter)] == 1 for parameter in parameters)
+        if f"{path}.weight" not in tensors:  # of a layer, or none where code computes with a weight of its own
+            return False
+        return all(shares[id(each)] == 1 for each in module.get_submodule(path).parameters(recurse=False))
 
     def selects(path: str) -> bool:
         return f"{path}.channels" in tensors and isinstance(module.get_submodule(path), ChannelSelection)
@@ -94,6 +99,17 @@ def remove_channels(module: nn.Module, groups: tuple[ChannelGroup, ...], kept: M
             assert isinstance(passing, ChannelSelection)
             passing.width = int(kept[group.name].sum())
     return slim
+
+
+def trace_pruned(module: nn.Module, frames: torch.Tensor, neurons: Sequence[NeuronModel] | None) -> Graph:
+    """The graph of a network without some channels. Raises InputError where its code does not follow the new widths."""
+    try:
+        return trace(module, frames, neurons)
+    except UnsupportedNetwork as error:
+        raise InputError(
+            f"{type(module).__name__} does not run with fewer channels ({error}): let its forward method take "
+            "sizes from its tensors, such as flatten(1) in place of view(-1, 512)"
+        ) from error
 
 
 def _zero(owner: nn.Module, channels: torch.Tensor) -> None:

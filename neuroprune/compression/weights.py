@@ -55,12 +55,13 @@ def prunable_weights(module: nn.Module, graph: Graph) -> tuple[PrunableWeight, .
     first use. Left out are weights that are no parameter themselves but computed from one (standardised, normalised):
     zeros of theirs would not stay.
     """
+    layers = dict(module.named_modules(remove_duplicate=False))
     names = {id(parameter): name for name, parameter in module.named_parameters()}
     uses: dict[str, list[Node]] = {}
     for node in graph.nodes:
         if isinstance(node.op, Conv | Linear):
-            layer = module.get_submodule(module_path(node.name))
-            name = names.get(id(layer.weight))
+            layer = layers.get(module_path(node.name))
+            name = names.get(id(getattr(layer, "weight", None)))
             if name is not None and not isinstance(layer, WSConv2d | WSLinear):
                 uses.setdefault(name, []).append(node)
     hidden = {node.name for node in graph.nodes if isinstance(node.op, FloatNeuron) and _feeds_weights(graph, node)}

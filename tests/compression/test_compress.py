@@ -242,8 +242,8 @@ def test_the_table_fits_80_columns_and_shows_every_figure(result: CompressResult
 def test_a_network_without_scales_is_refused(data: Dataset) -> None:
     sentence = (
         "Wide has no channels that can be removed: pruning takes those of a convolution (not grouped) or linear layer "
-        "followed by neurons and another such layer, where a BatchNorm in between has a scale, and with no addition in "
-        "between"
+        "with a weight of its own, followed by neurons and another such layer, where a BatchNorm in between has a "
+        "scale, and with no addition, product or number by channel in between"
     )
     with pytest.raises(InputError) as caught:
         compress(network(affine=False), data, CompressSettings(0.5))

@@ -211,7 +211,7 @@ CODE: dict[str, tuple[str, Callable[[Parts, torch.Tensor], torch.Tensor], str]] 
     "softmax": (
         "m",
         lambda net, x: net.scores(net.spikes(x)).mean(0).softmax(-1),
-        "operation softmax on the output of out: the chip has no softmax: leave it out at the end, where it changes nothing",
+        "operation softmax on the output of out: the chip has no softmax: leave it out at the end, where",
     ),
     "largest over time": (
         "m",

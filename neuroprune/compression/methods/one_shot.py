@@ -10,9 +10,8 @@ from neuroprune.compression.cost_model import cost_model
 from neuroprune.compression.job import seed_of
 from neuroprune.compression.pruning import ChannelPruning
 from neuroprune.compression.search import TOLERANCE, Selection, out_of_reach
-from neuroprune.compression.surgery import remove_channels
+from neuroprune.compression.surgery import remove_channels, trace_pruned
 from neuroprune.errors import InputError
-from neuroprune.graph.trace import trace
 
 CORRECTIONS = 6
 """How often the target in SynOps is moved, since the channels that stay fire otherwise once others are gone."""
@@ -34,7 +33,7 @@ class OneShot(ChannelPruning):
     def _spent(self, selection: Selection) -> float:
         """Synaptic operations for one sample of the network with the channels of `selection`."""
         slim = remove_channels(self.job.module, self.job.groups, selection.kept)
-        graph = trace(slim, first_frames(self.job), self.job.neurons)
+        graph = trace_pruned(slim, first_frames(self.job), self.job.neurons)
         return sum(float(each.sum()) for each in synops_by_input(replace(self.job, module=slim, graph=graph)).values())
 
     def _spend(self, scores: FloatArray, regrowth: FloatArray | None) -> Selection:
