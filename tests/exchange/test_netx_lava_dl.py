@@ -75,7 +75,7 @@ def delays() -> Case:
 
 
 WRITTEN: tuple[Callable[[], Case], ...] = (chain, dense_first, many_groups, delays)
-MADE_BY_LAVA_DL = ("mlp", "conv", "affine", "driven", "driven_flat")
+MADE_BY_LAVA_DL = ("mlp", "conv", "affine", "recurrent", "driven", "driven_flat")
 
 
 @pytest.fixture(scope="module")
@@ -130,7 +130,7 @@ def test_lava_dl_loads_the_same_spikes_and_voltages(by_lava_dl: Mapping[str, tup
     compare(expected, found)
 
 
-@pytest.mark.parametrize("name", ["mlp", "conv", "pool", "driven"])
+@pytest.mark.parametrize("name", ["mlp", "conv", "pool", "recurrent", "driven"])
 def test_networks_do_what_they_did_in_lava_dls_training(slayer: Path, name: str) -> None:
     """Biases of the normalisation, weight norm, delays and pooling, which lava-dl's loader does not have."""
     program, frames = made(slayer, name)

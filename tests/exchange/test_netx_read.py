@@ -296,10 +296,22 @@ def test_frames_of_whole_numbers_are_taken_as_they_are() -> None:
         spikes_as_they_are(events[:, 0] / 2, False, RULES)
 
 
-@pytest.mark.parametrize("kind", ["convT", "unpool", "average", "concat", "dense_rec", "dense_comp"])
+@pytest.mark.parametrize("kind", ["convT", "unpool", "average", "concat", "dense_comp"])
 def test_layers_without_a_counterpart_are_refused_by_name(tmp_path: Path, kind: str) -> None:
     with pytest.raises(UnsupportedNetwork, match=rf"layer 1 \({kind}\) has no counterpart in what is read: \w+"):
         read(tmp_path, INPUT, {"type": kind, "shape": [4]})
+
+
+def test_recurrent_blocks_of_other_sizes_or_with_delays_are_refused(tmp_path: Path) -> None:
+    block = {**dense_fields(np.full((3, 4), 4)), "type": "dense_rec", "weight_rec": np.full((3, 3), 2, np.float32)}
+    with pytest.raises(
+        InputError, match=r"layer 1 \(dense_rec\) has recurrent weights of shape \[2, 2\] for 3 neurons: "
+    ):
+        read(tmp_path, INPUT, {**block, "weight_rec": np.full((2, 2), 2, np.float32)})
+    with pytest.raises(InputError, match="gives to its recurrent synapses, too, and here those take one step: train"):
+        read(tmp_path, INPUT, {**block, "delay": [1]})
+    found = read(tmp_path, INPUT, block).program.layers[0]
+    assert [(each.source, each.delay) for each in found.connections] == [("input", 0), ("dense_rec1", 1)]
 
 
 def test_all_that_is_not_supported_is_refused_at_once(tmp_path: Path) -> None:
@@ -320,7 +332,7 @@ def test_all_that_is_not_supported_is_refused_at_once(tmp_path: Path) -> None:
     assert caught.value.problems == (
         "layer 0 (input) has a weight exponent of -1, which lava-dl's loader ignores: train it so that wgtExp is 0",
         "layer 1 (resonate) is of an unknown kind, which lava-dl would skip silently: the kinds that are read "
-        "are input, flatten, dense, conv, pool",
+        "are input, flatten, dense, dense_rec, conv, pool",
         "layer 2 (dense) has SDNN neurons: train it with CUBA neurons",
         "layer 3 (dense) has a refractory delay of 3, which lava-dl's loader ignores: train it so that refDelay is 1",
         "layer 3 (dense) has graded output spikes, which lava-dl's loader ignores: train it so that gradedSpike is 0",

@@ -17,6 +17,7 @@ from torch import nn
 from neuroprune.chips.load import load_chip
 from neuroprune.compression.channels import channel_groups
 from neuroprune.errors import UnsupportedNetwork
+from neuroprune.exchange.netx.read import read_netx
 from neuroprune.exchange.netx.write import write_netx
 from neuroprune.exchange.nir import nir_graph
 from neuroprune.exchange.onnx import onnx_model
@@ -225,7 +226,7 @@ def test_onnxruntime_fires_as_the_floats(floats: FloatProgram) -> None:
     np.testing.assert_array_equal(counts, run_float(floats, frames).outputs)
 
 
-def test_a_nir_graph_has_the_edge_back_and_netx_says_that_it_has_none(
+def test_a_nir_graph_has_the_edge_back_and_netx_has_none_for_convolutions(
     floats: FloatProgram, program: IntProgram, tmp_path: Path
 ) -> None:
     graph = nir_graph(floats)
@@ -239,8 +240,23 @@ def test_a_nir_graph_has_the_edge_back_and_netx_says_that_it_has_none(
     np.testing.assert_array_equal(run_float(again, frames).outputs, run_float(floats, frames).outputs)
     (tmp_path / "network.nir").unlink()
     said = write_netx(program, tmp_path / "program.net")
-    assert "layer 'a' reads 'input' and 'a', but netx connects every layer to the one before it" in said[0]
+    assert said == (
+        "layer 'a' reads itself, which netx has for dense layers without delays alone: no file was written",
+    )
     assert not list(tmp_path.iterdir())
+
+
+def test_a_dense_layer_that_reads_itself_is_a_block_of_netx(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    layers = [
+        dense(name, source, (5,), random_weights(rng, (5, 5), 256)) for name, source in (("a", "input"), ("a", "a"))
+    ]
+    program = program_of(joined(layers[0], later(layers[1], 1)), dense("b", "a", (5,), np.full((2, 5), 20)))
+    assert write_netx(program, tmp_path / "program.net") == ()
+    again = read_netx(tmp_path / "program.net", CHIP.rules).program
+    assert [(each.source, each.delay) for each in again.layers[0].connections] == [("input", 0), ("a", 1)]
+    frames = random_frames(rng, 3, (5,))
+    compare(record(program, frames), record(again, frames))
 
 
 def test_reference_record_has_every_step(program: IntProgram, floats: FloatProgram) -> None:

@@ -162,12 +162,13 @@ def _program_differences(written: IntProgram, read: IntProgram) -> Iterator[str]
 
 def _parts(layer: IntLayer) -> dict[str, object]:
     """What makes a layer what it is, in a form of which there is one only: weights that are not 0, by their delays."""
-    weights: dict[int, object] = {}
-    for delay in sorted({each.delay for each in layer.connections}):
-        total = sum(each.synapse.weight.astype(int) for each in layer.connections if each.delay == delay)
+    weights: dict[tuple[str, int], object] = {}
+    for source, delay in sorted({(each.source, each.delay) for each in layer.connections}):
+        alike = [each for each in layer.connections if (each.source, each.delay) == (source, delay)]
+        total = sum(each.synapse.weight.astype(int) for each in alike)
         assert isinstance(total, np.ndarray)
         if total.any():
-            weights[delay] = total.tolist()
+            weights[source, delay] = total.tolist()
     first = layer.connections[0]
     return {
         "name": (layer.name, layer.scale, layer.limited_by),

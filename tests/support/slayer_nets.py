@@ -73,6 +73,14 @@ def affine() -> list[Any]:
     return [block.cuba.Dense(NEURON, 6, 8, weight_scale=3, **STILL), block.cuba.Affine(NEURON, 8, 3, weight_scale=3)]
 
 
+def recurrent() -> list[Any]:
+    """Its hidden neurons read each other a step later."""
+    return [
+        block.cuba.Recurrent(NEURON, 12, 10, weight_scale=3, **STILL),
+        block.cuba.Dense(NEURON, 10, 4, weight_scale=3, **STILL),
+    ]
+
+
 INSTANT = NEURON | {"current_decay": 1, "voltage_decay": 0.25}
 """Neurons that lose their current at once, as samples that drive neurons need: lava-dl's loader has no other."""
 
@@ -101,6 +109,7 @@ NETWORKS = (
     (conv, (2, 7, 6)),
     (pool, (1, 4, 6)),
     (affine, (6,)),
+    (recurrent, (12,)),
     (driven, (2, 7, 6)),
     (driven_flat, (12,)),
 )

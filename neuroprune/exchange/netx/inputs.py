@@ -169,7 +169,7 @@ def _input_shape(file: Fields, parts: tuple[Part, ...], frames: IntInput | None)
         raise file.error(f"has no layer of neurons behind its input: {AGAIN}")
     if first.kind == "input":
         sizes = first.fields.integers("shape").reshape(-1).tolist()
-    elif reader.kind == "dense":
+    elif reader.is_dense:
         sizes = list(reader.fields.size_of("weight")[1:])
     elif frames is not None:
         return frames.shape
@@ -185,7 +185,7 @@ def _input_shape(file: Fields, parts: tuple[Part, ...], frames: IntInput | None)
         stated = (1, *sizes) if len(sizes) == 2 else (sizes[0], 1, 1)
     if frames is None or frames.shape == stated:
         return stated
-    if reader.kind == "dense" and math.prod(frames.shape) == math.prod(stated):
+    if reader.is_dense and math.prod(frames.shape) == math.prod(stated):
         return frames.shape
     raise file.error(
         f"reads frames of {stated} (channels, height, width), but those given are {frames.shape}: name data of the "

@@ -7,17 +7,16 @@ import numpy as np
 
 from neuroprune.exchange.netx.fields import Fields
 
-KINDS = ("input", "flatten", "dense", "conv", "pool")
+KINDS = ("input", "flatten", "dense", "dense_rec", "conv", "pool")
 REMEDIES = {
     "convT": "use a convolution in its place",
     "unpool": "use a convolution in its place",
     "average": "leave it out, and average the spikes of each class where they are read",
     "concat": "a netx file is read as a chain, so deploy the network itself in place of its file",
-    "dense_rec": "recurrent synapses have no place in a feed-forward program, so use a dense block",
     "dense_comp": "complex synapses have no place on the chip, so use a dense block",
 }
 READ_FIELDS = {
-    *("type", "shape", "weight", "bias", "delay", "neuron", "stride", "padding", "dilation", "groups"),
+    *("type", "shape", "weight", "weight_rec", "bias", "delay", "neuron", "stride", "padding", "dilation", "groups"),
     *("inChannels", "outChannels", "kernelSize", "inFeatures", "outFeatures"),
 }
 """Fields that are understood; those of the second line only repeat the shape of the weights."""
@@ -47,6 +46,11 @@ class Part:
     def is_driven(self) -> bool:
         """Whether it is of input neurons."""
         return self.kind == "input" and self.fields.has("neuron")
+
+    @property
+    def is_dense(self) -> bool:
+        """Whether it reads features."""
+        return self.kind in ("dense", "dense_rec")
 
     @property
     def computes(self) -> bool:

@@ -13,7 +13,7 @@ from neuroprune.exchange.netx.fields import AGAIN, Fields, open_fields
 from neuroprune.exchange.netx.inputs import read_drive, read_input, steps_of
 from neuroprune.exchange.netx.neurons import read_neurons
 from neuroprune.exchange.netx.parts import Notes, Part, note_unsupported, read_parts
-from neuroprune.exchange.netx.synapses import loader_changes, output_shape, read_connections
+from neuroprune.exchange.netx.synapses import loader_changes, output_shape, read_connections, read_recurrence
 from neuroprune.fixed_point import STATE_SHIFT, IntegerRules
 from neuroprune.graph.nodes import INPUT, Readout, Shape
 from neuroprune.program.types import IntInput, IntLayer, IntProgram
@@ -78,19 +78,21 @@ def _layers(
             _check_order(part, shape, flat)
             connections, bits = read_connections(part, source, shape, rules, notes)
             shape = output_shape(part, connections[0])
+        name, scale, limit = (part.fields.attribute(*stated) for stated in LAYER_ATTRIBUTES)
+        source = name or f"{part.kind}{part.number}"
+        if part.kind == "dense_rec":
+            connections += (read_recurrence(part, source, shape[0], bits, notes),)
         neuron, bias, silent = read_neurons(part, shape[0], part is last, rules, notes)
         if part.kind == "dense" and len(connections) == 1:
             change = loader_changes(connections[0].synapse.weight)
             notes.remarks.extend([f"{part.place} {change}; here they are as the file has them"] if change else [])
-        name, scale, limit = (part.fields.attribute(*stated) for stated in LAYER_ATTRIBUTES)
-        source = name or f"{part.kind}{part.number}"
         if source in (INPUT, *(layer.name for layer in layers)):
             raise part.fields.error(f"has the name {source!r} of another layer: {AGAIN}")
         if scale is not None and not (math.isfinite(scale) and scale > 0):
             raise part.fields.error(f"states a scale of {scale}: {AGAIN}")
         scale, limit = scale or LAVA_DL_SCALE, limit or "weight"
         layers.append(IntLayer(source, connections, neuron, bias, shape, scale, limit, bits))
-        flat = part.kind == "dense" or (part.kind == "input" and part.fields.integers("shape").size == 1)
+        flat = part.is_dense or (part.kind == "input" and part.fields.integers("shape").size == 1)
     return tuple(layers), last.place if silent else None
 
 
@@ -98,9 +100,9 @@ LAYER_ATTRIBUTES = (("name", str), ("scale", float), ("limited_by", str))
 
 
 def _check_order(part: Part, shape: Shape, flat: bool) -> None:
-    if part.kind == "dense" and not flat:
+    if part.is_dense and not flat:
         raise part.fields.error(f"reads channels without a flatten layer before it, which lava-dl cannot load: {AGAIN}")
-    if part.kind != "dense" and len(shape) != 3:
+    if not part.is_dense and len(shape) != 3:
         raise part.fields.error(f"reads a dense layer, which has no channels, height and width: {AGAIN}")
 
 

@@ -37,15 +37,7 @@ def read_connections(
     bits = rules.weight_bits if stated is None else int(stated)
     if not 2 <= bits <= rules.weight_bits:
         raise part.fields.error(f"states weights of {bits} bits, not 2 to {rules.weight_bits}: {AGAIN}")
-    stored = _dense_weight(part, shape) if part.kind == "dense" else _conv_weight(part, shape)
-    low, high = weight_range(bits)
-    weight = np.clip(stored, low, high)
-    wrong = int(((weight != stored) | (stored % weight_step(bits) != 0)).sum())
-    if wrong:
-        notes.problems.append(
-            f"{part.place} has {wrong} weights that {bits} bits do not hold, which are the multiples of "
-            f"{weight_step(bits)} from {low} to {high}: train it with lava-dl's 8-bit quantisation"
-        )
+    weight = _held(part, _dense_weight(part, shape) if part.is_dense else _conv_weight(part, shape), bits, notes)
     delay = _delays(part, weight.shape, notes)
     steps = [int(each) for each in np.unique(delay)]
     carrying = [each for each in steps if np.where(delay == each, weight, 0).any()] or steps[:1]
@@ -53,6 +45,33 @@ def read_connections(
         IntConnection(source, _synapse(part, np.where(delay == each, weight, 0), shape), shape, each)
         for each in carrying
     ), bits
+
+
+def read_recurrence(part: Part, name: str, neurons: int, bits: int, notes: Notes) -> IntConnection:
+    """What a recurrent layer called `name` reads of itself. Raises InputError for weights of another size."""
+    weight = part.fields.integers("weight_rec")
+    if weight.size != neurons**2 or weight.ndim > 2:
+        raise part.fields.error(f"has recurrent weights of shape {list(weight.shape)} for {neurons} neurons: {AGAIN}")
+    if part.fields.has("delay") and part.fields.integers("delay").any():
+        notes.problems.append(
+            f"{part.place} has delays, which lava-dl's loader gives to its recurrent synapses, too, and here those "
+            "take one step: train it without delays"
+        )
+    weight = _held(part, weight.reshape(neurons, neurons), bits, notes)
+    return IntConnection(name, IntDense(frozen_array(weight, np.int16)), (neurons,), 1)
+
+
+def _held(part: Part, stored: Integers, bits: int, notes: Notes) -> Integers:
+    """The weights as the chip holds them in `bits`; those that it does not are noted."""
+    low, high = weight_range(bits)
+    weight: Integers = np.clip(stored, low, high)
+    wrong = int(((weight != stored) | (stored % weight_step(bits) != 0)).sum())
+    if wrong:
+        notes.problems.append(
+            f"{part.place} has {wrong} weights that {bits} bits do not hold, which are the multiples of "
+            f"{weight_step(bits)} from {low} to {high}: train it with lava-dl's 8-bit quantisation"
+        )
+    return weight
 
 
 def output_shape(part: Part, connection: IntConnection) -> Shape:
@@ -74,7 +93,7 @@ def output_shape(part: Part, connection: IntConnection) -> Shape:
     if min(found) < 1 or math.prod(found) > LARGEST_MAP:
         raise part.fields.error(f"makes a map of {list(found)}, not 1 to {LARGEST_MAP} neurons: {AGAIN}")
     stated = part.fields.integers("shape").reshape(-1).tolist()
-    if stated != list(found) and not (part.kind == "dense" and math.prod(stated) == found[0]):
+    if stated != list(found) and not (part.is_dense and math.prod(stated) == found[0]):
         raise part.fields.error(f"states a shape of {excerpt(stated)}, but its weights make {list(found)}: {AGAIN}")
     return found
 
@@ -129,7 +148,7 @@ def _groups(part: Part, shape: Shape) -> int:
 
 def _synapse(part: Part, weight: Integers, shape: Shape) -> IntSynapse:
     frozen = frozen_array(weight, np.int16)
-    if part.kind == "dense":
+    if part.is_dense:
         return IntDense(frozen)
     stride, padding, dilation = _pair(part, "stride", 1), _pair(part, "padding", 0), _pair(part, "dilation", 1)
     kernel = weight.shape[2:]
@@ -188,7 +207,7 @@ def _delays(part: Part, shape: tuple[int, ...], notes: Notes) -> Integers:
         return delay.reshape(())
     if delay.shape == shape[:1]:
         return delay.reshape(-1, *(1 for _ in shape[1:]))
-    if part.kind == "dense" and delay.shape in (shape[1:], shape):
+    if part.is_dense and delay.shape in (shape[1:], shape):
         return delay
     raise part.fields.error(f"has delays of shape {list(delay.shape)} for weights of shape {list(shape)}: {AGAIN}")
 
@@ -198,7 +217,7 @@ def _remark_delays(part: Part, longest: int, notes: Notes) -> None:
         f"{part.place} delays its input by up to {longest} steps: spikes that would arrive after the last step of a "
         "sample are lost here, and reach the next sample in lava-dl"
     )
-    if part.kind != "dense":
+    if not part.is_dense:
         notes.remarks.append(
             f"{part.place} has delays, which lava-dl's loader drops: they are kept here, in the way of dense layers"
         )

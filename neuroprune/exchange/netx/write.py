@@ -71,7 +71,7 @@ def write_netx(program: IntProgram, path: Path) -> tuple[str, ...]:
 
 
 def _branch(layer: IntLayer, before: str, joined: Joined | None) -> str | None:
-    sources = dict.fromkeys(connection.source for connection in layer.connections)
+    sources = dict.fromkeys(connection.source for connection in layer.forward)
     if list(sources) != [before]:
         return (
             f"layer {layer.name!r} reads {' and '.join(map(repr, sources))}, but netx connects every layer to the one "
@@ -79,16 +79,26 @@ def _branch(layer: IntLayer, before: str, joined: Joined | None) -> str | None:
         )
     if joined is None:
         return (
-            f"layer {layer.name!r} reads {before!r} by {len(layer.connections)} synapses at once, but netx has one for "
+            f"layer {layer.name!r} reads {before!r} by {len(layer.forward)} synapses at once, but netx has one for "
             "every layer: no file was written"
+        )
+    if layer.recurrent and (not _is_recurrent_block(layer) or joined.delay.any()):
+        return (
+            f"layer {layer.name!r} reads itself, which netx has for dense layers without delays alone: no file was "
+            "written"
         )
     return None
 
 
+def _is_recurrent_block(layer: IntLayer) -> bool:
+    """Whether all its synapses are dense, those to itself one matrix."""
+    return len(layer.recurrent) == 1 and all(isinstance(each.synapse, IntDense) for each in layer.connections)
+
+
 def _join(layer: IntLayer) -> Joined | None:
     """None where connections differ in more than which of their weights are not 0, and in their delays."""
-    first, *others = (connection.synapse for connection in layer.connections)
-    delays = np.array([connection.delay for connection in layer.connections], np.int32)
+    first, *others = (connection.synapse for connection in layer.forward)
+    delays = np.array([connection.delay for connection in layer.forward], np.int32)
     if not others:
         return Joined(first, delays[0])
     if any(_geometry(other) != _geometry(first) for other in others):
@@ -168,8 +178,10 @@ def _content(program: IntProgram, synapses: list[Joined]) -> bytes:
             else:
                 if len(layer.connections[0].in_shape) > 1:
                     _add(layers, "flatten", (synapse.weight.shape[1],))
-                group = _add(layers, "dense", layer.shape)
+                group = _add(layers, "dense_rec" if layer.recurrent else "dense", layer.shape)
                 _fill_dense(group, synapse)
+                for own in layer.recurrent:
+                    group["weight_rec"] = own.synapse.weight
             if delay.any():
                 group["delay"] = delay
             group["bias"] = np.floor(_biases(layer.bias)).astype(np.int32)
