@@ -9,21 +9,15 @@ Maximum pooling of spikes is an OR: a synapse of ones and a memoryless neuron.
 """
 
 from collections import Counter
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
-from neuroprune.arrays import FloatArray, frozen_array
 from neuroprune.errors import UnsupportedNetwork
 from neuroprune.graph.compose import average_kernel, depthwise
 from neuroprune.graph.float_program import (
-    FloatConnection,
-    FloatConv,
-    FloatDense,
     FloatInput,
-    FloatLayer,
     FloatProgram,
-    FloatSynapse,
     Part,
     verify_float_program,
 )
@@ -47,7 +41,6 @@ from neuroprune.graph.nodes import (
     Resample,
     Select,
     Shape,
-    Synapse,
     Upsample,
 )
 from neuroprune.graph.phases import (
@@ -64,7 +57,8 @@ from neuroprune.graph.phases import (
     upsampled,
     whole,
 )
-from neuroprune.graph.terms import Fed, Value, source_value, spikes_at_most, synapses
+from neuroprune.graph.populations import Population, layers_of
+from neuroprune.graph.terms import Value, source_value, spikes_at_most, synapses
 from neuroprune.neurons.cuba_lif import CubaLif
 from neuroprune.neurons.model import FloatNeuron
 
@@ -76,18 +70,6 @@ MOST_PHASES = 256
 
 Parts = tuple[Phases, ...]
 """A map; or the maps and features that follow each other in a flattened vector."""
-
-
-@dataclass(frozen=True, eq=False)
-class _Population:
-    """A layer of neurons, and what feeds it; bias: float64 [channels]."""
-
-    name: str
-    shape: Shape
-    neuron: FloatNeuron
-    inputs: list[Fed]
-    bias: FloatArray
-    part: Part | None
 
 
 def fold(graph: Graph) -> FloatProgram:
@@ -115,7 +97,7 @@ def fold(graph: Graph) -> FloatProgram:
         raise UnsupportedNetwork(folding.problems)
     first = graph.nodes[0]
     assert isinstance(first.op, Input)
-    layers = _layers(first, folding.populations)
+    layers = layers_of(first, folding.populations)
     program = FloatProgram(FloatInput(first.shape, first.op.sequence), layers, graph.steps, graph.readout)
     verify_float_program(program)
     return program
@@ -128,7 +110,7 @@ class _Folding:
         self.graph = graph
         self.values: dict[str, Parts] = {}
         self.readers = Counter(name for node in graph.nodes for name in node.inputs)
-        self.populations: list[_Population] = []
+        self.populations: list[Population] = []
         self.problems: list[str] = []
 
     def add(self, node: Node) -> None:
@@ -284,7 +266,7 @@ class _Folding:
                     f"layer {name}: it reads what {' and '.join(late)} fired one step before, and only its own spikes, "
                     "of a map that nothing made larger, reach a layer so late; let it read spikes of the same step"
                 )
-            self.populations.append(_Population(called, of_phase.shape, neuron, inputs, of_phase.bias, part))
+            self.populations.append(Population(called, of_phase.shape, neuron, inputs, of_phase.bias, part))
             return source_value(called, of_phase.shape)
 
         return by_phase(populate, value)
@@ -320,38 +302,3 @@ def _is_plain(value: Phases, node: Node) -> bool:
 def _is_scale(norm: BatchNorm) -> bool:
     """Whether it multiplies everything by one number."""
     return bool(np.all(norm.gain == norm.gain[0]) and not np.any(norm.offset))
-
-
-def _layers(first: Node, populations: list[_Population]) -> tuple[FloatLayer, ...]:
-    """The layers of the program; names of connections are as short as they can be while distinct."""
-    keys_of = [
-        [(each.layers, each.source, population.name) for each in population.inputs] for population in populations
-    ]
-    candidates = [[_candidates(*key) for key in keys] for keys in keys_of]
-    taken = [Counter(names[level] for keys in candidates for names in keys) for level in range(3)]
-    used = {first.name} | {population.name for population in populations}
-    shapes = {first.name: first.shape} | {population.name: population.shape for population in populations}
-    made = []
-    for population, keys in zip(populations, candidates, strict=True):
-        connections = []
-        for index, (fed, names) in enumerate(zip(population.inputs, keys, strict=True)):
-            name = next((n for level, n in enumerate(names) if taken[level][n] == 1 and n not in used), None)
-            name = name or f"{names[-1]}#{index + 1}"
-            used.add(name)
-            connections.append(FloatConnection(name, fed.source, _synapse(fed.synapse), shapes[fed.source], fed.delay))
-        bias = frozen_array(population.bias, np.float64)
-        shape, neuron, part = population.shape, population.neuron, population.part
-        made.append(FloatLayer(population.name, tuple(connections), neuron, bias, shape, part))
-    return tuple(made)
-
-
-def _candidates(layers: tuple[str, ...], source: str, neuron: str) -> tuple[str, str, str]:
-    base = "+".join(layers) or f"{neuron}.sum"
-    return base, f"{base}@{source}", f"{base}@{source}:{neuron}"
-
-
-def _synapse(op: Synapse) -> FloatSynapse:
-    weight = frozen_array(op.weight, np.float64)
-    if isinstance(op, Linear):
-        return FloatDense(weight)
-    return FloatConv(weight, op.stride, op.padding, op.dilation, op.groups)

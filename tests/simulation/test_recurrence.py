@@ -143,6 +143,25 @@ def test_a_container_without_spikes_at_its_end_is_refused() -> None:
         trace(network, torch.zeros(1, 5, 2, 3, 3))
 
 
+def test_neurons_that_other_neurons_read_a_step_later_are_refused() -> None:
+    within = nn.Sequential(lif(), layer.Linear(18, 18), lif())
+    inner = layer.ElementWiseRecurrentContainer(within, summed, step_mode="m")
+    network = nn.Sequential(layer.Flatten(step_mode="m"), layer.Linear(18, 18, step_mode="m"), inner)
+    with pytest.raises(
+        UnsupportedNetwork, match=r"2.sub_module.0: it reads what 2.sub_module.2 fired one step before, and"
+    ):
+        fold(trace(network, torch.zeros(1, 5, 2, 3, 3)))
+
+
+def test_a_container_in_the_wrong_step_mode_is_refused() -> None:
+    inner = layer.ElementWiseRecurrentContainer(lif(), summed, step_mode="s")
+    network = nn.Sequential(layer.Flatten(step_mode="m"), inner)
+    with pytest.raises(
+        UnsupportedNetwork, match="is in step mode 's' but reads no single steps; set its step mode to 'm'"
+    ):
+        trace(network, torch.zeros(1, 5, 2, 3, 3))
+
+
 def test_channels_of_a_layer_that_reads_itself_stay() -> None:
     module, frames = made(lambda: map_network(Weighted()))
     assert not channel_groups(trace(module, torch.from_numpy(frames)))
