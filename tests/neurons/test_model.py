@@ -170,8 +170,9 @@ def test_criticality_follows_the_potential_of_any_model() -> None:
     expected = (total / 4).flatten(2).amax(2).mean(0).numpy()
     paper = Criticality(surrogate="paper")  # the module of single steps has no surrogate function
     for network, measure in ((multi, Criticality()), (single, paper)):
-        groups = channel_groups(trace(network, frames, models))
-        np.testing.assert_allclose(criticality(network, groups, [frames], measure, models), expected, rtol=1e-12)
+        graph = trace(network, frames, models)
+        found = criticality(network, graph, channel_groups(graph), [frames], measure, models)
+        np.testing.assert_allclose(found, expected, rtol=1e-12)
 
 
 def test_the_dynamics_of_neurons_are_written_in_their_room_in_the_oracle_and_for_lava_alone() -> None:
