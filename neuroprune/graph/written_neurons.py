@@ -66,6 +66,8 @@ def written_neurons(module: nn.Module, taken: Taken) -> WrittenNeurons:
     unknown = WrittenNeurons(NotNeurons(), keeps_state=True)
     one = (1,) * len(taken.sample)
     for sample, find in ((one, _alike), (taken.sample, _alike), (taken.sample, _of_own_thresholds)):
+        if find is _of_own_thresholds and unknown.found != DIFFER:
+            break  # what the module gave were no spikes
         probes = max(2, min(MOST_PROBES, MOST_NUMBERS // max(1, steps * prod(sample))))
         try:
             tried = copy.deepcopy(module).eval()

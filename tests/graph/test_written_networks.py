@@ -533,3 +533,31 @@ def test_an_index_that_adds_an_axis_and_numbers_in_the_shape_of_a_signal() -> No
         return net.out(net.fc(x.flatten(2))).mean(0)
 
     assert checked(Net(code, Sequences)).steps == STEPS
+
+
+class LoopedConv(nn.Conv2d):
+    """Its own code goes over the steps."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        out = torch.zeros(*x.shape[:2], self.out_channels, *x.shape[3:], dtype=x.dtype)
+        for step in range(len(x)):
+            out[step] = F.conv2d(x[step], self.weight, self.bias, self.stride, self.padding)
+        return out
+
+
+def test_a_convolution_with_code_of_its_own_is_no_layer_of_neurons() -> None:
+    class Looped(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.convs = nn.ModuleList([LoopedConv(2, 3, 3, padding=1), LoopedConv(3, 3, 3, padding=1)])
+            self.neurons = nn.ModuleList([Sequences(), Sequences()])
+            self.fc = nn.Linear(192, 5)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            x = x.unsqueeze(0).repeat(STEPS, 1, 1, 1, 1)
+            for conv, fires in zip(self.convs, self.neurons, strict=True):
+                x = fires(conv(x))
+            return self.fc(x.mean(0).flatten(1))
+
+    torch.manual_seed(0)
+    assert checked(Looped()).steps == STEPS
