@@ -140,7 +140,9 @@ class Population:
         """What spikes of the layer, [samples, *shape], deliver to it a step later; weights: of all connections."""
         return lambda spikes: sum(
             (
-                deliver(self.synapses[number], torch.from_numpy(weights[number].astype(np.float32)), spikes[None])[0]
+                deliver(
+                    self.synapses[number], torch.from_numpy(weights[number].astype(np.float32)), spikes[None].float()
+                )[0]
                 for number in self.recurrent
             ),
             torch.zeros(()),
@@ -159,17 +161,16 @@ class Population:
         """Spikes of the float neurons that read their own; the sources of recurrent connections do not matter."""
         currents = self.forward.float_currents(samples)
         feedback = self.feedback([synapse.weight for synapse in self.synapses])
-        of_floats = lambda fired: feedback(fired.to(currents.dtype))  # noqa: E731
-        spikes, _ = fire_float(self.neuron, currents, _spread(self.bias, currents), self.steps, of_floats)
+        spikes, _ = fire_float(self.neuron, currents, _spread(self.bias, currents), self.steps, feedback)
         return torch.stack(spikes).to(currents.dtype)
 
     def fire_alone(self, layer: IntLayer, samples: slice) -> Tensor:
         """Spikes of the chip's neurons of `layer`, which is this population in integers, that read their own."""
         weights = [connection.synapse.weight for connection in layer.connections]
         currents = self.forward.integer_currents(weights[: len(layer.forward)], samples)
-        bias = _spread(layer.bias.mantissa * 2.0**layer.bias.exponent, currents)
         if not layer.recurrent:
-            return fire(currents, bias, layer.neuron, self.steps)[0]
+            return self.fire(currents, layer.neuron, layer.bias)
+        bias = _spread(layer.bias.mantissa * 2.0**layer.bias.exponent, currents)
         return fire_with_feedback(currents, bias, layer.neuron, self.steps, self.feedback(weights))
 
     def _deliver(self, weights: Sequence[npt.NDArray[np.generic]], values: list[Tensor]) -> Tensor:

@@ -14,6 +14,7 @@ from neuroprune.graph.float_program import FloatDense, FloatLayer, FloatProgram,
 from neuroprune.graph.nodes import INPUT
 from neuroprune.neurons.model import fire_float
 from neuroprune.progress import Progress, silent
+from neuroprune.quantization.forward import one_step_later
 
 BATCH = 64
 """Samples that run at once; memory grows with it, not with the number of samples."""
@@ -124,7 +125,7 @@ class LayerTensors:
         for connection, weight in zip(self.layer.connections, self.weights, strict=True):
             if connection.source in values:
                 value = values[connection.source]
-                arriving = torch.cat([torch.zeros_like(value[:1]), value[:-1]]) if connection.delay else value
+                arriving = one_step_later(value) if connection.delay else value
                 current = current + _through(connection.synapse, weight, arriving)
         return current
 
