@@ -6,7 +6,7 @@ from neuroprune.mapping.limits import exceeded
 from neuroprune.mapping.pack import pack
 from neuroprune.mapping.place import place
 from neuroprune.mapping.split import split_layer
-from neuroprune.mapping.types import ChipMapping
+from neuroprune.mapping.types import ChipMapping, Packing
 from neuroprune.mapping.verify import verify_mapping
 from neuroprune.program.timing import depths, synaptic_delay
 from neuroprune.program.types import IntLayer, IntProgram
@@ -15,7 +15,6 @@ from neuroprune.program.types import IntLayer, IntProgram
 def map_program(program: IntProgram, chip: Chip) -> ChipMapping:
     """Put every neuron of `program` on a core of `chip`, on as many chips as that takes.
 
-    Layers are split from the last to the first, because what a layer takes may depend on how its readers are split.
     The frames are injected from off-chip into each layer that reads them. Deterministic.
     program: balanced (see `balance`), so that no synapse delays longer than those of `chip` can.
     Raises CapacityError when a single neuron of a layer does not fit a core.
@@ -34,6 +33,16 @@ def map_program(program: IntProgram, chip: Chip) -> ChipMapping:
     >>> mapping.chips, sum(core.neurons for core in mapping.cores)
     (1, 4618)
     """
+    mapping = place(pack_program(program, chip), chip)
+    verify_mapping(mapping, program, chip)
+    return mapping
+
+
+def pack_program(program: IntProgram, chip: Chip) -> Packing:
+    """Cut the layers of `program` into tiles and put these together on cores of `chip`; see `map_program`.
+
+    Layers are split from the last to the first, because what a layer takes may depend on how its readers are split.
+    """
     split: dict[str, tuple[TileResources, ...]] = {}
     depth = depths(program)
     for layer in reversed(program.layers):
@@ -46,10 +55,7 @@ def map_program(program: IntProgram, chip: Chip) -> ChipMapping:
         delays = [synaptic_delay(connection, layer, depth) for connection in layer.connections]
         split[layer.name] = _split(layer, delays, readers, chip)
     tiles = [each for layer in program.layers for each in split[layer.name]]
-    cores = place(pack(tiles, chip.core.resources), chip)
-    mapping = ChipMapping(chip=chip.name, cores=cores, chips=-(-len(cores) // chip.cores_per_chip))
-    verify_mapping(mapping, program, chip)
-    return mapping
+    return pack(tiles, chip.core.resources)
 
 
 def _split(layer: IntLayer, delays: list[int], readers: list[Reader], chip: Chip) -> tuple[TileResources, ...]:

@@ -5,9 +5,10 @@ from collections.abc import Sequence
 import numpy as np
 
 from neuroprune.chips.types import Resource, TileResources
+from neuroprune.mapping.types import Packing
 
 
-def pack(tiles: Sequence[TileResources], resources: Sequence[Resource]) -> tuple[tuple[TileResources, ...], ...]:
+def pack(tiles: Sequence[TileResources], resources: Sequence[Resource]) -> Packing:
     """Each tile on the first core that still has room for it in every resource, in the order of the tiles."""
     cores: list[list[TileResources]] = []
     limits = np.array([resource.limit for resource in resources])
@@ -20,4 +21,4 @@ def pack(tiles: Sequence[TileResources], resources: Sequence[Resource]) -> tuple
             room[number] = limits
         cores[number].append(tile)
         room[number] -= need
-    return tuple(tuple(core) for core in cores)
+    return Packing(tuple(tuple(core) for core in cores))

@@ -1,8 +1,18 @@
-"""Where an integer program runs: tiles of neurons on cores."""
+"""Where an integer program runs: tiles of neurons that share cores, and where these cores lie."""
 
 from dataclasses import dataclass
 
 from neuroprune.chips.types import TileResources
+
+
+@dataclass(frozen=True)
+class Packing:
+    """Every neuron of a program in exactly one tile, and which tiles share a core; no core has a place yet.
+
+    cores: the tiles of each, at least one; in the order of the first layer on them.
+    """
+
+    cores: tuple[tuple[TileResources, ...], ...]
 
 
 @dataclass(frozen=True)

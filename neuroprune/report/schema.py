@@ -16,6 +16,7 @@ from pydantic import AwareDatetime, Field, model_validator
 
 from neuroprune.intervals import AccuracyChange, Share, ShareInterval
 from neuroprune.records import Record, load_record, save_record
+from neuroprune.report.bound_schema import Advice, MappingBound
 from neuroprune.report.chip_schema import (
     Amount,
     ChipLimits,
@@ -25,8 +26,10 @@ from neuroprune.report.chip_schema import (
     ResourceUse,
     Taken,
 )
+from neuroprune.report.cost_schema import CostEstimate
 from neuroprune.report.layer_schema import LayerReport
 from neuroprune.report.provenance import Provenance
+from neuroprune.report.traffic_schema import TrafficReport
 
 SCHEMA_VERSION: Literal[4] = 4
 
@@ -145,6 +148,7 @@ class Report(Record):
     date: when the deployment began, in UTC. durations_s: seconds by stage, in their order, without the writing of the
     report itself. These two alone differ where the same is deployed again by the same command.
     provenance: what it was made from and by, where that was told. Older reports have none of the three.
+    bound, traffic, costs, advice: of the mapping, spikes between cores, time and energy by each model, what to change.
     """
 
     schema_version: Literal[4] = SCHEMA_VERSION
@@ -166,6 +170,10 @@ class Report(Record):
     date: AwareDatetime | None = None
     durations_s: dict[str, Amount] = Field(default_factory=dict)
     provenance: Provenance | None = None
+    bound: MappingBound | None = None
+    traffic: TrafficReport | None = None
+    costs: tuple[CostEstimate, ...] = ()
+    advice: tuple[Advice, ...] = ()
 
     @model_validator(mode="after")
     def _agrees_with_itself(self) -> "Report":

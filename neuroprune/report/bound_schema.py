@@ -1,0 +1,43 @@
+"""The part of a report that says how far the mapping is from the best there can be, and what would make it smaller."""
+
+from neuroprune.records import Record
+from neuroprune.report.chip_schema import Amount, Count
+
+
+class ResourceBound(Record):
+    """Cores that one resource alone asks for, whatever the tiles: no mapping takes fewer."""
+
+    name: str
+    cores: Count
+
+
+class MappingBound(Record):
+    """The least number of cores that any mapping of the program takes, as far as it is proved, and how it is.
+
+    cores: that this mapping takes. bound: proved to be needed, the largest of `resources` and of what weighs several of
+    them together. gap: by how much `cores` may be above the least, as a share of `bound`.
+    seconds: that the search took, of its effort. optimize: what was sought first.
+    """
+
+    cores: Count
+    bound: Count
+    gap: Amount
+    resources: tuple[ResourceBound, ...]
+    effort: str
+    optimize: str
+    seconds: Amount | None = None
+
+
+class Advice(Record):
+    """A change of the network, and what the mapper found when it was made.
+
+    text: one sentence that says all. layer: that changes. removed: channels or features that go.
+    cores_before, cores_after: as mapped. resource: that binds where it helps.
+    """
+
+    text: str
+    layer: str
+    removed: Count
+    resource: str
+    cores_before: Count
+    cores_after: Count
