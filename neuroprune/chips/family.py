@@ -38,7 +38,9 @@ A whole family, whose cores are limited by nothing but neurons:
     that are a model and no published fact should say so where they are made.
 4.  **Cost**, where two ways to cut a layer take equally many tiles: the family says which is better, or leaves it at
     the sum of all shares.
-5.  **Where it goes.** `load_chip(name_or_path, families=(*FAMILIES, NeuronsOnly))` reads a chip of a family of your
+5.  **Least amounts**, where it can be proved what a layer takes however it is cut: then reports say how far a mapping
+    may be from the best there can be.
+6.  **Where it goes.** `load_chip(name_or_path, families=(*FAMILIES, NeuronsOnly))` reads a chip of a family of your
     own, and `Chip(...)` makes one without a file. A family for everybody is a folder here and a line in
     `neuroprune.chips.catalog`; `neuroprune.chips.loihi` is one of five resources.
 
@@ -50,9 +52,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any, ClassVar
 
-from neuroprune.chips.types import Reader, Resource, TileCounter, TileResources
+from neuroprune.chips.types import Reader, Resource, Tile, TileCounter, TileResources
 from neuroprune.fixed_point import IntegerRules, check_number
-from neuroprune.program.types import IntLayer
+from neuroprune.program.types import IntConnection, IntLayer
 
 LARGEST_NUMBER = 2**31 - 1
 """Of what a core has: sums over all tiles of a network are exact in 64 bits."""
@@ -107,6 +109,16 @@ class Family(ABC):
         the output layer, whose spikes leave the chip.
         rules: widths of the chip's integer fields.
         """
+
+    def least(
+        self, layer: IntLayer, delays: Sequence[int], readers: Sequence[tuple[IntConnection, Tile]], rules: IntegerRules
+    ) -> tuple[int, ...]:
+        """Amounts of each resource that all tiles of `layer` together take at least, however it is cut: what bounds of
+        a mapping are proved from. 0, the default, proves nothing.
+
+        readers: the connections that read the layer, with the whole layer that each leads to.
+        """
+        return (0,) * len(self.resources)
 
     @property
     def longest_delay(self) -> int | None:

@@ -1,21 +1,26 @@
 """Mapping an integer program onto cores: split, pack, place, verify."""
 
 from neuroprune.chips.chip import Chip
-from neuroprune.chips.types import Reader, TileResources
+from neuroprune.chips.types import TileResources
+from neuroprune.mapping.bounds import fewest_cores
+from neuroprune.mapping.count import Counting, Split
+from neuroprune.mapping.effort import effort_of
+from neuroprune.mapping.joint import cut_jointly, cuts_of
 from neuroprune.mapping.limits import exceeded
 from neuroprune.mapping.pack import pack
 from neuroprune.mapping.place import place
 from neuroprune.mapping.split import split_layer
 from neuroprune.mapping.types import ChipMapping, Packing
 from neuroprune.mapping.verify import verify_mapping
-from neuroprune.program.timing import depths, synaptic_delay
 from neuroprune.program.types import IntLayer, IntProgram
+from neuroprune.progress import Progress, silent
 
 
-def map_program(program: IntProgram, chip: Chip) -> ChipMapping:
+def map_program(program: IntProgram, chip: Chip, effort: str = "normal", progress: Progress = silent) -> ChipMapping:
     """Put every neuron of `program` on a core of `chip`, on as many chips as that takes.
 
     The frames are injected from off-chip into each layer that reads them. Deterministic.
+    effort: how long is searched for fewer cores, one of `EFFORTS`.
     program: balanced (see `balance`), so that no synapse delays longer than those of `chip` can.
     Raises CapacityError when a single neuron of a layer does not fit a core.
 
@@ -33,42 +38,37 @@ def map_program(program: IntProgram, chip: Chip) -> ChipMapping:
     >>> mapping.chips, sum(core.neurons for core in mapping.cores)
     (1, 4618)
     """
-    mapping = place(pack_program(program, chip), chip)
+    mapping = place(pack_program(program, chip, effort, progress), chip)
     verify_mapping(mapping, program, chip)
     return mapping
 
 
-def pack_program(program: IntProgram, chip: Chip) -> Packing:
-    """Cut the layers of `program` into tiles and put these together on cores of `chip`; see `map_program`.
-
-    Layers are split from the last to the first, because what a layer takes may depend on how its readers are split.
-    """
+def pack_program(program: IntProgram, chip: Chip, effort: str = "normal", progress: Progress = silent) -> Packing:
+    """Cut the layers of `program` into tiles and put these together on cores of `chip`; see `map_program`."""
+    counting = Counting(program, chip)
     split: dict[str, tuple[TileResources, ...]] = {}
-    depth = depths(program)
-    for layer in reversed(program.layers):
-        readers = [
-            Reader(connection, number, split[reader.name])
-            for reader in program.layers
-            for number, connection in enumerate(reader.connections)
-            if connection.source == layer.name and reader is not layer
-        ]
-        delays = [synaptic_delay(connection, layer, depth) for connection in layer.connections]
-        split[layer.name] = _split(layer, delays, readers, chip)
-    tiles = [each for layer in program.layers for each in split[layer.name]]
-    return pack(tiles, chip.core.resources)
+    for layer in reversed(program.layers):  # what a layer takes may depend on how its readers are split
+        split[layer.name] = _split(layer, counting, split)
+    alone = pack([each for layer in program.layers for each in split[layer.name]], chip.core.resources)
+    least = fewest_cores(program, chip)
+    trials = effort_of(effort).trials
+    if trials == 0 or len(alone.cores) <= least:
+        return alone
+    split = cut_jointly(program, chip, cuts_of(program.layers, split), trials, least, progress)
+    together = pack([each for layer in program.layers for each in split[layer.name]], chip.core.resources)
+    return min(alone, together, key=lambda packing: len(packing.cores))
 
 
-def _split(layer: IntLayer, delays: list[int], readers: list[Reader], chip: Chip) -> tuple[TileResources, ...]:
-    """The tiles of `layer`; readers: of its spikes, other than itself.
+def _split(layer: IntLayer, counting: Counting, split: Split) -> tuple[TileResources, ...]:
+    """The tiles of `layer`, cut by itself; split: those of the layers that read it.
 
     One that reads itself sends to each of its own tiles, too. Where these do not fit any more, it is split again for as
     many readers, which makes them smaller.
     """
-    tiles = split_layer(layer, chip.core.tile_counter(layer, delays, readers, chip.rules), chip)
+    chip = counting.chip
+    tiles = split_layer(layer, counting.counter(layer, split), chip)
     while layer.recurrent:
-        first = len(layer.forward)
-        itself = [Reader(connection, first + number, tiles) for number, connection in enumerate(layer.recurrent)]
-        counter = chip.core.tile_counter(layer, delays, [*readers, *itself], chip.rules)
+        counter = counting.counter(layer, split, tiles)
         counted = tuple(counter(each.tile) for each in tiles)
         if not any(exceeded(each.used, chip.core.resources) for each in counted):
             return counted

@@ -24,7 +24,7 @@ def split_layer(layer: IntLayer, counter: TileCounter, chip: Chip) -> tuple[Tile
         count = cuts[0] * cuts[1] * cuts[2]
         if best and count > len(best):
             break
-        found = _fitting(_tiles(layer, cuts), counter, resources)
+        found = _fitting(cut_tiles(layer, cuts), counter, resources)
         if found and (not best or chip.core.cost(found) < chip.core.cost(best)):
             best = found
     if not best:
@@ -43,13 +43,24 @@ def _candidates(shape: Box, most_neurons: int) -> list[Box]:
     return sorted(small, key=lambda cuts: (cuts[0] * cuts[1] * cuts[2], cuts))
 
 
-def _tiles(layer: IntLayer, cuts: Box) -> Iterator[Tile]:
+def cut_tiles(layer: IntLayer, cuts: Box) -> Iterator[Tile]:
+    """The tiles of `layer`, in C order: so many parts of nearly equal size along channels, height and width."""
     parts = [
         [(i * size // count, (i + 1) * size // count) for i in range(count)]
         for size, count in zip(volume(layer.shape), cuts, strict=True)
     ]
     for (c0, c1), (y0, y1), (x0, x1) in product(*parts):
         yield Tile(layer.name, (c0, y0, x0), (c1, y1, x1))
+
+
+def middle_tile(layer: IntLayer, cuts: Box) -> Tile:
+    """The tile in the middle of `cut_tiles`."""
+    ends = [
+        (parts // 2 * size // parts, (parts // 2 + 1) * size // parts)
+        for size, parts in zip(volume(layer.shape), cuts, strict=True)
+    ]
+    (c0, c1), (y0, y1), (x0, x1) = ends
+    return Tile(layer.name, (c0, y0, x0), (c1, y1, x1))
 
 
 def _fitting(tiles: Iterator[Tile], counter: TileCounter, resources: Sequence[Resource]) -> tuple[TileResources, ...]:
@@ -64,7 +75,7 @@ def _fitting(tiles: Iterator[Tile], counter: TileCounter, resources: Sequence[Re
 
 def _why_not(layer: IntLayer, counter: TileCounter, chip: Chip) -> str:
     """The sentence for a layer of which a single neuron exceeds a core."""
-    single = _tiles(layer, volume(layer.shape))
+    single = cut_tiles(layer, volume(layer.shape))
     reasons = (exceeded(counter(tile).used, chip.core.resources) for tile in single)
     resource, needed = next(reason for reason in reasons if reason)
     return (

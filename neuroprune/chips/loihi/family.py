@@ -1,13 +1,14 @@
 """The Loihi family: what a tile takes of a core."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import ClassVar
 
 from neuroprune.chips.loihi.axons import count_readers, output_axons
 from neuroprune.chips.loihi.core import LoihiCore
 from neuroprune.chips.loihi.encode import StoredSynapses, cheapest_storage, share_synapses
+from neuroprune.chips.loihi.least import least_taken
 from neuroprune.chips.receptive_field import receptive_field
 from neuroprune.chips.types import Reader, Tile, TileCounter, TileResources
 from neuroprune.fixed_point import IntegerRules
@@ -23,23 +24,12 @@ class Loihi(LoihiCore):
     def tile_counter(
         self, layer: IntLayer, delays: Sequence[int], readers: Sequence[Reader], rules: IntegerRules
     ) -> TileCounter:
-        """Counts tiles of `layer`; what differs by its place in the plane only is counted once."""
-        layer = replace(layer, connections=tuple(map(_widened, layer.connections)))
-        shared = share_synapses(layer, delays)
-        stored_bits = rules.stored_bits(layer.weight_bits)
+        """Counts tiles of `layer`; how synapses are stored is counted once for every list of readers."""
+        stored_of = _storage(layer, tuple(delays), rules.stored_bits(layer.weight_bits), self)
         read = count_readers(layer, [replace(each, connection=_widened(each.connection)) for each in readers])
-        known: dict[object, StoredSynapses] = {}
 
         def count(tile: Tile) -> TileResources:
-            fields = tuple(
-                receptive_field(each.connection, each.connection.synapse, tile).key
-                for each in shared
-                if isinstance(each.connection.synapse, IntConv)
-            )
-            key = (tile.start[0], tile.stop[0], tile.stop[1] - tile.start[1], tile.stop[2] - tile.start[2], fields)
-            if key not in known:
-                known[key] = cheapest_storage(shared, tile, stored_bits, self)
-            stored = known[key]
+            stored = stored_of(tile)
             return TileResources(
                 tile,
                 used=(
@@ -55,6 +45,38 @@ class Loihi(LoihiCore):
             )
 
         return count
+
+    def least(
+        self, layer: IntLayer, delays: Sequence[int], readers: Sequence[tuple[IntConnection, Tile]], rules: IntegerRules
+    ) -> tuple[int, ...]:
+        """See `loihi.least`."""
+        widened = replace(layer, connections=tuple(map(_widened, layer.connections)))
+        reading = [(_widened(connection), tile) for connection, tile in readers]
+        return least_taken(widened, delays, reading, rules.stored_bits(layer.weight_bits), self)
+
+
+@lru_cache(maxsize=256)
+def _storage(
+    layer: IntLayer, delays: tuple[int, ...], stored_bits: int, core: LoihiCore
+) -> Callable[[Tile], StoredSynapses]:
+    """How the synapses of tiles of `layer` are stored; what differs by its place in the plane only is counted once."""
+    layer = replace(layer, connections=tuple(map(_widened, layer.connections)))
+    shared = share_synapses(layer, delays)
+    known: dict[object, StoredSynapses] = {}
+
+    @cache
+    def stored(tile: Tile) -> StoredSynapses:
+        fields = tuple(
+            receptive_field(each.connection, each.connection.synapse, tile).key
+            for each in shared
+            if isinstance(each.connection.synapse, IntConv)
+        )
+        key = (tile.start[0], tile.stop[0], tile.stop[1] - tile.start[1], tile.stop[2] - tile.start[2], fields)
+        if key not in known:
+            known[key] = cheapest_storage(shared, tile, stored_bits, core)
+        return known[key]
+
+    return stored
 
 
 @lru_cache(maxsize=256)
