@@ -50,14 +50,14 @@ BASE = replace(LOIHI, core=replace(LOIHI.core, neurons_per_core=100))  # type: i
 def network() -> FloatProgram:
     """ "a" and "b" are convolutions in a row, and the dense "out" reads both, so that the spikes of "a" must wait.
 
-    No decay, threshold or bias is a round number.
+    No decay, threshold or bias is a round number; the neurons of "b" keep what exceeds the threshold.
     """
     rng = np.random.default_rng(0)
     frames, shape = (2, 5, 5), (9, 5, 5)
     hidden = CubaLif(0.3, 0.9, current_decay=0.7)
     layers = (
         layer("a", hidden, shape, conv1=("input", frames, conv(rng, 9, 2))),
-        layer("b", hidden, shape, conv2=("a", shape, conv(rng, 9, 9))),
+        layer("b", replace(hidden, reset="subtract"), shape, conv2=("a", shape, conv(rng, 9, 9))),
         layer("out", hidden, (6,), fc=("b", shape, dense(rng, 6, 225)), skip=("a", shape, dense(rng, 6, 225))),
     )
     found = FloatProgram(FloatInput(frames, False), layers, 3, Readout())

@@ -8,6 +8,7 @@ from typing import ClassVar
 from neuroprune.chips.loihi.axons import count_readers, output_axons
 from neuroprune.chips.loihi.core import LoihiCore
 from neuroprune.chips.loihi.encode import StoredSynapses, cheapest_storage, share_synapses
+from neuroprune.chips.loihi.resets import NONE, resets
 from neuroprune.chips.receptive_field import receptive_field
 from neuroprune.chips.types import Reader, Tile, TileCounter, TileResources
 from neuroprune.fixed_point import IntegerRules
@@ -28,6 +29,7 @@ class Loihi(LoihiCore):
         shared = share_synapses(layer, delays)
         stored_bits = rules.stored_bits(layer.weight_bits)
         read = count_readers(layer, [replace(each, connection=_widened(each.connection)) for each in readers])
+        subtracts = layer.neuron.reset == "subtract"
         known: dict[object, StoredSynapses] = {}
 
         def count(tile: Tile) -> TileResources:
@@ -37,21 +39,23 @@ class Loihi(LoihiCore):
                 if isinstance(each.connection.synapse, IntConv)
             )
             key = (tile.start[0], tile.stop[0], tile.stop[1] - tile.start[1], tile.stop[2] - tile.start[2], fields)
+            beside = resets(tile, stored_bits, self) if subtracts else NONE
             if key not in known:
-                known[key] = cheapest_storage(shared, tile, stored_bits, self)
+                known[key] = cheapest_storage(shared, tile, stored_bits, beside.room(self) if subtracts else self)
             stored = known[key]
+            compartments = (tile.neurons + stored.idle_neurons) * beside.compartments
             return TileResources(
                 tile,
                 used=(
-                    tile.neurons + stored.idle_neurons,
-                    stored.input_axons,
-                    output_axons(tile, read, self),
-                    stored.synapse_bits,
-                    stored.synapse_formats,
+                    compartments,
+                    stored.input_axons + beside.input_axons,
+                    output_axons(tile, read, self) + beside.output_axons,
+                    stored.synapse_bits + beside.synapse_bits,
+                    stored.synapse_formats + beside.synapse_formats,
                 ),
                 synapses=stored.synapses,
                 encodings=stored.encodings,
-                idle_neurons=stored.idle_neurons,
+                idle_neurons=compartments - tile.neurons,
             )
 
         return count
