@@ -135,7 +135,7 @@ class Family(ABC):
         return self.resources
 
     def problems(self, program: IntProgram) -> tuple[str, ...]:
-        """A sentence for each part of `program` that no such core runs, whatever its size, as "layer a: why: remedy"."""
+        """A sentence for each part of `program` that no such core runs, whatever its size: "layer a: ..."."""
         return ()
 
     @property

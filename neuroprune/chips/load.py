@@ -36,7 +36,7 @@ def list_chips() -> tuple[str, ...]:
 
     >>> from neuroprune import list_chips
     >>> list_chips()
-    ('loihi-sim', 'loihi-sim-relay')
+    ('loihi-sim', 'loihi-sim-relay', 'loihi1', 'loihi2', 'speck')
     """
     return tuple(sorted(path.stem for path in hw_targets_folder().glob("*.yaml")))
 

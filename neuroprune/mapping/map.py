@@ -2,7 +2,9 @@
 
 from neuroprune.chips.chip import Chip
 from neuroprune.chips.types import Reader, TileResources
+from neuroprune.errors import UnsupportedNetwork
 from neuroprune.mapping.limits import exceeded
+from neuroprune.mapping.match import match_layers
 from neuroprune.mapping.pack import pack
 from neuroprune.mapping.place import place
 from neuroprune.mapping.split import split_layer
@@ -17,7 +19,8 @@ def map_program(program: IntProgram, chip: Chip) -> ChipMapping:
 
     The frames are injected from off-chip into each layer that reads them. Deterministic.
     program: balanced (see `balance`), so that no synapse delays longer than those of `chip` can.
-    Raises CapacityError when a single neuron of a layer does not fit a core.
+    Raises CapacityError when a single neuron of a layer does not fit a core, UnsupportedNetwork for layers that no core
+    of the chip's family computes.
 
     >>> import torch
     >>> from neuroprune import (
@@ -43,6 +46,11 @@ def pack_program(program: IntProgram, chip: Chip) -> Packing:
 
     Layers are split from the last to the first, because what a layer takes may depend on how its readers are split.
     """
+    problems = chip.core.problems(program)
+    if problems:
+        raise UnsupportedNetwork(problems)
+    if chip.core.layer_per_core:
+        return match_layers(program, chip)
     split: dict[str, tuple[TileResources, ...]] = {}
     depth = depths(program)
     for layer in reversed(program.layers):
