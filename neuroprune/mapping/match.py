@@ -112,6 +112,6 @@ def _why_not_all(tiles: Sequence[TileResources], fits: Fits, numbers: npt.NDArra
         rows = more
     names, numbered = ", ".join(tiles[row].tile.layer for row in sorted(rows)), ", ".join(map(str, sorted(cores)))
     return (
-        f"layers {names} are {len(rows)} and fit {plural(len(cores), 'core')} of {chip.name} alone ({numbered}), which hold a "
-        "layer each: prune one until it fits another core, or leave one out"
+        f"layers {names} are {len(rows)} and fit {plural(len(cores), 'core')} of {chip.name} alone ({numbered}), which "
+        "hold a layer each: prune one until it fits another core, or leave one out"
     )

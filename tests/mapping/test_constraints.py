@@ -1,4 +1,4 @@
-"""Every resource of both families exceeded once on purpose: one sentence with object, actual, limit and remedy, exit 3."""
+"""Every resource of both families exceeded on purpose: one sentence with object, actual, limit, remedy; exit 3."""
 
 import re
 from collections.abc import Callable
