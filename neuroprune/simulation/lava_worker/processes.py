@@ -64,11 +64,8 @@ class PySubtractingLIFReset(PyLifResetModelBitAcc):
         self.v[spike_vector] -= self.effective_vth
 
 
-class NarrowRegisters:
-    """Of a model of Lava's neurons: u wraps and v saturates at `state_bits` of the process, fewer than Lava's."""
-
-    max_uv_val: int
-    act_shift: int
+class PyNarrowLIFReset(PyLifResetModelBitAcc):
+    """Lava's own model but for the ends of its registers: `state_bits` of the process, fewer than Lava's."""
 
     def __init__(self, proc_params: Any) -> None:
         super().__init__(proc_params)
@@ -80,11 +77,7 @@ class NarrowRegisters:
         super().subthr_dynamics(half - (half - activation_in) % (2 * half))
 
 
-class PyNarrowLIFReset(NarrowRegisters, PyLifResetModelBitAcc):
-    """Lava's own model but for the ends of its registers."""
-
-
-class PyNarrowSubtractingLIFReset(NarrowRegisters, PySubtractingLIFReset):
+class PyNarrowSubtractingLIFReset(PyNarrowLIFReset, PySubtractingLIFReset):
     """The same with a reset that subtracts."""
 
 
