@@ -2,6 +2,7 @@
 
     <!-- options of train -->        becomes what `neuroprune train --help` says, taken from the click command
     <!-- limits of loihi-sim -->     becomes a table of the chip's YAML
+    <!-- resources of loihi-sim -->  becomes a paragraph for each resource of its cores, with the error that names it
     <!-- objects in report.json -->  becomes the fields of all objects in it, taken from its JSON Schema
     <!-- table of parts -->           becomes the parts that a network may have; there are tables of chips, data,
                                      formats and what pruning offers, too, each taken from its catalogue
@@ -47,7 +48,7 @@ SCHEMAS = {"report.json": Report, "compress.json": CompressRecord}
 """Files that neuroprune writes, and their types; report.json is described by report.schema.json."""
 
 _LINK = re.compile(r"(?<=\]\()([\w./-]+)(?=[#)])")
-_MARKER = re.compile(r"^<!-- (options of|limits of|objects in|table of) ([\w.-]+) -->$", re.MULTILINE)
+_MARKER = re.compile(r"^<!-- (options of|limits of|resources of|objects in|table of) ([\w.-]+) -->$", re.MULTILINE)
 
 
 def on_files(files: Files, *, config: MkDocsConfig) -> Files:
@@ -107,7 +108,17 @@ def limits(name: str) -> str:
     facts = {key: fact for key, fact in content.items() if isinstance(fact, dict)}
     columns = list(next(iter(facts.values())))
     rows = [[f"`{key}`", *(str(fact[column]).strip("[]") for column in columns)] for key, fact in facts.items()]
-    return f"family: `{content['family']}`\n\n{_table(['key', *columns], rows)}"
+    return f"family: `{load_chip(name).core.name}`\n\n{_table(['key', *columns], rows)}"
+
+
+def resources(name: str) -> str:
+    """Each resource of a chip's cores: its meaning, and the error of a program that needs more, as Markdown."""
+    chip = load_chip(name)
+    parts = []
+    for each in chip.core.resources:
+        error = each.exceeded_by("layer conv1", "N", name)
+        parts.append(f"{each.name}\n:   {each.meaning} Where one needs more:\n\n    > Error: {error}")
+    return "\n\n".join(parts)
 
 
 def table(name: str) -> str:
@@ -219,4 +230,4 @@ TABLES = {
     "regrowths": partial(_choices, "regrowth", REGROWTHS),
     "scores": partial(_choices, "score", SCORES),
 }
-MADE = {"options of": options, "limits of": limits, "objects in": objects, "table of": table}
+MADE = {"options of": options, "limits of": limits, "resources of": resources, "objects in": objects, "table of": table}

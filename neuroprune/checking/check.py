@@ -147,6 +147,8 @@ def _mapped(program: IntProgram, chip: Chip, found: Check, graph: Graph | None =
     )
     try:
         mapping = map_program(balanced, chip)
+    except UnsupportedNetwork as error:
+        return found.model_copy(update={"layers": tuple(layers), "problems": error.problems})
     except CapacityError as error:
         return found.model_copy(update={"layers": tuple(layers), "cannot_hold": str(error)})
     taken, fullest = taken_by_layers(mapping, chip), _fullest_by_layers(mapping, chip)
@@ -160,7 +162,7 @@ def _mapped(program: IntProgram, chip: Chip, found: Check, graph: Graph | None =
         )
         for layer in layers
     ]
-    uses = [used_of(core.used, chip) for core in mapping.cores]
+    uses = [used_of(core.used, chip.resources_at(core.x, core.y)) for core in mapping.cores]
     binding = Counter(_fullest(each).name for each in uses)
     return found.model_copy(
         update={
@@ -189,8 +191,8 @@ def _layer(layer: IntLayer, kinds: Mapping[str, ChipLayerKind]) -> CheckedLayer:
 def _fullest_by_layers(mapping: ChipMapping, chip: Chip) -> dict[str, ResourceUse]:
     """By layer, the resource of which one of its tiles takes the largest share of a core."""
     found: dict[str, ResourceUse] = {}
-    for use in (use for core in mapping.cores for use in core.tiles):
-        fullest = _fullest(used_of(use.used, chip))
+    for on, use in ((core, use) for core in mapping.cores for use in core.tiles):
+        fullest = _fullest(used_of(use.used, chip.resources_at(on.x, on.y)))
         found[use.tile.layer] = max(found.get(use.tile.layer, fullest), fullest, key=_share)
     return found
 

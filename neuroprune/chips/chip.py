@@ -1,10 +1,12 @@
 """A chip as data."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
+from pathlib import Path
 from typing import Literal
 
 from neuroprune.chips.family import LARGEST_NUMBER, Family
+from neuroprune.chips.types import Resource
 from neuroprune.errors import InputError
 from neuroprune.excerpts import excerpt
 from neuroprune.fixed_point import IntegerRules, check_number
@@ -16,12 +18,13 @@ where nothing public settles it."""
 
 @dataclass(frozen=True)
 class Fact:
-    """One number of a chip, its unit, where it is from, and how well it is known."""
+    """One number of a chip, its unit, where it is from, how well it is known, and the file that gives it."""
 
     value: int | tuple[int, ...]
     unit: str
     source: str
     grade: Grade
+    file: Path = Path()
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,7 +38,8 @@ class Chip:
     synaptic_delay_max: steps by which a synapse can delay a spike beyond the one that each takes, >= 0; with 0
     synapses cannot delay, and relay neurons do.
     rules: widths of the integer fields.
-    core: what one core has, and how tiles are counted: an object of the chip's family.
+    core: what a core has, and how tiles are counted: an object of the chip's family, of which there is one a chip; its
+    cores may be unequal.
     facts: the provenance of each number by its key in the YAML; empty for a chip made without a file.
     """
 
@@ -58,6 +62,19 @@ class Chip:
                 "it, or raise the bits of a stored delay"
             )
         self._check_mesh()
+        self._check_cores()
+
+    def resources_at(self, x: int, y: int) -> tuple[Resource, ...]:
+        """What the core at x, y of the mesh has; cores are numbered row by row."""
+        return self.core.resources_of(y * self.mesh[0] + x)
+
+    def _check_cores(self) -> None:
+        for each in fields(self.core):
+            if "each_core" in each.metadata and len(getattr(self.core, each.name)) != self.cores_per_chip:
+                raise InputError(
+                    f"{each.name} has {len(getattr(self.core, each.name))} numbers, but cores_per_chip is "
+                    f"{self.cores_per_chip}: give one for each core"
+                )
 
     def _check_mesh(self) -> None:
         pair = self.mesh

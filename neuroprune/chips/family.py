@@ -30,8 +30,9 @@ A whole family, whose cores are limited by nothing but neurons:
     those that every chip has: `title`, `extends`, `family`, `cores_per_chip`, `mesh`, `synaptic_delay_max` and the
     widths of `IntegerRules`. A file gives it with value, unit, source and grade; see `neuroprune.chips.load`.
 2.  **Resources.** Name all that a core can run out of. What the tiles of a core take adds up, and may not exceed the
-    limit. Where a core holds one layer only, that is a resource too: "layers", of limit 1, of which a tile takes one.
-    Messages, tables, CSV and plots are made from this list and need no change.
+    limit. Messages, tables, CSV and plots are made from this list and need no change; its `meaning` is what the
+    documentation says of it. What no core could run whatever its size, such as a neuron that it has not, is refused
+    by `problems`.
 3.  **Counting.** `tile_counter` gets a layer, all that its tiles depend on, and returns the function that counts one.
     It is asked for many tiles, so do there once what does not depend on the tile. `neuroprune.chips.synapse_counts`
     counts synapses and fan-out exactly, `neuroprune.chips.receptive_field` gives the neurons that a tile reads. Counts
@@ -40,7 +41,10 @@ A whole family, whose cores are limited by nothing but neurons:
     the sum of all shares.
 5.  **Least amounts**, where it can be proved what a layer takes however it is cut: then reports say how far a mapping
     may be from the best there can be.
-6.  **Where it goes.** `load_chip(name_or_path, families=(*FAMILIES, NeuronsOnly))` reads a chip of a family of your
+6.  **Unequal cores.** Cores that differ have fields made by `numbers(unit)`, a number for each core of a chip, and
+    give in `resources_of` what each of them has. Such a family is `layer_per_core`: every layer is one tile and takes a
+    core alone, which `neuroprune.mapping.match` finds; `neuroprune.chips.dynapcnn` is one.
+7.  **Where it goes.** `load_chip(name_or_path, families=(*FAMILIES, NeuronsOnly))` reads a chip of a family of your
     own, and `Chip(...)` makes one without a file. A family for everybody is a folder here and a line in
     `neuroprune.chips.catalog`; `neuroprune.chips.loihi` is one of five resources.
 
@@ -53,8 +57,10 @@ from dataclasses import dataclass, field, fields
 from typing import Any, ClassVar
 
 from neuroprune.chips.types import Reader, Resource, Tile, TileCounter, TileResources
+from neuroprune.errors import InputError
+from neuroprune.excerpts import excerpt
 from neuroprune.fixed_point import IntegerRules, check_number
-from neuroprune.program.types import IntConnection, IntLayer
+from neuroprune.program.types import IntConnection, IntLayer, IntProgram
 
 LARGEST_NUMBER = 2**31 - 1
 """Of what a core has: sums over all tiles of a network are exact in 64 bits."""
@@ -74,19 +80,35 @@ def number(unit: str, most: int = LARGEST_NUMBER) -> Any:
     return field(metadata={"unit": unit, "most": most})
 
 
+def numbers(unit: str, most: int = LARGEST_NUMBER) -> Any:
+    """A field of a family of unequal cores: such a number for each core of a chip, as a list in its YAML files."""
+    return field(metadata={"unit": unit, "most": most, "each_core": True})
+
+
 @dataclass(frozen=True)
 class Family(ABC):
     """One core of a chip of this family; the module's docstring says how to write a family.
 
     name: of the family, as chips' YAML files give it.
+    layer_per_core: whether a layer is never cut and takes a core alone.
     Raises InputError for numbers out of their range.
     """
 
     name: ClassVar[str]
+    layer_per_core: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         for each in fields(self):
-            check_number(each.name, getattr(self, each.name), 1, each.metadata["most"])
+            value = getattr(self, each.name)
+            if "each_core" not in each.metadata:
+                check_number(each.name, value, 1, each.metadata["most"])
+                continue
+            if not isinstance(value, tuple) or not value:
+                raise InputError(
+                    f"{each.name} is {excerpt(value)}, but must be a whole number for each core, as in [16384, 32768]"
+                )
+            for core, one in enumerate(value):
+                check_number(f"{each.name} of core {core}", one, 1, each.metadata["most"])
 
     @property
     @abstractmethod
@@ -119,6 +141,14 @@ class Family(ABC):
         readers: the connections that read the layer, with the whole layer that each leads to.
         """
         return (0,) * len(self.resources)
+
+    def resources_of(self, core: int) -> tuple[Resource, ...]:
+        """Those of one core of a chip, by its number from 0: `resources`, with other limits where cores are unequal."""
+        return self.resources
+
+    def problems(self, program: IntProgram) -> tuple[str, ...]:
+        """A sentence for each part of `program` that no such core runs, whatever its size: "layer a: ..."."""
+        return ()
 
     @property
     def longest_delay(self) -> int | None:

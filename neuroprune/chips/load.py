@@ -36,7 +36,7 @@ def list_chips() -> tuple[str, ...]:
 
     >>> from neuroprune import list_chips
     >>> list_chips()
-    ('loihi-sim', 'loihi-sim-relay')
+    ('loihi-sim', 'loihi-sim-relay', 'loihi1', 'loihi2', 'speck')
     """
     return tuple(sorted(path.stem for path in hw_targets_folder().glob("*.yaml")))
 
@@ -177,7 +177,7 @@ def _text(path: Path, key: str, value: object) -> str:
 
 
 def _fact(path: Path, key: str, entry: object, unit: str) -> Fact:
-    keys = tuple(field.name for field in dataclasses.fields(Fact))
+    keys = tuple(field.name for field in dataclasses.fields(Fact) if field.name != "file")
     if not isinstance(entry, dict) or set(entry) != set(keys):
         found = capped(", ".join(map(str, entry))) if isinstance(entry, dict) else excerpt(entry)
         raise InputError(f"{path}: {key} has {found or 'nothing'}, but must have exactly the keys {', '.join(keys)}")
@@ -189,4 +189,4 @@ def _fact(path: Path, key: str, entry: object, unit: str) -> Fact:
         )
     source = _text(path, f"source of {key}", entry["source"])
     value = entry["value"]
-    return Fact(tuple(value) if isinstance(value, list) else value, unit, source, entry["grade"])
+    return Fact(tuple(value) if isinstance(value, list) else value, unit, source, entry["grade"], path)

@@ -17,18 +17,35 @@ class Resource:
     name: what messages, tables and plots call it, as in "input axons" or "synapse memory".
     unit: of its amounts, in the plural: the end of the name where things are counted ("axons"), else what they are
     measured in ("bits"). Memory in bits is shown in KiB.
-    limit: of one core, >= 1.
+    limit: of one core, >= 1; of the largest where cores are unequal.
     remedy: what helps where a single neuron asks for more, as an imperative: "prune the layer".
+    meaning: what it is and what takes it, as a sentence; "" where a family of one's own says nothing. Errors, the
+    documentation and `neuroprune targets show` all read these fields.
     """
 
     name: str
     unit: str
     limit: int
     remedy: str
+    meaning: str = ""
 
-    def in_words(self, amount: int) -> str:
+    def in_words(self, amount: int | str) -> str:
         """`amount` of it: "5 input axons", "320 bits of synapse memory"."""
         return f"{amount} {self.name}" if names_unit(self.name, self.unit) else f"{amount} {self.unit} of {self.name}"
+
+    def exceeded_by(self, what: str, needed: int | str, chip: str) -> str:
+        """The sentence for `what`, a part of a layer, that needs more of it than a core of `chip` has.
+
+        >>> from neuroprune import Resource
+        >>> axons = Resource("input axons", "axons", 4096, "prune the layer or pool before it")
+        >>> axons.exceeded_by("layer fc: one neuron", 5000, "loihi-sim")  # doctest: +NORMALIZE_WHITESPACE
+        'layer fc: one neuron needs 5000 input axons, a core of loihi-sim has 4096: prune the layer or pool before it,
+        or choose a target with larger cores'
+        """
+        return (
+            f"{what} needs {self.in_words(needed)}, a core of {chip} has {self.limit}: {self.remedy}, or choose a "
+            "target with larger cores"
+        )
 
 
 def names_unit(name: str, unit: str) -> bool:

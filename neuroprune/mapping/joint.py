@@ -117,7 +117,7 @@ class _Search:
     def _options(self, number: int) -> tuple[list[Box], npt.NDArray[np.float64]]:
         """All ways to cut a layer, and what each costs, as logarithms of multiples of the least: float64 [ways, costs].
 
-        Costs are what all tiles take of each resource, the largest share of a core that a tile takes, and the tiles that
+        Costs: what all tiles take of each resource, the largest share of a core that a tile takes, and the tiles that
         read a source; all as the tile in the middle has it.
         """
         if number not in self._priced:

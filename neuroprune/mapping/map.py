@@ -2,11 +2,13 @@
 
 from neuroprune.chips.chip import Chip
 from neuroprune.chips.types import TileResources
+from neuroprune.errors import UnsupportedNetwork
 from neuroprune.mapping.bounds import fewest_cores
 from neuroprune.mapping.count import Counting, Split
 from neuroprune.mapping.effort import effort_of
 from neuroprune.mapping.joint import cut_jointly, cuts_of
 from neuroprune.mapping.limits import exceeded
+from neuroprune.mapping.match import match_layers
 from neuroprune.mapping.pack import pack
 from neuroprune.mapping.place import place
 from neuroprune.mapping.split import split_layer
@@ -22,7 +24,8 @@ def map_program(program: IntProgram, chip: Chip, effort: str = "normal", progres
     The frames are injected from off-chip into each layer that reads them. Deterministic.
     effort: how long is searched for fewer cores, one of `EFFORTS`.
     program: balanced (see `balance`), so that no synapse delays longer than those of `chip` can.
-    Raises CapacityError when a single neuron of a layer does not fit a core.
+    Raises CapacityError when a single neuron of a layer does not fit a core, UnsupportedNetwork for layers that no core
+    of the chip's family computes.
 
     >>> import torch
     >>> from neuroprune import (
@@ -45,6 +48,11 @@ def map_program(program: IntProgram, chip: Chip, effort: str = "normal", progres
 
 def pack_program(program: IntProgram, chip: Chip, effort: str = "normal", progress: Progress = silent) -> Packing:
     """Cut the layers of `program` into tiles and put these together on cores of `chip`; see `map_program`."""
+    problems = chip.core.problems(program)
+    if problems:
+        raise UnsupportedNetwork(problems)
+    if chip.core.layer_per_core:
+        return match_layers(program, chip)
     counting = Counting(program, chip)
     split: dict[str, tuple[TileResources, ...]] = {}
     for layer in reversed(program.layers):  # what a layer takes may depend on how its readers are split

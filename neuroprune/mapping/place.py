@@ -1,6 +1,7 @@
 """Putting cores along the mesh."""
 
 from neuroprune.chips.chip import Chip
+from neuroprune.mapping.match import place_matched
 from neuroprune.mapping.types import ChipMapping, Core, Packing
 
 
@@ -8,6 +9,8 @@ def place(packing: Packing, chip: Chip) -> ChipMapping:
     """Cores one after the other along the mesh, there and back row by row, so that neighbours in the pipeline are
     neighbours on the chip; the next chip follows when one is full.
     """
+    if packing.numbers:
+        return place_matched(packing, chip)
     columns, _ = chip.mesh
     cores = []
     for number, tiles in enumerate(packing.cores):

@@ -78,7 +78,4 @@ def _why_not(layer: IntLayer, counter: TileCounter, chip: Chip) -> str:
     single = cut_tiles(layer, volume(layer.shape))
     reasons = (exceeded(counter(tile).used, chip.core.resources) for tile in single)
     resource, needed = next(reason for reason in reasons if reason)
-    return (
-        f"layer {layer.name}: one neuron needs {resource.in_words(needed)}, a core of {chip.name} has "
-        f"{resource.limit}: {resource.remedy}, or choose a target with larger cores"
-    )
+    return resource.exceeded_by(f"layer {layer.name}: one neuron", needed, chip.name)

@@ -10,9 +10,11 @@ class Packing:
     """Every neuron of a program in exactly one tile, and which tiles share a core; no core has a place yet.
 
     cores: the tiles of each, at least one; in the order of the first layer on them.
+    numbers: which core of the chip each of them is, where cores are unequal; else empty, and any can lie anywhere.
     """
 
     cores: tuple[tuple[TileResources, ...], ...]
+    numbers: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)

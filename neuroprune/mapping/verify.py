@@ -8,6 +8,7 @@ from neuroprune.chips.chip import Chip
 from neuroprune.chips.types import volume
 from neuroprune.errors import VerificationError
 from neuroprune.mapping.limits import exceeded
+from neuroprune.mapping.match import verify_whole_layers
 from neuroprune.mapping.types import ChipMapping
 from neuroprune.program.timing import depths, synaptic_delay
 from neuroprune.program.types import IntProgram
@@ -17,19 +18,21 @@ def verify_mapping(mapping: ChipMapping, program: IntProgram, chip: Chip) -> Non
     """Raise VerificationError unless `mapping` obeys the rules:
 
     - every neuron of every layer is on exactly one core;
-    - no core exceeds a limit of the chip;
+    - no core exceeds one of its limits, and where cores compute a layer each, it holds one whole layer;
     - every core has a place of its own, inside the mesh and on one of the mapping's chips;
     - no synapse delays spikes longer than one of the chip can.
     """
     _verify_neurons(mapping, program)
+    _verify_places(mapping, chip)
     for number, core in enumerate(mapping.cores):
-        limit = exceeded(core.used, chip.core.resources)
+        limit = exceeded(core.used, chip.resources_at(core.x, core.y))
         if limit:
             raise VerificationError(
                 f"core {number} needs {limit.resource.in_words(limit.needed)}, a core of {chip.name} has "
                 f"{limit.resource.limit}: map the network again"
             )
-    _verify_places(mapping, chip)
+    if chip.core.layer_per_core:
+        verify_whole_layers(mapping, program, chip)
     _verify_delays(program, chip)
 
 

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from neuroprune.chips.chip import Chip
-from neuroprune.chips.types import Tile
+from neuroprune.chips.types import Resource, Tile
 from neuroprune.mapping.types import ChipMapping, Core
 from neuroprune.report.chip_schema import (
     ChipLimits,
@@ -49,11 +49,11 @@ def taken_of(cores: int, used: Sequence[tuple[int, ...]], chip: Chip) -> Taken:
     return Taken(cores=cores, resources=resources)
 
 
-def used_of(used: Sequence[int], chip: Chip) -> tuple[ResourceUse, ...]:
-    """Amounts of each resource of a core of `chip`, with what there is of it."""
+def used_of(used: Sequence[int], resources: Sequence[Resource]) -> tuple[ResourceUse, ...]:
+    """Amounts of each of the `resources` of a core, with what there is of it."""
     return tuple(
         ResourceUse(name=each.name, unit=each.unit, used=amount, limit=each.limit)
-        for each, amount in zip(chip.core.resources, used, strict=True)
+        for each, amount in zip(resources, used, strict=True)
     )
 
 
@@ -72,7 +72,7 @@ def core_report(index: int, core: Core, arriving: dict[str, Arriving], trace: Tr
         ),
         neurons=core.neurons,
         idle_neurons=core.idle_neurons,
-        resources=used_of(core.used, chip),
+        resources=used_of(core.used, chip.resources_at(core.x, core.y)),
         synops_per_step=sum(_in_tile(arriving[tile.layer].all, tile) for tile in tiles) / steps,
         nonzero_synops_per_step=sum(_in_tile(arriving[tile.layer].nonzero, tile) for tile in tiles) / steps,
     )

@@ -8,7 +8,6 @@ import numpy.typing as npt
 
 from neuroprune.arrays import InputSpikes
 from neuroprune.errors import LavaError
-from neuroprune.fixed_point import REGISTER_BITS
 from neuroprune.program.frames import check_frames
 from neuroprune.program.timing import depths, wait
 from neuroprune.program.types import IntConv, IntProgram
@@ -104,14 +103,6 @@ def record_in(
             f"Lava's result cannot be read ({type(error).__name__}: {error}): check that lava-nc is 0.10.0 and numpy "
             f"below 2 for {worker.python}"
         ) from error
-
-
-def not_in_lava(program: IntProgram) -> str | None:
-    """Why Lava cannot run what `program` computes on its chip; None where it can."""
-    bits = min(layer.neuron.state_bits for layer in program.layers)
-    if bits < REGISTER_BITS:
-        return f"registers of Lava's models have {REGISTER_BITS} bits, the chip's {bits}"
-    return None
 
 
 def own_models(program: IntProgram, models: Models = "fast") -> tuple[str, ...]:

@@ -11,6 +11,7 @@ from hypothesis import assume, given, settings, strategies as st
 from synapse_oracle import COARSE, LOIHI, enumerate_synapses, layer_of, resized, tiled_convolutions, tiled_sums
 
 from neuroprune.chips.chip import Chip
+from neuroprune.chips.load import load_chip
 from neuroprune.chips.loihi.core import LoihiCore
 from neuroprune.chips.loihi.counting import run_bits
 from neuroprune.chips.loihi.encode import Counted, cheapest_storage, count, encodings, share_synapses
@@ -414,3 +415,55 @@ def test_the_chosen_encoding_fits_whenever_one_does(
     ]
     best = cheapest_storage(share_synapses(layer, [0]), tile, 8, core)
     assert fits(tile.neurons + best.idle_neurons, best.input_axons, best.synapse_bits) == any(every)
+
+
+# --- chips of the family ----------------------------------------------------------------------------------------------
+
+
+@settings(max_examples=60, deadline=None)
+@given(tiled_convolutions(), st.integers(1, 3))
+def test_a_reset_by_subtraction_takes_compartments_axons_and_synapses_of_its_own(
+    case: tuple[IntLayer, Tile], compartments: int
+) -> None:
+    """Of a core with room for everything, so that synapses are stored as they are without it."""
+    layer, tile = case
+    chip = resized(LOIHI, neurons_per_core=10**6, input_axons_per_core=10**6, synapse_words_per_core=10**6)
+    soft = replace(layer, neuron=replace(layer.neuron, reset="subtract"))
+    core = resized(chip, subtracting_compartments=compartments).core
+    hard, usual = (each.tile_counter(layer, [0], [], chip.rules)(tile) for each in (core, chip.core))
+    assert hard == usual
+    use = core.tile_counter(soft, [0], [], chip.rules)(tile)
+    if compartments == 1:
+        assert use == usual
+        return
+    itself = [(neuron, neuron) for neuron in range(tile.neurons)]  # a synapse from each neuron to itself
+    bits = sum(bits_of_run(1, chip.rules.weight_bits + index_bits(tile.neurons, chip.core), chip.core) for _ in itself)
+    assert (use.used[2] - len(itself), use.used[4] - 1) == (usual.used[2], usual.used[4])
+    assert use.used[0] % compartments == 0 and use.used[0] == tile.neurons + use.idle_neurons
+    if (use.used[0], use.encodings) == (compartments * usual.used[0], usual.encodings):
+        assert use.used[1] == usual.used[1] + len(itself)
+        assert use.used[3] == usual.used[3] + bits
+
+
+def test_half_as_many_neurons_of_soft_reset_share_a_loihi_1_core() -> None:
+    layer = layer_of(IntDense(np.full((512, 4), 2, np.int16)), (4,), (512,))
+    soft = replace(layer, neuron=replace(layer.neuron, reset="subtract"))
+    for name, expected in (("loihi-sim", 512), ("loihi1", 1024), ("loihi2", 512)):
+        chip = load_chip(name)
+        use = chip.core.tile_counter(soft, [0], [], chip.rules)(Tile("layer", (0, 0, 0), (512, 1, 1)))
+        assert use.used[0] == expected
+
+
+def test_loihi_2_fits_the_utilisation_that_intel_shows() -> None:
+    """lava-dl tutorials netx/mnist/run.ipynb, in per cent of a core: layers of 64-10, 128-64 and 784-50."""
+    core, rules = load_chip("loihi2").core, load_chip("loihi2").rules
+    limits = {each.name: each.limit for each in core.resources}
+    for inputs, outputs, axons, neurons, synapses in (
+        (64, 10, 0.40, 0.24, 1.60), (128, 64, 0.80, 1.56, 16.80), (784, 50, 4.90, 1.22, 78.40)
+    ):  # fmt: skip
+        layer = layer_of(IntDense(np.full((outputs, inputs), 2, np.int16)), (inputs,), (outputs,))
+        tile = Tile("layer", (0, 0, 0), (outputs, 1, 1))
+        found = {name: rest for name, *rest in encodings(only(layer, tile), CLOSED, rules.weight_bits, core)}
+        assert 100 * found["sparse"][0] / limits["input axons"] == pytest.approx(axons)
+        assert 100 * outputs / limits["neurons"] == pytest.approx(neurons, abs=0.005)
+        assert 100 * found["sparse"][1] / limits["synapse memory"] == pytest.approx(synapses)

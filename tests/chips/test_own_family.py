@@ -214,7 +214,7 @@ def test_a_resource_that_one_neuron_exceeds_is_named_with_its_remedy(program: In
 
 
 def test_a_family_that_was_not_passed_is_not_known(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"toy\.yaml: family is 'neurons-only', but must be one of loihi$"):
+    with pytest.raises(InputError, match=r"toy\.yaml: family is 'neurons-only', but must be one of loihi, dynapcnn$"):
         load_chip(described(tmp_path))
 
 

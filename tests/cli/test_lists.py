@@ -20,27 +20,51 @@ def printed(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
     return said.out
 
 
-def test_targets_shows_every_limit_with_its_source(capsys: pytest.CaptureFixture[str]) -> None:
+def test_targets_lists_every_chip_with_what_it_is(capsys: pytest.CaptureFixture[str]) -> None:
     text = printed(capsys, "targets")
+    assert list_chips()
     for name in list_chips():
-        chip = load_chip(name)
-        assert f"{name}: {chip.title}" in text
-        for limit, fact in chip.facts.items():
-            assert limit in text
-            assert fact.source.split()[0] in text
+        assert name in text and load_chip(name).title in text
 
 
-def test_targets_as_json_holds_value_unit_source_and_grade(capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("name", list_chips())
+def test_a_target_is_shown_with_every_number_its_file_and_source(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    text = printed(capsys, "targets", "show", name)
+    chip = load_chip(name)
+    assert f"{name}: {chip.title} (family {chip.core.name})" in text
+    for limit, fact in chip.facts.items():
+        (row,) = [line for line in text.splitlines() if line.startswith(f"{limit} ")]
+        assert f" {fact.unit} " in row and f" {fact.grade} " in row and f" {fact.file.name} " in row
+        assert fact.source.split()[0] in row
+    for resource in chip.core.resources:
+        assert resource.name in text and resource.meaning.split()[0] in text
+
+
+def test_a_users_yaml_is_shown_by_its_path_with_what_it_inherits_and_from_where(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "mine.yaml"
+    mine = {"value": 512, "unit": "neurons", "source": "a test", "grade": "assumed"}
+    path.write_text(yaml.safe_dump({"extends": "loihi1", "neurons_per_core": mine}))
+    text = printed(capsys, "targets", "show", str(path))
+    origins = {line.split()[0]: word for line in text.splitlines() for word in line.split() if word.endswith(".yaml")}
+    assert origins["neurons_per_core"] == "mine.yaml"
+    assert origins["subtracting_compartments"] == "loihi1.yaml"
+    assert origins["word_bits"] == "loihi-sim.yaml"
+
+
+def test_targets_as_json_holds_value_unit_source_grade_and_file(capsys: pytest.CaptureFixture[str]) -> None:
     listed = json.loads(printed(capsys, "targets", "--json"))
     assert [each["name"] for each in listed] == list(list_chips())
-    (chip,) = json.loads(printed(capsys, "targets", "loihi-sim", "--json"))
+    chip = json.loads(printed(capsys, "targets", "show", "loihi1", "--json"))
     fact = load_chip("loihi-sim").facts["neurons_per_core"]
-    assert (fact.value, chip["family"]) == (1024, "loihi")
+    assert (fact.value, chip["family"], chip["resources"][0]["limit"]) == (1024, "loihi", 1024)
     assert chip["neurons_per_core"] == {
         "value": 1024,
         "unit": "neurons",
         "source": fact.source,
         "grade": fact.grade,
+        "file": str(fact.file),
     }
 
 

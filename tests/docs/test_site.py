@@ -11,7 +11,7 @@ import click
 import pytest
 from pydantic import BaseModel
 
-from neuroprune.chips.load import list_chips
+from neuroprune.chips.load import list_chips, load_chip
 from neuroprune.choices import names
 from neuroprune.cli.main import COMMANDS, cli
 from neuroprune.compression.catalog import METHODS, REGROWTHS, SCORES
@@ -119,8 +119,17 @@ def test_the_tables_of_the_pages_have_all_that_the_catalogues_list(site: Path) -
         assert not [name for name in entries if f"<code>{name}</code>" not in text], page
 
 
+@pytest.mark.parametrize("name", ["loihi-sim", "speck"])
+def test_the_page_of_chips_has_each_resource_as_errors_have_it(site: Path, name: str) -> None:
+    text = html.unescape((site / "chips.html").read_text(encoding="utf-8"))
+    text = " ".join(text.split())
+    for resource in load_chip(name).core.resources:
+        assert resource.meaning and resource.meaning in text
+        assert resource.exceeded_by("layer conv1", "N", name) in text
+
+
 def test_what_comes_from_the_code_leaves_no_marker_behind(pages: dict[Path, Page]) -> None:
-    markers = ("<!-- options of", "<!-- limits of", "<!-- objects in", "<!-- table of", "--8<--")
+    markers = ("<!-- options of", "<!-- limits of", "<!-- resources of", "<!-- objects in", "<!-- table of", "--8<--")
     for path in pages:
         text = path.read_text(encoding="utf-8")
         assert not any(marker in text for marker in markers)

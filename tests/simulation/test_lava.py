@@ -33,7 +33,7 @@ from neuroprune.neurons.cuba_lif import IntCubaLif
 from neuroprune.simulation import lava_job, lava_process
 from neuroprune.simulation.compare import compare
 from neuroprune.simulation.engine import record
-from neuroprune.simulation.lava import Models, not_in_lava, own_models, record_all_with_lava, record_with_lava
+from neuroprune.simulation.lava import Models, own_models, record_all_with_lava, record_with_lava
 from neuroprune.simulation.lava_process import start_worker
 from neuroprune.simulation.reference import reference_record
 from neuroprune.simulation.types import Record
@@ -134,9 +134,8 @@ def test_lava_agrees(make: Callable[[], Case], records: list[Record]) -> None:
 
 def test_lavas_runtime_agrees_on_random_programs() -> None:
     """Many more of them in test_fuzz.py, where Lava's process models run without its runtime."""
-    drawn = [random_program(seed) for seed in range(16)]
-    cases = [case for case in drawn if not_in_lava(case[0]) is None]
-    assert len(cases) >= 10
+    cases = [random_program(seed) for seed in range(16)]
+    assert any(program.layers[0].neuron.state_bits < 24 for program, _ in cases)
     for case, found in zip(cases, record_all_with_lava(cases, 300, models="stock", every_step=True), strict=True):
         compare(reference_record(*case), found)
 

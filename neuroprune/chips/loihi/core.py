@@ -19,6 +19,8 @@ class LoihiCore(Family):
     axon_base_bits: bits of the base compartment that an input axon adds to the indices of its synapses.
     population_axon_slots: output axons that one shared by the channels of a pixel counts for.
     delay_bits: of each stored synapse where synapses delay.
+    subtracting_compartments: neurons' worth that a neuron takes whose reset subtracts the threshold; where it is more
+    than one, it subtracts by a synapse from itself. See `loihi.resets`.
     """
 
     neurons_per_core: int = number("neurons")
@@ -34,6 +36,7 @@ class LoihiCore(Family):
     axon_base_bits: int = number("bits", most=32)
     population_axon_slots: int = number("axons")
     delay_bits: int = number("bits", most=32)
+    subtracting_compartments: int = number("neurons")
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -52,16 +55,46 @@ class LoihiCore(Family):
     def resources(self) -> tuple[Resource, ...]:
         """Neurons, idle ones among them; axons in and out; synapse memory; and formats, which bound the tiles."""
         return (
-            Resource("neurons", "neurons", self.neurons_per_core, "prune the layer"),
-            Resource("input axons", "axons", self.input_axons_per_core, "prune the layer or pool before it"),
+            Resource(
+                "neurons",
+                "neurons",
+                self.neurons_per_core,
+                "prune the layer",
+                "Compartments that hold the state of a neuron: one for each, more where a reset by subtraction takes "
+                "them, and those of idle neurons around a tile.",
+            ),
+            Resource(
+                "input axons",
+                "axons",
+                self.input_axons_per_core,
+                "prune the layer or pool before it",
+                "Where spikes enter the core: one for each source neuron of a connection, or, where the channels of a "
+                "pixel share it, for each source pixel.",
+            ),
             Resource(
                 "output axons",
                 "axons",
                 self.output_axons_per_core,
                 "prune the layers that read it, so that they take fewer cores",
+                "Where spikes leave the core: one for each neuron and each tile that reads it, or, of a pixel whose "
+                f"channels share it, {self.population_axon_slots} for each tile that reads the pixel.",
             ),
-            Resource("synapse memory", "bits", self.synapse_bits_per_core, "prune the layer"),
-            Resource("synapse formats", "formats", self.synapse_formats_per_core, "let it read fewer layers"),
+            Resource(
+                "synapse memory",
+                "bits",
+                self.synapse_bits_per_core,
+                "prune the layer",
+                "Runs and blocks of weights, with their indices and delays, in whole words: each encoding of a "
+                "connection stores them in its own way, and that of least cost is taken.",
+            ),
+            Resource(
+                "synapse formats",
+                "formats",
+                self.synapse_formats_per_core,
+                "let it read fewer layers",
+                "Ways in which the synapses of a tile are laid out: one for each encoding in it, with and without "
+                "delays.",
+            ),
         )
 
     @property

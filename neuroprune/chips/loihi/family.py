@@ -3,12 +3,13 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, lru_cache
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 from neuroprune.chips.loihi.axons import count_readers, output_axons
 from neuroprune.chips.loihi.core import LoihiCore
 from neuroprune.chips.loihi.encode import StoredSynapses, cheapest_storage, share_synapses
 from neuroprune.chips.loihi.least import least_taken
+from neuroprune.chips.loihi.resets import NONE, Resets, resets
 from neuroprune.chips.receptive_field import receptive_field
 from neuroprune.chips.types import Reader, Tile, TileCounter, TileResources
 from neuroprune.fixed_point import IntegerRules
@@ -24,24 +25,25 @@ class Loihi(LoihiCore):
     def tile_counter(
         self, layer: IntLayer, delays: Sequence[int], readers: Sequence[Reader], rules: IntegerRules
     ) -> TileCounter:
-        """Counts tiles of `layer`; how synapses are stored is counted once for every list of readers."""
+        """Counts tiles of `layer`; how a tile is stored is counted once, whoever reads it."""
         stored_of = _storage(layer, tuple(delays), rules.stored_bits(layer.weight_bits), self)
         read = count_readers(layer, [replace(each, connection=_widened(each.connection)) for each in readers])
 
         def count(tile: Tile) -> TileResources:
-            stored = stored_of(tile)
+            stored, beside = stored_of(tile)
+            compartments = (tile.neurons + stored.idle_neurons) * beside.compartments
             return TileResources(
                 tile,
                 used=(
-                    tile.neurons + stored.idle_neurons,
-                    stored.input_axons,
-                    output_axons(tile, read, self),
-                    stored.synapse_bits,
-                    stored.synapse_formats,
+                    compartments,
+                    stored.input_axons + beside.input_axons,
+                    output_axons(tile, read, self) + beside.output_axons,
+                    stored.synapse_bits + beside.synapse_bits,
+                    stored.synapse_formats + beside.synapse_formats,
                 ),
                 synapses=stored.synapses,
                 encodings=stored.encodings,
-                idle_neurons=stored.idle_neurons,
+                idle_neurons=compartments - tile.neurons,
             )
 
         return count
@@ -55,17 +57,23 @@ class Loihi(LoihiCore):
         return least_taken(widened, delays, reading, rules.stored_bits(layer.weight_bits), self)
 
 
+class _Stored(NamedTuple):
+    """What a tile takes whoever reads it: its synapses, and what its resets take beside them."""
+
+    synapses: StoredSynapses
+    resets: Resets
+
+
 @lru_cache(maxsize=256)
-def _storage(
-    layer: IntLayer, delays: tuple[int, ...], stored_bits: int, core: LoihiCore
-) -> Callable[[Tile], StoredSynapses]:
-    """How the synapses of tiles of `layer` are stored; what differs by its place in the plane only is counted once."""
+def _storage(layer: IntLayer, delays: tuple[int, ...], stored_bits: int, core: LoihiCore) -> Callable[[Tile], _Stored]:
+    """How tiles of `layer` are stored; what differs by its place in the plane only is counted once."""
+    subtracts = layer.neuron.reset == "subtract"
     layer = replace(layer, connections=tuple(map(_widened, layer.connections)))
     shared = share_synapses(layer, delays)
-    known: dict[object, StoredSynapses] = {}
+    known: dict[object, _Stored] = {}
 
     @cache
-    def stored(tile: Tile) -> StoredSynapses:
+    def stored(tile: Tile) -> _Stored:
         fields = tuple(
             receptive_field(each.connection, each.connection.synapse, tile).key
             for each in shared
@@ -73,7 +81,9 @@ def _storage(
         )
         key = (tile.start[0], tile.stop[0], tile.stop[1] - tile.start[1], tile.stop[2] - tile.start[2], fields)
         if key not in known:
-            known[key] = cheapest_storage(shared, tile, stored_bits, core)
+            beside = resets(tile, stored_bits, core) if subtracts else NONE
+            room = beside.room(core) if subtracts else core
+            known[key] = _Stored(cheapest_storage(shared, tile, stored_bits, room), beside)
         return known[key]
 
     return stored

@@ -2,7 +2,7 @@
 
 Each amount is proved from the encodings of `loihi.encode`:
 
-- neurons: those of the layer, idle ones left out;
+- neurons: those of the layer, idle ones left out, of several compartments where the reset takes them;
 - input axons: a source with a non-zero weight needs one, alone or shared by the channels of its pixel;
 - output axons: a neuron that is read needs an entry for each layer that reads it, or shares a population axon;
 - synapse memory: a neuron takes its non-zero weights (dense, sparse) or, where weights are shared, its part of a block:
@@ -34,8 +34,9 @@ def least_taken(
     """
     whole = whole_layer(layer)
     shared = share_synapses(layer, delays)
+    compartments = core.subtracting_compartments if layer.neuron.reset == "subtract" else 1
     return (
-        whole.neurons,
+        whole.neurons * compartments,
         sum(len(each.numbers) * int(_sources(each.connection, whole, slots=1).sum()) for each in shared),
         sum(int(_sources(connection, tile, core.population_axon_slots).sum()) for connection, tile in readers)
         if readers

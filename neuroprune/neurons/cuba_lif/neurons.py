@@ -211,13 +211,23 @@ class IntCubaLif(IntNeuron):
         return fire_gradient(of_spikes, of_v, potentials, spikes, shared, *self._decays, threshold, self.reset)
 
     def lava(self) -> dict[str, Any] | None:
-        """Lava's LIFReset, or ours that subtracts the threshold; none for registers narrower than theirs."""
-        if self.state_bits < REGISTER_BITS:
-            return None
-        return {"decay_u": self.decay_u, "decay_v": self.decay_v, "vth": self.vth, "reset": self.reset}
+        """Lava's LIFReset, or ours that subtracts the threshold or has narrower registers."""
+        return {
+            "decay_u": self.decay_u,
+            "decay_v": self.decay_v,
+            "vth": self.vth,
+            "reset": self.reset,
+            "state_bits": self.state_bits,
+        }
 
     def lava_remark(self) -> str | None:
-        """For the soft reset, which Lava does not have."""
+        """For the soft reset and for narrower registers, which Lava does not have."""
+        if self.state_bits < REGISTER_BITS:
+            soft = "; a soft reset subtracts the threshold" if self.reset == "subtract" else ""
+            return (
+                f"Registers wrap and saturate at {self.state_bits} bits, where those of Lava's model have "
+                f"{REGISTER_BITS}{soft}; the rest of it is Lava's own."
+            )
         if self.reset == "zero":
             return None
         return "Soft reset subtracts the threshold, which Lava has no model of; the rest of it is Lava's own."

@@ -9,7 +9,8 @@ is added. Exit code 3 says that Lava cannot be imported, 1 that it failed; the o
 of its own, and ends with all of its processes when its standard input does.
 
 Neurons are Lava's own LIFReset, dense synapses its Dense, the input its RingBuffer, all in their fixed-point models.
-Ours are, in processes.py: the reset that subtracts the threshold, which Lava has no model of; the delay line, which
+Ours are, in processes.py: the reset that subtracts the threshold and registers of fewer bits, which Lava has no model
+of; the delay line, which
 Lava has for dense synapses only; and, where it is asked for, a faster model of Lava's Conv. The tap, in record.py, only
 reads.
 """

@@ -16,11 +16,22 @@ from lava.proc.lif.models import PyLifResetModelBitAcc
 from lava.proc.lif.process import LIFReset
 from lava.utils.weightutils import SignMode
 
-from .processes import DelayLine, PyDelayLine, PyMatrixConv, PySubtractingLIFReset
+from .processes import (
+    DelayLine,
+    PyDelayLine,
+    PyMatrixConv,
+    PyNarrowLIFReset,
+    PyNarrowSubtractingLIFReset,
+    PySubtractingLIFReset,
+)
 from .record import Schedule
 
+LAVA_BITS = 24
+"""Of u and v in Lava's process models (lava/proc/lif/models.py, uv_bitwidth)."""
 CONV_MODELS = {"stock": PyConvModelFixed, "fast": PyMatrixConv}
 NEURON_MODELS = {"zero": PyLifResetModelBitAcc, "subtract": PySubtractingLIFReset}
+NARROW_MODELS = {"zero": PyNarrowLIFReset, "subtract": PyNarrowSubtractingLIFReset}
+"""For registers of fewer bits than Lava's."""
 
 
 class Network:
@@ -50,7 +61,8 @@ class Network:
             for number, connection in enumerate(layer["connections"]):
                 made = self.connect(connection, arrays[f"{key}-{index}-weight-{number}"], neurons)
                 loop += made if connection["source"] == layer["name"] else []
-            self.add(neurons, NEURON_MODELS[layer["reset"]])
+            narrow = layer["state_bits"] < LAVA_BITS
+            self.add(neurons, (NARROW_MODELS if narrow else NEURON_MODELS)[layer["reset"]])
             if loop:
                 self.loops.append([*loop, neurons])
             schedule = Schedule(f"{key}-{index}", layer["depth"] + 1, self.steps, self.samples)
@@ -107,7 +119,7 @@ def make_synapse(connection: dict[str, Any], weight: npt.NDArray[Any]) -> Any:
 def make_neurons(layer: dict[str, Any], bias_mant: npt.NDArray[Any], steps: int, first: int) -> Any:
     """Neurons that restart at chip step `first` and every `steps` from there."""
     shape = reverse(layer["shape"])
-    return LIFReset(
+    neurons = LIFReset(
         shape=shape,
         du=layer["decay_u"],
         dv=layer["decay_v"],
@@ -117,3 +129,5 @@ def make_neurons(layer: dict[str, Any], bias_mant: npt.NDArray[Any], steps: int,
         reset_interval=steps,
         reset_offset=first,
     )
+    neurons.proc_params["state_bits"] = layer["state_bits"]
+    return neurons

@@ -64,6 +64,23 @@ class PySubtractingLIFReset(PyLifResetModelBitAcc):
         self.v[spike_vector] -= self.effective_vth
 
 
+class PyNarrowLIFReset(PyLifResetModelBitAcc):
+    """Lava's own model but for the ends of its registers: `state_bits` of the process, fewer than Lava's."""
+
+    def __init__(self, proc_params: Any) -> None:
+        super().__init__(proc_params)
+        self.max_uv_val = 2 ** (proc_params["state_bits"] - 1)
+
+    def subthr_dynamics(self, activation_in: Integers) -> None:
+        """Lava wraps u once; what arrives is wrapped before, so that this is enough."""
+        half = self.max_uv_val >> self.act_shift
+        super().subthr_dynamics(half - (half - activation_in) % (2 * half))
+
+
+class PyNarrowSubtractingLIFReset(PyNarrowLIFReset, PySubtractingLIFReset):
+    """The same with a reset that subtracts."""
+
+
 class PyMatrixConv(PyConvModelFixed):
     """The integers of Lava's convolution as matrix products, one for each place in the kernel.
 
