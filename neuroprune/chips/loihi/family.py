@@ -8,7 +8,9 @@ from typing import ClassVar
 from neuroprune.chips.loihi.axons import count_readers, output_axons
 from neuroprune.chips.loihi.core import LoihiCore
 from neuroprune.chips.loihi.encode import StoredSynapses, cheapest_storage, share_synapses
+from neuroprune.chips.loihi.tables import tile_tables
 from neuroprune.chips.receptive_field import receptive_field
+from neuroprune.chips.tables import TileTables
 from neuroprune.chips.types import Reader, Tile, TileCounter, TileResources
 from neuroprune.fixed_point import IntegerRules
 from neuroprune.program.types import IntConnection, IntConv, IntLayer
@@ -52,9 +54,17 @@ class Loihi(LoihiCore):
                 synapses=stored.synapses,
                 encodings=stored.encodings,
                 idle_neurons=stored.idle_neurons,
+                layout=stored.layout,
             )
 
         return count
+
+    def tile_tables(
+        self, layer: IntLayer, delays: Sequence[int], use: TileResources, rules: IntegerRules
+    ) -> TileTables:
+        """Runs and blocks as they were counted."""
+        layer = replace(layer, connections=tuple(map(_widened, layer.connections)))
+        return tile_tables(share_synapses(layer, delays), delays, use, rules.stored_bits(layer.weight_bits), self)
 
 
 @lru_cache(maxsize=256)
