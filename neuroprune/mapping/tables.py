@@ -38,20 +38,18 @@ def core_tables(mapping: ChipMapping, program: IntProgram, chip: Chip) -> ChipTa
 
     >>> import torch
     >>> from neuroprune import (
-    ...     balance, build, compare, core_tables, fold, frames_of, load_chip, load_dataset, load_recipe, map_program,
-    ...     quantize, quantize_input, record, reestimate_batchnorm, run_cores, trace,
+    ...     balance, build, core_tables, fold, frames_of, load_chip, load_dataset, load_recipe, map_program, quantize,
+    ...     trace,
     ... )
     >>> data = load_dataset("digits")
     >>> network = build(load_recipe("digits-conv"), data.input_shape, len(data.classes))
     >>> frames = frames_of(data.train.images[:16], data.coding)
-    >>> reestimate_batchnorm(network, torch.from_numpy(frames))
     >>> chip = load_chip("loihi-sim")
     >>> program = quantize(fold(trace(network, torch.from_numpy(frames))), frames, chip)
     >>> program = balance(program, chip.synaptic_delay_max)
     >>> tables = core_tables(map_program(program, chip), program, chip)
-    >>> [core.inputs.run.size for core in tables.cores], tables.cores[0].formats[0].index_bits
-    >>> spikes, clipped = quantize_input(program.input, frames[:2])
-    >>> compare(record(program, spikes), run_cores(tables, spikes))  # no difference, no error
+    >>> sum(int((group.neuron >= 0).sum()) for core in tables.cores for group in core.groups)  # neurons, each once
+    4618
     """
     tiles = _tables_of_tiles(mapping, program, chip)
     depth = depths(program)

@@ -30,10 +30,26 @@ from neuroprune.simulation.types import LayerRecord, Record
 def run_cores(tables: ChipTables, frames: InputSpikes) -> Record:
     """Every u, v and spike of a few samples; each runs alone, from cores at rest.
 
-    tables: of `core_tables`, which has the example. Neurons are recorded from the chip step on that they compute first,
-    so that a step of the record is a step of the sample, as it is in the engine's.
+    tables: of `core_tables`. Neurons are recorded from the chip step on that they compute first, so that a step of the
+    record is a step of the sample, as it is in the engine's.
     frames: int8 [samples, *input shape], or [samples, steps, *input shape] of sequences.
     Raises InputError for frames of another type, shape or range.
+
+    >>> import torch
+    >>> from neuroprune import (
+    ...     balance, build, compare, core_tables, fold, frames_of, load_chip, load_dataset, load_recipe, map_program,
+    ...     quantize, quantize_input, record, reestimate_batchnorm, run_cores, trace,
+    ... )
+    >>> data = load_dataset("digits")
+    >>> network = build(load_recipe("digits-conv"), data.input_shape, len(data.classes))
+    >>> frames = frames_of(data.train.images[:16], data.coding)
+    >>> reestimate_batchnorm(network, torch.from_numpy(frames))
+    >>> chip = load_chip("loihi-sim")
+    >>> program = quantize(fold(trace(network, torch.from_numpy(frames))), frames, chip)
+    >>> program = balance(program, chip.synaptic_delay_max)
+    >>> tables = core_tables(map_program(program, chip), program, chip)
+    >>> spikes, clipped = quantize_input(program.input, frames[:1])
+    >>> compare(record(program, spikes, every_step=True), run_cores(tables, spikes))  # no difference, no error
     """
     check_frames(tables, frames)
     values = frames.reshape(len(frames), tables.steps if tables.input.sequence else 1, -1).astype(np.int64)
