@@ -46,7 +46,7 @@ docs: $(READY)
 bench: $(READY)
 	$(BIN)/python benchmarks/engine.py
 
-# Random programs through reference, engine and netx, a share of them through Lava: make fuzz N=10000 SEED=0 LAVA=0.1
+# Random programs through reference, engine, cores and netx, a share through Lava: make fuzz N=10000 SEED=0 LAVA=0.1
 fuzz: $(READY)
 	$(BIN)/python tests/support/fuzz.py --programs $(or $(N),200) --seed $(or $(SEED),0) --lava $(or $(LAVA),0.1)
 

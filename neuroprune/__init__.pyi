@@ -31,6 +31,9 @@ from .chips.receptive_field import (
 from .chips.synapse_counts import (
     count_synapses as count_synapses,
 )
+from .chips.tables import (
+    ChipTables as ChipTables,
+)
 from .chips.types import (
     Reader as Reader,
     Resource as Resource,
@@ -175,6 +178,9 @@ from .intervals import (
 from .mapping.map import (
     map_program as map_program,
 )
+from .mapping.tables import (
+    core_tables as core_tables,
+)
 from .mapping.types import (
     ChipMapping as ChipMapping,
     Core as Core,
@@ -281,6 +287,9 @@ from .report.zeros import (
 )
 from .simulation.compare import (
     compare as compare,
+)
+from .simulation.cores import (
+    run_cores as run_cores,
 )
 from .simulation.engine import (
     record as record,

@@ -37,14 +37,16 @@ A whole family, whose cores are limited by nothing but neurons:
     It is asked for many tiles, so do there once what does not depend on the tile. `neuroprune.chips.synapse_counts`
     counts synapses and fan-out exactly, `neuroprune.chips.receptive_field` gives the neurons that a tile reads. Counts
     that are a model and no published fact should say so where they are made.
-4.  **Cost**, where two ways to cut a layer take equally many tiles: the family says which is better, or leaves it at
+4.  **Tables**, where synapses are stored in ways of the family's own: `tile_tables` writes them out, so that
+    `run_cores` executes a mapping as it was counted. By default each synapse is listed.
+5.  **Cost**, where two ways to cut a layer take equally many tiles: the family says which is better, or leaves it at
     the sum of all shares.
-5.  **Least amounts**, where it can be proved what a layer takes however it is cut: then reports say how far a mapping
+6.  **Least amounts**, where it can be proved what a layer takes however it is cut: then reports say how far a mapping
     may be from the best there can be.
-6.  **Unequal cores.** Cores that differ have fields made by `numbers(unit)`, a number for each core of a chip, and
+7.  **Unequal cores.** Cores that differ have fields made by `numbers(unit)`, a number for each core of a chip, and
     give in `resources_of` what each of them has. Such a family is `layer_per_core`: every layer is one tile and takes a
     core alone, which `neuroprune.mapping.match` finds; `neuroprune.chips.dynapcnn` is one.
-7.  **Where it goes.** `load_chip(name_or_path, families=(*FAMILIES, NeuronsOnly))` reads a chip of a family of your
+8.  **Where it goes.** `load_chip(name_or_path, families=(*FAMILIES, NeuronsOnly))` reads a chip of a family of your
     own, and `Chip(...)` makes one without a file. A family for everybody is a folder here and a line in
     `neuroprune.chips.catalog`; `neuroprune.chips.loihi` is one of five resources.
 
@@ -56,6 +58,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any, ClassVar
 
+from neuroprune.chips.synapse_lists import list_tables
+from neuroprune.chips.tables import TileTables
 from neuroprune.chips.types import Reader, Resource, Tile, TileCounter, TileResources
 from neuroprune.errors import InputError
 from neuroprune.excerpts import excerpt
@@ -149,6 +153,17 @@ class Family(ABC):
     def problems(self, program: IntProgram) -> tuple[str, ...]:
         """A sentence for each part of `program` that no such core runs, whatever its size: "layer a: ..."."""
         return ()
+
+    def tile_tables(
+        self, layer: IntLayer, delays: Sequence[int], use: TileResources, rules: IntegerRules
+    ) -> TileTables:
+        """What a loader writes to a core for a tile of `layer` that was counted as `use`; see `chips.tables`.
+
+        By default every synapse whose weight is not 0, one by one, which any core can be thought to hold; a family that
+        stores synapses in ways of its own gives these, so that what was counted is what runs.
+        delays: as in `tile_counter`.
+        """
+        return list_tables(layer, delays, use.tile, rules)
 
     @property
     def longest_delay(self) -> int | None:

@@ -1,6 +1,6 @@
 """The types that chip families and the mapper share: resources, tiles, and what tiles take of a core."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 
 from neuroprune.graph.nodes import Shape
@@ -86,6 +86,7 @@ class TileResources:
     encodings: how the synapses of each connection of the layer are stored, in their order and in the family's words;
     empty where a family has one way only.
     idle_neurons: neurons of the core beside the tile's own that it takes up; they send no spikes.
+    layout: how the family numbers the tile's neurons on the core, in a frozen type of its own; None where in C order.
     """
 
     tile: Tile
@@ -93,6 +94,7 @@ class TileResources:
     synapses: int
     encodings: tuple[str, ...] = ()
     idle_neurons: int = 0
+    layout: Hashable = None
 
 
 TileCounter = Callable[[Tile], TileResources]

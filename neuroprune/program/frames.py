@@ -1,6 +1,6 @@
 """Frames as the integers that a program reads: quantised, checked, counted."""
 
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -9,6 +9,16 @@ from neuroprune.arrays import Frames, InputSpikes
 from neuroprune.errors import InputError
 from neuroprune.fixed_point import signed_range
 from neuroprune.program.types import IntInput, IntProgram
+
+
+class ReadsFrames(Protocol):
+    """What reads frames: an integer program, or the tables of one."""
+
+    @property
+    def input(self) -> IntInput: ...
+
+    @property
+    def steps(self) -> int: ...
 
 
 def quantize_input(spec: IntInput, frames: Frames) -> tuple[InputSpikes, int]:
@@ -28,7 +38,7 @@ def quantize_input(spec: IntInput, frames: Frames) -> tuple[InputSpikes, int]:
     return np.clip(scaled, low, high, out=scaled).astype(np.int8), clipped
 
 
-def check_shape(program: IntProgram, shape: tuple[int, ...]) -> None:
+def check_shape(program: ReadsFrames, shape: tuple[int, ...]) -> None:
     """Raise InputError unless `shape` is [samples >= 1, *input shape], or [samples, steps, ...] of sequences."""
     sample = (program.steps,) * program.input.sequence + program.input.shape
     if shape[1:] != sample or shape[0] == 0:
@@ -38,7 +48,7 @@ def check_shape(program: IntProgram, shape: tuple[int, ...]) -> None:
         )
 
 
-def check_frames(program: IntProgram, frames: npt.NDArray[Any]) -> None:
+def check_frames(program: ReadsFrames, frames: npt.NDArray[Any]) -> None:
     """Raise InputError unless `frames` is int8 of a shape that `check_shape` takes.
 
     Spikes without a value are 0 or 1; graded ones are in the two's complement range of their bits.

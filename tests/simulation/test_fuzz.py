@@ -9,6 +9,7 @@ from typing import Any
 import fuzz
 import pytest
 from fuzz import Tally, _in_share, _verify_one, verify
+from mapped_programs import random_mapped
 from programs import random_program
 
 from neuroprune.exchange.format import ReadProgram
@@ -18,7 +19,7 @@ from neuroprune.simulation.types import LayerRecord, Record
 
 def test_random_programs_agree_in_every_u_v_and_spike() -> None:
     """Reference, engine, Lava's own process models, the same with our convolution, and what netx keeps."""
-    total = verify(range(200))
+    total = verify(range(200), cores=False)
     assert total.differences == ()
     assert total.programs == 200
     assert total.kinds["that overflow"] > 40 and total.wraps > 500 and total.saturations > 500
@@ -44,7 +45,7 @@ def test_a_share_of_the_programs_runs_in_lava() -> None:
         100,
         1000,
     ]
-    assert verify(range(8), lava=False).kinds["in Lava"] == 0
+    assert verify(range(8), lava=False, cores=False).kinds["in Lava"] == 0
 
 
 def run(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
@@ -55,7 +56,7 @@ def run(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
 def test_the_line_at_the_end_counts_what_was_compared(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    expected = sum((_verify_one(seed, random_program(seed), {}) for seed in (7, 8, 9)), Tally())
+    expected = sum((_verify_one(seed, random_program(seed), {}, cores=True) for seed in (7, 8, 9)), Tally())
     assert run(monkeypatch, "--programs", "3", "--seed", "7", "--lava", "0") == 0
     line, covered, time = capsys.readouterr().out.strip().split("\n")[-3:]
     assert (line, covered) == (expected.line(), expected.covered())
@@ -63,7 +64,8 @@ def test_the_line_at_the_end_counts_what_was_compared(
     assert f"{expected.kinds['with soft reset']} with soft reset" in covered
     layers = sum(len(random_program(seed)[0].layers) for seed in (7, 8, 9))
     assert expected.line().startswith(f"3 programs, {layers} layers, ")
-    assert expected.line().endswith(", 0 differences")
+    cores = sum(len(random_mapped(seed).mapping.cores) for seed in (7, 8, 9))
+    assert expected.line().endswith(f", {cores} cores run from their tables, 0 differences")
 
 
 class Interrupted:
@@ -151,7 +153,7 @@ def test_records_without_states_are_a_mistake() -> None:
 
 
 def test_tallies_add_up() -> None:
-    one = Tally(1, 2, 3, 4, 5, 6, ((7, "the engine", "here"),), Counter({"in Lava": 1}))
-    other = Tally(2, 1, 1, 1, 1, 1, (), Counter({"in Lava": 1, "that overflow": 2}))
+    one = Tally(1, 2, 3, 4, 5, 6, ((7, "the engine", "here"),), Counter({"in Lava": 1}), 11)
+    other = Tally(2, 1, 1, 1, 1, 1, (), Counter({"in Lava": 1, "that overflow": 2}), 2)
     kinds = Counter({"in Lava": 2, "that overflow": 2})
-    assert one + other == Tally(3, 3, 4, 5, 6, 7, ((7, "the engine", "here"),), kinds)
+    assert one + other == Tally(3, 3, 4, 5, 6, 7, ((7, "the engine", "here"),), kinds, 13)

@@ -1,11 +1,12 @@
-"""Random programs, compared in every u, v and spike: reference, engine, and Lava with its own and with our models.
+"""Random programs, compared in every u, v and spike: reference, engine, cores, and Lava with its own and our models.
 
     python tests/support/fuzz.py --programs 10000 --seed 0 --lava 0.05
 
-Program k is `random_program(seed + k)`; it is written as netx and read back, too, where it is a chain. A share of the
-programs, by their seeds, runs in Lava, if their registers are Lava's. Lava's process models run in one process;
-lava_worker/run.py says which parts of Lava that leaves in use. A difference is reported with the seed of its program,
-and leads to exit code 1.
+Program k is `random_program(seed + k)`; it is written as netx and read back, too, where it is a chain. `random_mapped`
+of the same seed, a variation of it on a small chip, runs core by core, from tables that are held against what the
+mapper counted. A share of the programs, by their seeds, runs in Lava, if their registers are Lava's. Lava's process
+models run in one process; lava_worker/run.py says which parts of Lava that leaves in use. A difference is reported
+with the seed of its program, and leads to exit code 1.
 """
 
 import argparse
@@ -22,6 +23,7 @@ from tempfile import TemporaryDirectory
 import numpy as np
 import torch
 from devices import DEVICES
+from mapped_programs import differences as core_differences, random_mapped
 from programs import random_program
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeElapsedColumn, TimeRemainingColumn
@@ -49,7 +51,7 @@ RULES = load_chip("loihi-sim").rules
 class Tally:
     """Sums over the programs that were verified; differences: (seed, who differs from the reference, where).
 
-    kinds: programs of each kind, of those that are counted apart.
+    kinds: programs of each kind, of those that are counted apart. cores: those that ran from their tables.
     """
 
     programs: int = 0
@@ -60,6 +62,7 @@ class Tally:
     saturations: int = 0
     differences: tuple[tuple[int, str, str], ...] = ()
     kinds: Counter[str] = field(default_factory=Counter)
+    cores: int = 0
 
     def __add__(self, other: "Tally") -> "Tally":
         return Tally(*(getattr(self, field.name) + getattr(other, field.name) for field in fields(Tally)))
@@ -68,15 +71,15 @@ class Tally:
         return (
             f"{self.programs} programs, {self.layers} layers, {self.neuron_steps} neuron-steps in u, v and spikes: "
             f"{self.spikes} spikes, {self.wraps} wraps and {self.saturations} saturations, "
-            f"{len(self.differences)} differences"
+            f"{self.cores} cores run from their tables, {len(self.differences)} differences"
         )
 
     def covered(self) -> str:
         return "of them " + ", ".join(f"{count} {kind}" for kind, count in sorted(self.kinds.items()))
 
 
-def verify(seeds: Sequence[int], lava: bool = True) -> Tally:
-    """Compare engine, netx and perhaps Lava with the reference on the random programs of these seeds."""
+def verify(seeds: Sequence[int], lava: bool = True, cores: bool = True) -> Tally:
+    """Compare engine, netx and perhaps Lava and cores with the reference on the random programs of these seeds."""
     cases = {seed: random_program(seed) for seed in seeds}
     chosen = list(cases) if lava else []
     by_lava: dict[int, dict[str, Record]] = {seed: {} for seed in seeds}
@@ -90,7 +93,7 @@ def verify(seeds: Sequence[int], lava: bool = True) -> Tally:
         )
         for seed, found in zip(chosen, records, strict=True):
             by_lava[seed][f"Lava with {models} models"] = found
-    return sum((_verify_one(seed, case, by_lava[seed]) for seed, case in cases.items()), Tally())
+    return sum((_verify_one(seed, case, by_lava[seed], cores) for seed, case in cases.items()), Tally())
 
 
 def _in_share(seed: int, share: float) -> bool:
@@ -98,7 +101,7 @@ def _in_share(seed: int, share: float) -> bool:
     return int((seed + 1) * share) > int(seed * share)
 
 
-def _verify_one(seed: int, case: Case, by_lava: dict[str, Record]) -> Tally:
+def _verify_one(seed: int, case: Case, by_lava: dict[str, Record], cores: bool = False) -> Tally:
     expected, trace = run_reference(*case)
     differences = list(_engine_differences(case, expected, trace))
     for who, found in by_lava.items():
@@ -106,10 +109,14 @@ def _verify_one(seed: int, case: Case, by_lava: dict[str, Record]) -> Tally:
     read = _read_back(case[0])
     if read is not None:
         differences += [("netx", where) for where in _program_differences(case[0], read)]
+    mapped = random_mapped(seed) if cores else None
+    if mapped is not None:
+        differences += [("the cores", where) for where in core_differences(mapped)]
     wraps = sum(layer.current_wraps for layer in trace.layers)
     saturations = sum(layer.voltage_saturations for layer in trace.layers)
     kinds = _kinds(case[0]) | {"that overflow": wraps + saturations > 0}
     kinds |= {"in Lava": bool(by_lava), "read back from netx": read is not None}
+    kinds |= mapped.kinds() if mapped is not None else {}
     return Tally(
         programs=1,
         layers=len(trace.layers),
@@ -119,6 +126,7 @@ def _verify_one(seed: int, case: Case, by_lava: dict[str, Record]) -> Tally:
         saturations=saturations,
         differences=tuple((seed, who, where) for who, where in differences),
         kinds=Counter([kind for kind, applies in kinds.items() if applies]),
+        cores=len(mapped.mapping.cores) if mapped is not None else 0,
     )
 
 

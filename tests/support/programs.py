@@ -108,10 +108,10 @@ def programs(memoryless: bool = False) -> st.SearchStrategy[Case]:
     return st.integers(0, 2**32 - 1).map(lambda seed: random_program(seed, memoryless))
 
 
-def random_program(seed: int, memoryless: bool = False) -> Case:
+def random_program(seed: int, memoryless: bool = False, largest: int = 6) -> Case:
     """A program of one to four layers and one to three samples for it, the same for the same seed.
 
-    memoryless: u keeps nothing, as in all that we compile.
+    memoryless: u keeps nothing, as in all that we compile. largest: height and width of the input, at most.
     A layer has up to three connections, from layers of any depth, the input among them, and some arrive later, or after
     the last step; one layer of five reads itself, too. In one program of five the sums of the first layers are at, or
     one above, the ends of a convolution's or of u's registers, in another u and v have fewer than 24 bits; some weights
@@ -119,7 +119,7 @@ def random_program(seed: int, memoryless: bool = False) -> Case:
     """
     rng = np.random.default_rng(seed)
     edges = rng.random() < 0.2
-    height, width = rng.integers(1, 7, 2).tolist()
+    height, width = rng.integers(1, largest + 1, 2).tolist()
     channels = int(rng.choice([5, 29, 57, 116])) if edges else int(rng.integers(1, 5))
     shape = (channels, min(height, 4), min(width, 4)) if edges else (channels, height, width)
     binary, sequence = bool(rng.random() < 0.3 and not edges), bool(rng.random() < 0.3)

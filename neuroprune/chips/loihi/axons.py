@@ -5,7 +5,7 @@ As in nengo-loihi (`split_axon`, `Axon.axon_slots`), entries count for each tile
     dense, sparse   a neuron takes one slot for each tile of the next layers that has a synapse from it.
     shared          the neurons of one pixel share one population axon, two slots, for each tile that reads the pixel.
 
-The output layer's spikes leave the chip: one slot for each neuron, which is assumed.
+The output layer's spikes leave the chip, even where it also reads itself: one slot for each neuron, which is assumed.
 """
 
 from collections.abc import Sequence
@@ -36,7 +36,7 @@ class ReadCounts:
 
 
 def count_readers(layer: IntLayer, readers: Sequence[Reader]) -> ReadCounts:
-    """How many tiles read each neuron and each pixel of `layer`; without `readers` its spikes leave the chip."""
+    """How many tiles read each neuron and each pixel of `layer`; what no other layer reads leaves the chip, too."""
     shape = volume(layer.shape)
     by_neuron = np.zeros(shape, dtype=np.int64)
     by_pixel: dict[tuple[int, int], Sums] = {}
@@ -52,7 +52,7 @@ def count_readers(layer: IntLayer, readers: Sequence[Reader]) -> ReadCounts:
                 by_pixel.setdefault(field.channels, np.zeros(shape[1:], dtype=np.int64))[np.ix_(rows, columns)] += 1
             else:
                 by_neuron[np.ix_(np.arange(*field.channels), rows, columns)] += nonzero_fan_out(connection, tile) > 0
-    if not readers:
+    if all(each.tile.layer == layer.name for reader in readers for each in reader.tiles):
         by_neuron += 1
     return ReadCounts(
         _sums(by_neuron), tuple((channels, _sums(counts)) for channels, counts in sorted(by_pixel.items()))

@@ -30,7 +30,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from itertools import product
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 
@@ -50,6 +50,7 @@ class StoredSynapses:
     """What the synapses of one tile take, each connection in one encoding; see `TileResources`."""
 
     encodings: tuple[Encoding, ...]
+    layout: Layout
     idle_neurons: int
     input_axons: int
     synapses: int
@@ -121,6 +122,7 @@ def cheapest_storage(shared: Sequence[SharedSynapses], tile: Tile, stored_bits: 
     }
     return StoredSynapses(
         encodings=tuple(encoding_of[number] for number in sorted(encoding_of)),
+        layout=layout,
         idle_neurons=layout.compartments(tile) - tile.neurons,
         input_axons=choice.input_axons,
         synapses=sum(len(each.numbers) * count_synapses(each.connection, tile) for each in shared),
@@ -185,12 +187,32 @@ def encodings(
     if field is None:
         return
     pixels = field.rows.positions.size * field.columns.positions.size
-    blocks = min(
-        int(run_bits(shared_blocks(field, counted.tile, rows, columns, layout, core), bits + index, core).sum())
-        for rows in _held(layout.rows, field.rows, field.open_rows)
-        for columns in _held(layout.columns, field.columns, field.open_columns)
+    yield "shared", sources * pixels, least_blocks(field, counted.tile, layout, bits + index, core).bits
+
+
+class Blocks(NamedTuple):
+    """Memory of the blocks of a shared encoding, in bits, and what its pixels are joined to, idle neurons among it."""
+
+    bits: int
+    rows: AxisField
+    columns: AxisField
+
+
+def least_blocks(field: ReceptiveField, tile: Tile, layout: Layout, synapse_bits: int, core: LoihiCore) -> Blocks:
+    """The way to read `field` that has a place in `layout` and takes the least memory; the closed one among equals.
+
+    synapse_bits: of a stored synapse.
+    """
+    ways = product(
+        _held(layout.rows, field.rows, field.open_rows), _held(layout.columns, field.columns, field.open_columns)
     )
-    yield "shared", sources * pixels, blocks
+    return min(
+        (
+            Blocks(int(run_bits(shared_blocks(field, tile, *way, layout, core), synapse_bits, core).sum()), *way)
+            for way in ways
+        ),
+        key=lambda blocks: blocks.bits,
+    )
 
 
 def _held(space: Space, closed: AxisField, opened: AxisField) -> Sequence[AxisField]:

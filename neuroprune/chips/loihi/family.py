@@ -10,7 +10,9 @@ from neuroprune.chips.loihi.core import LoihiCore
 from neuroprune.chips.loihi.encode import StoredSynapses, cheapest_storage, share_synapses
 from neuroprune.chips.loihi.least import least_taken
 from neuroprune.chips.loihi.resets import NONE, Resets, resets
+from neuroprune.chips.loihi.tables import tile_tables
 from neuroprune.chips.receptive_field import receptive_field
+from neuroprune.chips.tables import TileTables
 from neuroprune.chips.types import Reader, Tile, TileCounter, TileResources
 from neuroprune.fixed_point import IntegerRules
 from neuroprune.program.types import IntConnection, IntConv, IntLayer
@@ -44,6 +46,7 @@ class Loihi(LoihiCore):
                 synapses=stored.synapses,
                 encodings=stored.encodings,
                 idle_neurons=compartments - tile.neurons,
+                layout=stored.layout,
             )
 
         return count
@@ -55,6 +58,13 @@ class Loihi(LoihiCore):
         widened = replace(layer, connections=tuple(map(_widened, layer.connections)))
         reading = [(_widened(connection), tile) for connection, tile in readers]
         return least_taken(widened, delays, reading, rules.stored_bits(layer.weight_bits), self)
+
+    def tile_tables(
+        self, layer: IntLayer, delays: Sequence[int], use: TileResources, rules: IntegerRules
+    ) -> TileTables:
+        """Runs and blocks as they were counted."""
+        layer = replace(layer, connections=tuple(map(_widened, layer.connections)))
+        return tile_tables(share_synapses(layer, delays), delays, use, rules.stored_bits(layer.weight_bits), self)
 
 
 class _Stored(NamedTuple):

@@ -1,0 +1,96 @@
+"""What the tables of a core take of it, counted entry by entry in plain Python, and the fields that they must fit."""
+
+import math
+from collections import Counter
+
+import numpy as np
+
+from neuroprune.chips.loihi.core import LoihiCore
+from neuroprune.chips.tables import IDLE, OFF_CHIP, ChipTables, CoreTables
+from neuroprune.fixed_point import weight_range, weight_step
+
+
+def counted(tables: CoreTables, core: LoihiCore) -> tuple[int, ...]:
+    """Neurons, input axons, output axons, bits of synapse memory and formats, as `TileResources.used` has them."""
+    runs = zip(tables.memory.format.tolist(), tables.memory.length.tolist(), strict=True)
+    return (
+        sum(len(group.neuron) for group in tables.groups),
+        len(tables.inputs.run),
+        sum(core.population_axon_slots if shared else 1 for shared in tables.outputs.population.tolist()),
+        sum(bits_of_run(length, bits_of_synapse(tables, form), core) for form, length in runs),
+        len(tables.formats),
+    )
+
+
+def bits_of_synapse(tables: CoreTables, form: int) -> int:
+    each = tables.formats[form]
+    return each.weight_bits + each.index_bits + each.delay_bits
+
+
+def bits_of_run(synapses: int, bits: int, core: LoihiCore) -> int:
+    """Memory of one run, block by block."""
+    total = 0
+    while synapses > 0:
+        block = min(synapses, core.synapses_per_block)
+        total += math.ceil((block * bits + core.block_header_bits) / core.word_bits) * core.word_bits
+        synapses -= block
+    return total
+
+
+def misfits(tables: ChipTables, base_bits: int | None = None) -> list[str]:
+    """Whatever in the tables is no entry that could be written, or no whole program; nothing where all is well.
+
+    base_bits: of the base of an input axon.
+    """
+    found = []
+    for number, core in enumerate(tables.cores):
+        found += [f"core {number}: {what}" for what in _core_misfits(core, base_bits)]
+    neurons = Counter(n for core in tables.cores for group in core.groups for n in group.neuron.tolist() if n != IDLE)
+    total = sum(math.prod(shape) for _, shape in tables.names)
+    if neurons != Counter(range(total)):
+        found.append("some neuron is not there once")
+    arrived = Counter(
+        (core, axon)
+        for outputs in (tables.host.outputs, *(core.outputs for core in tables.cores))
+        for core, axon in zip(outputs.core.tolist(), outputs.axon.tolist(), strict=True)
+    )
+    reached = {(core, axon) for core, axon in arrived if core != OFF_CHIP}
+    if reached != {(n, axon) for n, core in enumerate(tables.cores) for axon in range(len(core.inputs.run))}:
+        found.append("some input axon is reached by nobody, or some output axon leads nowhere")
+    return found
+
+
+def _core_misfits(core: CoreTables, base_bits: int | None) -> list[str]:
+    found = []
+    memory, outputs = core.memory, core.outputs
+    ends = [(group.first, group.first + len(group.neuron)) for group in core.groups]
+    if [stop for _, stop in ends[:-1]] != [first for first, _ in ends[1:]] or ends[0][0] != 0:
+        found.append("compartments of its tiles overlap")
+    if len(set(core.formats)) != len(core.formats):
+        found.append("a format is there twice")
+    holds = np.concatenate([group.neuron for group in core.groups])
+    if np.any(holds[outputs.sender] == IDLE):
+        found.append("an idle compartment sends")
+    if set(core.inputs.run.tolist()) != set(range(len(memory.format))):
+        found.append("a run is named by no axon")
+    if base_bits is not None and core.inputs.base.max(initial=0) >> base_bits:
+        found.append("a base is too large")
+    largest_base = np.zeros(len(memory.format), np.int64)
+    np.maximum.at(largest_base, core.inputs.run, core.inputs.base)
+    starts = np.cumsum(memory.length) - memory.length
+    for run, number in enumerate(memory.format.tolist()):
+        form, length = core.formats[number], int(memory.length[run])
+        here = slice(int(starts[run]), int(starts[run]) + length)
+        weight, index, delay = memory.weight[here], memory.index[here], memory.delay[here]
+        size = next(stop - first for first, stop in ends if first == form.first)
+        low, high = weight_range(form.weight_bits)
+        if weight.min() < low or weight.max() > high or np.any(weight % weight_step(form.weight_bits)):
+            found.append("a weight does not fit its field")
+        if index.min() < 0 or index.max() >> form.index_bits or delay.min() < 0 or delay.max() >> form.delay_bits:
+            found.append("an index or a delay does not fit its field")
+        reach = index.max() if form.index_bits else length // memory.atoms[run] - 1
+        if reach + largest_base[run] >= size or length % memory.atoms[run]:
+            found.append("a synapse leads beyond the compartments of its tile")
+        if memory.atoms[run] > 1 and not form.population:
+            found.append("a run of a plain axon has several parts")
+    return found
