@@ -18,7 +18,7 @@ from scipy.sparse import csr_array
 from neuroprune.mapping.mesh import Mesh
 from neuroprune.mapping.traffic import Numbers
 
-SWEEPS = 24
+SWEEPS = 10
 """Of all cores while the temperature falls."""
 HOTTEST, COLDEST = 0.1, 0.005
 """Temperatures, in the mean cost of a core at the start."""
