@@ -41,12 +41,14 @@ A whole family, whose cores are limited by nothing but neurons:
     `run_cores` executes a mapping as it was counted. By default each synapse is listed.
 5.  **Cost**, where two ways to cut a layer take equally many tiles: the family says which is better, or leaves it at
     the sum of all shares.
-6.  **Least amounts**, where it can be proved what a layer takes however it is cut: then reports say how far a mapping
+6.  **Messages.** `message_for` says whether a spike is sent to each tile that reads it or once to each core;
+    `senders` says which neurons send to a tile, where zero weights do not tell. Both have a default.
+7.  **Least amounts**, where it can be proved what a layer takes however it is cut: then reports say how far a mapping
     may be from the best there can be.
-7.  **Unequal cores.** Cores that differ have fields made by `numbers(unit)`, a number for each core of a chip, and
+8.  **Unequal cores.** Cores that differ have fields made by `numbers(unit)`, a number for each core of a chip, and
     give in `resources_of` what each of them has. Such a family is `layer_per_core`: every layer is one tile and takes a
     core alone, which `neuroprune.mapping.match` finds; `neuroprune.chips.dynapcnn` is one.
-8.  **Where it goes.** `load_chip(name_or_path, families=(*FAMILIES, NeuronsOnly))` reads a chip of a family of your
+9.  **Where it goes.** `load_chip(name_or_path, families=(*FAMILIES, NeuronsOnly))` reads a chip of a family of your
     own, and `Chip(...)` makes one without a file. A family for everybody is a folder here and a line in
     `neuroprune.chips.catalog`; `neuroprune.chips.loihi` is one of five resources.
 
@@ -56,8 +58,9 @@ The integers that a program is computed in are those of Lava 0.10 whatever the f
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
+from neuroprune.chips.senders import Senders, nonzero_senders
 from neuroprune.chips.synapse_lists import list_tables
 from neuroprune.chips.tables import TileTables
 from neuroprune.chips.types import Reader, Resource, Tile, TileCounter, TileResources
@@ -95,11 +98,14 @@ class Family(ABC):
 
     name: of the family, as chips' YAML files give it.
     layer_per_core: whether a layer is never cut and takes a core alone.
+    message_for: what a spike is sent to: one message for each core that has tiles which it goes to, the default, or one
+    for each of these tiles and each connection that leads there.
     Raises InputError for numbers out of their range.
     """
 
     name: ClassVar[str]
     layer_per_core: ClassVar[bool] = False
+    message_for: ClassVar[Literal["core", "tile"]] = "core"
 
     def __post_init__(self) -> None:
         for each in fields(self):
@@ -169,6 +175,15 @@ class Family(ABC):
     def longest_delay(self) -> int | None:
         """Steps of the longest delay that a stored synapse can hold; None, the default, where any can."""
         return None
+
+    def senders(self, connection: IntConnection, tile: Tile, encoding: str | None) -> Senders:
+        """The neurons of the source of `connection` that send their spikes to `tile`; those with synapses there, unless
+        a family says otherwise.
+
+        tile: of the layer that holds the connection. encoding: how that is stored in the tile, in the family's words;
+        None where a family has one way only.
+        """
+        return nonzero_senders(connection, tile)
 
     def cost(self, tiles: Sequence[TileResources]) -> tuple[float, ...]:
         """The sum of the shares of all limits; of several cuts into equally many tiles, that of least cost is taken."""

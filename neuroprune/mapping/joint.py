@@ -30,6 +30,8 @@ STEPS = (-3, -2, -1, 1, 2, 3)
 """By how many entries of the list of numbers of parts an axis changes."""
 BY_PRICES = 0.5
 """Share of the changes that look at all ways to cut a layer."""
+PATIENT = 12
+"""Of all trials, one of so many, and one for each core, may pass without fewer cores."""
 LITTLE = 1e-6
 """Shares of a core below this are all the same."""
 SEED = 0
@@ -50,25 +52,34 @@ def cut_jointly(
 ) -> dict[str, tuple[TileResources, ...]]:
     """The tiles of each layer, by its name, of the best of `trials` ways to cut all layers, `begin` the first.
 
-    least: cores that are needed at least; the search ends where it finds so few. Deterministic.
+    least: cores that are needed at least; the search ends where it finds so few, or none fewer in a number of trials
+    that grows with the cores. Deterministic.
     """
     search = _Search(program, chip)
     random = np.random.default_rng(SEED)
     best = now = begin
     judged = found = search.judge(begin)
     assert judged and found, "a way to begin that does not fit"
+    found_at = 0
     for trial in range(trials):
-        if found.cores <= least:
+        if found.cores <= least or trial - found_at > patience(trials, found.cores):
             break
         cuts = search.changed(now, random)
         tried = search.judge(cuts)
         heat = HOTTEST * (1 - trial / trials)
         if tried and random.random() < np.exp(min(0.0, (judged.cost - tried.cost) / max(heat, 1e-9))):
             now, judged = cuts, tried
+            if tried.cores < found.cores:
+                found_at = trial
             if tried < found:
                 best, found = cuts, tried
         progress("fewest cores", trial + 1, trials, cores=found.cores)
     return search.tiles(best)
+
+
+def patience(trials: int, cores: int) -> int:
+    """Trials after which a search of `trials` gives up that has found nothing fewer than `cores`."""
+    return trials // PATIENT + cores
 
 
 class _Search:

@@ -4,6 +4,7 @@ from neuroprune.chips.chip import Chip
 from neuroprune.chips.types import TileResources
 from neuroprune.errors import UnsupportedNetwork
 from neuroprune.mapping.bounds import fewest_cores
+from neuroprune.mapping.budget import NO_LIMIT, Budget, check_budget
 from neuroprune.mapping.count import Counting, Split
 from neuroprune.mapping.effort import effort_of
 from neuroprune.mapping.joint import cut_jointly, cuts_of
@@ -18,14 +19,20 @@ from neuroprune.program.types import IntLayer, IntProgram
 from neuroprune.progress import Progress, silent
 
 
-def map_program(program: IntProgram, chip: Chip, effort: str = "normal", progress: Progress = silent) -> ChipMapping:
-    """Put every neuron of `program` on a core of `chip`, on as many chips as that takes.
+def map_program(
+    program: IntProgram,
+    chip: Chip,
+    budget: Budget = NO_LIMIT,
+    effort: str = "normal",
+    progress: Progress = silent,
+) -> ChipMapping:
+    """Put every neuron of `program` on a core of `chip`, on as many chips as that takes and `budget` allows.
 
     The frames are injected from off-chip into each layer that reads them. Deterministic.
     effort: how long is searched for fewer cores, one of `EFFORTS`.
     program: balanced (see `balance`), so that no synapse delays longer than those of `chip` can.
-    Raises CapacityError when a single neuron of a layer does not fit a core, UnsupportedNetwork for layers that no core
-    of the chip's family computes.
+    Raises CapacityError when a single neuron of a layer does not fit a core or the program not the budget,
+    UnsupportedNetwork for layers that no core of the chip's family computes.
 
     >>> import torch
     >>> from neuroprune import (
@@ -41,7 +48,9 @@ def map_program(program: IntProgram, chip: Chip, effort: str = "normal", progres
     >>> mapping.chips, sum(core.neurons for core in mapping.cores)
     (1, 4618)
     """
-    mapping = place(pack_program(program, chip, effort, progress), chip)
+    packing = pack_program(program, chip, effort, progress)
+    check_budget(packing, chip, budget)
+    mapping = place(packing, chip)
     verify_mapping(mapping, program, chip)
     return mapping
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, lru_cache
-from typing import ClassVar, NamedTuple
+from typing import ClassVar, Literal, NamedTuple
 
 from neuroprune.chips.loihi.axons import count_readers, output_axons
 from neuroprune.chips.loihi.core import LoihiCore
@@ -12,6 +12,7 @@ from neuroprune.chips.loihi.least import least_taken
 from neuroprune.chips.loihi.resets import NONE, Resets, resets
 from neuroprune.chips.loihi.tables import tile_tables
 from neuroprune.chips.receptive_field import receptive_field
+from neuroprune.chips.senders import Senders, field_senders, nonzero_senders
 from neuroprune.chips.tables import TileTables
 from neuroprune.chips.types import Reader, Tile, TileCounter, TileResources
 from neuroprune.fixed_point import IntegerRules
@@ -23,6 +24,7 @@ class Loihi(LoihiCore):
     """A core whose axons lead to runs and blocks of synapses, counted as nengo-loihi does; see `loihi.encode`."""
 
     name: ClassVar[str] = "loihi"
+    message_for: ClassVar[Literal["core", "tile"]] = "tile"  # output axons are counted so, too: see `loihi.axons`
 
     def tile_counter(
         self, layer: IntLayer, delays: Sequence[int], readers: Sequence[Reader], rules: IntegerRules
@@ -50,6 +52,14 @@ class Loihi(LoihiCore):
             )
 
         return count
+
+    def senders(self, connection: IntConnection, tile: Tile, encoding: str | None) -> Senders:
+        """Through population axons all channels of a pixel that the tile reads send, even those of zero weights."""
+        if encoding != "shared":
+            return nonzero_senders(connection, tile)
+        widened = _widened(connection)
+        assert isinstance(widened.synapse, IntConv)
+        return field_senders(widened, widened.synapse, tile, sends=True)
 
     def least(
         self, layer: IntLayer, delays: Sequence[int], readers: Sequence[tuple[IntConnection, Tile]], rules: IntegerRules
