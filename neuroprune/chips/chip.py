@@ -2,12 +2,15 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from neuroprune.chips.family import LARGEST_NUMBER, Family
 from neuroprune.errors import InputError
 from neuroprune.excerpts import excerpt
 from neuroprune.fixed_point import IntegerRules, check_number
+
+if TYPE_CHECKING:
+    from neuroprune.chips.cost_model import CostModel
 
 Grade = Literal["published", "fitted", "derived", "assumed"]
 """How well a number is known: stated by its source; fitted to measurements; arithmetic on published numbers; a choice
@@ -37,6 +40,7 @@ class Chip:
     rules: widths of the integer fields.
     core: what one core has, and how tiles are counted: an object of the chip's family.
     facts: the provenance of each number by its key in the YAML; empty for a chip made without a file.
+    costs: published models of what its events cost in time and energy; none where nothing is published.
     """
 
     name: str
@@ -47,6 +51,7 @@ class Chip:
     rules: IntegerRules
     core: Family
     facts: Mapping[str, Fact] = field(default_factory=dict)
+    costs: "tuple[CostModel, ...]" = ()
 
     def __post_init__(self) -> None:
         check_number("cores_per_chip", self.cores_per_chip, 1, LARGEST_NUMBER)

@@ -77,10 +77,12 @@ class Family(ABC):
     """One core of a chip of this family; the module's docstring says how to write a family.
 
     name: of the family, as chips' YAML files give it.
+    skips_zeros: names of the encodings in which an event costs no operation where a weight is zero; in others it does.
     Raises InputError for numbers out of their range.
     """
 
     name: ClassVar[str]
+    skips_zeros: ClassVar[tuple[str, ...]] = ()
 
     def __post_init__(self) -> None:
         for each in fields(self):

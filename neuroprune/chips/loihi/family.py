@@ -19,6 +19,7 @@ class Loihi(LoihiCore):
     """A core whose axons lead to runs and blocks of synapses, counted as nengo-loihi does; see `loihi.encode`."""
 
     name: ClassVar[str] = "loihi"
+    skips_zeros: ClassVar[tuple[str, ...]] = ("sparse",)
 
     def tile_counter(
         self, layer: IntLayer, delays: Sequence[int], readers: Sequence[Reader], rules: IntegerRules
