@@ -12,15 +12,18 @@ from neuroprune.chips.cost_model import CostModel
 from neuroprune.chips.load import load_chip
 from neuroprune.mapping.map import map_program
 from neuroprune.neurons.cuba_lif import IntCubaLif
-from neuroprune.report.costs import Activity, Messages, activity_of, costs_of, estimate
+from neuroprune.report.activity import Activity, Messages, activity_of
+from neuroprune.report.costs import costs_of, estimate, heaviest_link
 from neuroprune.report.synops import synops
 from neuroprune.simulation.engine import simulate
 
-MESSAGES = Messages(np.array([2.0, 1.0]), np.array([0.0, 3.0]), hops_x=3.0, hops_y=1.0, heaviest_link=5.0)
+# Core 0 sends 1.5 messages to core 1, two tiles to the right and one down; core 1 one to itself and half a one back.
+MESSAGES = Messages(np.array([0, 1, 1]), np.array([1, 1, 0]), np.array([1.5, 1.0, 0.5]))
 ACTIVITY = Activity(
     steps=4,
     depth=2,
-    places=((0, 0, 0), (0, 2, 0)),
+    places=np.array([(0, 1, 0), (0, 4, 2)]),
+    columns=8,
     synops={"dense": np.array([10.0, 0.0]), "shared": np.array([0.0, 20.0])},
     neurons=np.array([8.0, 4.0]),
     idle=np.array([0.0, 1.0]),
@@ -74,24 +77,24 @@ def test_energy_and_time_are_what_one_counts_by_hand() -> None:
     assert energy.synapse_nj == pytest.approx((10 * 3 + 20 * 2) * 4 / 1000)
     assert energy.neuron_nj == pytest.approx(12 * 5 * 4 / 1000)
     assert energy.spike_nj == pytest.approx(3 * 7 * 4 / 1000)
-    assert energy.network_nj == pytest.approx((3 * 11 + 3 * 1 + 1 * 1.5) * 4 / 1000)
+    assert energy.network_nj == pytest.approx((3 * 11 + 4 * 1 + 2 * 1.5) * 4 / 1000)
     assert energy.idle_nj == pytest.approx(1 * 4 * 4 / 1000)
-    assert energy.total_nj == pytest.approx((70 + 60 + 21 + 37.5 + 4) * 4 / 1000)
-    # core 0: updates 8*2 + 2*3 + 2*2 = 26, receives 10; core 1: updates 4*2 + 1 + 3 + 2 = 14, receives 20 + 3*4 = 32
-    assert (step.core, step.compute_ns, step.link_ns) == (1, 32.0, 2.5)
+    assert energy.total_nj == pytest.approx((70 + 60 + 21 + 40 + 4) * 4 / 1000)
+    # core 0: updates 8*2 + 2*3 + 1.5*2 = 25, receives 10 + 0.5*4; core 1: updates 4*2 + 1 + 3 + 1.5*2 = 15, receives
+    # 20 + 2.5*4 = 30
+    assert (step.core, step.compute_ns, step.link_ns) == (1, 30.0, 0.75)
     assert step.barrier_ns == pytest.approx(20.0)  # two tiles, halfway between one and three
-    assert (step.total_ns, step.bound_by) == (52.0, "compute")
-    assert found.latency_us == pytest.approx(52.0 * (4 + 2) / 1000)
-    assert found.samples_per_s == pytest.approx(1e9 / (52.0 * 4))
+    assert (step.total_ns, step.bound_by) == (50.0, "compute")
+    assert found.latency_us == pytest.approx(50.0 * (4 + 2) / 1000)
+    assert found.samples_per_s == pytest.approx(1e9 / (50.0 * 4))
     assert found.remarks == ("a remark",)
 
 
 @pytest.mark.parametrize(
-    ("heaviest", "barrier", "bound_by", "total"), [(100.0, 20.0, "link", 70.0), (5.0, 90.0, "barrier", 122.0)]
+    ("link", "barrier", "bound_by", "total"), [(40.0, 20.0, "link", 80.0), (0.5, 90.0, "barrier", 120.0)]
 )
-def test_a_step_is_bound_by_its_longest_part(heaviest: float, barrier: float, bound_by: str, total: float) -> None:
-    activity = replace(ACTIVITY, messages=replace(MESSAGES, heaviest_link=heaviest))
-    step = estimate(model_of(barrier_time={1: barrier}), activity).step
+def test_a_step_is_bound_by_its_longest_part(link: float, barrier: float, bound_by: str, total: float) -> None:
+    step = estimate(model_of(link_time=link, barrier_time={1: barrier}), ACTIVITY).step
     assert step is not None
     assert (step.bound_by, step.total_ns) == (bound_by, total)
 
@@ -102,7 +105,7 @@ def test_what_a_model_has_no_figure_for_is_none_and_said() -> None:
     assert found.step is not None
     assert (found.energy.spike_nj, found.energy.network_nj) == (None, None)
     assert found.energy.total_nj == pytest.approx((70 + 60 + 4) * 4 / 1000)
-    assert (found.step.link_ns, found.step.barrier_ns, found.step.total_ns) == (None, None, 32.0)
+    assert (found.step.link_ns, found.step.barrier_ns, found.step.total_ns) == (None, None, 30.0)
     assert found.remarks[1:] == (
         "the time leaves out links, the barrier, of which it is unknown",
         "the energy leaves out spike, network, of which it is unknown",
@@ -137,7 +140,7 @@ def test_without_any_figure_of_a_kind_there_is_no_estimate_of_it() -> None:
     assert no_time.energy is not None
 
 
-@pytest.mark.parametrize("part", ["synops", "neurons", "idle", "spikes", "sent", "received", "hops_x", "heaviest_link"])
+@pytest.mark.parametrize("part", ["synops", "neurons", "idle", "spikes", "count"])
 def test_more_of_anything_costs_no_less(part: str) -> None:
     if part == "synops":
         more = replace(ACTIVITY, synops={name: 2 * counted for name, counted in ACTIVITY.synops.items()})
@@ -153,6 +156,26 @@ def test_more_of_anything_costs_no_less(part: str) -> None:
         assert more_found.step is not None
         assert more_found.energy.total_nj >= less_found.energy.total_nj
         assert more_found.step.total_ns >= less_found.step.total_ns
+
+
+def test_the_heaviest_link_is_that_of_walking_each_message_tile_by_tile() -> None:
+    generator = np.random.default_rng(5)
+    tiles = generator.integers(0, 5, (12, 2))
+    messages = Messages(*generator.integers(0, 12, (2, 40)), generator.random(40))
+    links: dict[tuple[int, int, int, int], float] = {}
+    for source, target, count in zip(messages.source, messages.target, messages.count, strict=True):
+        (x, y), (to_x, to_y) = tiles[source].tolist(), tiles[target].tolist()
+        while (x, y) != (to_x, to_y):
+            step_x = (to_x > x) - (to_x < x)
+            after = (x + step_x, y) if step_x else (x, y + (to_y > y) - (to_y < y))
+            links[x, y, *after] = links.get((x, y, *after), 0.0) + count
+            x, y = after
+    assert heaviest_link(messages, tiles) == pytest.approx(max(links.values()))
+
+
+def test_chips_lie_in_a_row_of_tiles() -> None:
+    activity = replace(ACTIVITY, places=np.array([(0, 7, 1), (1, 0, 1), (2, 3, 2)]), columns=8)
+    assert activity.tiles((2, 2)).tolist() == [[3, 0], [4, 0], [9, 1]]
 
 
 def deployed() -> tuple[Any, Any, Any, Chip]:
