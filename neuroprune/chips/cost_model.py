@@ -76,7 +76,7 @@ class CostModel(Record):
     Energies in pJ: of a SynOp; of a step of a neuron that takes part and of one that does not; of a neuron that fires;
     of a message to a core, and of its hop from tile to tile along x or y.
     Times in ns: of the same, of a message at its sender and its receiver, of a message on a link, of the barrier that
-    ends a step.
+    ends a step. That of a hop is no part of an estimate, and used by SANA-FE alone.
     """
 
     name: str
@@ -98,6 +98,8 @@ class CostModel(Record):
     spike_time: Figure | None = None
     message_out_time: Figure | None = None
     message_in_time: Figure | None = None
+    hop_time_x: Figure | None = None
+    hop_time_y: Figure | None = None
     link_time: Figure | None = None
     barrier_time: BarrierFigure | None = None
 

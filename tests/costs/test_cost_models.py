@@ -40,6 +40,8 @@ def test_loihi_1_has_the_figures_of_its_paper() -> None:
         "synop_time": 3.5,
         "active_neuron_time": 8.4,
         "inactive_neuron_time": 5.3,
+        "hop_time_x": 4.1,
+        "hop_time_y": 6.5,
         "link_time": pytest.approx(1 / 3.44, rel=1e-3),
         "barrier_time": {1: 113, 32: 465},
     }
@@ -71,6 +73,8 @@ def test_the_figures_of_sana_fe_are_those_of_its_file_where_it_is_installed() ->
             for axis, (one, other) in {"x": ("east", "west"), "y": ("north", "south")}.items():
                 assert tile["attributes"][f"energy_{one}_hop"] == tile["attributes"][f"energy_{other}_hop"]
                 expected[f"hop_{kind}_{axis}"] = tile["attributes"][f"energy_{one}_hop"]
+                hop_time = getattr(model, f"hop_time_{axis}")
+                assert hop_time.value == pytest.approx(tile["attributes"][f"latency_{one}_hop"] * 1e9)
         for name, value in expected.items():
             figure = getattr(model, name if name.startswith("hop") else f"{name}_{kind}")
             assert figure.value == pytest.approx(value * factor), name
