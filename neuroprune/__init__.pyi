@@ -28,6 +28,10 @@ from .chips.load import (
 from .chips.receptive_field import (
     receptive_field as receptive_field,
 )
+from .chips.senders import (
+    Senders as Senders,
+    nonzero_senders as nonzero_senders,
+)
 from .chips.synapse_counts import (
     count_synapses as count_synapses,
 )
@@ -171,6 +175,9 @@ from .graph.trace import (
 from .intervals import (
     difference_interval as difference_interval,
     share_interval as share_interval,
+)
+from .mapping.budget import (
+    Budget as Budget,
 )
 from .mapping.map import (
     map_program as map_program,

@@ -16,8 +16,14 @@ from neuroprune.exchange.format import ExchangeFormat, Programs
 from neuroprune.graph.float_program import FloatProgram
 from neuroprune.graph.nodes import Graph
 from neuroprune.graph.readout import accuracy, class_scores, most_frequent
-from neuroprune.mapping.map import map_program
-from neuroprune.mapping.types import ChipMapping
+from neuroprune.mapping.budget import NO_LIMIT, Budget, check_budget
+from neuroprune.mapping.catalog import Placement
+from neuroprune.mapping.map import pack_program
+from neuroprune.mapping.place import place
+from neuroprune.mapping.regroup import regroup
+from neuroprune.mapping.traffic import Traffic, measure_traffic
+from neuroprune.mapping.types import ChipMapping, Packing
+from neuroprune.mapping.verify import verify_mapping
 from neuroprune.program.bounds import layer_bounds
 from neuroprune.program.frames import quantize_input
 from neuroprune.program.timing import balance
@@ -97,6 +103,8 @@ class Job:
     device: str
     progress: Progress
     provenance: Provenance | None
+    placement: Placement = "search"
+    budget: Budget = NO_LIMIT
     date: datetime = field(default_factory=lambda: datetime.now(UTC).replace(microsecond=0))
     clock: StageClock = field(default_factory=StageClock)
 
@@ -132,14 +140,19 @@ def run_program(
     reference: FloatReference | None = None,
     remarks: tuple[ExchangeRemark, ...] = (),
 ) -> Deployment:
-    """Map, simulate, verify and measure `program`."""
+    """Pack, simulate, place, verify and measure `program`: what does not fit fails before anything runs."""
     stage = job.clock.stage
     with stage("map"):
         balanced = balance(program, chip.synaptic_delay_max)
-        mapping = map_program(balanced, chip)
+        packing = pack_program(balanced, chip)
+        check_budget(packing, chip, job.budget)
         zeros = map_zeros_stored(balanced, chip)
     with stage("simulate"):
         activity = simulate(balanced, job.frames, device=job.device, progress=job.progress)
+    with stage("place"):
+        traffic = measure_traffic(balanced, packing, {layer.name: layer.spikes for layer in activity.layers}, chip)
+        mapping = _placed(packing, traffic, chip, job.placement)
+        verify_mapping(mapping, balanced, chip)
     with stage("Lava"):
         spikes, _ = quantize_input(program.input, job.frames[: job.lava.samples])
         check = verify_with_lava(worker, balanced, spikes, job.lava, job.progress)
@@ -166,6 +179,7 @@ def run_program(
         rounding=rounding,
         changed=changed,
         zeros=zeros,
+        traffic=traffic,
         date=job.date,
         durations_s=job.clock.seconds,
         provenance=job.provenance,
@@ -178,6 +192,12 @@ def run_program(
     if check.error is not None:
         raise UnverifiedDeployment(deployment) from check.error
     return deployment
+
+
+def _placed(packing: Packing, traffic: Traffic, chip: Chip, placement: Placement) -> ChipMapping:
+    if placement == "curve":
+        return place(packing, chip)
+    return place(regroup(packing, traffic, chip.core.resources), chip, traffic)
 
 
 def _write(programs: Programs, folder: Path, formats: Sequence[ExchangeFormat]) -> tuple[ExchangeRemark, ...]:

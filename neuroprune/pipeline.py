@@ -10,11 +10,14 @@ from torch import nn
 from neuroprune.arrays import FramesLike, Labels
 from neuroprune.chips.chip import Chip
 from neuroprune.chips.load import load_chip
+from neuroprune.choices import check_choice
 from neuroprune.deployment import Deployment, FloatReference, Job, check_outputs, run_program
 from neuroprune.errors import InputError
 from neuroprune.exchange.format import ExchangeFormat, exchange_formats, read_program
 from neuroprune.graph.fold import fold
 from neuroprune.graph.trace import trace
+from neuroprune.mapping.budget import NO_LIMIT, Budget
+from neuroprune.mapping.catalog import PLACEMENTS, Placement
 from neuroprune.neurons.model import NeuronModel
 from neuroprune.progress import Progress, silent
 from neuroprune.quantization.bits import Bits
@@ -44,6 +47,8 @@ def deploy(
     *,
     bits: Bits = WIDEST,
     tuning: Tuning | None = None,
+    placement: Placement = "search",
+    budget: Budget = NO_LIMIT,
     network: str = "network",
     data: str | None = None,
     seed: int | None = None,
@@ -66,6 +71,8 @@ def deploy(
     frames are run, without labels there is no accuracy. Frames are taken a few at a time: from an array, or from
     `CodedFrames`, which makes them then, so that memory holds no more of them.
     bits: of the weights of each layer. tuning: fine-tuning with the chip's rounding before the weights are fixed.
+    placement: "search" lets tiles and cores change places until the spikes that were measured take few hops, "curve"
+    leaves them in the order of the layers. budget: the cores or chips that the network may take; no limit by default.
     network, data, seed: kept in the report. device: torch device of the exact engine.
     folder: where report.json, cores.csv, layers.csv and a file of each format are written; None writes nothing.
     neurons: models that layers of neurons are read as; formats: file formats that the program is written in; by default
@@ -87,9 +94,21 @@ def deploy(
     formats = exchange_formats() if formats is None else formats
     frames = calibration if frames is None else frames
     job = Job(
-        frames, labels, network, data, seed, lava or LavaSettings(), folder, formats, device, progress, provenance
+        frames,
+        labels,
+        network,
+        data,
+        seed,
+        lava or LavaSettings(),
+        folder,
+        formats,
+        device,
+        progress,
+        provenance,
+        placement,
+        budget,
     )
-    _check_samples(job)
+    _check_job(job)
 
     with lava_for(job.lava) as worker:
         with job.clock.stage("read"):
@@ -117,6 +136,8 @@ def deploy_program(
     steps: int | None = None,
     data: str | None = None,
     classes: int | None = None,
+    placement: Placement = "search",
+    budget: Budget = NO_LIMIT,
     lava: LavaSettings | None = None,
     folder: Path | None = None,
     formats: Sequence[ExchangeFormat] | None = None,
@@ -129,7 +150,7 @@ def deploy_program(
     path: a file in a format that neuroprune reads, given by its suffix. frames: float32 [samples, *shape], or [samples,
     steps, *shape], as the file's program reads them; an array, or `CodedFrames`.
     steps: of a sample, needed where the file does not state them. classes: of the data, by default as many as `labels`
-    tell of; there must be an output for each.
+    tell of; there must be an output for each. placement, budget: as of `deploy`.
     Raises what `deploy` raises.
 
     >>> import tempfile
@@ -148,9 +169,21 @@ def deploy_program(
     chip = load_chip(chip) if isinstance(chip, str) else chip
     formats = exchange_formats() if formats is None else formats
     job = Job(
-        frames, labels, path.name, data, None, lava or LavaSettings(), folder, formats, device, progress, provenance
+        frames,
+        labels,
+        path.name,
+        data,
+        None,
+        lava or LavaSettings(),
+        folder,
+        formats,
+        device,
+        progress,
+        provenance,
+        placement,
+        budget,
     )
-    _check_samples(job)
+    _check_job(job)
     with lava_for(job.lava) as worker:
         with job.clock.stage("read"):
             read = read_program(path, chip.rules, steps, frames, formats)
@@ -167,7 +200,8 @@ def deploy_program(
         return run_program(read.program, chip, job, worker, remarks=remarks)
 
 
-def _check_samples(job: Job) -> None:
+def _check_job(job: Job) -> None:
+    check_choice("placement", job.placement, PLACEMENTS)
     if len(job.frames) == 0:
         raise InputError("there are 0 samples to run, at least 1 is needed: pass frames, or a calibration batch")
     if job.labels is not None and len(job.labels) != len(job.frames):

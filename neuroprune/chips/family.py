@@ -38,7 +38,9 @@ A whole family, whose cores are limited by nothing but neurons:
     that are a model and no published fact should say so where they are made.
 4.  **Cost**, where two ways to cut a layer take equally many tiles: the family says which is better, or leaves it at
     the sum of all shares.
-5.  **Where it goes.** `load_chip(name_or_path, families=(*FAMILIES, NeuronsOnly))` reads a chip of a family of your
+5.  **Messages.** `message_for` says whether a spike is sent to each tile that reads it or once to each core;
+    `senders` says which neurons send to a tile, where zero weights do not tell. Both have a default.
+6.  **Where it goes.** `load_chip(name_or_path, families=(*FAMILIES, NeuronsOnly))` reads a chip of a family of your
     own, and `Chip(...)` makes one without a file. A family for everybody is a folder here and a line in
     `neuroprune.chips.catalog`; `neuroprune.chips.loihi` is one of five resources.
 
@@ -48,11 +50,12 @@ The integers that a program is computed in are those of Lava 0.10 whatever the f
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
-from neuroprune.chips.types import Reader, Resource, TileCounter, TileResources
+from neuroprune.chips.senders import Senders, nonzero_senders
+from neuroprune.chips.types import Reader, Resource, Tile, TileCounter, TileResources
 from neuroprune.fixed_point import IntegerRules, check_number
-from neuroprune.program.types import IntLayer
+from neuroprune.program.types import IntConnection, IntLayer
 
 LARGEST_NUMBER = 2**31 - 1
 """Of what a core has: sums over all tiles of a network are exact in 64 bits."""
@@ -78,11 +81,14 @@ class Family(ABC):
 
     name: of the family, as chips' YAML files give it.
     skips_zeros: names of the encodings in which an event costs no operation where a weight is zero; in others it does.
+    message_for: what a spike is sent to: one message for each core that has tiles which it goes to, the default, or one
+    for each of these tiles and each connection that leads there.
     Raises InputError for numbers out of their range.
     """
 
     name: ClassVar[str]
     skips_zeros: ClassVar[tuple[str, ...]] = ()
+    message_for: ClassVar[Literal["core", "tile"]] = "core"
 
     def __post_init__(self) -> None:
         for each in fields(self):
@@ -114,6 +120,15 @@ class Family(ABC):
     def longest_delay(self) -> int | None:
         """Steps of the longest delay that a stored synapse can hold; None, the default, where any can."""
         return None
+
+    def senders(self, connection: IntConnection, tile: Tile, encoding: str | None) -> Senders:
+        """The neurons of the source of `connection` that send their spikes to `tile`; those with synapses there, unless
+        a family says otherwise.
+
+        tile: of the layer that holds the connection. encoding: how that is stored in the tile, in the family's words;
+        None where a family has one way only.
+        """
+        return nonzero_senders(connection, tile)
 
     def cost(self, tiles: Sequence[TileResources]) -> tuple[float, ...]:
         """The sum of the shares of all limits; of several cuts into equally many tiles, that of least cost is taken."""

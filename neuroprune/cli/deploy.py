@@ -25,12 +25,14 @@ from neuroprune.cli.options import (
 from neuroprune.cli.provenance import provenance_of
 from neuroprune.data.codings import CODINGS
 from neuroprune.exchange.catalog import readable_suffixes
+from neuroprune.mapping.catalog import PLACEMENTS
 from neuroprune.runs import run_folder
 from neuroprune.simulation.catalog import LAVA_MODELS
 
 if TYPE_CHECKING:
     from neuroprune.data.codings import Kind
     from neuroprune.deployment import Deployment
+    from neuroprune.mapping.catalog import Placement
     from neuroprune.progress import Progress
     from neuroprune.simulation.catalog import Models
 
@@ -38,6 +40,7 @@ EPILOG = """\b
 Examples:
   neuroprune deploy --target loihi-sim
   neuroprune deploy runs/0002-compress-digits --samples 100 --lava-samples 5
+  neuroprune deploy --chips 1 --place curve
   neuroprune deploy --bits default=4 --qat-epochs 2
   neuroprune deploy --model my_network.py:Net --weights trained.pth --data cifar10
   neuroprune deploy trained_by_lava_dl.net --data n-mnist --steps 10
@@ -92,6 +95,16 @@ Work = Callable[[Path, "Progress"], "Deployment"]
     show_default=True,
     help="Seconds after which Lava is ended.",
 )
+@click.option("--chips", type=click.IntRange(min=1), help="Chips that the network may take.  [default: all it needs]")
+@click.option("--cores", type=click.IntRange(min=1), help="Cores that the network may take.  [default: all it needs]")
+@click.option(
+    "--place",
+    "placement",
+    type=click.Choice(names(PLACEMENTS)),
+    default=PLACEMENTS[0].name,
+    show_default=True,
+    help="; ".join(f"{each.name}: {each.title}" for each in PLACEMENTS) + ".",
+)
 @unfinished_option
 @device_option
 @runs_option
@@ -114,6 +127,9 @@ def command(
     lava_models: "Models",
     lava_python: str | None,
     lava_timeout: float,
+    chips: int | None,
+    cores: int | None,
+    placement: "Placement",
     unfinished: bool,
     device: str | None,
     runs_folder: Path,
@@ -132,12 +148,14 @@ def command(
 
     chip = load_chip(target)  # first, so that a wrong name is reported before the seconds that the rest takes to load
 
+    from neuroprune.mapping.budget import Budget
     from neuroprune.pipeline import deploy, deploy_program
     from neuroprune.quantization.bits import parse_bits
     from neuroprune.quantization.quantize import WIDEST
     from neuroprune.simulation.verification import LavaSettings
     from neuroprune.training.settings import pick_device
 
+    budget = Budget(cores, chips)
     lava = LavaSettings(lava_samples, lava_timeout, lava_python, lava_models)
     engine = str(pick_device(device or "auto"))
     file = Path(run) if run is not None and run.endswith(readable_suffixes()) else None
@@ -157,6 +175,8 @@ def command(
                 steps=steps,
                 data=recorded.data.name,
                 classes=len(recorded.data.classes),
+                placement=placement,
+                budget=budget,
                 lava=lava,
                 folder=folder,
                 device=engine,
@@ -184,6 +204,8 @@ def command(
             labels,
             bits=widths,
             tuning=job.tuning(qat_epochs),
+            placement=placement,
+            budget=budget,
             network=job.name,
             data=job.data.name,
             seed=job.seed,

@@ -2,6 +2,7 @@
 
 from neuroprune.chips.chip import Chip
 from neuroprune.chips.types import Reader, TileResources
+from neuroprune.mapping.budget import NO_LIMIT, Budget, check_budget
 from neuroprune.mapping.limits import exceeded
 from neuroprune.mapping.pack import pack
 from neuroprune.mapping.place import place
@@ -12,12 +13,12 @@ from neuroprune.program.timing import depths, synaptic_delay
 from neuroprune.program.types import IntLayer, IntProgram
 
 
-def map_program(program: IntProgram, chip: Chip) -> ChipMapping:
-    """Put every neuron of `program` on a core of `chip`, on as many chips as that takes.
+def map_program(program: IntProgram, chip: Chip, budget: Budget = NO_LIMIT) -> ChipMapping:
+    """Put every neuron of `program` on a core of `chip`, on as many chips as that takes and `budget` allows.
 
     The frames are injected from off-chip into each layer that reads them. Deterministic.
     program: balanced (see `balance`), so that no synapse delays longer than those of `chip` can.
-    Raises CapacityError when a single neuron of a layer does not fit a core.
+    Raises CapacityError when a single neuron of a layer does not fit a core, or the program not the budget.
 
     >>> import torch
     >>> from neuroprune import (
@@ -33,7 +34,9 @@ def map_program(program: IntProgram, chip: Chip) -> ChipMapping:
     >>> mapping.chips, sum(core.neurons for core in mapping.cores)
     (1, 4618)
     """
-    mapping = place(pack_program(program, chip), chip)
+    packing = pack_program(program, chip)
+    check_budget(packing, chip, budget)
+    mapping = place(packing, chip)
     verify_mapping(mapping, program, chip)
     return mapping
 

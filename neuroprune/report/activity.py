@@ -13,6 +13,7 @@ from neuroprune.program.timing import depths
 from neuroprune.program.types import IntProgram
 from neuroprune.report.placement import in_tile
 from neuroprune.report.synops import synops
+from neuroprune.report.traffic import PlacedTraffic
 from neuroprune.simulation.types import Trace
 
 ONE_ENCODING = ""
@@ -26,7 +27,7 @@ class Messages:
     """Messages of spikes in a chip step, without those of the input, which come from off-chip.
 
     source, target: int64 [n], numbers of cores, the same where a spike stays. count: float64 [n], messages between
-    them, one for each core that a spike is sent to.
+    them, as the chip's family sends them.
     """
 
     source: npt.NDArray[np.int64]
@@ -73,9 +74,9 @@ class Activity:
 
 
 def activity_of(
-    program: IntProgram, mapping: ChipMapping, trace: Trace, chip: Chip, messages: Messages | None = None
+    program: IntProgram, mapping: ChipMapping, trace: Trace, chip: Chip, traffic: PlacedTraffic | None = None
 ) -> Activity:
-    """What `program` did as mapped, over all samples of `trace`.
+    """What `program` did as mapped, over all samples of `trace`. traffic: of the same, where it was counted.
 
     Sources all of whose weights to a tile are zero count as if the tile stored them, as the SynOps of a report do.
     """
@@ -110,5 +111,11 @@ def activity_of(
         neurons=np.array([core.neurons for core in mapping.cores], dtype=np.float64),
         idle=np.array([core.idle_neurons for core in mapping.cores], dtype=np.float64),
         spikes=spikes,
-        messages=messages,
+        messages=_messages(traffic, taken) if traffic is not None else None,
     )
+
+
+def _messages(traffic: PlacedTraffic, steps: int) -> Messages:
+    """`steps`: over which it was counted."""
+    sent = traffic.sent
+    return Messages(sent.source, sent.target, sent.spikes / steps)

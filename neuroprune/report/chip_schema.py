@@ -79,6 +79,7 @@ class CoreReport(Record):
     neurons: of the network. idle_neurons: further neurons that the tiles occupy, for example where shared weights
     extend beyond a tile; they send no spikes, and what they receive is not counted in the SynOps.
     resources: those of the chip's core, in its order.
+    messages_in_per_step, messages_out_per_step: from and to other cores; None in older reports.
     """
 
     index: Count
@@ -91,6 +92,8 @@ class CoreReport(Record):
     resources: tuple[ResourceUse, ...]
     synops_per_step: Amount
     nonzero_synops_per_step: Amount
+    messages_in_per_step: Amount | None = None
+    messages_out_per_step: Amount | None = None
 
     @property
     def layers(self) -> tuple[str, ...]:

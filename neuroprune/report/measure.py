@@ -7,6 +7,7 @@ from math import prod
 from neuroprune.chips.chip import Chip
 from neuroprune.graph.nodes import INPUT
 from neuroprune.intervals import accuracy_change, share_interval
+from neuroprune.mapping.traffic import Traffic
 from neuroprune.mapping.types import ChipMapping
 from neuroprune.program.bounds import LayerBound
 from neuroprune.program.timing import depths
@@ -29,7 +30,8 @@ from neuroprune.report.schema import (
     Totals,
 )
 from neuroprune.report.synops import synops
-from neuroprune.report.warnings import warnings_of
+from neuroprune.report.traffic import PlacedTraffic, core_messages, placed, traffic_report
+from neuroprune.report.warnings import chip_warnings, warnings_of
 from neuroprune.report.zeros import ZerosMapped, zero_weights_share
 from neuroprune.simulation.ladder import Accuracies, ChangedSpikes
 from neuroprune.simulation.types import Trace
@@ -52,6 +54,7 @@ def measure(
     rounding: Mapping[str, RoundingErrors] | None = None,
     changed: Mapping[str, ChangedSpikes] | None = None,
     zeros: ZerosMapped | None = None,
+    traffic: Traffic | None = None,
     date: datetime | None = None,
     durations_s: Mapping[str, float] | None = None,
     provenance: Provenance | None = None,
@@ -60,7 +63,8 @@ def measure(
 
     `mapping` and `trace` are those of `program`, relays included, and `trace` holds at least one sample.
     bounds, rounding, changed: of layers by their name; those without an entry have None in the report.
-    zeros: what `map_zeros_stored` gives for the program.
+    zeros: what `map_zeros_stored` gives for the program. traffic: what `measure_traffic` gives for it, with the same
+    spikes; without it the report has no messages between cores.
     The other arguments are copied into the report as they are: see `Report`.
 
     >>> import torch
@@ -107,6 +111,9 @@ def measure(
         for layer in program.layers
     )
     cores = tuple(core_report(index, core, arriving, trace, chip) for index, core in enumerate(mapping.cores))
+    on_cores = placed(traffic, mapping, chip) if traffic is not None else None
+    if on_cores is not None:
+        cores = _with_messages(cores, on_cores, trace)
     ladder = _accuracy(accuracy, trace.samples)
     firing = layers[:-1] if program.readout.of == "voltage" else layers
     return Report(
@@ -129,12 +136,23 @@ def measure(
         cores=cores,
         totals=_totals(program, layers, cores, mapping, trace, chip, zeros),
         exchange_remarks=tuple(exchange_remarks),
-        warnings=warnings_of(firing, ladder, trace.samples),
+        warnings=(*warnings_of(firing, ladder, trace.samples), *chip_warnings(mapping, chip)),
         versions=versions or {},
         date=date,
         durations_s=dict(durations_s or {}),
         provenance=provenance,
-        costs=costs_of(chip, activity_of(program, mapping, trace, chip)),
+        traffic=traffic_report(on_cores, trace) if on_cores is not None else None,
+        costs=costs_of(chip, activity_of(program, mapping, trace, chip, on_cores)),
+    )
+
+
+def _with_messages(cores: Sequence[CoreReport], on_cores: PlacedTraffic, trace: Trace) -> tuple[CoreReport, ...]:
+    steps = trace.samples * trace.steps
+    return tuple(
+        core.model_copy(
+            update={"messages_in_per_step": int(arriving) / steps, "messages_out_per_step": int(leaving) / steps}
+        )
+        for core, arriving, leaving in zip(cores, *core_messages(on_cores), strict=True)
     )
 
 

@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from neuroprune.graph.nodes import INPUT
-from neuroprune.readable import amount, figure, percent, plural
+from neuroprune.readable import amount, figure, percent, plural, three_digits
 from neuroprune.report.chip_schema import ResourceUse
 from neuroprune.report.core_table import core_table
 from neuroprune.report.cost_lines import cost_lines
@@ -17,6 +17,7 @@ from neuroprune.report.layer_schema import LayerReport
 from neuroprune.report.layer_table import WIDE, layer_table, overflows, times
 from neuroprune.report.resources import is_counted, shown, shown_unit
 from neuroprune.report.schema import AccuracyLadder, LavaCheck, Report, Totals
+from neuroprune.report.traffic_schema import TrafficReport
 
 LONGEST_STAGES = 2
 """Stages whose time is shown."""
@@ -76,6 +77,8 @@ def _summary(report: Report) -> Panel:
     )
     busiest = report.cores[totals.busiest_core]
     lines.add_row("a step", f"{amount(busiest.synops_per_step)} SynOps on the busiest core, {busiest.index}")
+    if report.traffic is not None:
+        lines.add_row("messages", _traffic(report.traffic, report.totals.chips, report.steps))
     for title, line in zip_longest(["estimate"], cost_lines(report), fillvalue=""):
         lines.add_row(title, line)
     if report.input.saturated_share > 0:
@@ -89,6 +92,18 @@ def _summary(report: Report) -> Panel:
     if len(report.exchange_remarks) > MOST_REMARKS:
         lines.add_row("", f"and {len(report.exchange_remarks) - MOST_REMARKS} more like these, in report.json")
     return Panel(lines, title=Text(f"{report.network} on {target.name}"), title_align="left", border_style="dim")
+
+
+def _traffic(traffic: TrafficReport, chips: int, steps: int) -> str:
+    """Per step, as the links are; the share that crosses chips where there are several."""
+    total = traffic.messages_per_sample
+    if total == 0:
+        return "none between cores"
+    line = f"{amount(total / steps)} a step between cores, {three_digits(traffic.hops_per_sample / total)} hops each"
+    if traffic.heaviest_link is not None:
+        line += f", {amount(traffic.heaviest_link.messages_per_step)} on the heaviest link"
+    crossing = traffic.chip_crossings_per_sample / total
+    return f"{line}, {percent(crossing)} to other chips" if chips > 1 else line
 
 
 def _made(report: Report) -> str:

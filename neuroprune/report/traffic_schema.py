@@ -7,6 +7,7 @@ from neuroprune.report.chip_schema import Amount, Count
 class LayerTraffic(Record):
     """Messages that the spikes of one layer cause at one of its readers, which may be itself.
 
+    Where a chip sends a spike once to each core, one to a core with tiles of several readers counts for each reader.
     messages_per_sample: copies of spikes that go to other cores. local_per_sample: to the core that they come from.
     hops_per_sample: steps from core to core that the messages take, 0 for those that stay.
     """
@@ -19,11 +20,12 @@ class LayerTraffic(Record):
 
 
 class LinkTraffic(Record):
-    """Messages on one link of a chip's mesh, from one router to the next, in one direction."""
+    """Messages on one link of the mesh, from a router to the next in one direction, which may be of another chip."""
 
     chip: Count
     from_x: Count
     from_y: Count
+    to_chip: Count
     to_x: Count
     to_y: Count
     messages_per_step: Amount
@@ -35,8 +37,10 @@ class TrafficReport(Record):
     What a place is, a tile or a core, is the chip family's way of multicasting. Frames that are injected from off-chip
     and outputs that leave it are not among them.
     messages_per_sample: copies that go to other cores. local_per_sample: that stay on their core.
-    hops_per_sample: steps from router to router that they take. chip_crossings_per_sample: messages that go to another
-    chip. heaviest_link: None where no message takes a hop.
+    hops_per_sample: steps from core to core along the mesh that they take, first along x, then along y; one from chip
+    to chip counts like any other. That chips lie in a row is assumed: see `neuroprune.mapping.mesh`.
+    chip_crossings_per_sample: messages that go to another chip.
+    heaviest_link: on average over all steps; None where no message takes a hop.
     layers: by pairs of layers, in the order of the readers.
     """
 

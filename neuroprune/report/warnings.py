@@ -2,7 +2,9 @@
 
 from collections.abc import Sequence
 
+from neuroprune.chips.chip import Chip
 from neuroprune.intervals import chance_warning
+from neuroprune.mapping.types import ChipMapping
 from neuroprune.report.layer_schema import LayerReport
 from neuroprune.report.schema import AccuracyLadder
 
@@ -22,3 +24,13 @@ def warnings_of(layers: Sequence[LayerReport], accuracy: AccuracyLadder, samples
     if share is not None and chance is not None and (warning := chance_warning(share, samples, chance)):
         found.append(warning)
     return tuple(found)
+
+
+def chip_warnings(mapping: ChipMapping, chip: Chip) -> tuple[str, ...]:
+    """A sentence where a program takes more than one chip."""
+    if mapping.chips == 1:
+        return ()
+    return (
+        f"the network takes {len(mapping.cores)} cores, {mapping.chips} chips of {chip.cores_per_chip}, which are "
+        "assumed to lie in a row: give the chips that there are with --chips, so that what needs more is refused",
+    )

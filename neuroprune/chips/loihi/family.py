@@ -3,12 +3,13 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from neuroprune.chips.loihi.axons import count_readers, output_axons
 from neuroprune.chips.loihi.core import LoihiCore
 from neuroprune.chips.loihi.encode import StoredSynapses, cheapest_storage, share_synapses
 from neuroprune.chips.receptive_field import receptive_field
+from neuroprune.chips.senders import Senders, field_senders, nonzero_senders
 from neuroprune.chips.types import Reader, Tile, TileCounter, TileResources
 from neuroprune.fixed_point import IntegerRules
 from neuroprune.program.types import IntConnection, IntConv, IntLayer
@@ -20,6 +21,7 @@ class Loihi(LoihiCore):
 
     name: ClassVar[str] = "loihi"
     skips_zeros: ClassVar[tuple[str, ...]] = ("sparse",)
+    message_for: ClassVar[Literal["core", "tile"]] = "tile"  # output axons are counted so, too: see `loihi.axons`
 
     def tile_counter(
         self, layer: IntLayer, delays: Sequence[int], readers: Sequence[Reader], rules: IntegerRules
@@ -56,6 +58,14 @@ class Loihi(LoihiCore):
             )
 
         return count
+
+    def senders(self, connection: IntConnection, tile: Tile, encoding: str | None) -> Senders:
+        """Through population axons all channels of a pixel that the tile reads send, even those of zero weights."""
+        if encoding != "shared":
+            return nonzero_senders(connection, tile)
+        widened = _widened(connection)
+        assert isinstance(widened.synapse, IntConv)
+        return field_senders(widened, widened.synapse, tile, sends=True)
 
 
 @lru_cache(maxsize=256)
