@@ -5,7 +5,7 @@ from neuroprune.choices import Choice
 EXPORTS = (
     Choice(
         "sanafe",
-        "architecture and network of SANA-FE 2.2, which simulates time and energy of the first sample",
+        "the mapped network for SANA-FE 2.2, which simulates time and energy of the first sample",
         "Boyle et al. 2025, IEEE TCAD, doi 10.1109/TCAD.2025.3537971",
     ),
 )

@@ -15,18 +15,15 @@ from neuroprune.files import replace_file
 from neuroprune.mapping.types import ChipMapping
 from neuroprune.neurons.cuba_lif import IntCubaLif
 from neuroprune.program.timing import depths, synaptic_delay
-from neuroprune.program.types import IntLayer, IntProgram
+from neuroprune.program.types import IntProgram
 from neuroprune.sanafe.architecture import architecture
-from neuroprune.sanafe.host import HostNeurons, host_neurons
+from neuroprune.sanafe.host import HostNeurons, host_neurons, lost_of_u
 from neuroprune.sanafe.network import chip_steps, encodings_of, network
 
 ARCHITECTURE_FILE, NETWORK_FILE = "sanafe-architecture.yaml", "sanafe-network.yaml"
 
 MOST_SYNAPSES = 2_000_000
 """Of the network; SANA-FE 2.2.9 takes about 2 kB and 10 us to read each, and keeps all of them in memory."""
-
-KEEPS_ALL, KEEPS_NONE = -1, 4095
-"""Decays of u that SANA-FE computes exactly; at others it does not round u."""
 
 
 def check_sanafe(program: IntProgram, chip: Chip) -> None:
@@ -105,17 +102,12 @@ def _remarks(program: IntProgram, mapping: ChipMapping, model: CostModel, sendin
         f"SANA-FE runs the first sample in {chip_steps(program)} steps, with the costs of {model.name}; v that "
         "saturates and u that wraps do neither there"
     )
-    biases = sum(len(each.synapses.source) for each in sending if each.connection is None)
+    biases = sum(each.synops for each in sending if each.connection is None)
     if biases:
-        yield f"biases are spikes of input neurons there, {biases * program.steps:,} SynOps that the chip does not do"
-    unrounded = [layer.name for layer in program.layers if _decay_u(layer) not in (KEEPS_ALL, KEEPS_NONE)]
+        yield f"biases are spikes of input neurons there, {biases:,} SynOps that the chip does not do"
+    unrounded = [layer.name for layer in program.layers if lost_of_u(layer) not in (0.0, 1.0)]
     if unrounded:
         yield f"u decays without rounding in {', '.join(unrounded)}, so spikes may differ"
     mixed = {use.tile.layer for core in mapping.cores for use in core.tiles if len(set(use.encodings)) > 1}
     if mixed:
         yield f"all connections of {', '.join(sorted(mixed))} cost what the first one's encoding does"
-
-
-def _decay_u(layer: IntLayer) -> int:
-    assert isinstance(layer.neuron, IntCubaLif), "`check_sanafe` says so"
-    return layer.neuron.decay_u

@@ -6,10 +6,11 @@ import numpy as np
 import numpy.typing as npt
 
 from neuroprune.arrays import InputSpikes
-from neuroprune.fixed_point import STATE_SHIFT
+from neuroprune.fixed_point import DECAY_UNITY, STATE_SHIFT
 from neuroprune.graph.nodes import INPUT
+from neuroprune.neurons.cuba_lif import IntCubaLif
 from neuroprune.program.timing import depths
-from neuroprune.program.types import IntProgram
+from neuroprune.program.types import IntLayer, IntProgram
 from neuroprune.sanafe.synapses import Synapses, every_synapse
 
 
@@ -26,6 +27,11 @@ class HostNeurons:
     trains: npt.NDArray[np.bool_]
     synapses: Synapses
 
+    @property
+    def synops(self) -> int:
+        """In the whole sample."""
+        return int(self.trains.sum(axis=1)[self.synapses.source].sum())
+
 
 def host_neurons(program: IntProgram, frame: InputSpikes) -> dict[str, tuple[HostNeurons, ...]]:
     """By the name of each layer, what it gets from the host in the sample `frame`: [*shape], or [steps, *shape]."""
@@ -41,14 +47,30 @@ def host_neurons(program: IntProgram, frame: InputSpikes) -> dict[str, tuple[Hos
             for at, connection in enumerate(layer.connections)
             if connection.source == INPUT
         ]
-        channels = np.repeat(layer.bias.values, np.prod(layer.shape[1:], dtype=int))
-        if channels.any():
-            trains = np.arange(before + program.steps)[None] >= before
-            (biased,) = channels.nonzero()
-            synapses = Synapses(np.zeros_like(biased), biased, channels[biased] / (1 << STATE_SHIFT))
-            parts.append(HostNeurons(f"bias{number}", None, trains, synapses))
+        if layer.bias.values.any():
+            parts.append(_bias_neurons(f"bias{number}", layer, before, program.steps))
         found[layer.name] = tuple(parts)
     return found
+
+
+def _bias_neurons(name: str, layer: IntLayer, before: int, steps: int) -> HostNeurons:
+    """One for the first step of the sample, and one for the others, which adds what u has lost of the bias since."""
+    biases = np.repeat(layer.bias.values, np.prod(layer.shape[1:], dtype=int)) / (1 << STATE_SHIFT)
+    (biased,) = biases.nonzero()
+    step = np.arange(before + steps)
+    weights = np.outer([1.0, lost_of_u(layer)], biases[biased])
+    return HostNeurons(
+        name,
+        None,
+        np.stack([step == before, step > before]),
+        Synapses(np.repeat([0, 1], len(biased)), np.tile(biased, 2), weights.ravel()).of(weights.ravel() != 0),
+    )
+
+
+def lost_of_u(layer: IntLayer) -> float:
+    """The share of u that neurons of `layer` lose in a step."""
+    assert isinstance(layer.neuron, IntCubaLif), "`check_sanafe` says so"
+    return (layer.neuron.decay_u + 1) / DECAY_UNITY
 
 
 def _input_neurons(
