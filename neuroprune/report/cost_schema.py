@@ -49,7 +49,7 @@ class CostEstimate(Record):
 
     model, title, source, grade: which model, where its figures are from, and how well they are known.
     step: of mean activity. latency_us: of a sample, from the step of its first frame to that of its answer, which is as
-    many steps later as the last layer is deep in the pipeline.
+    many steps after its last frame as the last layer is deep in the pipeline; all steps as long as in a full pipeline.
     samples_per_s: when samples follow each other without a pause, their steps and no more, as in Lava, which resets the
     neurons between them without a step of its own.
     step, energy: None where no figures are public. remarks: what the model leaves out or assumes, a sentence each.
