@@ -1,5 +1,6 @@
 """What is written for SANA-FE, and the sentences of what cannot be."""
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -40,7 +41,8 @@ def test_every_synapse_of_a_convolution_is_there_once(layer: IntLayer) -> None:
 def test_the_network_has_each_neuron_on_its_core_with_its_threshold_and_decays(tmp_path: Path) -> None:
     mapped = mapped_program()
     remarks = write_sanafe(mapped.program, mapped.mapping, mapped.chip, mapped.frames[0], tmp_path)
-    written = yaml.safe_load((tmp_path / NETWORK_FILE).read_text(encoding="utf-8"))
+    text = (tmp_path / NETWORK_FILE).read_text(encoding="utf-8")
+    written = yaml.safe_load(re.sub(r"(?s)  edges:\n.*\nmappings:", "mappings:", text))  # parsing each takes long
     groups = {group["name"]: group for group in written["network"]["groups"]}
     soma = groups["layer2"]["attributes"][-1]["soma"]
     assert soma == {"threshold": 150, "input_decay": 0.0, "leak_decay": 0.75, "reset_mode": "hard"}
