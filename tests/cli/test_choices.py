@@ -15,6 +15,7 @@ from neuroprune.compression import catalog as pruning
 from neuroprune.data.catalog import list_datasets
 from neuroprune.data.codings import CODINGS, Kind
 from neuroprune.errors import InputError
+from neuroprune.mapping.catalog import PLACEMENTS, Placement
 from neuroprune.networks import catalog, recipe
 from neuroprune.networks.build import SURROGATES, build
 from neuroprune.networks.residual import BLOCKS
@@ -29,6 +30,7 @@ CATALOGUES = {
     pruning.Start: pruning.STARTS,
     pruning.Currency: pruning.CURRENCIES,
     Kind: CODINGS,
+    Placement: PLACEMENTS,
     catalog.BlockKind: catalog.BLOCKS,
     catalog.PoolKind: catalog.POOLS,
     catalog.NeuronKind: catalog.NEURONS,
@@ -61,6 +63,7 @@ def parsed(**changes: object) -> recipe.Recipe:
         ("train", "--loss", catalog.LOSSES),
         ("train", "--coding", CODINGS),
         ("deploy", "--coding", CODINGS),
+        ("deploy", "--place", PLACEMENTS),
     ],
 )
 def test_help_offers_what_the_catalogue_holds(

@@ -67,6 +67,31 @@ def test_epochs_of_fine_tuning_change_the_weights(deploy: Any, tmp_path: Path) -
     assert after["accuracy"]["float"] == before["accuracy"]["float"]
 
 
+@pytest.mark.parametrize("limit", [["--cores", "3"], ["--chips", "1", "--cores", "4"]])
+def test_a_network_that_takes_more_than_it_may_ends_with_3_and_leaves_nothing(
+    deploy: Any, tmp_path: Path, limit: list[str]
+) -> None:
+    answer = deploy("--model", "digits-conv", "--samples", "10", *limit)
+    assert answer.code == 3
+    last = answer.err.strip().splitlines()[-1]
+    assert re.search(
+        rf"^Error: the network needs \d+ cores of loihi-sim, \d+ more than the {limit[-1]} that it may take: give it "
+        r"--cores \d+, or prune it, above all layer body\.neuron\d, which is on \d+ of these cores$",
+        last,
+    ), last
+    assert not (tmp_path / "runs").exists() or not any((tmp_path / "runs").iterdir())
+
+
+def test_cores_lie_along_a_curve_where_that_is_asked_for(deploy: Any, tmp_path: Path) -> None:
+    asked = ["--model", "digits-conv", "--samples", "10", "--chips", "1"]
+    hops = {}
+    for way in ("curve", "search"):
+        assert deploy(*asked, "--place", way, "--out", str(tmp_path / way)).code == 0
+        report = json.loads((tmp_path / way / "report.json").read_text())
+        hops[way] = report["traffic"]["hops_per_sample"]
+    assert hops["search"] <= hops["curve"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
