@@ -35,6 +35,7 @@ from neuroprune.report.provenance import Provenance
 from neuroprune.report.schema import ExchangeRemark, LavaCheck, Report, save_report
 from neuroprune.report.tables import write_tables
 from neuroprune.report.zeros import map_zeros_stored
+from neuroprune.sanafe.export import NETWORK_FILE, check_sanafe, write_sanafe
 from neuroprune.simulation.engine import simulate
 from neuroprune.simulation.ladder import Accuracies, ChangedSpikes, accuracy_ladder, changed_spikes
 from neuroprune.simulation.lava_process import LavaWorker
@@ -105,6 +106,7 @@ class Job:
     provenance: Provenance | None
     placement: Placement = "search"
     budget: Budget = NO_LIMIT
+    exports: Sequence[str] = ()
     date: datetime = field(default_factory=lambda: datetime.now(UTC).replace(microsecond=0))
     clock: StageClock = field(default_factory=StageClock)
 
@@ -146,6 +148,8 @@ def run_program(
         balanced = balance(program, chip.synaptic_delay_max)
         packing = pack_program(balanced, chip)
         check_budget(packing, chip, job.budget)
+        if job.exports:
+            check_sanafe(balanced, chip)
         zeros = map_zeros_stored(balanced, chip)
     with stage("simulate"):
         activity = simulate(balanced, job.frames, device=job.device, progress=job.progress)
@@ -163,6 +167,10 @@ def run_program(
     if job.folder is not None:
         with stage("write"):
             remarks += _write(Programs(program, reference.folded if reference else None), job.folder, job.formats)
+            if job.exports:
+                (frame,), _ = quantize_input(program.input, job.frames[:1])
+                texts = write_sanafe(balanced, mapping, chip, frame, job.folder)
+                remarks += tuple(ExchangeRemark(file=NETWORK_FILE, text=text) for text in texts)
     report = measure(
         balanced,
         mapping,

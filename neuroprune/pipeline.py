@@ -25,6 +25,7 @@ from neuroprune.quantization.qat import FramesOf, QatSettings, finetune_quantise
 from neuroprune.quantization.quantize import WIDEST, quantize
 from neuroprune.report.provenance import Provenance
 from neuroprune.report.schema import ExchangeRemark
+from neuroprune.sanafe.catalog import EXPORTS
 from neuroprune.simulation.module_check import verify_module
 from neuroprune.simulation.verification import LavaSettings, lava_for
 
@@ -49,6 +50,7 @@ def deploy(
     tuning: Tuning | None = None,
     placement: Placement = "search",
     budget: Budget = NO_LIMIT,
+    exports: Sequence[str] = (),
     network: str = "network",
     data: str | None = None,
     seed: int | None = None,
@@ -73,6 +75,7 @@ def deploy(
     bits: of the weights of each layer. tuning: fine-tuning with the chip's rounding before the weights are fixed.
     placement: "search" lets tiles and cores change places until the spikes that were measured take few hops, "curve"
     leaves them in the order of the layers. budget: the cores or chips that the network may take; no limit by default.
+    exports: what the mapped network is exported as into `folder`: "sanafe".
     network, data, seed: kept in the report. device: torch device of the exact engine.
     folder: where report.json, cores.csv, layers.csv and a file of each format are written; None writes nothing.
     neurons: models that layers of neurons are read as; formats: file formats that the program is written in; by default
@@ -107,6 +110,7 @@ def deploy(
         provenance,
         placement,
         budget,
+        exports,
     )
     _check_job(job)
 
@@ -138,6 +142,7 @@ def deploy_program(
     classes: int | None = None,
     placement: Placement = "search",
     budget: Budget = NO_LIMIT,
+    exports: Sequence[str] = (),
     lava: LavaSettings | None = None,
     folder: Path | None = None,
     formats: Sequence[ExchangeFormat] | None = None,
@@ -150,7 +155,7 @@ def deploy_program(
     path: a file in a format that neuroprune reads, given by its suffix. frames: float32 [samples, *shape], or [samples,
     steps, *shape], as the file's program reads them; an array, or `CodedFrames`.
     steps: of a sample, needed where the file does not state them. classes: of the data, by default as many as `labels`
-    tell of; there must be an output for each. placement, budget: as of `deploy`.
+    tell of; there must be an output for each. placement, budget, exports: as of `deploy`.
     Raises what `deploy` raises.
 
     >>> import tempfile
@@ -182,6 +187,7 @@ def deploy_program(
         provenance,
         placement,
         budget,
+        exports,
     )
     _check_job(job)
     with lava_for(job.lava) as worker:
@@ -202,6 +208,8 @@ def deploy_program(
 
 def _check_job(job: Job) -> None:
     check_choice("placement", job.placement, PLACEMENTS)
+    for each in job.exports:
+        check_choice("export", each, EXPORTS)
     if len(job.frames) == 0:
         raise InputError("there are 0 samples to run, at least 1 is needed: pass frames, or a calibration batch")
     if job.labels is not None and len(job.labels) != len(job.frames):

@@ -3,13 +3,16 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from neuroprune.chips.family import LARGEST_NUMBER, Family
 from neuroprune.chips.types import Resource
 from neuroprune.errors import InputError
 from neuroprune.excerpts import excerpt
 from neuroprune.fixed_point import IntegerRules, check_number
+
+if TYPE_CHECKING:
+    from neuroprune.chips.cost_model import CostModel
 
 Grade = Literal["published", "fitted", "derived", "assumed"]
 """How well a number is known: stated by its source; fitted to measurements; arithmetic on published numbers; a choice
@@ -41,6 +44,7 @@ class Chip:
     core: what a core has, and how tiles are counted: an object of the chip's family, of which there is one a chip; its
     cores may be unequal.
     facts: the provenance of each number by its key in the YAML; empty for a chip made without a file.
+    costs: published models of what its events cost in time and energy; none where nothing is published.
     """
 
     name: str
@@ -51,6 +55,7 @@ class Chip:
     rules: IntegerRules
     core: Family
     facts: Mapping[str, Fact] = field(default_factory=dict)
+    costs: "tuple[CostModel, ...]" = ()
 
     def __post_init__(self) -> None:
         check_number("cores_per_chip", self.cores_per_chip, 1, LARGEST_NUMBER)

@@ -98,6 +98,7 @@ class Family(ABC):
 
     name: of the family, as chips' YAML files give it.
     layer_per_core: whether a layer is never cut and takes a core alone.
+    skips_zeros: names of the encodings in which an event costs no operation where a weight is zero; in others it does.
     message_for: what a spike is sent to: one message for each core that has tiles which it goes to, the default, or one
     for each of these tiles and each connection that leads there.
     Raises InputError for numbers out of their range.
@@ -105,6 +106,7 @@ class Family(ABC):
 
     name: ClassVar[str]
     layer_per_core: ClassVar[bool] = False
+    skips_zeros: ClassVar[tuple[str, ...]] = ()
     message_for: ClassVar[Literal["core", "tile"]] = "core"
 
     def __post_init__(self) -> None:

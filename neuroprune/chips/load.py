@@ -10,6 +10,8 @@ A file has a `title`, the `family` of its cores, and for each number four entrie
 
 Numbers of every chip are `cores_per_chip`, `mesh`, `synaptic_delay_max` and the widths of `IntegerRules`; the others
 are the fields of the family. A file that `extends` another takes over all that it does not set itself.
+
+`costs` lists the models of what its events cost in time and energy, by name or path: see `neuroprune.chips.cost_model`.
 """
 
 import dataclasses
@@ -21,6 +23,7 @@ from typing import Any, NamedTuple, get_args
 from neuroprune.bundled import hw_targets_folder
 from neuroprune.chips.catalog import FAMILIES
 from neuroprune.chips.chip import Chip, Fact, Grade
+from neuroprune.chips.cost_model import CostModel, load_cost_model
 from neuroprune.chips.family import Family
 from neuroprune.documents import read_yaml
 from neuroprune.errors import InputError
@@ -74,6 +77,7 @@ def load_chip(name_or_path: str, families: Sequence[type[Family]] = FAMILIES) ->
             rules=IntegerRules(path.stem, **{key: values[key] for key in WIDTHS}),
             core=described.family(**{key: values[key] for key in described.family.units()}),
             facts=MappingProxyType(facts),
+            costs=described.costs,
         )
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
@@ -96,6 +100,7 @@ class _Described(NamedTuple):
     family: type[Family]
     title: str | None
     facts: dict[str, Fact]
+    costs: tuple[CostModel, ...]
 
 
 def _find(name_or_path: str, folder: Path) -> Path:
@@ -125,8 +130,11 @@ def _read(path: Path, families: Sequence[type[Family]], descendants: tuple[Path,
     title = base.title if base else None
     if "title" in content:
         title = _text(path, "title", content["title"])
+    costs = base.costs if base else ()
+    if "costs" in content:
+        costs = _costs(path, content["costs"])
     units = units_of(family)
-    texts = ("title", "extends", "family")
+    texts = ("title", "extends", "family", "costs")
     facts = dict(base.facts) if base else {}
     for key, value in content.items():
         if key in units:
@@ -134,7 +142,7 @@ def _read(path: Path, families: Sequence[type[Family]], descendants: tuple[Path,
         elif key not in texts:
             allowed = ", ".join((*texts, *units))
             raise InputError(f"{path} has the unknown key {excerpt(key)}: allowed keys are {allowed}")
-    return _Described(family, title, facts)
+    return _Described(family, title, facts, costs)
 
 
 def _entries(path: Path) -> dict[str, Any]:
@@ -168,6 +176,12 @@ def _family(
             f"{path} is of family {name}, but extends a chip of family {base.family.name}: remove one of the two"
         )
     return found
+
+
+def _costs(path: Path, value: object) -> tuple[CostModel, ...]:
+    if not isinstance(value, list) or not all(isinstance(each, str) for each in value):
+        raise InputError(f"{path}: costs is {excerpt(value)}, but must be a list of cost models, as in [davies-2018]")
+    return tuple(load_cost_model(each, path.parent) for each in value)
 
 
 def _text(path: Path, key: str, value: object) -> str:

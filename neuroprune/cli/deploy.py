@@ -27,6 +27,7 @@ from neuroprune.data.codings import CODINGS
 from neuroprune.exchange.catalog import readable_suffixes
 from neuroprune.mapping.catalog import PLACEMENTS
 from neuroprune.runs import run_folder
+from neuroprune.sanafe.catalog import EXPORTS
 from neuroprune.simulation.catalog import LAVA_MODELS
 
 if TYPE_CHECKING:
@@ -105,6 +106,13 @@ Work = Callable[[Path, "Progress"], "Deployment"]
     show_default=True,
     help="; ".join(f"{each.name}: {each.title}" for each in PLACEMENTS) + ".",
 )
+@click.option(
+    "--export",
+    "exports",
+    type=click.Choice(names(EXPORTS)),
+    multiple=True,
+    help="Write, too, " + "; ".join(f"{each.name}: {each.title}" for each in EXPORTS) + ".",
+)
 @unfinished_option
 @device_option
 @runs_option
@@ -130,6 +138,7 @@ def command(
     chips: int | None,
     cores: int | None,
     placement: "Placement",
+    exports: tuple[str, ...],
     unfinished: bool,
     device: str | None,
     runs_folder: Path,
@@ -177,6 +186,7 @@ def command(
                 classes=len(recorded.data.classes),
                 placement=placement,
                 budget=budget,
+                exports=exports,
                 lava=lava,
                 folder=folder,
                 device=engine,
@@ -206,6 +216,7 @@ def command(
             tuning=job.tuning(qat_epochs),
             placement=placement,
             budget=budget,
+            exports=exports,
             network=job.name,
             data=job.data.name,
             seed=job.seed,

@@ -13,7 +13,9 @@ from neuroprune.program.bounds import LayerBound
 from neuroprune.program.timing import depths
 from neuroprune.program.types import IntProgram
 from neuroprune.quantization.errors import RoundingErrors
+from neuroprune.report.activity import activity_of
 from neuroprune.report.chip_schema import CoreReport
+from neuroprune.report.costs import costs_of
 from neuroprune.report.layer_schema import ChangedReport, LayerReport, RoundingReport
 from neuroprune.report.layers import Analyses, bound_report, converted, layer_report
 from neuroprune.report.placement import core_report, limits_of, summed, taken_by_layers, taken_of
@@ -140,6 +142,7 @@ def measure(
         durations_s=dict(durations_s or {}),
         provenance=provenance,
         traffic=traffic_report(on_cores, trace) if on_cores is not None else None,
+        costs=costs_of(chip, activity_of(program, mapping, trace, chip, on_cores)),
     )
 
 

@@ -73,12 +73,12 @@ def core_report(index: int, core: Core, arriving: dict[str, Arriving], trace: Tr
         neurons=core.neurons,
         idle_neurons=core.idle_neurons,
         resources=used_of(core.used, chip.resources_at(core.x, core.y)),
-        synops_per_step=sum(_in_tile(arriving[tile.layer].all, tile) for tile in tiles) / steps,
-        nonzero_synops_per_step=sum(_in_tile(arriving[tile.layer].nonzero, tile) for tile in tiles) / steps,
+        synops_per_step=sum(in_tile(arriving[tile.layer].all, tile) for tile in tiles) / steps,
+        nonzero_synops_per_step=sum(in_tile(arriving[tile.layer].nonzero, tile) for tile in tiles) / steps,
     )
 
 
-def _in_tile(values: CountArray, tile: Tile) -> int:
+def in_tile(values: CountArray, tile: Tile) -> int:
     """Sum of `values`, one for each neuron of a layer, over the neurons of `tile`."""
     boxed = values.reshape(values.shape + (1,) * (3 - values.ndim))
     (c0, y0, x0), (c1, y1, x1) = tile.start, tile.stop

@@ -1,6 +1,7 @@
 """The report on a terminal: a summary, the layers, the cores."""
 
 from collections.abc import Sequence
+from itertools import zip_longest
 
 from rich.console import Group, RenderableType
 from rich.panel import Panel
@@ -11,6 +12,7 @@ from neuroprune.graph.nodes import INPUT
 from neuroprune.readable import amount, figure, percent, plural, three_digits
 from neuroprune.report.chip_schema import ResourceUse
 from neuroprune.report.core_table import core_table
+from neuroprune.report.cost_lines import cost_lines
 from neuroprune.report.layer_schema import LayerReport
 from neuroprune.report.layer_table import WIDE, layer_table, overflows, times
 from neuroprune.report.resources import is_counted, shown, shown_unit
@@ -77,6 +79,8 @@ def _summary(report: Report) -> Panel:
     lines.add_row("a step", f"{amount(busiest.synops_per_step)} SynOps on the busiest core, {busiest.index}")
     if report.traffic is not None:
         lines.add_row("messages", _traffic(report.traffic, report.totals.chips, report.steps))
+    for title, line in zip_longest(["estimate"], cost_lines(report), fillvalue=""):
+        lines.add_row(title, line)
     if report.input.saturated_share > 0:
         lines.add_row("input", f"[yellow]{percent(report.input.saturated_share)} of the values were clipped[/]")
     if report.date is not None:

@@ -122,7 +122,7 @@ def test_unknown_base(tmp_path: Path) -> None:
 def test_unknown_key_is_named_with_file_and_allowed_keys(tmp_path: Path) -> None:
     path = write(tmp_path, "a", {"extends": "loihi-sim", "neurons": entry(5, "neurons")})
     expected = (
-        r"a\.yaml has the unknown key 'neurons': allowed keys are title, extends, family, cores_per_chip, mesh, "
+        r"a\.yaml has the unknown key 'neurons': allowed keys are title, extends, family, costs, cores_per_chip, mesh, "
         r"neurons_per_core, .*, input_bits$"
     )
     with pytest.raises(InputError, match=expected):

@@ -52,7 +52,7 @@ def test_the_wheel_carries_every_chip_and_recipe_and_the_types_but_no_tests(whee
     names = set(zipfile.ZipFile(wheel).namelist())
     bundled = {
         f"neuroprune/_bundled/{folder}/{path.name}"
-        for folder in ("hw_targets", "models")
+        for folder in ("hw_targets", "hw_targets/costs", "models")
         for path in (CHECKOUT / folder).glob("*.yaml")
     }
     assert bundled

@@ -24,6 +24,7 @@ class Loihi(LoihiCore):
     """A core whose axons lead to runs and blocks of synapses, counted as nengo-loihi does; see `loihi.encode`."""
 
     name: ClassVar[str] = "loihi"
+    skips_zeros: ClassVar[tuple[str, ...]] = ("sparse",)
     message_for: ClassVar[Literal["core", "tile"]] = "tile"  # output axons are counted so, too: see `loihi.axons`
 
     def tile_counter(

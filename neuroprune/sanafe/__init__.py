@@ -1,0 +1,1 @@
+"""The mapped network as files of SANA-FE, a second opinion on time and energy."""
