@@ -60,6 +60,7 @@ def used_of(used: Sequence[int], chip: Chip) -> tuple[ResourceUse, ...]:
 def core_report(index: int, core: Core, arriving: dict[str, Arriving], trace: Trace, chip: Chip) -> CoreReport:
     """One core, with the SynOps that `arriving` has of each layer, over all steps of `trace`."""
     steps = trace.samples * trace.steps
+    spikes = {layer.name: layer.spikes for layer in trace.layers}
     tiles = [use.tile for use in core.tiles]
     return CoreReport(
         index=index,
@@ -67,7 +68,14 @@ def core_report(index: int, core: Core, arriving: dict[str, Arriving], trace: Tr
         x=core.x,
         y=core.y,
         tiles=tuple(
-            TileReport(layer=use.tile.layer, start=use.tile.start, stop=use.tile.stop, encodings=use.encodings)
+            TileReport(
+                layer=use.tile.layer,
+                start=use.tile.start,
+                stop=use.tile.stop,
+                encodings=use.encodings,
+                used=use.used,
+                spikes_per_step=_in_tile(spikes[use.tile.layer], use.tile) / steps,
+            )
             for use in core.tiles
         ),
         neurons=core.neurons,
