@@ -52,13 +52,17 @@ class Taken(Record):
 
 
 class ChipLimits(Record):
-    """The chip that the program was compiled for, and the resources of one of its cores."""
+    """The chip that the program was compiled for, and the resources of one of its cores.
+
+    mesh: cores of a chip along x and y; None in older reports.
+    """
 
     name: str
     title: str
     family: str
     cores_per_chip: Count
     resources: tuple[ResourceLimit, ...]
+    mesh: tuple[Limit, Limit] | None = None
 
 
 class TileReport(Record):

@@ -29,6 +29,7 @@ def limits_of(chip: Chip) -> ChipLimits:
         resources=tuple(
             ResourceLimit(name=each.name, unit=each.unit, limit=each.limit) for each in chip.core.resources
         ),
+        mesh=chip.mesh,
     )
 
 
