@@ -27,6 +27,7 @@ COMMANDS = (
     "compress",
     "deploy",
     "report",
+    "compare",
     "runs",
     "experiment",
     "targets",

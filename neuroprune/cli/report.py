@@ -64,9 +64,9 @@ def command(
         from neuroprune.report.schema import load_report
 
         report = load_report(folder)
-        _show_deployment(report, as_json, as_csv, layers)
         if html is not None:
             _write_page(report, html)
+        _show_deployment(report, as_json, as_csv, layers)
         check_gates(report, gates)
     else:
         _show_compression(folder, as_json, as_csv, layers)

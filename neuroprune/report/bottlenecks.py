@@ -9,7 +9,7 @@ from neuroprune.report.layer_schema import LayerReport
 
 
 class Binding(NamedTuple):
-    """The resource that binds. share: what is used of it, of what the cores concerned have, 0..1 unless it overflows."""
+    """The resource that binds. share: used of it, of what the cores concerned have."""
 
     name: str
     share: float

@@ -79,14 +79,16 @@ def parse_gate(text: str) -> Gate:
     parts = _GATE.fullmatch(text)
     if parts is None:
         raise InputError(
-            f"{capped(text)!r} is no condition: write a figure of the report, one of {', '.join(PASSES)}, and a number, "
-            "as in --fail-if 'cores>32'"
+            f"{capped(text)!r} is no condition: write a figure of the report, one of {', '.join(PASSES)}, and a "
+            "number, as in --fail-if 'cores>32'"
         )
     share = parts["limit"].endswith("%")
     number = parts["limit"].removesuffix("%").strip()
     limit = float(number) if _NUMBER.fullmatch(number) else inf
     if not isfinite(limit):
-        raise InputError(f"{capped(parts['limit'])!r} in {capped(text)!r} is no number: write one such as 32, 0.9 or 90%")
+        raise InputError(
+            f"{capped(parts['limit'])!r} in {capped(text)!r} is no number: write one such as 32, 0.9 or 90%"
+        )
     path = next((short.title for short in SHORT if short.name == parts["path"]), parts["path"])
     fault = _fault(Report, path)
     if fault is not None:
@@ -108,16 +110,18 @@ def failures(report: Report, gates: Sequence[Gate]) -> tuple[str, ...]:
 def _failures(report: Report, gate: Gate) -> Iterator[str]:
     found = _figures(report, gate.path)
     if not found and "*" not in gate.path:
-        raise InputError(f"{gate.path} of --fail-if {gate.text!r} is not in this report: `neuroprune report --json` has all")
+        raise InputError(
+            f"{gate.path} of --fail-if {gate.text!r} is not in this report: `neuroprune report --json` has all"
+        )
     if gate.path.startswith("lava.") and report.lava.samples == 0 and gate.path != "lava.samples":
-        found = {name: None for name in found}
+        found = dict.fromkeys(found)
     known = {name: value for name, value in found.items() if value is not None}
     if not known:
         yield f"{gate.path} is not known, so that --fail-if {gate.text!r} cannot be ruled out"
         return
     failed = {name: value for name, value in known.items() if _COMPARE[gate.operator](value, gate.limit)}
     for name, value in list(failed.items())[:_MOST_SENTENCES]:
-        passing = f"{PASSES[gate.operator]} {figure(gate.limit)}"
+        passing = f"{PASSES[gate.operator]} {gate.limit:,.12g}"
         yield f"{capped(name)} is {_shown(value, gate.limit)}, and {passing} passes --fail-if {gate.text!r}"
     if len(failed) > _MOST_SENTENCES:
         yield f"{len(failed) - _MOST_SENTENCES} more fail --fail-if {gate.text!r}"
@@ -125,7 +129,7 @@ def _failures(report: Report, gate: Gate) -> Iterator[str]:
 
 def _shown(value: float, limit: float) -> str:
     """`value` with few digits, but enough to be told from `limit`."""
-    return figure(value) if figure(value) != figure(limit) or value == limit else repr(value)
+    return figure(value) if value == limit or figure(value) != figure(limit) else f"{value:,.12g}"
 
 
 def _figures(value: object, path: str, before: str = "") -> dict[str, float | None]:

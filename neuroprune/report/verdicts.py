@@ -37,7 +37,7 @@ def bound_sentence(bound: MappingBound) -> str:
     """How far the mapping may be from the fewest cores."""
     if bound.cores <= bound.bound:
         return f"proven: no mapping takes fewer than {plural(bound.bound, 'core')}"
-    return f"{plural(bound.bound, 'core')} are proven to be needed: a gap of at most {percent(bound.gap)}"
+    return f"proven to need at least {plural(bound.bound, 'core')}: a gap of at most {percent(bound.gap)}"
 
 
 def known_steps(ladder: AccuracyLadder) -> tuple[tuple[str, float, ShareInterval | None], ...]:
@@ -130,8 +130,8 @@ def _traffic(traffic: TrafficReport | None) -> Verdict | None:
         return None
     crossings = traffic.chip_crossings_per_sample
     headline = (
-        f"a sample {amount(traffic.messages_per_sample)} messages to other cores, {amount(traffic.hops_per_sample)} hops"
-        + (f", {amount(crossings)} to other chips" if crossings else "")
+        f"a sample {amount(traffic.messages_per_sample)} messages to other cores, "
+        f"{amount(traffic.hops_per_sample)} hops" + (f", {amount(crossings)} to other chips" if crossings else "")
     )
     link = traffic.heaviest_link
     return Verdict("traffic", headline + (f"; heaviest link {amount(link.messages_per_step)} a step" if link else ""))

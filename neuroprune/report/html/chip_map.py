@@ -10,7 +10,7 @@ from neuroprune.report.resources import is_counted, shown, shown_unit
 from neuroprune.report.schema import Report
 
 GOLDEN_ANGLE = 137.508
-"""Degrees between the hues of one layer and the next, so that neighbours differ and no two of the first dozens agree."""
+"""Degrees between the hues of one layer and the next, so that neighbours differ and no two soon agree."""
 
 
 STRONG = 62
@@ -25,7 +25,7 @@ class Cell(NamedTuple):
 
 
 class Measure(NamedTuple):
-    """What the map can show. cells: of each core. top: what the darkest colour stands for; "" where colours are names."""
+    """What the map can show. cells: of each core. top: what the strongest colour means; "" where colours are names."""
 
     key: str
     label: str
@@ -136,7 +136,9 @@ def _tile(tile: TileReport, number: int, core: CoreReport) -> list[str]:
     of_plane = tile.stop[1:] != (1, 1)
     box = "channels {}, rows {}, columns {}".format(*ranges) if of_plane else ranges[0]
     takes = [
-        f"{use.name} {100 * used / use.limit:.0f}%" for use, used in zip(core.resources, tile.used, strict=False) if used
+        f"{use.name} {100 * used / use.limit:.0f}%"
+        for use, used in zip(core.resources, tile.used, strict=False)
+        if used
     ]
     stored = f"stored as {', '.join(dict.fromkeys(tile.encodings))}"
     return [f"{number} {tile.layer}", f"{plural(_neurons(tile), 'neuron')}: {box}", "; ".join([*takes, stored])]

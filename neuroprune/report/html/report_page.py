@@ -17,7 +17,7 @@ WORST_CORES = 10
 
 
 class Rung(NamedTuple):
-    """An accuracy on an axis that is as wide as all intervals. left, width: of its interval, at: its own, in per cent."""
+    """An accuracy on an axis as wide as all intervals. left, width: of its interval, at: of itself, in per cent."""
 
     name: str
     text: str
@@ -39,7 +39,11 @@ def report_html(report: Report) -> str:
         maps=chip_maps(report),
         positions={core.index: place for place, core in enumerate(report.cores)},
         measures=shown_measures,
-        map_data={"measures": [measure._asdict() for measure in shown_measures], "cores": details(report), "strong": STRONG},
+        map_data={
+            "measures": [measure._asdict() for measure in shown_measures],
+            "cores": details(report),
+            "strong": STRONG,
+        },
         strong=STRONG,
         bindings=[layer_binding(layer, report.target) for layer in report.layers],
         worth=[cores_worth(layer, report.target) for layer in report.layers],
