@@ -6,7 +6,8 @@
     <!-- table of parts -->           becomes the parts that a network may have; there are tables of chips, data,
                                      formats and what pruning offers, too, each taken from its catalogue
 
-Pages and files of the repository's top level join the site (`PAGES`, `FILES`), and links between files, which are right in the repository, are made right for the site.
+Pages and files of the repository's top level join the site (`PAGES`, `FILES`), and links between files, which are right
+in the repository, are made right for the site.
 """
 
 import html

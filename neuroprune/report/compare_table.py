@@ -97,7 +97,7 @@ def _layers(comparison: Comparison) -> Table:
     table.add_column("binds", overflow="fold")
     for layer in comparison.layers:
         cells = (Text(in_turn(figure)) for figure in layer.figures)
-        table.add_row(Text(layer.name), *cells, Text(_binds(layer)))
+        table.add_row(Text(layer.name), *cells, Text(binding(layer)))
     return table
 
 
@@ -107,6 +107,7 @@ def in_turn(figure: ComparedFigure) -> str:
     return texts[0] if len(set(texts)) == 1 else " > ".join(texts)
 
 
-def _binds(layer: ComparedLayer) -> str:
+def binding(layer: ComparedLayer) -> str:
+    """What binds a layer in each report, once where all agree."""
     texts = [each or "-" for each in layer.binds]
     return texts[0] if len(set(texts)) == 1 else " > ".join(texts)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from neuroprune.files import write_text
 from neuroprune.report.compare_schema import Comparison
-from neuroprune.report.compare_table import described, differences, in_turn, shown_figure, shown_ratio
+from neuroprune.report.compare_table import binding, described, differences, in_turn, shown_figure, shown_ratio
 from neuroprune.report.html.page import page
 
 
@@ -13,6 +13,7 @@ def comparison_html(comparison: Comparison) -> str:
     return page(
         "compare.html",
         comparison=comparison,
+        binding=binding,
         described=described,
         differences=differences(comparison),
         in_turn=in_turn,
