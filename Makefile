@@ -15,7 +15,7 @@ REQUIREMENTS := import tomllib; project = tomllib.load(open("pyproject.toml", "r
 	print(*(each for some in lists for each in some if not each.startswith(("neuroprune", "spikingjelly"))), sep="\n")
 SPIKINGJELLY := spikingjelly>=2.0,<3
 
-.PHONY: demo test setup check lint types imports docs bench fuzz fuzz-files kills methods
+.PHONY: demo test setup check lint types imports docs schemas bench fuzz fuzz-files kills methods
 
 demo: $(READY)
 	$(BIN)/neuroprune train
@@ -42,6 +42,10 @@ imports: $(READY)
 # The site, in build/site; without the theme's notice about its successor, which mkdocs.yml speaks of.
 docs: $(READY)
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
+# The JSON Schemas of reports, in docs/; a test holds them against the code.
+schemas: $(READY)
+	$(BIN)/python docs/schemas.py
 
 bench: $(READY)
 	$(BIN)/python benchmarks/engine.py

@@ -7,8 +7,8 @@
     <!-- table of parts -->           becomes the parts that a network may have; there are tables of chips, data,
                                      formats and what pruning offers, too, each taken from its catalogue
 
-Pages and files of the repository's top level join the site (`PAGES`, `FILES`), the JSON Schemas (`SCHEMAS`) are written
-into it, and links between files, which are right in the repository, are made right for the site.
+Pages and files of the repository's top level join the site (`PAGES`, `FILES`), and links between files, which are right
+in the repository, are made right for the site.
 """
 
 import html
@@ -28,25 +28,21 @@ from docstrings import as_markdown
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
+from schemas import json_schema
 
 from neuroprune.chips.load import list_chips, load_chip
 from neuroprune.choices import Choice
 from neuroprune.cli.main import cli
 from neuroprune.compression.catalog import KINDS, METHODS, REGROWTHS, RHYTHMS, SCORES
-from neuroprune.compression.record import CompressRecord
 from neuroprune.compression.strategy import REGENERATION, REGENERATION_BY_SPARSITY
 from neuroprune.data.catalog import list_datasets
 from neuroprune.exchange.catalog import FORMATS
 from neuroprune.graph.catalog import support_table
 from neuroprune.networks.nir.catalog import framework_table
-from neuroprune.report.schema import Report
 
 TOP = Path(__file__).resolve().parents[1]
 PAGES = {"CONTRIBUTING.md": "contributing.md", "CHANGELOG.md": "changelog.md", "RESULTS.md": "results.md"}
 FILES = ("hw_targets/*.yaml", "models/*.yaml", "plans/*.yaml", "notebooks/*.ipynb")
-SCHEMAS = {"report.json": Report, "compress.json": CompressRecord}
-"""Files that neuroprune writes, and their types; report.json is described by report.schema.json."""
-
 _LINK = re.compile(r"(?<=\]\()([\w./-]+)(?=[#)])")
 _MARKER = re.compile(r"^<!-- (options of|limits of|resources of|objects in|table of) ([\w.-]+) -->$", re.MULTILINE)
 
@@ -58,9 +54,6 @@ def on_files(files: Files, *, config: MkDocsConfig) -> Files:
     for pattern in FILES:
         for path in sorted(TOP.glob(pattern)):
             files.append(File.generated(config, path.relative_to(TOP).as_posix(), abs_src_path=str(path)))
-    for name in SCHEMAS:
-        path = f"{Path(name).stem}.schema.json"
-        files.append(File.generated(config, path, content=json.dumps(json_schema(name), indent=2) + "\n"))
     return files
 
 
@@ -95,11 +88,6 @@ def options(name: str) -> str:
         title, _, lines = paragraph.removeprefix("\b\n").partition("\n")
         parts.append(f"**{title.rstrip(':')}**\n\n```sh\n{textwrap.dedent(lines)}\n```")
     return "\n\n".join(parts)
-
-
-def json_schema(file: str) -> dict[str, Any]:
-    """The JSON Schema of a file that neuroprune writes."""
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **SCHEMAS[file].model_json_schema()}
 
 
 def limits(name: str) -> str:

@@ -111,6 +111,7 @@ from .deployment import (
 )
 from .errors import (
     CapacityError as CapacityError,
+    GateFailed as GateFailed,
     InputError as InputError,
     LavaError as LavaError,
     NeuropruneError as NeuropruneError,

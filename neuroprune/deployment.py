@@ -30,6 +30,7 @@ from neuroprune.program.timing import balance
 from neuroprune.program.types import IntProgram
 from neuroprune.progress import Progress
 from neuroprune.quantization.errors import rounding_errors
+from neuroprune.report.html.report_page import write_report_html
 from neuroprune.report.measure import measure
 from neuroprune.report.provenance import Provenance
 from neuroprune.report.schema import ExchangeRemark, LavaCheck, Report, save_report
@@ -194,6 +195,7 @@ def run_program(
     )
     if job.folder is not None:
         write_tables(report, job.folder)
+        write_report_html(report, job.folder / "report.html")
         save_report(report, job.folder / "report.json")
     graph, floats = (reference.graph, reference.folded) if reference is not None else (None, None)
     deployment = Deployment(graph, floats, program, balanced, mapping, activity, report)

@@ -8,7 +8,8 @@
     ├── VerificationError   4   a check between two levels failed, or could not be carried out
     │   ├── LavaError           Lava is missing, failed or did not answer in time
     │   └── UnverifiedDeployment    a whole deployment that Lava failed or differs from (in neuroprune.deployment)
-    └── TrialsFailed        5   an experiment some of whose trials failed
+    ├── TrialsFailed        5   an experiment some of whose trials failed
+    └── GateFailed          5   a report with figures that `--fail-if` does not let pass
 
 A message is one sentence: the object, its value, the limit, and the remedy. Only the command line renders errors;
 `assert` is for mistakes of neuroprune itself.
@@ -107,3 +108,13 @@ class TrialsFailed(NeuropruneError):
     """Some trials of an experiment failed; the results of the others are kept."""
 
     exit_code = 5
+
+
+class GateFailed(NeuropruneError):
+    """A deployment is whole, but figures of its report fail `--fail-if`; `failures` has a sentence for each."""
+
+    exit_code = 5
+
+    def __init__(self, failures: Sequence[str]) -> None:
+        self.failures = tuple(failures)
+        super().__init__("; ".join(failures))

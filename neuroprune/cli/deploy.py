@@ -8,6 +8,7 @@ import click
 
 from neuroprune.choices import names
 from neuroprune.cli.console import next_step, note, page_width, progress_bars, show, show_json
+from neuroprune.cli.gates import check_gates, fail_if_option
 from neuroprune.cli.jobs import samples_for, trained_job, untrained_job
 from neuroprune.cli.options import (
     GivenWeights,
@@ -24,6 +25,7 @@ from neuroprune.cli.options import (
 )
 from neuroprune.cli.provenance import provenance_of
 from neuroprune.data.codings import CODINGS
+from neuroprune.errors import GateFailed
 from neuroprune.exchange.catalog import readable_suffixes
 from neuroprune.mapping.catalog import PLACEMENTS
 from neuroprune.runs import run_folder
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
     from neuroprune.deployment import Deployment
     from neuroprune.mapping.catalog import Placement
     from neuroprune.progress import Progress
+    from neuroprune.report.gates import Gate
     from neuroprune.simulation.catalog import Models
 
 EPILOG = """\b
@@ -43,6 +46,7 @@ Examples:
   neuroprune deploy runs/0002-compress-digits --samples 100 --lava-samples 5
   neuroprune deploy --chips 1 --place curve
   neuroprune deploy --bits default=4 --qat-epochs 2
+  neuroprune deploy --fail-if "cores>32" --fail-if "accuracy<90%"
   neuroprune deploy --model my_network.py:Net --weights trained.pth --data cifar10
   neuroprune deploy trained_by_lava_dl.net --data n-mnist --steps 10
   neuroprune deploy net.nir --data mnist --steps 20"""
@@ -113,6 +117,7 @@ Work = Callable[[Path, "Progress"], "Deployment"]
     multiple=True,
     help="Write, too, " + "; ".join(f"{each.name}: {each.title}" for each in EXPORTS) + ".",
 )
+@fail_if_option
 @unfinished_option
 @device_option
 @runs_option
@@ -139,6 +144,7 @@ def command(
     cores: int | None,
     placement: "Placement",
     exports: tuple[str, ...],
+    gates: "tuple[Gate, ...]",
     unfinished: bool,
     device: str | None,
     runs_folder: Path,
@@ -150,7 +156,7 @@ def command(
     RUN may also be a .net file, of neuroprune's or of lava-dl's: its program is run and measured as it is. A .nir file,
     also after --model, is a network: it is compiled as it comes.
     The whole test set runs in the exact engine; Lava runs a few samples of it, and every spike and voltage must agree.
-    Written are report.json, cores.csv, layers.csv, program.net (for lava-dl), model.onnx and
+    Written are report.json, report.html, cores.csv, layers.csv, program.net (for lava-dl), model.onnx and
     network.nir.
     """
     from neuroprune.chips.load import load_chip
@@ -194,7 +200,7 @@ def command(
                 provenance=provenance_of(recorded.frames, recorded.labels, target, file),
             )
 
-        _deploy_and_show(run_file, recorded.data.name, runs_folder, out, as_json)
+        _deploy_and_show(run_file, recorded.data.name, runs_folder, out, as_json, gates)
         return
     widths = WIDEST if bits is None else parse_bits(bits)
     if model is not None and run is None:
@@ -227,11 +233,13 @@ def command(
             provenance=provenance_of(frames, labels, target, job.checkpoint),
         )
 
-    _deploy_and_show(run_network, job.data.name, runs_folder, out, as_json)
+    _deploy_and_show(run_network, job.data.name, runs_folder, out, as_json, gates)
 
 
-def _deploy_and_show(work: Work, data: str, runs_folder: Path, out: Path | None, as_json: bool) -> None:
-    """Show the report, of an unverified deployment as well, whose error is raised afterwards."""
+def _deploy_and_show(
+    work: Work, data: str, runs_folder: Path, out: Path | None, as_json: bool, gates: "tuple[Gate, ...]"
+) -> None:
+    """Show the report, of an unverified deployment as well, whose error is raised afterwards, and check `gates`."""
     from neuroprune.deployment import UnverifiedDeployment
     from neuroprune.report.terminal import render
 
@@ -246,6 +254,12 @@ def _deploy_and_show(work: Work, data: str, runs_folder: Path, out: Path | None,
     else:
         show(render(report, page_width()))
     note(f"kept in {folder}")
+    try:
+        check_gates(report, gates)
+    except GateFailed as failed:
+        if unverified is None:
+            raise
+        note(str(failed))
     if unverified is not None:
         raise unverified
     next_step(f"neuroprune report {folder}")

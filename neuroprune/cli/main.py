@@ -27,6 +27,7 @@ COMMANDS = (
     "compress",
     "deploy",
     "report",
+    "compare",
     "runs",
     "experiment",
     "targets",
@@ -47,7 +48,7 @@ Example, on digits that need no download:
 
 \b
 Exit codes: 0 done, 2 your input, 3 the chip cannot hold it, 4 a verification failed,
-5 trials of an experiment failed, 130 interrupted by Ctrl-C, 143 ended by SIGTERM."""
+5 trials of an experiment or a --fail-if failed, 130 interrupted by Ctrl-C, 143 ended by SIGTERM."""
 
 
 class Terminated(KeyboardInterrupt):

@@ -1,20 +1,28 @@
 """`neuroprune report`."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from neuroprune.cli.console import next_step, page_width, show, show_text
+from neuroprune.cli.console import next_step, note, page_width, show, show_text
+from neuroprune.cli.gates import check_gates, fail_if_option
 from neuroprune.cli.networks import resume_command, take_run
-from neuroprune.cli.options import json_option, runs_option
+from neuroprune.cli.options import json_option, refuse, runs_option
 from neuroprune.errors import InputError
 from neuroprune.runs import RESULT_FILES, is_unfinished
+
+if TYPE_CHECKING:
+    from neuroprune.report.gates import Gate
+    from neuroprune.report.schema import Report
 
 EPILOG = """\b
 Examples:
   neuroprune report
   neuroprune report runs/0003-deploy-digits --json
   neuroprune report runs/0002-compress-digits
+  neuroprune report --html report.html
+  neuroprune report 3 --fail-if "cores>32" --fail-if "accuracy<90%"
   neuroprune report --csv > cores.csv"""
 
 
@@ -24,7 +32,19 @@ Examples:
 @json_option
 @click.option("--csv", "as_csv", is_flag=True, help="Print one row per core as CSV; of a compression, one per layer.")
 @click.option("--layers", is_flag=True, help="With --csv, of a deployment: one row per layer.")
-def command(run: str | None, runs_folder: Path, as_json: bool, as_csv: bool, layers: bool) -> None:
+@click.option(
+    "--html", type=click.Path(dir_okay=False, path_type=Path), help="Write a deployment as a page to this file as well."
+)
+@fail_if_option
+def command(
+    run: str | None,
+    runs_folder: Path,
+    as_json: bool,
+    as_csv: bool,
+    layers: bool,
+    html: Path | None,
+    gates: "tuple[Gate, ...]",
+) -> None:
     """Show RUN, a deployment or a compression, again; by default the latest deployment.
 
     Of a deployment: accuracy, layers, and the load of each core. Of a compression: what the network cost before and
@@ -35,10 +55,19 @@ def command(run: str | None, runs_folder: Path, as_json: bool, as_csv: bool, lay
     if layers and not as_csv:
         raise click.UsageError("--layers says what --csv prints: add --csv")
     folder = take_run(runs_folder, run, ["deploy"] if run is None else ["deploy", "compress"], unfinished=True)
+    is_deployment = not is_unfinished(folder) and (folder / RESULT_FILES["deploy"]).is_file()
+    if not is_deployment:
+        refuse({"--html": html, "--fail-if": gates or None}, f"{folder} is no deployment")
     if is_unfinished(folder):
         _show_unfinished(folder, as_json or as_csv)
-    elif (folder / RESULT_FILES["deploy"]).is_file():
-        _show_deployment(folder, as_json, as_csv, layers)
+    elif is_deployment:
+        from neuroprune.report.schema import load_report
+
+        report = load_report(folder)
+        if html is not None:
+            _write_page(report, html)
+        _show_deployment(report, as_json, as_csv, layers)
+        check_gates(report, gates)
     else:
         _show_compression(folder, as_json, as_csv, layers)
 
@@ -61,12 +90,17 @@ def _show_unfinished(folder: Path, as_data: bool) -> None:
     next_step(resume_command(folder))
 
 
-def _show_deployment(folder: Path, as_json: bool, as_csv: bool, layers: bool) -> None:
-    from neuroprune.report.schema import load_report
+def _write_page(report: "Report", file: Path) -> None:
+    from neuroprune.report.html.report_page import write_report_html
+
+    write_report_html(report, file)
+    note(f"the page is {file}")
+
+
+def _show_deployment(report: "Report", as_json: bool, as_csv: bool, layers: bool) -> None:
     from neuroprune.report.tables import cores_csv, layers_csv
     from neuroprune.report.terminal import render
 
-    report = load_report(folder)
     if as_json:
         show_text(report.model_dump_json(indent=2))
     elif as_csv:

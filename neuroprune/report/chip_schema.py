@@ -52,25 +52,33 @@ class Taken(Record):
 
 
 class ChipLimits(Record):
-    """The chip that the program was compiled for, and the resources of one of its cores."""
+    """The chip that the program was compiled for, and the resources of one of its cores.
+
+    mesh: cores of a chip along x and y; None in older reports.
+    """
 
     name: str
     title: str
     family: str
     cores_per_chip: Count
     resources: tuple[ResourceLimit, ...]
+    mesh: tuple[Limit, Limit] | None = None
 
 
 class TileReport(Record):
     """A box of one layer's neurons, channels x height x width, `start` inclusive, `stop` exclusive.
 
     encodings: how the synapses of each connection of the layer are stored, as the chip's family calls it.
+    used: of each resource of the chip's core, in its order. spikes_per_step: that its neurons send, on the mean. Older
+    reports have neither.
     """
 
     layer: str
     start: tuple[int, int, int]
     stop: tuple[int, int, int]
     encodings: tuple[str, ...]
+    used: tuple[Count, ...] = ()
+    spikes_per_step: Amount | None = None
 
 
 class CoreReport(Record):

@@ -9,6 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from neuroprune.readable import amount, plain_table
+from neuroprune.report.bottlenecks import worst_first
 from neuroprune.report.chip_schema import CoreReport, ResourceUse
 from neuroprune.report.layer_table import WIDE
 from neuroprune.report.resources import heading, shown
@@ -31,14 +32,16 @@ def core_table(report: Report, width: int) -> RenderableType:
     left_out = [f"{use.name}, at most {use.percent:.0f}%" for number, use in enumerate(fullest) if number not in kept]
     notes = [f"not shown: {'; '.join(left_out)}"] if left_out else []
     if len(report.cores) <= MOST_CORES:
-        table = _empty_table("Cores", "core", resources, width)
-        for core in report.cores:
+        table = _empty_table("Cores, most SynOps first", "core", resources, width)
+        for core in worst_first(report.cores):
             table.add_row(str(core.index), *_core_row([core], f"{core.chip} {core.x},{core.y}", kept, width))
     else:
         groups: dict[tuple[str, ...], list[CoreReport]] = {}
-        for core in report.cores:
+        for core in worst_first(report.cores):
             groups.setdefault(core.layers, []).append(core)
-        table = _empty_table("Cores, together where they hold the same layers", "cores", resources, width)
+        table = _empty_table(
+            "Cores, together where they hold the same layers, most SynOps first", "cores", resources, width
+        )
         for group in groups.values():
             chips = sorted({core.chip for core in group})
             place = str(chips[0]) if len(chips) == 1 else f"{chips[0]}-{chips[-1]}"

@@ -29,6 +29,7 @@ def limits_of(chip: Chip) -> ChipLimits:
         resources=tuple(
             ResourceLimit(name=each.name, unit=each.unit, limit=each.limit) for each in chip.core.resources
         ),
+        mesh=chip.mesh,
     )
 
 
@@ -60,6 +61,7 @@ def used_of(used: Sequence[int], resources: Sequence[Resource]) -> tuple[Resourc
 def core_report(index: int, core: Core, arriving: dict[str, Arriving], trace: Trace, chip: Chip) -> CoreReport:
     """One core, with the SynOps that `arriving` has of each layer, over all steps of `trace`."""
     steps = trace.samples * trace.steps
+    spikes = {layer.name: layer.spikes for layer in trace.layers}
     tiles = [use.tile for use in core.tiles]
     return CoreReport(
         index=index,
@@ -67,7 +69,14 @@ def core_report(index: int, core: Core, arriving: dict[str, Arriving], trace: Tr
         x=core.x,
         y=core.y,
         tiles=tuple(
-            TileReport(layer=use.tile.layer, start=use.tile.start, stop=use.tile.stop, encodings=use.encodings)
+            TileReport(
+                layer=use.tile.layer,
+                start=use.tile.start,
+                stop=use.tile.stop,
+                encodings=use.encodings,
+                used=use.used,
+                spikes_per_step=in_tile(spikes[use.tile.layer], use.tile) / steps,
+            )
             for use in core.tiles
         ),
         neurons=core.neurons,

@@ -188,6 +188,9 @@ class Report(Record):
             raise ValueError(f"it has {len(self.layers)} layers, and {core} is the busiest")
         if any([(use.name, use.unit) for use in uses] != kinds for uses in used):
             raise ValueError("its cores or layers have other resources than its chip")
+        names = {layer.name for layer in self.layers}
+        if any(not core.tiles or not names.issuperset(core.layers) for core in self.cores):
+            raise ValueError("a core holds nothing, or a layer that is not there")
         if any(len(layer.sources) != len(layer.waits) for layer in self.layers):
             raise ValueError("a layer has more sources than waits, or fewer")
         return self

@@ -1,7 +1,7 @@
-"""The report on a terminal: a summary, the layers, the cores."""
+"""The report on a terminal: the answers on one screen, what else there is to say, the layers, the cores."""
 
 from collections.abc import Sequence
-from itertools import zip_longest
+from itertools import chain, repeat
 
 from rich.console import Group, RenderableType
 from rich.panel import Panel
@@ -9,18 +9,24 @@ from rich.table import Table
 from rich.text import Text
 
 from neuroprune.graph.nodes import INPUT
-from neuroprune.readable import amount, figure, percent, plural, three_digits
+from neuroprune.readable import amount, figure, percent, plural
 from neuroprune.report.chip_schema import ResourceUse
 from neuroprune.report.core_table import core_table
-from neuroprune.report.cost_lines import cost_lines
 from neuroprune.report.layer_schema import LayerReport
 from neuroprune.report.layer_table import WIDE, layer_table, overflows, times
 from neuroprune.report.resources import is_counted, shown, shown_unit
-from neuroprune.report.schema import AccuracyLadder, LavaCheck, Report, Totals
-from neuroprune.report.traffic_schema import TrafficReport
+from neuroprune.report.schema import Report, Totals
+from neuroprune.report.verdicts import Tone, known_steps, share_with_interval, verdicts
 
 LONGEST_STAGES = 2
 """Stages whose time is shown."""
+MOST_WARNINGS = 2
+"""Warnings that stand on the first screen; the others follow."""
+MOST_STEPS_ABOVE = 2
+"""Steps of the accuracy ladder that the first screen has: its ends."""
+LABELS = 8
+"""Columns of the labels, so that both panels have their text below each other."""
+STYLES: dict[Tone, str] = {"good": "bold green", "plain": "", "warning": "yellow", "bad": "bold red"}
 MOST_REMARKS = 3
 """Remarks on exchange files that are shown; networks with branches have many, all of which are in report.json."""
 
@@ -40,28 +46,36 @@ def render(report: Report, width: int = WIDE) -> RenderableType:
     >>> "digits-conv on loihi-sim" in shown.get()
     True
     """
-    return Group(_summary(report), layer_table(report, width), core_table(report, width))
+    return Group(_answers(report), _more(report), layer_table(report, width), core_table(report, width))
 
 
-def _summary(report: Report) -> Panel:
+def _answers(report: Report) -> Panel:
+    """What people ask first, on one screen of 80 x 24."""
+    lines = _lines()
+    for verdict in verdicts(report):
+        lines.add_row(verdict.label, Text(verdict.headline, STYLES[verdict.tone]))
+        for sentence in verdict.details:
+            lines.add_row("", Text(sentence))
+    for warning in report.warnings[:MOST_WARNINGS]:
+        lines.add_row("[yellow]warning[/]", Text(warning, "yellow"))
+    return Panel(lines, title=Text(f"{report.network} on {report.target.name}"), title_align="left", border_style="dim")
+
+
+def _more(report: Report) -> Panel:
     totals, target = report.totals, report.target
-    lines = Table.grid(padding=(0, 2))
-    lines.add_column(style="bold")
-    lines.add_column()
+    lines = _lines()
     lines.add_row("target", Text(f"{target.name}: {target.title}"))
     samples = plural(report.samples, "sample") + (f" of {report.data}" if report.data else "")
     lines.add_row("run", Text(f"{samples}, {plural(report.steps, 'step')} each"))
-    lines.add_row("accuracy", _accuracy(report))
-    if report.accuracy.change is not None:
-        lines.add_row("", _change(report.accuracy, report.samples))
-    lines.add_row("Lava", _lava(report.lava))
-    for sentence in report.lava.own_models:
-        lines.add_row("", Text(sentence, "dim"))
+    steps = known_steps(report.accuracy)
+    if len(steps) > MOST_STEPS_ABOVE:
+        lines.add_row("ladder", Text(" > ").join(map(_step, steps)))
+    for label, sentence in zip(chain(["Lava"], repeat("")), report.lava.own_models, strict=False):
+        lines.add_row(label, Text(sentence, "dim"))
     if any(layer.bound for layer in report.layers):
         lines.add_row("overflow", _overflow(report.layers))
     lines.add_row(
         "takes",
-        f"[bold cyan]{plural(totals.cores, 'core')}[/] on {plural(totals.chips, 'chip')}, "
         f"{plural(totals.neurons, 'neuron')}, {amount(totals.synapses)} synapses "
         f"({amount(totals.nonzero_synapses)} not zero)",
     )
@@ -77,33 +91,27 @@ def _summary(report: Report) -> Panel:
     )
     busiest = report.cores[totals.busiest_core]
     lines.add_row("a step", f"{amount(busiest.synops_per_step)} SynOps on the busiest core, {busiest.index}")
-    if report.traffic is not None:
-        lines.add_row("messages", _traffic(report.traffic, report.totals.chips, report.steps))
-    for title, line in zip_longest(["estimate"], cost_lines(report), fillvalue=""):
-        lines.add_row(title, line)
     if report.input.saturated_share > 0:
         lines.add_row("input", f"[yellow]{percent(report.input.saturated_share)} of the values were clipped[/]")
+    for label, advice in zip(chain(["changes"], repeat("")), report.advice[1:], strict=False):
+        lines.add_row(label, Text(advice.text))
     if report.date is not None:
         lines.add_row("made", Text(_made(report), "dim"))
-    for warning in report.warnings:
+    for warning in report.warnings[MOST_WARNINGS:]:
         lines.add_row("[yellow]warning[/]", Text(warning, "yellow"))
     for remark in report.exchange_remarks[:MOST_REMARKS]:
         lines.add_row("files", Text(f"{remark.file}: {remark.text}"))
     if len(report.exchange_remarks) > MOST_REMARKS:
         lines.add_row("", f"and {len(report.exchange_remarks) - MOST_REMARKS} more like these, in report.json")
-    return Panel(lines, title=Text(f"{report.network} on {target.name}"), title_align="left", border_style="dim")
+    return Panel(lines, title="more", title_align="left", border_style="dim")
 
 
-def _traffic(traffic: TrafficReport, chips: int, steps: int) -> str:
-    """Per step, as the links are; the share that crosses chips where there are several."""
-    total = traffic.messages_per_sample
-    if total == 0:
-        return "none between cores"
-    line = f"{amount(total / steps)} a step between cores, {three_digits(traffic.hops_per_sample / total)} hops each"
-    if traffic.heaviest_link is not None:
-        line += f", {amount(traffic.heaviest_link.messages_per_step)} on the heaviest link"
-    crossing = traffic.chip_crossings_per_sample / total
-    return f"{line}, {percent(crossing)} to other chips" if chips > 1 else line
+def _lines() -> Table:
+    """An empty list of facts: labels, and what there is to say."""
+    lines = Table.grid(padding=(0, 2))
+    lines.add_column(style="bold", min_width=LABELS)
+    lines.add_column()
+    return lines
 
 
 def _made(report: Report) -> str:
@@ -136,52 +144,9 @@ def _zeros(totals: Totals) -> Text:
     return line.append(f": {', '.join([cores, *memory])} were they stored")
 
 
-def _accuracy(report: Report) -> Text:
-    ladder = report.accuracy
-    steps = (
-        ("float", ladder.float, ladder.intervals.float),
-        ("folded", ladder.folded, ladder.intervals.folded),
-        ("quantised", ladder.quantised, ladder.intervals.quantised),
-        ("bit-accurate", ladder.bit_accurate, ladder.intervals.bit_accurate),
-    )
-    known = [(name, share, interval) for name, share, interval in steps if share is not None]
-    if not known:
-        return Text("unknown: the samples have no labels", "dim")
-    return Text(" > ").join(
-        Text.assemble(f"{name} ", (f"{share:.2%}", "bold"), (f" ({_ends(interval)})", "dim") if interval else "")
-        for name, share, interval in known
-    )
-
-
-def _ends(interval: tuple[float, float]) -> str:
-    """The 95 % interval of a share, in per cent."""
-    low, high = interval
-    return f"{100 * low:.1f}-{100 * high:.1f}"
-
-
-def _change(ladder: AccuracyLadder, samples: int) -> str:
-    change = ladder.change
-    assert change is not None and ladder.bit_accurate is not None and ladder.float is not None
-    line = (
-        f"{100 * (ladder.bit_accurate - ladder.float):+.2f} points on the chip "
-        f"({100 * change.low:+.2f} to {100 * change.high:+.2f} at 95 %)"
-    )
-    return f"{line}, within the noise of {plural(samples, 'sample')}" if change.is_noise else line
-
-
-def _lava(lava: LavaCheck) -> Text:
-    if lava.unverified is not None:
-        compared = f"{plural(lava.differences, 'difference')} in {plural(lava.samples, 'sample')}, the first"
-        return Text(
-            f"UNVERIFIED, {compared if lava.samples else 'nothing was compared'}: {lava.unverified}", "bold red"
-        )
-    if lava.samples == 0:
-        return Text(f"not compared: {lava.not_run}", "yellow")
-    return Text.assemble(
-        (f"{lava.differences} differences", "bold green"),
-        f" in {plural(lava.samples, 'sample')}: {plural(lava.spikes, 'spike')} in "
-        f"{lava.neuron_steps:,} neuron steps, {plural(lava.voltages, 'voltage')}",
-    )
+def _step(step: tuple[str, float, tuple[float, float] | None]) -> Text:
+    name, share, interval = step
+    return Text.assemble(f"{name} ", share_with_interval(share, interval))
 
 
 def _overflow(layers: Sequence[LayerReport]) -> Text:

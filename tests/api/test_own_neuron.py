@@ -180,7 +180,13 @@ def test_onnxruntime_counts_the_float_programs_spikes(floats: neuroprune.FloatPr
 
 def test_a_deployment_writes_what_formats_hold_and_says_what_they_do_not(tmp_path: Path) -> None:
     done = neuroprune.deploy(network().float(), FRAMES, neurons=NEURONS, lava=NO_LAVA, folder=tmp_path)
-    assert {path.name for path in tmp_path.iterdir()} == {"report.json", "cores.csv", "layers.csv", "model.onnx"}
+    assert {path.name for path in tmp_path.iterdir()} == {
+        "report.json",
+        "report.html",
+        "cores.csv",
+        "layers.csv",
+        "model.onnx",
+    }
     assert [(each.file, each.text) for each in done.report.exchange_remarks] == [
         (file, f"layer {name!r} has {text}: no file was written")
         for file, text in (

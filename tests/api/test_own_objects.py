@@ -121,5 +121,10 @@ def test_all_of_ones_own_from_data_to_the_chip(tmp_path: Path) -> None:
     )
     assert (done.report.data, done.report.samples) == ("stripes", 20)
     assert done.report.accuracy.float is not None and done.report.accuracy.bit_accurate is not None
-    assert {path.name for path in (tmp_path / "out").iterdir()} == {"report.json", "cores.csv", "layers.csv"}
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {
+        "report.json",
+        "report.html",
+        "cores.csv",
+        "layers.csv",
+    }
     assert {each.file for each in done.report.exchange_remarks} == {"program.toy"}

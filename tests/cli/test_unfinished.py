@@ -286,7 +286,10 @@ def test_a_deployment_on_a_full_disk_is_one_sentence_and_leaves_nothing_half_wri
     assert process.returncode == 2, said
     assert last.startswith("Error: ") and says in last and "Traceback" not in said
     left = {path.name for folder in runs.glob("*") for path in folder.iterdir()}
-    assert left <= {"program.net", "model.onnx", "layers.csv", "cores.csv"} and not (runs / "latest").exists()
+    assert (
+        left <= {"program.net", "model.onnx", "layers.csv", "cores.csv", "report.html"}
+        and not (runs / "latest").exists()
+    )
 
 
 def test_two_commands_do_not_work_in_one_folder(line: Line) -> None:

@@ -79,7 +79,7 @@ def test_the_ladder_leads_from_float_to_the_chip(report: Report) -> None:
 
 def test_all_files_are_written_and_agree(report: Report, folder: Path) -> None:
     assert {path.name for path in folder.iterdir()} == {
-        "report.json", "cores.csv", "layers.csv", "program.net", "model.onnx", "network.nir",
+        "report.json", "report.html", "cores.csv", "layers.csv", "program.net", "model.onnx", "network.nir",
     }  # fmt: skip
     assert load_report(folder) == report
     assert json.loads((folder / "report.json").read_text())["schema_version"] == 4

@@ -21,7 +21,7 @@ from neuroprune.simulation.types import Record
 from neuroprune.simulation.verification import LavaSettings
 
 FRAMES = np.random.default_rng(3).normal(0, 2, (4, 1, 28, 28)).astype(np.float32)
-FILES = {"report.json", "cores.csv", "layers.csv", "program.net", "model.onnx", "network.nir"}
+FILES = {"report.json", "report.html", "cores.csv", "layers.csv", "program.net", "model.onnx", "network.nir"}
 
 
 def failing(folder: Path) -> str:

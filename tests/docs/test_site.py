@@ -20,6 +20,7 @@ from neuroprune.data.catalog import DATASETS
 from neuroprune.exchange.catalog import FORMATS
 from neuroprune.graph.catalog import LAYERS
 from neuroprune.neurons.catalog import NEURON_MODELS
+from neuroprune.report.compare_schema import Comparison
 from neuroprune.report.schema import Report
 
 LOADING = {"audio", "embed", "iframe", "img", "link", "object", "script", "source", "video"}
@@ -99,7 +100,9 @@ def test_every_option_stands_on_the_page_with_the_words_of_help(site: Path, name
     assert "<code>-h, --help</code>" in text
 
 
-@pytest.mark.parametrize(("name", "form"), [("report", Report), ("compress", CompressRecord)])
+@pytest.mark.parametrize(
+    ("name", "form"), [("report", Report), ("compress", CompressRecord), ("comparison", Comparison)]
+)
 def test_the_schema_describes_the_files_that_this_version_writes(site: Path, name: str, form: type[BaseModel]) -> None:
     schema = json.loads((site / f"{name}.schema.json").read_text(encoding="utf-8"))
     assert schema.items() >= form.model_json_schema().items()

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from neuroprune.intervals import AccuracyChange
+from neuroprune.report.bound_schema import Advice, MappingBound, ResourceBound
 from neuroprune.report.chip_schema import (
     ChipLimits,
     CoreReport,
@@ -14,6 +15,7 @@ from neuroprune.report.chip_schema import (
     Taken,
     TileReport,
 )
+from neuroprune.report.cost_schema import CostEstimate, Energy, StepTime
 from neuroprune.report.layer_schema import BoundReport, ChangedReport, LayerReport, RoundingReport
 from neuroprune.report.schema import (
     AccuracyIntervals,
@@ -24,6 +26,7 @@ from neuroprune.report.schema import (
     Report,
     Totals,
 )
+from neuroprune.report.traffic_schema import LayerTraffic, LinkTraffic, TrafficReport
 
 RESOURCES = tuple(
     ResourceLimit(name=name, unit=unit, limit=limit)
@@ -95,6 +98,8 @@ def sample_report(cores: int, **changes: object) -> Report:
                     start=(0, 0, 0),
                     stop=(10, 1, 1),
                     encodings=("dense",) if index == cores - 1 else ("shared",),
+                    used=(1000, 2048, 512, 823_296, 1),
+                    spikes_per_step=12.5 + index,
                 ),
             ),
             neurons=1000 + index % 24,
@@ -117,6 +122,7 @@ def sample_report(cores: int, **changes: object) -> Report:
             family="loihi",
             cores_per_chip=128,
             resources=RESOURCES,
+            mesh=(16, 8),
         ),
         samples=360,
         steps=4,
@@ -164,6 +170,90 @@ def sample_report(cores: int, **changes: object) -> Report:
         versions={"neuroprune": "0.1.0"},
     )
     return report.model_copy(update=changes)
+
+
+def full_report(cores: int) -> Report:
+    """A report with bound, traffic, costs and advice as well."""
+    report = sample_report(cores)
+    resources = tuple(ResourceBound(name=each.name, cores=max(1, cores - 1)) for each in RESOURCES)
+    step = StepTime(core=1, compute_ns=5000.0, link_ns=800.0, barrier_ns=500.0, total_ns=5500.0, bound_by="compute")
+    energy = Energy(synapse_nj=1210.0, neuron_nj=320.0, spike_nj=None, network_nj=88.0, idle_nj=None, total_nj=1618.0)
+    costs = (
+        CostEstimate(
+            model="loihi1",
+            title="Loihi 1 as measured",
+            source="Davies 2018",
+            grade="published",
+            step=step,
+            latency_us=44.0,
+            samples_per_s=45_000.0,
+            energy=energy,
+            remarks=("It has no figure for idle cores.",),
+        ),
+        CostEstimate(
+            model="fitted",
+            title="A fitted model",
+            source="Boyle 2025",
+            grade="fitted",
+            step=step.model_copy(update={"total_ns": 7500.0}),
+            latency_us=60.0,
+            samples_per_s=33_000.0,
+            energy=energy.model_copy(update={"total_nj": 3200.0}),
+        ),
+        CostEstimate(
+            model="loihi2",
+            title="Loihi 2",
+            source="Intel 2021",
+            grade="assumed",
+            step=None,
+            latency_us=None,
+            samples_per_s=None,
+            energy=None,
+            remarks=("No energy is published for Loihi 2.",),
+        ),
+    )
+    traffic = TrafficReport(
+        messages_per_sample=37_182.0,
+        local_per_sample=5120.5,
+        hops_per_sample=81_234.0,
+        chip_crossings_per_sample=120.0,
+        heaviest_link=LinkTraffic(chip=0, from_x=3, from_y=1, to_x=4, to_y=1, messages_per_step=812.0),
+        layers=(
+            LayerTraffic(
+                source="features.0.neuron",
+                target="classifier",
+                messages_per_sample=37_182.0,
+                local_per_sample=5120.5,
+                hops_per_sample=81_234.0,
+            ),
+        ),
+    )
+    advice = tuple(
+        Advice(
+            text=f"{layer}: 6 channels fewer save 1 core (neurons bind)",
+            layer=layer,
+            removed=6,
+            resource="neurons",
+            cores_before=cores,
+            cores_after=cores - 1,
+        )
+        for layer in ("features.0.neuron", "classifier")
+    )
+    bound = MappingBound(
+        cores=cores,
+        bound=cores - 1,
+        gap=1 / (cores - 1),
+        resources=resources,
+        effort="default",
+        optimize="cores",
+        seconds=3.25,
+    )
+    return report.model_copy(update={"bound": bound, "traffic": traffic, "costs": costs, "advice": advice})
+
+
+@pytest.fixture
+def full() -> Report:
+    return full_report(3)
 
 
 @pytest.fixture

@@ -43,16 +43,20 @@ def test_no_line_is_wider_than_the_terminal_and_no_figure_is_cut(
 def test_the_summary_tells_the_verdicts(report: Report) -> None:
     assert "VGG-16 of 0.5 FLOPs on loihi-sim" in lines(report)[0]
     assert "360 samples of digits, 4 steps each" in line_with(report, " run ")
+    ends = "float 98.00% (96.0-99.0) > bit-accurate 97.25% (95.0-98.5)"
+    assert ends in line_with(report, " accuracy ")
     ladder = (
         "float 98.00% (96.0-99.0) > folded 98.00% (96.0-99.0) > quantised 97.50% (95.3-98.7) > bit-accurate 97.25% "
         "(95.0-98.5)"
     )
-    assert ladder in line_with(report, " accuracy ", 140)
+    assert ladder in line_with(report, " ladder ", 140)
     change = "-0.75 points on the chip (-2.20 to +0.60 at 95 %), within the noise of 360 samples"
     assert change in line_with(report, " points ")
     verdict = "0 differences in 2 samples: 65,000 spikes in 524,368 neuron steps, 131,092 voltages"
     assert verdict in line_with(report, "│ Lava ")
-    use = "3 cores on 1 chip, 65,546 neurons, 655M synapses (590M not zero)"
+    assert "yes: 3 of 128 cores on 1 chip" in line_with(report, " fits ")
+    assert "neurons on 3 of 3 cores" in line_with(report, " binds ")
+    use = "65,546 neurons, 655M synapses (590M not zero)"
     assert use in line_with(report, " takes ")
     load = "neurons 98%, input axons 50%, output axons 12%, synapse memory 79% (301.5 KiB), synapse formats 6%"
     assert load in line_with(report, " load ", 120)
@@ -66,7 +70,7 @@ def test_what_zeros_save_is_said_in_total_and_for_each_layer(report: Report) -> 
         "45.0% of the weights: 3 cores in place of 5, 301.5 KiB of synapse memory in place of 603.0 were they stored"
     )
     assert saved in line_with(report, "│ zeros ", 140)
-    assert line_with(report, "features.0.neuron conv", 140).split()[-3:] == ["45.0%", "2", "3"]
+    assert line_with(report, "features.0.neuron conv", 140).split()[-4:-1] == ["45.0%", "2", "3"]
     assert any("of: the cores with all zeros stored" in line for line in lines(report, 140))
 
 
@@ -116,12 +120,12 @@ def test_what_lava_did_not_confirm_is_called_unverified(
     assert verdict in line_with(report_of(2, lava=lava), "│ Lava ")
 
 
-def test_our_own_models_are_named_below_lavas_verdict(report_of: Callable[..., Report]) -> None:
+def test_our_own_models_in_lava_are_named(report_of: Callable[..., Report]) -> None:
     ours = ("Soft reset is ours.", "So are [delay] lines.")
     lava = LavaCheck(samples=2, neuron_steps=9, spikes=5, voltages=3, models="fast", own_models=ours)
     found = lines(report_of(2, lava=lava))
-    verdict = next(number for number, line in enumerate(found) if "0 differences" in line)
-    assert [text in line for text, line in zip(ours, found[verdict + 1 :], strict=False)] == [True, True]
+    first = next(number for number, line in enumerate(found) if ours[0] in line)
+    assert found[first].startswith("│ Lava ") and ours[1] in found[first + 1]
 
 
 def with_layers(report: Report, *changes: dict[str, object]) -> Report:
@@ -140,7 +144,7 @@ def test_overflow_is_ruled_out_or_said_by_how_much_it_is_not(report: Report) -> 
     quiet = {"bound": SAFE, "voltage_saturations": 0}
     line = line_with(with_layers(report, quiet), " overflow ")
     assert "ruled out in 1 of 1 layer; none on these samples" in line
-    assert "safe" in line_with(with_layers(report, quiet), "features.0.neuron conv").split()
+    assert "safe" in line_with(with_layers(report, quiet), "features.0.neuron  ").split()
     unknown = with_layers(report, {"bound": None})
     assert not any("ruled out" in text or "bound" in text for text in lines(unknown))
 
@@ -169,43 +173,54 @@ def test_a_layer_of_several_sources_says_how_many_more_there_are(report: Report)
         {"name": "plain", "sources": ("a", "a"), "waits": (0, 0)},
     )
     assert line_with(found, "sum +").split()[:2] == ["sum", "+2"]
-    assert line_with(found, "plain ").split()[:2] == ["plain", "conv"]
+    assert line_with(found, "plain ").split()[:2] == ["plain", "65.5k"]
     assert "+1: reads one layer more" in line_with(found, "+1:")
     assert not any("+1:" in line for line in lines(report))
 
 
 def test_each_layer_shows_its_figures(report: Report) -> None:
-    expected = "features.0.neuron conv 64x32x32 65.5k 655M 0.125 0.4% 1.23M 8 2.00x 5 45.0% 2"
-    assert line_with(report, "features.0.neuron conv").split() == expected.split()
+    expected = "features.0.neuron 65.5k 655M 0.125 0.4% 1.23M 8 2.00x 5 45.0% 2 synapse"
+    assert line_with(report, "features.0.neuron  ").split() == expected.split()
+    assert line_with(report, "classifier  ").split()[-2:] == ["neurons", "98%"]
 
 
-def test_a_narrow_terminal_leaves_out_kind_and_shape(report: Report) -> None:
-    words = line_with(with_layers(report, {"name": "c"}), "c ", 80).split()
-    assert words == ["c", "65.5k", "655M", "0.125", "0.4%", "1.23M", "8", "2.00x", "5", "2"]
+def test_a_narrow_terminal_leaves_out_synapses_bits_and_zeros(report: Report) -> None:
+    words = line_with(with_layers(report, {"name": "c"}), "c   ", 80).split()
+    assert words == ["c", "65.5k", "0.125", "0.4%", "1.23M", "2.00x", "5", "2", "synapse"]
+
+
+def test_a_wide_terminal_shows_kind_shape_and_synops_without_zeros(report: Report) -> None:
+    expected = "features.0.neuron conv 64x32x32 65.5k 655M 0.125 0.4% 1.23M 1.00M 8 2.00x 5 45.0% 2 synapse"
+    assert line_with(report, "features.0.neuron conv", 120).split() == expected.split()
+
+
+def test_layers_of_an_older_report_are_bound_by_nothing_that_is_known(report: Report) -> None:
+    found = lines(with_layers(report, {"name": "c", "resources": ()}))
+    assert not any("binds:" in line for line in found)
 
 
 def test_a_full_terminal_shows_saturated_weights_and_zeros_too(report: Report) -> None:
-    expected = "features.0.neuron conv 64x32x32 65.5k 655M 0.125 0.4% 1.23M 1.00M 8 0.1% 2.00x 5 45.0% 2 3"
-    assert line_with(report, "features.0.neuron conv", 120).split() == expected.split()
+    expected = "features.0.neuron conv 64x32x32 65.5k 655M 0.125 0.4% 1.23M 1.00M 8 0.1% 2.00x 5 45.0% 2 3 synapse"
+    assert line_with(report, "features.0.neuron conv", 130).split() == expected.split()
 
 
 def test_what_no_layer_has_takes_no_column(report: Report) -> None:
     plain = with_layers(report, {"bound": None, "changed": None, "zero_weights_share": None, "zeros_stored": None})
-    assert line_with(plain, "features.0.neuron conv").split() == (
-        ["features.0.neuron", "conv", "64x32x32", "65.5k", "655M", "0.125", "1.23M", "8", "5", "2"]
+    assert line_with(plain, "features.0.neuron  ").split() == (
+        ["features.0.neuron", "65.5k", "655M", "0.125", "1.23M", "8", "5", "2", "synapse"]
     )
 
 
 @pytest.mark.parametrize(("rate", "text"), [(0.0, "0"), (0.0004, "<0.001"), (0.0005, "0.001"), (1.0, "1.000")])
 def test_a_rare_spike_is_not_shown_as_none(report: Report, rate: float, text: str) -> None:
     found = with_layers(report, {"name": "rare", "spikes_per_neuron_step": rate})
-    assert line_with(found, "rare ").split()[5] == text
+    assert line_with(found, "rare ").split()[3] == text
 
 
 @pytest.mark.parametrize(("share", "text"), [(0.0, "0%"), (0.0004, "<0.1%"), (0.0005, "0.1%"), (1.0, "100.0%")])
 def test_a_few_saturated_weights_are_not_shown_as_none(report: Report, share: float, text: str) -> None:
     found = with_layers(report, {"name": "few", "saturated_weights_share": share})
-    assert line_with(found, "few ", 120).split()[10] == text
+    assert line_with(found, "few ", 130).split()[10] == text
 
 
 def test_each_core_shows_its_use_of_each_limit(report: Report) -> None:
@@ -308,3 +323,29 @@ def test_a_line_tells_when_in_what_time_and_by_which_command(report: Report) -> 
     assert said in line_with(made, " made ", 120)
     unknown = made.model_copy(update={"provenance": None})
     assert line_with(unknown, " made ").rstrip(" │").endswith("(simulate 20 s, Lava 4 s)")
+
+
+@pytest.mark.parametrize("width", [80, 100, 140])
+def test_the_answers_fit_on_one_screen_of_24_lines(full: Report, width: int) -> None:
+    warning = "layer features.0.neuron never fires on any of these 360 samples, so that what it costs is no result"
+    found = lines(full.model_copy(update={"warnings": (warning,) * 5}), width)
+    end = next(number for number, line in enumerate(found) if line.startswith("╰"))
+    assert end < 23
+    screen = "\n".join(found[:end])
+    for label in ("fits", "binds", "accuracy", "Lava", "time", "energy", "traffic", "change", "warning"):
+        assert f"\n│ {label}  " in screen, label
+
+
+def test_further_advice_and_warnings_follow_below(full: Report) -> None:
+    found = lines(full.model_copy(update={"warnings": ("one", "two", "three")}))
+    more = next(number for number, line in enumerate(found) if line.startswith("╭─ more"))
+    above, below = "\n".join(found[:more]), "\n".join(found[more:])
+    assert "features.0.neuron: 6 channels fewer save 1 core" in above and "classifier: 6 channels" not in above
+    assert "│ changes   classifier: 6 channels fewer save 1 core" in below
+    assert "two" in above and "three" not in above and "│ warning   three" in below
+
+
+def test_cores_are_listed_with_the_worst_first(report: Report) -> None:
+    found = lines(report)
+    start = next(number for number, line in enumerate(found) if line.startswith("Cores, most SynOps first"))
+    assert [line.split()[0] for line in found[start:] if line[:4].strip().isdigit()] == ["2", "1", "0"]

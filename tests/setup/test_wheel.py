@@ -58,6 +58,8 @@ def test_the_wheel_carries_every_chip_and_recipe_and_the_types_but_no_tests(whee
     assert bundled
     assert bundled <= names
     assert {"neuroprune/py.typed", "neuroprune/__init__.pyi"} <= names
+    templates = {f"neuroprune/report/html/templates/{name}" for name in ("report.html", "page.css", "page.js")}
+    assert templates <= names
     assert not any(name.startswith(("tests/", "hw_targets/", "models/")) for name in names)
 
 

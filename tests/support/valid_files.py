@@ -45,6 +45,7 @@ from neuroprune.networks.build import build, load_network
 from neuroprune.networks.recipe import load_recipe, parse_recipe
 from neuroprune.pipeline import deploy
 from neuroprune.records import save_record
+from neuroprune.report.html.report_page import report_html
 from neuroprune.report.schema import load_report, save_report
 from neuroprune.report.tables import cores_csv, layers_csv
 from neuroprune.report.terminal import render
@@ -226,7 +227,7 @@ def _show(*parts: object) -> None:
 def _read_report(folder: Path) -> None:
     report = load_report(folder)
     _show(render(report, 80), render(report, 140))
-    layers_csv(report), cores_csv(report), report.model_dump_json()
+    layers_csv(report), cores_csv(report), report.model_dump_json(), report_html(report)
 
 
 def _write_compression(folder: Path) -> None:
