@@ -24,6 +24,7 @@ from neuroprune.program.timing import balance
 from neuroprune.program.types import IntProgram
 from neuroprune.progress import Progress
 from neuroprune.quantization.errors import rounding_errors
+from neuroprune.report.advice import advice_on
 from neuroprune.report.measure import measure
 from neuroprune.report.provenance import Provenance
 from neuroprune.report.schema import ExchangeRemark, LavaCheck, Report, save_report
@@ -138,6 +139,7 @@ def run_program(
         balanced = balance(program, chip.synaptic_delay_max)
         mapping = map_program(balanced, chip)
         zeros = map_zeros_stored(balanced, chip)
+        advice = advice_on(balanced, mapping, chip)
     with stage("simulate"):
         activity = simulate(balanced, job.frames, device=job.device, progress=job.progress)
     with stage("Lava"):
@@ -166,6 +168,7 @@ def run_program(
         rounding=rounding,
         changed=changed,
         zeros=zeros,
+        advice=advice,
         date=job.date,
         durations_s=job.clock.seconds,
         provenance=job.provenance,

@@ -27,6 +27,7 @@ from neuroprune.program.timing import balance
 from neuroprune.program.types import IntLayer, IntProgram
 from neuroprune.quantization.bits import Bits
 from neuroprune.quantization.quantize import WIDEST, quantize
+from neuroprune.report.advice import advice_on, advice_to_fit
 from neuroprune.report.chip_schema import ResourceUse
 from neuroprune.report.placement import limits_of, summed, taken_by_layers, used_of
 from neuroprune.report.synops import synapses
@@ -148,7 +149,8 @@ def _mapped(program: IntProgram, chip: Chip, found: Check, graph: Graph | None =
     try:
         mapping = map_program(balanced, chip)
     except CapacityError as error:
-        return found.model_copy(update={"layers": tuple(layers), "cannot_hold": str(error)})
+        advice = advice_to_fit(balanced, chip)
+        return found.model_copy(update={"layers": tuple(layers), "cannot_hold": str(error), "advice": advice})
     taken, fullest = taken_by_layers(mapping, chip), _fullest_by_layers(mapping, chip)
     on_cores = [
         layer.model_copy(
@@ -169,6 +171,7 @@ def _mapped(program: IntProgram, chip: Chip, found: Check, graph: Graph | None =
             "chips": mapping.chips,
             "resources": tuple(map(summed, zip(*uses, strict=True))),
             "binds": tuple(Binding(name=name, cores=cores) for name, cores in binding.most_common()),
+            "advice": advice_on(balanced, mapping, chip),
         }
     )
 

@@ -80,6 +80,8 @@ def _summary(found: Check) -> Table:
     if found.binds:
         lines.add_row("binds", Text(", ".join(f"{each.name} on {plural(each.cores, 'core')}" for each in found.binds)))
         lines.add_row("load", Text(", ".join(f"{use.name} {use.percent:.0f}%" for use in found.resources)))
+    for number, advice in enumerate(found.advice):
+        lines.add_row("" if number else "advice", Text(advice.text))
     if found.provisional:
         lines.add_row(
             "scales",

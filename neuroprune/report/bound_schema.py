@@ -31,13 +31,16 @@ class MappingBound(Record):
 class Advice(Record):
     """A change of the network, and what the mapper found when it was made.
 
-    text: one sentence that says all. layer: that changes. removed: channels or features that go.
-    cores_before, cores_after: as mapped. resource: that binds where it helps.
+    text: one sentence that says all. layer: that changes; coupled: layers that lose the same channels, since they are
+    added to it, read it channel by channel, or are a part of its map. removed: channels or features that go.
+    cores_before, cores_after: as mapped; the first is None where the network does not fit as it is. resource: that
+    binds where it helps; None where the network does not fit, since why not says it.
     """
 
     text: str
     layer: str
     removed: Count
-    resource: str
-    cores_before: Count
+    resource: str | None
+    cores_before: Count | None
     cores_after: Count
+    coupled: tuple[str, ...] = ()

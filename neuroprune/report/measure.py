@@ -12,6 +12,7 @@ from neuroprune.program.bounds import LayerBound
 from neuroprune.program.timing import depths
 from neuroprune.program.types import IntProgram
 from neuroprune.quantization.errors import RoundingErrors
+from neuroprune.report.bound_schema import Advice
 from neuroprune.report.chip_schema import CoreReport
 from neuroprune.report.layer_schema import ChangedReport, LayerReport, RoundingReport
 from neuroprune.report.layers import Analyses, bound_report, converted, layer_report
@@ -50,6 +51,7 @@ def measure(
     rounding: Mapping[str, RoundingErrors] | None = None,
     changed: Mapping[str, ChangedSpikes] | None = None,
     zeros: ZerosMapped | None = None,
+    advice: Sequence[Advice] = (),
     date: datetime | None = None,
     durations_s: Mapping[str, float] | None = None,
     provenance: Provenance | None = None,
@@ -132,6 +134,7 @@ def measure(
         date=date,
         durations_s=dict(durations_s or {}),
         provenance=provenance,
+        advice=tuple(advice),
     )
 
 

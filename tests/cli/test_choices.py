@@ -28,6 +28,7 @@ CATALOGUES = {
     pruning.Residual: pruning.RESIDUALS,
     pruning.Start: pruning.STARTS,
     pruning.Currency: pruning.CURRENCIES,
+    pruning.ChipLimit: pruning.LIMITS,
     Kind: CODINGS,
     catalog.BlockKind: catalog.BLOCKS,
     catalog.PoolKind: catalog.POOLS,
