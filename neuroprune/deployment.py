@@ -18,6 +18,7 @@ from neuroprune.graph.nodes import Graph
 from neuroprune.graph.readout import accuracy, class_scores, most_frequent
 from neuroprune.mapping.budget import NO_LIMIT, Budget, check_budget
 from neuroprune.mapping.catalog import Placement
+from neuroprune.mapping.effort import EffortName
 from neuroprune.mapping.map import pack_program
 from neuroprune.mapping.place import place
 from neuroprune.mapping.regroup import regroup
@@ -30,6 +31,8 @@ from neuroprune.program.timing import balance
 from neuroprune.program.types import IntProgram
 from neuroprune.progress import Progress
 from neuroprune.quantization.errors import rounding_errors
+from neuroprune.report.advice import advice_on
+from neuroprune.report.bound import bound_of
 from neuroprune.report.html.report_page import write_report_html
 from neuroprune.report.measure import measure
 from neuroprune.report.provenance import Provenance
@@ -105,6 +108,7 @@ class Job:
     device: str
     progress: Progress
     provenance: Provenance | None
+    effort: EffortName = "normal"
     placement: Placement = "search"
     budget: Budget = NO_LIMIT
     exports: Sequence[str] = ()
@@ -147,11 +151,12 @@ def run_program(
     stage = job.clock.stage
     with stage("map"):
         balanced = balance(program, chip.synaptic_delay_max)
-        packing = pack_program(balanced, chip)
+        packing = pack_program(balanced, chip, job.effort, job.progress)
         check_budget(packing, chip, job.budget)
         if job.exports:
             check_sanafe(balanced, chip)
-        zeros = map_zeros_stored(balanced, chip)
+        zeros = map_zeros_stored(balanced, chip, job.effort)
+        advice = advice_on(balanced, place(packing, chip), chip, job.effort)
     with stage("simulate"):
         activity = simulate(balanced, job.frames, device=job.device, progress=job.progress)
     with stage("place"):
@@ -188,7 +193,9 @@ def run_program(
         rounding=rounding,
         changed=changed,
         zeros=zeros,
+        bound=bound_of(balanced, packing, chip, job.effort),
         traffic=traffic,
+        advice=advice,
         date=job.date,
         durations_s=job.clock.seconds,
         provenance=job.provenance,

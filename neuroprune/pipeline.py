@@ -18,6 +18,7 @@ from neuroprune.graph.fold import fold
 from neuroprune.graph.trace import trace
 from neuroprune.mapping.budget import NO_LIMIT, Budget
 from neuroprune.mapping.catalog import PLACEMENTS, Placement
+from neuroprune.mapping.effort import EffortName
 from neuroprune.neurons.model import NeuronModel
 from neuroprune.progress import Progress, silent
 from neuroprune.quantization.bits import Bits
@@ -48,6 +49,7 @@ def deploy(
     *,
     bits: Bits = WIDEST,
     tuning: Tuning | None = None,
+    effort: EffortName = "normal",
     placement: Placement = "search",
     budget: Budget = NO_LIMIT,
     exports: Sequence[str] = (),
@@ -108,6 +110,7 @@ def deploy(
         device,
         progress,
         provenance,
+        effort,
         placement,
         budget,
         exports,
@@ -140,6 +143,7 @@ def deploy_program(
     steps: int | None = None,
     data: str | None = None,
     classes: int | None = None,
+    effort: EffortName = "normal",
     placement: Placement = "search",
     budget: Budget = NO_LIMIT,
     exports: Sequence[str] = (),
@@ -185,6 +189,7 @@ def deploy_program(
         device,
         progress,
         provenance,
+        effort,
         placement,
         budget,
         exports,

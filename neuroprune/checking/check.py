@@ -19,6 +19,7 @@ from neuroprune.graph.fold import fold
 from neuroprune.graph.nodes import Graph
 from neuroprune.graph.read import Readers
 from neuroprune.graph.trace import trace
+from neuroprune.mapping.effort import EffortName
 from neuroprune.mapping.map import map_program
 from neuroprune.mapping.types import ChipMapping
 from neuroprune.neurons.catalog import neuron_models
@@ -27,6 +28,7 @@ from neuroprune.program.timing import balance
 from neuroprune.program.types import IntLayer, IntProgram
 from neuroprune.quantization.bits import Bits
 from neuroprune.quantization.quantize import WIDEST, quantize
+from neuroprune.report.advice import advice_on, advice_to_fit
 from neuroprune.report.chip_schema import ResourceUse
 from neuroprune.report.placement import limits_of, summed, taken_by_layers, used_of
 from neuroprune.report.synops import synapses
@@ -42,6 +44,7 @@ def check(
     chip: Chip | str = "loihi-sim",
     *,
     bits: Bits = WIDEST,
+    effort: EffortName = "layers",
     network: str = "network",
     takes: str | None = None,
     neurons: Sequence[NeuronModel] | None = None,
@@ -51,7 +54,8 @@ def check(
     module: as for `deploy`; `present` makes one of a network that takes samples in another form.
     shape: of one sample: (channels, height, width), or (steps, channels, height, width) of sequences.
     chip: a chip, or its name, or the path of its YAML. bits: of the weights of each layer.
-    network, takes: kept in the result. neurons: models that layers of neurons are read as, by default all there are.
+    effort: how long is searched for fewer cores, one of `EFFORTS`. network, takes: kept in the result.
+    neurons: models that layers of neurons are read as, by default all there are.
 
     It goes the way of `deploy` as far as the mapper. Scales, which `deploy` sets on samples, are set on one random
     frame, on which the network as it was read is also compared with the module. What cannot be mapped, and a chip that
@@ -86,10 +90,16 @@ def check(
     except UnsupportedNetwork as error:
         return found.model_copy(update={"problems": error.problems})
     verify_module(module, graph, floats, frames)
-    return _mapped(quantize(floats, frames, chip, bits), chip, found, graph)
+    return _mapped(quantize(floats, frames, chip, bits), chip, found, effort, graph)
 
 
-def check_program(program: IntProgram, chip: Chip | str = "loihi-sim", *, network: str = "network") -> Check:
+def check_program(
+    program: IntProgram,
+    chip: Chip | str = "loihi-sim",
+    *,
+    effort: EffortName = "layers",
+    network: str = "network",
+) -> Check:
     """What a finished integer program, such as that of a file, takes of `chip`: see `check`.
 
     >>> import numpy as np
@@ -110,7 +120,7 @@ def check_program(program: IntProgram, chip: Chip | str = "loihi-sim", *, networ
     found = Check(
         network=network, takes=None, target=limits_of(chip), shape=shape, steps=program.steps, provisional=False
     )
-    return _mapped(program, chip, found)
+    return _mapped(program, chip, found, effort)
 
 
 def random_frames(shape: tuple[int, ...]) -> Frames:
@@ -133,7 +143,7 @@ def _kinds(module: nn.Module, readers: Readers) -> tuple[LayerKind, ...]:
     return tuple(LayerKind(name=name, count=count, maps=known) for (name, known), count in counts.items())
 
 
-def _mapped(program: IntProgram, chip: Chip, found: Check, graph: Graph | None = None) -> Check:
+def _mapped(program: IntProgram, chip: Chip, found: Check, effort: EffortName, graph: Graph | None = None) -> Check:
     """`found` with the layers of `program`, quantised for `chip`, and what they take of it."""
     balanced = balance(program, chip.synaptic_delay_max)
     kinds = {} if graph is None else kinds_on_chip(graph)
@@ -146,11 +156,12 @@ def _mapped(program: IntProgram, chip: Chip, found: Check, graph: Graph | None =
         }
     )
     try:
-        mapping = map_program(balanced, chip)
+        mapping = map_program(balanced, chip, effort=effort)
     except UnsupportedNetwork as error:
         return found.model_copy(update={"layers": tuple(layers), "problems": error.problems})
     except CapacityError as error:
-        return found.model_copy(update={"layers": tuple(layers), "cannot_hold": str(error)})
+        advice = advice_to_fit(balanced, chip, effort)
+        return found.model_copy(update={"layers": tuple(layers), "cannot_hold": str(error), "advice": advice})
     taken, fullest = taken_by_layers(mapping, chip), _fullest_by_layers(mapping, chip)
     on_cores = [
         layer.model_copy(
@@ -169,8 +180,10 @@ def _mapped(program: IntProgram, chip: Chip, found: Check, graph: Graph | None =
             "layers": tuple(on_cores),
             "cores": len(mapping.cores),
             "chips": mapping.chips,
+            "effort": effort,
             "resources": tuple(map(summed, zip(*uses, strict=True))),
             "binds": tuple(Binding(name=name, cores=cores) for name, cores in binding.most_common()),
+            "advice": advice_on(balanced, mapping, chip, effort),
         }
     )
 

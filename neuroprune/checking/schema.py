@@ -2,7 +2,9 @@
 
 from typing import Literal
 
+from neuroprune.mapping.effort import EffortName
 from neuroprune.records import Record
+from neuroprune.report.bound_schema import Advice
 from neuroprune.report.chip_schema import ChipLimits, Count, ResourceAmount, ResourceUse
 
 
@@ -78,6 +80,7 @@ class Check(Record):
     the synapses of all layers store, pools folded in.
     binds: the resources that are the fullest of a core, that of the most cores first.
     cannot_hold: why the chip cannot hold it.
+    advice: changes that save cores, or let it fit, each as the mapper found it, best first; none where none helps.
     provisional: whether the scales of the integers were set without data, on random frames. Weights that round to zero
     depend on scales, and cores hardly.
     """
@@ -98,9 +101,11 @@ class Check(Record):
     weights: Count = 0
     cores: Count = 0
     chips: Count = 0
+    effort: EffortName = "layers"
     resources: tuple[ResourceUse, ...] = ()
     binds: tuple[Binding, ...] = ()
     cannot_hold: str | None = None
+    advice: tuple[Advice, ...] = ()
     provisional: bool = True
 
     @property

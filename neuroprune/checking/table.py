@@ -80,6 +80,12 @@ def _summary(found: Check) -> Table:
     if found.binds:
         lines.add_row("binds", Text(", ".join(f"{each.name} on {plural(each.cores, 'core')}" for each in found.binds)))
         lines.add_row("load", Text(", ".join(f"{use.name} {use.percent:.0f}%" for use in found.resources)))
+    if found.effort == "layers" and found.cores > 1:
+        lines.add_row(
+            "search", Text("none: each layer is cut by itself; deploy, and --effort normal, may save cores", "dim")
+        )
+    for number, advice in enumerate(found.advice):
+        lines.add_row("" if number else "advice", Text(advice.text))
     if found.provisional:
         lines.add_row(
             "scales",

@@ -6,11 +6,13 @@ from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
 import click
 
+from neuroprune.choices import names
 from neuroprune.cli.console import next_step, note, page_width, show, show_json
 from neuroprune.cli.networks import choose_recipe, model_argument, take_run, take_weights
 from neuroprune.cli.options import import_options, json_option, refuse, runs_option
 from neuroprune.errors import CapacityError, InputError
 from neuroprune.exchange.catalog import readable_suffixes, refuse_onnx
+from neuroprune.mapping.effort import EFFORTS
 from neuroprune.networks.nir.catalog import nir_reference
 from neuroprune.networks.reference import is_reference, with_arguments
 from neuroprune.run_names import named_run
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     from neuroprune.checking.schema import Check
     from neuroprune.chips.chip import Chip
     from neuroprune.data.catalog import DatasetInfo
+    from neuroprune.mapping.effort import EffortName
 
 Sizes = tuple[int, int, int]
 """Channels, height and width."""
@@ -75,6 +78,13 @@ def _sizes(context: click.Context, option: click.Parameter, text: str | None) ->
     "--target", default="loihi-sim", show_default=True, help="Chip, or its YAML; `neuroprune targets` lists them."
 )
 @click.option("--bits", help="Of weights, 2 to 8: 4, or conv1=8,default=4.  [default: all that the target has]")
+@click.option(
+    "--effort",
+    type=click.Choice(names(EFFORTS)),
+    default="layers",
+    show_default=True,
+    help="Search for fewer cores: " + "; ".join(f"{each.name}: {each.choice.title}" for each in EFFORTS) + ".",
+)
 @click.option("--verbose", is_flag=True, help="A row for each layer, and what each part of the code becomes.")
 @import_options
 @runs_option
@@ -89,6 +99,7 @@ def command(
     steps: int | None,
     target: str,
     bits: str | None,
+    effort: "EffortName",
     verbose: bool,
     runs_folder: Path,
     as_json: bool,
@@ -113,10 +124,13 @@ def command(
     chip = load_chip(target)  # first, so that a wrong name is reported before the seconds that the rest takes to load
     if network is not None and network.endswith(readable_suffixes()):
         refuse({"--model": model, "--weights": weights, "--bits": bits}, f"{network} is a finished program")
-        found, after = _check_file(Path(network), data, shape, steps, chip), f"neuroprune deploy {shlex.quote(network)}"
+        found, after = (
+            _check_file(Path(network), data, shape, steps, chip, effort),
+            f"neuroprune deploy {shlex.quote(network)}",
+        )
     else:
         checked = _checked(network, model, arguments, weights, data, shape, steps, runs_folder)
-        found, after = _check_network(checked, bits, chip), checked.after
+        found, after = _check_network(checked, bits, chip, effort), checked.after
     _show(found, after, verbose, as_json)
 
 
@@ -137,16 +151,26 @@ def _show(found: "Check", after: str, verbose: bool, as_json: bool) -> None:
     next_step(after)
 
 
-def _check_network(checked: Checked, bits: str | None, chip: "Chip") -> "Check":
+def _check_network(checked: Checked, bits: str | None, chip: "Chip", effort: "EffortName") -> "Check":
     from neuroprune.checking.check import check
     from neuroprune.quantization.bits import parse_bits
     from neuroprune.quantization.quantize import WIDEST
 
     widths = WIDEST if bits is None else parse_bits(bits)
-    return check(checked.module, checked.shape, chip, bits=widths, network=checked.name, takes=checked.takes)
+    return check(
+        checked.module,
+        checked.shape,
+        chip,
+        bits=widths,
+        effort=effort,
+        network=checked.name,
+        takes=checked.takes,
+    )
 
 
-def _check_file(path: Path, data: str | None, shape: Sizes | None, steps: int | None, chip: "Chip") -> "Check":
+def _check_file(
+    path: Path, data: str | None, shape: Sizes | None, steps: int | None, chip: "Chip", effort: "EffortName"
+) -> "Check":
     import numpy as np
 
     from neuroprune.checking.check import check_program
@@ -160,7 +184,7 @@ def _check_file(path: Path, data: str | None, shape: Sizes | None, steps: int | 
     program = read_program(path, chip.rules, steps, frames).program
     if info is not None:
         check_outputs(program, path, len(info.classes), info.name)
-    return check_program(program, chip, network=path.name)
+    return check_program(program, chip, effort=effort, network=path.name)
 
 
 def _checked(

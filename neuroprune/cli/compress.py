@@ -32,6 +32,7 @@ from neuroprune.compression.catalog import (
     AGGREGATIONS,
     CURRENCIES,
     KINDS,
+    LIMITS,
     METHODS,
     REGROWTHS,
     RESIDUALS,
@@ -61,6 +62,7 @@ EPILOG = """\b
 Examples:
   neuroprune compress --structured --flops 0.5
   neuroprune compress --structured --params 0.4 --synops 0.5 --residual coupled
+  neuroprune compress --structured --cores 16 --target loihi-sim
   neuroprune compress --unstructured --sparsity 0.95 --method gmp
   neuroprune compress --method uniform --flops 0.3 --regenerate-by random
   neuroprune compress --model my_network.py:Net --weights trained.pth --data cifar10
@@ -84,6 +86,8 @@ def _choice(catalogue: Iterable[Named]) -> click.Choice[str]:
 @click.option("--flops", type=float, help=f"Structured: share of the FLOPs to keep.  [default: {DEFAULT_FLOPS}]")
 @click.option("--params", type=float, help="Structured: share of the parameters to keep.")
 @click.option("--synops", type=float, help="Structured: share of the synaptic operations to keep.")
+@click.option("--cores", type=int, help="Structured: cores of the target to take at most.")
+@click.option("--kib", type=float, help="Structured: KiB of memory to take at most on cores of the target.")
 @click.option("--sparsity", type=float, help=f"Unstructured: share of zero weights.  [default: {DEFAULT_SPARSITY}]")
 @click.option("--method", type=_choice(METHODS), help=f"{_methods()}.  [default: criticality]")
 @click.option(
@@ -258,7 +262,7 @@ def _settings(
     from neuroprune.compression.settings import CompressSettings
 
     method = asked.get("method", "criticality")
-    targets = [name for name in (*names(CURRENCIES), "sparsity") if name in asked]
+    targets = [name for name in (*names(CURRENCIES), *names(LIMITS), "sparsity") if name in asked]
     kinds = [each for each in names(KINDS) if method in names(methods_of(each))]
     if kind is None:
         if "sparsity" in targets and len(targets) > 1:
@@ -270,7 +274,7 @@ def _settings(
     for target in targets:
         if (target == "sparsity") != (kind == "unstructured"):
             other, fitting = (
-                ("--unstructured", "--flops, --params or --synops")
+                ("--unstructured", "--flops, --params, --synops, --cores or --kib")
                 if target == "sparsity"
                 else ("--structured", "--sparsity")
             )

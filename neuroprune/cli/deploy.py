@@ -28,6 +28,7 @@ from neuroprune.data.codings import CODINGS
 from neuroprune.errors import GateFailed
 from neuroprune.exchange.catalog import readable_suffixes
 from neuroprune.mapping.catalog import PLACEMENTS
+from neuroprune.mapping.effort import EFFORTS
 from neuroprune.runs import run_folder
 from neuroprune.sanafe.catalog import EXPORTS
 from neuroprune.simulation.catalog import LAVA_MODELS
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from neuroprune.data.codings import Kind
     from neuroprune.deployment import Deployment
     from neuroprune.mapping.catalog import Placement
+    from neuroprune.mapping.effort import EffortName
     from neuroprune.progress import Progress
     from neuroprune.report.gates import Gate
     from neuroprune.simulation.catalog import Models
@@ -100,6 +102,13 @@ Work = Callable[[Path, "Progress"], "Deployment"]
     show_default=True,
     help="Seconds after which Lava is ended.",
 )
+@click.option(
+    "--effort",
+    type=click.Choice(names(EFFORTS)),
+    default="normal",
+    show_default=True,
+    help="Search for fewer cores: " + "; ".join(f"{each.name}: {each.choice.title}" for each in EFFORTS) + ".",
+)
 @click.option("--chips", type=click.IntRange(min=1), help="Chips that the network may take.  [default: all it needs]")
 @click.option("--cores", type=click.IntRange(min=1), help="Cores that the network may take.  [default: all it needs]")
 @click.option(
@@ -140,6 +149,7 @@ def command(
     lava_models: "Models",
     lava_python: str | None,
     lava_timeout: float,
+    effort: "EffortName",
     chips: int | None,
     cores: int | None,
     placement: "Placement",
@@ -190,6 +200,7 @@ def command(
                 steps=steps,
                 data=recorded.data.name,
                 classes=len(recorded.data.classes),
+                effort=effort,
                 placement=placement,
                 budget=budget,
                 exports=exports,
@@ -220,6 +231,7 @@ def command(
             labels,
             bits=widths,
             tuning=job.tuning(qat_epochs),
+            effort=effort,
             placement=placement,
             budget=budget,
             exports=exports,

@@ -72,6 +72,13 @@ CURRENCIES = (
     Choice("synops", "synaptic operations, at the activity of the dense network"),
 )
 
+ChipLimit = Literal["cores", "kib"]
+LIMITS = (
+    Choice("cores", "cores of the chip, as the mapper needs them"),
+    Choice("kib", "KiB of memory that is taken on these cores"),
+)
+"""What a network may take of a chip at most."""
+
 Algorithm = Literal[
     "one-shot", "greg1", "greg2", "sca", "gradual", "granet", "lottery", "early-bird", "grad-r", "deep-r", "own"
 ]

@@ -11,6 +11,7 @@ from neuroprune.graph.fold import fold
 from neuroprune.graph.nodes import Graph
 from neuroprune.mapping.map import map_program
 from neuroprune.program.timing import balance
+from neuroprune.program.types import IntProgram
 from neuroprune.quantization.quantize import quantize
 
 BITS_PER_KIB = 8 * 1024
@@ -26,10 +27,18 @@ def chip_cost(graph: Graph, frames: Frames, chip: Chip) -> ChipCost:
     first few set the scales. Weights get as many bits as the chip has.
     """
     try:
-        program = balance(quantize(fold(graph), frames[:CALIBRATION], chip), chip.synaptic_delay_max)
-        mapping = map_program(program, chip)
+        return cost_of_program(quantize(fold(graph), frames[:CALIBRATION], chip), chip)
     except (UnsupportedNetwork, CapacityError, InputError) as error:
         return ChipCost(chip=chip.name, why_not=str(error))
+
+
+def cost_of_program(program: IntProgram, chip: Chip) -> ChipCost:
+    """What `program`, which need not be balanced, takes of `chip`, each layer cut by itself. Raises CapacityError.
+
+    A deployment, which cuts all layers together, takes as many cores or fewer; a search for channels asks too often for
+    that.
+    """
+    mapping = map_program(balance(program, chip.synaptic_delay_max), chip, effort="layers")
     return ChipCost(
         chip=chip.name,
         cores=len(mapping.cores),

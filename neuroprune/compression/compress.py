@@ -12,6 +12,7 @@ from neuroprune.chips.chip import Chip
 from neuroprune.chips.load import load_chip
 from neuroprune.compression.channels import has_stream
 from neuroprune.compression.chip_cost import same_chip
+from neuroprune.compression.chip_limits import check_limits
 from neuroprune.compression.course import Course
 from neuroprune.compression.measure import measure
 from neuroprune.compression.own import Algorithm, pick_algorithm
@@ -61,7 +62,8 @@ def compress(
     algorithm: one of your own, made of a `PruningJob`, such as a subclass of `ChannelPruning` or `WeightPruning`, with
     settings of method "own"; records call the method by the name of its class.
     neurons: models that layers of neurons are read as, by default all that neuroprune has.
-    chip: what the mapper counts cores and memory of, before and after: a chip, its name or the path of its YAML.
+    chip: what the mapper counts cores and memory of, before and after, and in between to keep within the limits of the
+    settings: a chip, its name or the path of its YAML.
     observers: see the last training, in which single weights are pruned or what is left of the channels is fine-tuned.
     folder: where the network is kept from the start of every training on, after each epoch, and in the end with
     compress.json; source: the run with the checkpoint that `module` was restored from, needed with `folder`.
@@ -97,6 +99,7 @@ def compress(
             "or start = 'trained'"
         )
     chip = load_chip(chip) if isinstance(chip, str) else chip
+    check_limits(settings.limits, chip)
     measured = measure(dense, graph, data, chip)
     before = Before(
         settings=settings,

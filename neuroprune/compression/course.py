@@ -10,17 +10,19 @@ from torch import nn
 from neuroprune.chips.chip import Chip
 from neuroprune.compression.catalog import Currency
 from neuroprune.compression.channels import ChannelGroup
+from neuroprune.compression.chip_cost import CALIBRATION
+from neuroprune.compression.chip_limits import ChipLimits
 from neuroprune.compression.job import PruningJob
 from neuroprune.compression.measure import Measured, measure
 from neuroprune.compression.own import Algorithm, check_own, check_selection
 from neuroprune.compression.prunable import Prunable
 from neuroprune.compression.pruning import WeightPruning
-from neuroprune.compression.record import FILE, LayerShare, Target
+from neuroprune.compression.record import FILE, ChipTarget, LayerShare, Target
 from neuroprune.compression.result import Before, CompressKeeper, CompressResult, Cut
 from neuroprune.compression.rounds import RoundKeeper
 from neuroprune.compression.search import Selection
 from neuroprune.compression.surgery import remove_channels, trace_pruned
-from neuroprune.data.coding import frames_on
+from neuroprune.data.coding import frames_of, frames_on
 from neuroprune.data.types import Dataset
 from neuroprune.graph.nodes import Graph
 from neuroprune.neurons.model import NeuronModel
@@ -60,6 +62,7 @@ class Course:
             epochs=0 if tuning is None else tuning.epochs,
             groups=prunable.groups,
             targets=settings.targets,
+            limits=self._limits(module, prunable),
             weights=prunable.weights,
             sparsity=settings.sparsity or 0.0,
             seed=0 if tuning is None else tuning.seed,
@@ -80,6 +83,14 @@ class Course:
         selection = algorithm.choose()
         check_selection(selection, prunable.groups, type(algorithm).__name__)
         return course.cut(module, prunable.groups, selection, history)
+
+    def _limits(self, module: nn.Module, prunable: Prunable) -> ChipLimits | None:
+        most = self.before.settings.limits
+        if not most:
+            return None
+        assert self.chip is not None, "limits are checked against a chip"
+        frames = frames_of(self.data.train.images[:CALIBRATION], self.data.coding)
+        return ChipLimits(module, prunable.groups, frames, self.chip, most, self.neurons)
 
     def cut(
         self,
@@ -172,6 +183,16 @@ class Course:
             targets=tuple(
                 Target(of=of, asked=asked, reached=cut.selection.shares.get(of, measured[of]))
                 for of, asked in self.before.settings.targets.items()
+            ),
+            limits=tuple(
+                ChipTarget(
+                    of=of,
+                    chip=end.cost.on_chip.chip,
+                    asked=asked,
+                    reached=end.cost.on_chip.cores if of == "cores" else end.cost.on_chip.kib,
+                )
+                for of, asked in self.before.settings.limits.items()
+                if end.cost.on_chip is not None
             ),
             layers=cut.layers,
             kept=cut.selection.kept,

@@ -8,6 +8,7 @@ from torch import nn
 
 from neuroprune.compression.catalog import Currency
 from neuroprune.compression.channels import ChannelGroup
+from neuroprune.compression.chip_limits import ChipLimits
 from neuroprune.compression.strategy import Strategy
 from neuroprune.compression.weights import PrunableWeight
 from neuroprune.data.types import Dataset
@@ -22,8 +23,8 @@ class PruningJob:
 
     module: the network, which training changes in place; graph: as traced from it in evaluation mode. strategy: the
     settings, all filled in. epochs: N_f, of the fine-tuning. groups: coupled channels, of which the share `targets` is
-    to remain by currency. weights: single weights, of which the share `sparsity` is to be zero. seed: of random scores.
-    neurons: models that layers of neurons are read as.
+    to remain by currency, and `limits` hold on a chip, if there are any. weights: single weights, of which the share
+    `sparsity` is to be zero. seed: of random scores. neurons: models that layers of neurons are read as.
     """
 
     module: nn.Module
@@ -33,6 +34,7 @@ class PruningJob:
     epochs: int
     groups: tuple[ChannelGroup, ...] = ()
     targets: Mapping[Currency, float] = field(default_factory=dict)
+    limits: ChipLimits | None = None
     weights: tuple[PrunableWeight, ...] = ()
     sparsity: float = 0.0
     seed: int = 0

@@ -71,7 +71,7 @@ class ChannelPruning(Observer):
         costs: CostModel | None = None,
         tolerance: float = TOLERANCE,
     ) -> Selection:
-        """The channels of highest score, as many as come nearest to the targets of the job.
+        """The channels of highest score, as many as come nearest to the targets of the job and fit its chip.
 
         scores: [channels of all groups], in the order of `job.groups`. regrowth: likewise, by which the share
         `regeneration` of the strategy is chosen, by default that of `scores`; floor and uniform shares are the
@@ -89,6 +89,7 @@ class ChannelPruning(Observer):
             floor=strategy.layer_floor,
             uniform=strategy.uniform,
             tolerance=tolerance,
+            limits=self.job.limits,
         )
 
 

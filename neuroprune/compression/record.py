@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field
 
-from neuroprune.compression.catalog import Currency
+from neuroprune.compression.catalog import ChipLimit, Currency
 from neuroprune.compression.strategy import Strategy
 from neuroprune.intervals import AccuracyChange, Share, ShareInterval
 from neuroprune.records import Record, load_record
@@ -79,6 +79,20 @@ class Target(Record):
     reached: Share
 
 
+class ChipTarget(Record):
+    """The most that was to be taken of `chip`, and what is taken in the end; None where the network does not fit it."""
+
+    of: ChipLimit
+    chip: str
+    asked: Annotated[float, Field(gt=0)]
+    reached: Annotated[float, Field(ge=0)] | None
+
+    @property
+    def holds(self) -> bool:
+        """Whether no more is taken than was asked for."""
+        return self.reached is not None and self.reached <= self.asked
+
+
 class Survival(Record):
     """A pruning while training: `cut` weights would have gone by the score alone, of which `rescued` came back.
 
@@ -106,7 +120,8 @@ class CompressRecord(Record):
     """One compression.
 
     run: the folder of its result; source ("from" in the file): the run whose network was pruned.
-    strategy: how; see `neuroprune.compression.strategy.Strategy`. targets: what was asked for and reached.
+    strategy: how; see `neuroprune.compression.strategy.Strategy`. targets: what was asked for and reached; limits:
+    likewise, of a chip.
     prunable, total: how many channels or weights could be removed at all, of how many that the layers have.
     dense, cut, pruned: costs before, right after channels were removed (None of single weights, which go while the
     network trains), and at the end (those of `cut` again if nothing was fine-tuned).
@@ -124,6 +139,7 @@ class CompressRecord(Record):
     source: str = Field(validation_alias="from", serialization_alias="from")
     strategy: Strategy
     targets: tuple[Target, ...]
+    limits: tuple[ChipTarget, ...] = ()
     prunable: Count
     total: Count
     dense: NetworkCost

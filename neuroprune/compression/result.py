@@ -11,7 +11,7 @@ from pydantic import TypeAdapter
 from torch import nn
 
 from neuroprune.compression.pruning import SurvivalStep
-from neuroprune.compression.record import CompressRecord, LayerShare, NetworkCost, Round, Survival, Target
+from neuroprune.compression.record import ChipTarget, CompressRecord, LayerShare, NetworkCost, Round, Survival, Target
 from neuroprune.compression.search import Selection
 from neuroprune.compression.select import Mask
 from neuroprune.compression.settings import CompressSettings
@@ -63,8 +63,8 @@ class CompressResult:
     """A pruned network, and its costs before and after.
 
     module: the pruned network, in evaluation mode.
-    before: what it was made from. targets: what was asked for and reached. layers: every layer with prunable channels
-    or weights, in the order of the network.
+    before: what it was made from. targets: what was asked for and reached; limits: likewise, of a chip. layers: every
+    layer with prunable channels or weights, in the order of the network.
     kept, regenerated: bool masks by name of the channel group or of the parameter: what stays, and what of it was
     brought back. survival: each pruning while training. rounds: networks that were done before the last.
     cut, pruned: costs right after channels were removed (None of single weights), and at the end; correct: bool [test
@@ -83,6 +83,7 @@ class CompressResult:
     history: tuple[EpochRecord, ...]
     survival: tuple[SurvivalStep, ...] = ()
     rounds: tuple[Round, ...] = ()
+    limits: tuple[ChipTarget, ...] = ()
 
     @property
     def dense(self) -> NetworkCost:
@@ -93,11 +94,13 @@ class CompressResult:
         """The record of it that is saved beside the network, in the folder `run`."""
         before, after = self.before.dense_correct, self.correct
         warning = chance_warning(self.pruned.accuracy, len(after), self.before.most_frequent)
+        broken = [each for each in self.limits if not each.holds]
         return CompressRecord(
             run=run,
             source=self.before.source,
             strategy=self.before.strategy,
             targets=self.targets,
+            limits=self.limits,
             prunable=self.before.prunable,
             total=self.before.total,
             dense=self.before.dense,
@@ -105,7 +108,7 @@ class CompressResult:
             pruned=self.pruned,
             samples=len(after),
             change=accuracy_change(int(np.sum(after & ~before)), int(np.sum(before & ~after)), len(after)),
-            warnings=() if warning is None else (warning,),
+            warnings=(*(() if warning is None else (warning,)), *map(_exceeded, broken)),
             layers=self.layers,
             survival=tuple(Survival(**vars(step)) for step in self.survival),
             rounds=self.rounds,
@@ -172,6 +175,13 @@ def read_kept(state: ObserverState) -> tuple[Before, Cut | None]:
     layers = tuple(LayerShare.model_validate(layer) for layer in values["layers"])
     history = TypeAdapter(tuple[EpochRecord, ...]).validate_python(values["history"])
     return before, Cut(selection, NetworkCost.model_validate(values["cut"]), layers, history)
+
+
+def _exceeded(limit: ChipTarget) -> str:
+    name = {"cores": "cores", "kib": "KiB"}[limit.of]
+    if limit.reached is None:
+        return f"{limit.asked:g} {name} of {limit.chip} were asked for, and the network does not fit it"
+    return f"{limit.asked:g} {name} of {limit.chip} were asked for, and the network takes {limit.reached:,.5g}"
 
 
 def _masks(prefix: str, state: ObserverState) -> dict[str, Mask]:

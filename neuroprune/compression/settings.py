@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import isfinite
 
 from neuroprune.choices import Choice, check_choice
 from neuroprune.compression.catalog import (
@@ -14,6 +15,7 @@ from neuroprune.compression.catalog import (
     STARTS,
     SURROGATES,
     Aggregation,
+    ChipLimit,
     Currency,
     Kind,
     Preset,
@@ -35,6 +37,8 @@ class CompressSettings:
 
     flops, params, synops: structured pruning, in which whole channels go, to these shares of the dense network's FLOPs,
     parameters and synaptic operations, each above 0 and below 1; where several are given, all hold.
+    cores, kib: structured pruning to at most so many cores of a chip, and so many KiB of memory on them, whole channels
+    being given back as long as that holds; alone, or beside shares, which then hold too.
     sparsity: unstructured pruning in place of that, to this share of weights that are zero, above 0 and below 1.
 
     method: one of `neuroprune.compression.catalog.METHODS`, which are presets, or "own" where `compress` is passed an
@@ -59,6 +63,8 @@ class CompressSettings:
     method: str = "criticality"
     params: float | None = None
     synops: float | None = None
+    cores: int | None = None
+    kib: float | None = None
     sparsity: float | None = None
     score: Score | None = None
     regenerate_by: Regrowth | None = None
@@ -133,6 +139,12 @@ class CompressSettings:
         given = {"flops": self.flops, "params": self.params, "synops": self.synops}
         return {name: share for name, share in given.items() if share is not None}  # type: ignore[misc]
 
+    @property
+    def limits(self) -> dict[ChipLimit, float]:
+        """The most that is to be taken of a chip."""
+        given = {"cores": self.cores, "kib": self.kib}
+        return {name: most for name, most in given.items() if most is not None}  # type: ignore[misc]
+
     def _check_targets(self) -> None:
         titles = {choice.name: choice.title for choice in CURRENCIES}
         for name, share in self.targets.items():
@@ -141,20 +153,24 @@ class CompressSettings:
                     f"a share of {share} of the {name} ({titles[name]}) cannot remain after pruning: it must lie above "
                     "0 and below 1, such as 0.5"
                 )
+        for of, most in self.limits.items():
+            if most < 1 or not isfinite(most):
+                raise InputError(f"{of} is {most:g}, but a network takes at least 1 of a chip: give a larger number")
         if self.sparsity is not None and not 0.0 < self.sparsity < 1.0:
             raise InputError(
                 f"a sparsity of {self.sparsity} cannot be reached: it must lie above 0 and below 1, such as 0.95"
             )
-        if self.sparsity is not None and self.targets:
-            other = next(iter(self.targets))
+        of_channels: dict[str, float] = dict([*self.targets.items(), *self.limits.items()])
+        if self.sparsity is not None and of_channels:
+            other = next(iter(of_channels))
             raise InputError(
-                f"sparsity {self.sparsity} is of single weights and {other} {self.targets[other]} of whole channels, "
+                f"sparsity {self.sparsity} is of single weights and {other} {of_channels[other]} of whole channels, "
                 "so they cannot both be the target: give one of the two"
             )
-        if self.sparsity is None and not self.targets:
+        if self.sparsity is None and not of_channels:
             raise InputError(
                 "nothing says how much is to remain: give flops, params or synops to remove channels, such as flops = "
-                "0.5, or sparsity to hold weights at zero, such as 0.95"
+                "0.5, cores or kib of a chip, such as cores = 16, or sparsity to hold weights at zero, such as 0.95"
             )
 
     def _check_choices(self) -> None:

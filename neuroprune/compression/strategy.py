@@ -26,9 +26,10 @@ Family = Literal["plain", "residual"]
 """Of a network: with additions of streams, or without."""
 
 REGENERATION: dict[Family, tuple[float, float]] = {"plain": (0.3, 0.3), "residual": (0.3, 0.1)}
-"""r of structured criticality for a target of half the FLOPs and more, and for a smaller one. Of plain networks what
-was ahead of 0.1 at 30 % of the FLOPs on Fashion-MNIST, and tied at half (RESULTS.md), where the paper has 0.1 and 0.05
-for VGG-16 at 43.8 and 58.0 % fewer; of residual ones the paper's for ResNet-19 at 49.5 and 69.5 % fewer (Table 6)."""
+"""r of structured criticality for a target of half the FLOPs and more, or of a chip alone, and for a smaller one. Of
+plain networks what was ahead of 0.1 at 30 % of the FLOPs on Fashion-MNIST, and tied at half (RESULTS.md), where the
+paper has 0.1 and 0.05 for VGG-16 at 43.8 and 58.0 % fewer; of residual ones the paper's for ResNet-19 at 49.5 and
+69.5 % fewer (Table 6)."""
 
 REGENERATION_BY_SPARSITY = ((0.90, 0.5), (0.95, 0.2), (0.98, 0.1))
 """r of unstructured pruning (its Table 5, CIFAR); in between on straight lines, beyond the ends those of the ends."""
@@ -99,4 +100,4 @@ def _regeneration(settings: "CompressSettings", preset: Preset, family: Family) 
         sparsities, rates = zip(*REGENERATION_BY_SPARSITY, strict=True)
         return float(np.interp(settings.sparsity, sparsities, rates))
     mild, strong = REGENERATION[family]
-    return mild if min(settings.targets.values()) >= 0.5 else strong
+    return mild if min(settings.targets.values(), default=0.5) >= 0.5 else strong

@@ -12,7 +12,14 @@ from neuroprune.compression.record import ChipCost, CompressRecord, LayerShare, 
 from neuroprune.readable import plural, quantity
 from neuroprune.records import csv_text
 
-NOUNS = {"flops": "of the FLOPs", "params": "of the parameters", "synops": "of the SynOps", "sparsity": "zero weights"}
+NOUNS = {
+    "flops": "of the FLOPs",
+    "params": "of the parameters",
+    "synops": "of the SynOps",
+    "sparsity": "zero weights",
+    "cores": "cores",
+    "kib": "KiB",
+}
 
 
 def render(record: CompressRecord) -> RenderableType:
@@ -72,7 +79,9 @@ def _how(record: CompressRecord) -> str:
 
 
 def _cost_table(record: CompressRecord) -> Table:
-    reached = " and ".join(f"{target.reached:.1%} {NOUNS[target.of]}" for target in record.targets)
+    shares = (f"{target.reached:.1%} {NOUNS[target.of]}" for target in record.targets)
+    limits = (f"at most {each.asked:g} {NOUNS[each.of]} of {each.chip}" for each in record.limits)
+    reached = escape(" and ".join((*shares, *limits)))
     table = Table(title=f"Pruned by {escape(record.strategy.method)} to {reached}")
     table.add_column("")
     for column in ("dense", "pruned", "remains"):

@@ -17,6 +17,7 @@ import numpy.typing as npt
 from neuroprune.chips.chip import Chip
 from neuroprune.chips.types import Box, TileResources, volume
 from neuroprune.mapping.count import Counting
+from neuroprune.mapping.effort import Effort
 from neuroprune.mapping.kinds import Kinds, cores_filled, kinds_of
 from neuroprune.mapping.split import cut_tiles, middle_tile
 from neuroprune.program.types import IntLayer, IntProgram
@@ -30,8 +31,6 @@ STEPS = (-3, -2, -1, 1, 2, 3)
 """By how many entries of the list of numbers of parts an axis changes."""
 BY_PRICES = 0.5
 """Share of the changes that look at all ways to cut a layer."""
-PATIENT = 12
-"""Of all trials, one of so many, and one for each core, may pass without fewer cores."""
 LITTLE = 1e-6
 """Shares of a core below this are all the same."""
 SEED = 0
@@ -48,12 +47,12 @@ class Judged(NamedTuple):
 
 
 def cut_jointly(
-    program: IntProgram, chip: Chip, begin: Cuts, trials: int, least: int, progress: Progress = silent
+    program: IntProgram, chip: Chip, begin: Cuts, effort: Effort, least: int, progress: Progress = silent
 ) -> dict[str, tuple[TileResources, ...]]:
-    """The tiles of each layer, by its name, of the best of `trials` ways to cut all layers, `begin` the first.
+    """The tiles of each layer, by its name, of the best way to cut all layers that is found; `begin` is the first.
 
-    least: cores that are needed at least; the search ends where it finds so few, or none fewer in a number of trials
-    that grows with the cores. Deterministic.
+    effort: how long is searched. least: cores that are needed at least; the search ends where it finds so few.
+    Deterministic.
     """
     search = _Search(program, chip)
     random = np.random.default_rng(SEED)
@@ -61,25 +60,20 @@ def cut_jointly(
     judged = found = search.judge(begin)
     assert judged and found, "a way to begin that does not fit"
     found_at = 0
-    for trial in range(trials):
-        if found.cores <= least or trial - found_at > patience(trials, found.cores):
+    for trial in range(effort.trials):
+        if found.cores <= least or trial - found_at > effort.patience + found.cores:
             break
         cuts = search.changed(now, random)
         tried = search.judge(cuts)
-        heat = HOTTEST * (1 - trial / trials)
+        heat = HOTTEST * (1 - trial / effort.trials)
         if tried and random.random() < np.exp(min(0.0, (judged.cost - tried.cost) / max(heat, 1e-9))):
             now, judged = cuts, tried
             if tried.cores < found.cores:
                 found_at = trial
             if tried < found:
                 best, found = cuts, tried
-        progress("fewest cores", trial + 1, trials, cores=found.cores)
+        progress("fewest cores", trial + 1, effort.trials, cores=found.cores)
     return search.tiles(best)
-
-
-def patience(trials: int, cores: int) -> int:
-    """Trials after which a search of `trials` gives up that has found nothing fewer than `cores`."""
-    return trials // PATIENT + cores
 
 
 class _Search:

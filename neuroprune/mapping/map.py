@@ -6,7 +6,7 @@ from neuroprune.errors import UnsupportedNetwork
 from neuroprune.mapping.bounds import fewest_cores
 from neuroprune.mapping.budget import NO_LIMIT, Budget, check_budget
 from neuroprune.mapping.count import Counting, Split
-from neuroprune.mapping.effort import effort_of
+from neuroprune.mapping.effort import EffortName, effort_of
 from neuroprune.mapping.joint import cut_jointly, cuts_of
 from neuroprune.mapping.limits import exceeded
 from neuroprune.mapping.match import match_layers
@@ -23,7 +23,7 @@ def map_program(
     program: IntProgram,
     chip: Chip,
     budget: Budget = NO_LIMIT,
-    effort: str = "normal",
+    effort: EffortName = "normal",
     progress: Progress = silent,
 ) -> ChipMapping:
     """Put every neuron of `program` on a core of `chip`, on as many chips as that takes and `budget` allows.
@@ -55,7 +55,9 @@ def map_program(
     return mapping
 
 
-def pack_program(program: IntProgram, chip: Chip, effort: str = "normal", progress: Progress = silent) -> Packing:
+def pack_program(
+    program: IntProgram, chip: Chip, effort: EffortName = "normal", progress: Progress = silent
+) -> Packing:
     """Cut the layers of `program` into tiles and put these together on cores of `chip`; see `map_program`."""
     problems = chip.core.problems(program)
     if problems:
@@ -68,10 +70,10 @@ def pack_program(program: IntProgram, chip: Chip, effort: str = "normal", progre
         split[layer.name] = _split(layer, counting, split)
     alone = pack([each for layer in program.layers for each in split[layer.name]], chip.core.resources)
     least = fewest_cores(program, chip)
-    trials = effort_of(effort).trials
-    if trials == 0 or len(alone.cores) <= least:
+    search = effort_of(effort)
+    if search.trials == 0 or len(alone.cores) <= least:
         return alone
-    split = cut_jointly(program, chip, cuts_of(program.layers, split), trials, least, progress)
+    split = cut_jointly(program, chip, cuts_of(program.layers, split), search, least, progress)
     together = pack([each for layer in program.layers for each in split[layer.name]], chip.core.resources)
     return min(alone, together, key=lambda packing: len(packing.cores))
 

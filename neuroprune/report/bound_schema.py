@@ -14,9 +14,8 @@ class ResourceBound(Record):
 class MappingBound(Record):
     """The least number of cores that any mapping of the program takes, as far as it is proved, and how it is.
 
-    cores: that this mapping takes. bound: proved to be needed, the largest of `resources` and of what weighs several of
-    them together. gap: by how much `cores` may be above the least, as a share of `bound`.
-    seconds: that the search took, of its effort. optimize: what was sought first.
+    cores: that this mapping takes. bound: proved to be needed, the largest of `resources`. gap: by how much `cores` may
+    be above the least, as a share of `bound`. effort: of the search, one of `EFFORTS`.
     """
 
     cores: Count
@@ -24,20 +23,21 @@ class MappingBound(Record):
     gap: Amount
     resources: tuple[ResourceBound, ...]
     effort: str
-    optimize: str
-    seconds: Amount | None = None
 
 
 class Advice(Record):
     """A change of the network, and what the mapper found when it was made.
 
-    text: one sentence that says all. layer: that changes. removed: channels or features that go.
-    cores_before, cores_after: as mapped. resource: that binds where it helps.
+    text: one sentence that says all. layer: that changes; coupled: layers that lose the same channels, since they are
+    added to it, read it channel by channel, or are a part of its map. removed: channels or features that go.
+    cores_before, cores_after: as mapped; the first is None where the network does not fit as it is. resource: that
+    binds where it helps; None where the network does not fit, since why not says it.
     """
 
     text: str
     layer: str
     removed: Count
-    resource: str
-    cores_before: Count
+    resource: str | None
+    cores_before: Count | None
     cores_after: Count
+    coupled: tuple[str, ...] = ()

@@ -14,6 +14,7 @@ from neuroprune.program.timing import depths
 from neuroprune.program.types import IntProgram
 from neuroprune.quantization.errors import RoundingErrors
 from neuroprune.report.activity import activity_of
+from neuroprune.report.bound_schema import Advice, MappingBound
 from neuroprune.report.chip_schema import CoreReport
 from neuroprune.report.costs import costs_of
 from neuroprune.report.layer_schema import ChangedReport, LayerReport, RoundingReport
@@ -54,7 +55,9 @@ def measure(
     rounding: Mapping[str, RoundingErrors] | None = None,
     changed: Mapping[str, ChangedSpikes] | None = None,
     zeros: ZerosMapped | None = None,
+    bound: MappingBound | None = None,
     traffic: Traffic | None = None,
+    advice: Sequence[Advice] = (),
     date: datetime | None = None,
     durations_s: Mapping[str, float] | None = None,
     provenance: Provenance | None = None,
@@ -142,6 +145,8 @@ def measure(
         durations_s=dict(durations_s or {}),
         provenance=provenance,
         traffic=traffic_report(on_cores, trace) if on_cores is not None else None,
+        bound=bound,
+        advice=tuple(advice),
         costs=costs_of(chip, activity_of(program, mapping, trace, chip, on_cores)),
     )
 

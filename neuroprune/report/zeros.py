@@ -14,6 +14,7 @@ from neuroprune.arrays import frozen_array
 from neuroprune.chips.chip import Chip
 from neuroprune.errors import CapacityError
 from neuroprune.fixed_point import WeightArray
+from neuroprune.mapping.effort import EffortName
 from neuroprune.mapping.map import map_program
 from neuroprune.mapping.types import ChipMapping
 from neuroprune.program.types import IntLayer, IntProgram
@@ -35,7 +36,7 @@ def zero_weights_share(layers: Sequence[IntLayer]) -> float:
     return zeros / max(1, sum(weight.size for weight in weights))
 
 
-def map_zeros_stored(program: IntProgram, chip: Chip) -> ZerosMapped | None:
+def map_zeros_stored(program: IntProgram, chip: Chip, effort: EffortName = "normal") -> ZerosMapped | None:
     """`program`, balanced, mapped with all its zeros stored; None where NOTICEABLE_ZEROS of its weights are not zero.
 
     A zero is counted as a weight of a value that no other weight of its connection has, so that what was equal stays
@@ -58,7 +59,7 @@ def map_zeros_stored(program: IntProgram, chip: Chip) -> ZerosMapped | None:
         return None
     stored = replace(program, layers=tuple(map(_stored, program.layers)))
     try:
-        return ZerosMapped(map_program(stored, chip))
+        return ZerosMapped(map_program(stored, chip, effort=effort))
     except CapacityError as error:
         return ZerosMapped(None, str(error))
 

@@ -301,3 +301,51 @@ def test_the_result_is_the_same_each_time_and_as_json() -> None:
     found = check(network, shape)
     assert check(network, shape) == found
     assert Check.model_validate_json(found.model_dump_json()) == found
+
+
+def convolutions(first: int, second: int) -> Sequential:
+    torch.manual_seed(0)
+    return Sequential(
+        layer.Conv2d(1, first, 3, padding=1),
+        neuron.IFNode(),
+        layer.Conv2d(first, second, 3, padding=1, stride=2),
+        neuron.IFNode(),
+        layer.Flatten(),
+        layer.Linear(second * 49, 5),
+        neuron.IFNode(),
+    )
+
+
+def test_advice_is_what_a_network_that_is_built_narrower_takes() -> None:
+    found = check(convolutions(40, 70), (1, 14, 14))
+    assert found.advice
+    for advice in found.advice:
+        widths = {"body.1": 40, "body.3": 70}
+        widths[advice.layer] -= advice.removed
+        narrow = check(convolutions(*widths.values()), (1, 14, 14))
+        assert (found.cores, narrow.cores) == (advice.cores_before, advice.cores_after)
+    best, line = found.advice[0], next(line for line in shown(found) if line.startswith("advice"))
+    assert line.removeprefix("advice").strip() == best.text
+    pattern = r"body\.\d: \d+ channels? fewer, \d+ of \d+, saves? \d+ cores? of \d+ \(neurons bind\)"
+    assert re.fullmatch(pattern, best.text), best.text
+
+
+def test_a_network_of_one_core_gets_no_advice() -> None:
+    found = check(Sequential(layer.Flatten(), layer.Linear(4, 3), neuron.IFNode()), (1, 2, 2))
+    assert (found.cores, found.advice) == (1, ())
+
+
+def test_what_does_not_fit_is_told_what_would_make_it_fit() -> None:
+    def wide(features: int) -> Check:
+        torch.manual_seed(0)
+        body = layer.Linear(4, features), neuron.IFNode(), layer.Linear(features, 3), neuron.IFNode()
+        return check(Sequential(layer.Flatten(), *body), (1, 2, 2))
+
+    found = wide(4200)
+    assert found.cannot_hold is not None
+    (advice,) = found.advice
+    assert (advice.layer, advice.cores_before) == ("body.2", None)
+    narrow = wide(4200 - advice.removed)
+    assert narrow.cores == advice.cores_after
+    left = f"{4200 - advice.removed} of 4200"
+    assert advice.text == f"body.2: {advice.removed} channels fewer, {left}, and it fits on {narrow.cores} cores"

@@ -29,6 +29,7 @@ CATALOGUES = {
     pruning.Residual: pruning.RESIDUALS,
     pruning.Start: pruning.STARTS,
     pruning.Currency: pruning.CURRENCIES,
+    pruning.ChipLimit: pruning.LIMITS,
     Kind: CODINGS,
     Placement: PLACEMENTS,
     catalog.BlockKind: catalog.BLOCKS,

@@ -77,7 +77,7 @@ def test_help_names_every_method_under_its_kind(capsys: pytest.CaptureFixture[st
         (
             "--structured --sparsity 0.9",
             "--structured and --sparsity contradict each other, since --sparsity belongs to --unstructured: give "
-            "--flops, --params or --synops",
+            "--flops, --params, --synops, --cores or --kib",
         ),
         (
             "--unstructured --flops 0.5",

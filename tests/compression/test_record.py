@@ -108,8 +108,8 @@ def test_a_record_comes_back_as_it_was_from_its_folder_and_from_its_file(
 def test_the_names_of_the_fields_are_what_scripts_read(record: CompressRecord) -> None:
     values = json.loads(record_json(record))
     assert list(values) == [
-        "schema_version", "run", "from", "strategy", "targets", "prunable", "total", "dense", "cut", "pruned",
-        "samples", "change", "warnings", "layers", "survival", "rounds", "history",
+        "schema_version", "run", "from", "strategy", "targets", "limits", "prunable", "total", "dense", "cut",
+        "pruned", "samples", "change", "warnings", "layers", "survival", "rounds", "history",
     ]  # fmt: skip
     assert list(values["dense"]) == [
         "accuracy", "accuracy_interval", "parameters", "nonzero_parameters", "flops", "flops_per_step",

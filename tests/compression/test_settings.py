@@ -16,7 +16,7 @@ TUNE = TrainSettings(epochs=30)
 @pytest.mark.parametrize(
     ("given", "sentence"),
     [
-        ({}, "nothing says how much is to remain: give flops, params or synops to remove channels, .* or sparsity"),
+        ({}, "nothing says how much is to remain: give flops, params or synops to remove channels, .* or spars"),
         ({"flops": 1.0}, r"a share of 1\.0 of the flops \(multiply-accumulates .*\) cannot remain after pruning"),
         ({"flops": 0.5, "synops": 0.0}, r"a share of 0\.0 of the synops .* must lie above 0 and below 1"),
         ({"sparsity": 1.0}, r"a sparsity of 1\.0 cannot be reached: it must lie above 0 and below 1"),

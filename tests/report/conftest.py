@@ -244,9 +244,7 @@ def full_report(cores: int) -> Report:
         bound=cores - 1,
         gap=1 / (cores - 1),
         resources=resources,
-        effort="default",
-        optimize="cores",
-        seconds=3.25,
+        effort="normal",
     )
     return report.model_copy(update={"bound": bound, "traffic": traffic, "costs": costs, "advice": advice})
 
