@@ -1,6 +1,6 @@
 """Messages between cores and the hops they take, for several ways to place cores, by the spikes of a few samples.
 
-    python benchmarks/placement.py [--recipe fashion-conv --recipe vgg16] [--samples 16] [--data-dir data]
+    python benchmarks/placement.py [--recipe vgg16] [--samples 16] [--effort high] [--data-dir data]
 
 The recipes have random weights and BatchNorms that are re-estimated on the samples, so that neurons fire; frames are
 the first test images. Figures are of a sample: messages to other cores, messages times hops, and the messages on the
@@ -19,20 +19,23 @@ from rich.table import Table
 
 from neuroprune import balance, build, fold, frames_of, load_chip, load_dataset, load_recipe, quantize, simulate, trace
 from neuroprune.chips.chip import Chip
+from neuroprune.mapping.effort import EffortName
 from neuroprune.mapping.limits import exceeded
 from neuroprune.mapping.links import heaviest_link
-from neuroprune.mapping.map import pack_program
+from neuroprune.mapping.map import pack_for_traffic, pack_program
 from neuroprune.mapping.mesh import Mesh
 from neuroprune.mapping.regroup import nets, regroup
 from neuroprune.mapping.search import search_places
 from neuroprune.mapping.traffic import Messages, Numbers, Traffic, cores_of, measure_traffic, messages
 from neuroprune.mapping.types import Packing
+from neuroprune.mapping.ways import Spikes
 from neuroprune.networks.batchnorm import reestimate_batchnorm
+from neuroprune.program.types import IntProgram
 
 HEADINGS = ("network", "tiles on cores", "places", "cores", "messages", "x hops", "link", "of index", "s")
 
 
-def measured(recipe: str, samples: int, folder: Path | None, chip: Chip) -> tuple[Packing, Traffic]:
+def measured(recipe: str, samples: int, folder: Path | None, chip: Chip) -> tuple[IntProgram, Spikes]:
     torch.manual_seed(0)
     read = load_recipe(recipe)
     data = load_dataset(read.data, folder)
@@ -41,9 +44,7 @@ def measured(recipe: str, samples: int, folder: Path | None, chip: Chip) -> tupl
     reestimate_batchnorm(network, torch.from_numpy(frames))
     program = quantize(fold(trace(network.eval(), torch.from_numpy(frames[:1]))), frames, chip)
     program = balance(program, chip.synaptic_delay_max)
-    packing = pack_program(program, chip)
-    spikes = {layer.name: layer.spikes for layer in simulate(program, frames).layers}
-    return packing, measure_traffic(program, packing, spikes, chip)
+    return program, {layer.name: layer.spikes for layer in simulate(program, frames).layers}
 
 
 def index_order(mesh: Mesh, _: Messages, cores: int) -> Numbers:
@@ -103,20 +104,31 @@ def too_full(packing: Packing, chip: Chip) -> int:
 @click.option("--recipe", "recipes", multiple=True, default=("fashion-conv", "vgg16"), show_default=True)
 @click.option("--samples", type=click.IntRange(min=1), default=16, show_default=True)
 @click.option("--data-dir", type=click.Path(path_type=Path))
-def main(recipes: tuple[str, ...], samples: int, data_dir: Path | None) -> None:
+@click.option("--effort", type=click.Choice(["normal", "high"]), default="normal", show_default=True)
+def main(recipes: tuple[str, ...], samples: int, data_dir: Path | None, effort: EffortName) -> None:
     chip = load_chip("loihi-sim")
     table = Table(*HEADINGS)
     for recipe in recipes:
-        packing, traffic = measured(recipe, samples, data_dir, chip)
+        program, spikes = measured(recipe, samples, data_dir, chip)
+        alone = pack_program(program, chip, "layers")
+        ways = [("layer by layer", alone, way) for way in (index_order, row_by_row, curve, search)]
         began = time.perf_counter()
-        grouped = regroup(packing, traffic, chip.core.resources)
-        ways = [("packed", packing, way) for way in (index_order, row_by_row, curve, search)]
-        ways += [(f"regrouped in {time.perf_counter() - began:.1f} s", grouped, way) for way in (curve, search)]
-        theirs = partitioned(packing, traffic, chip)
+        fewest = pack_program(program, chip, effort)
+        name = f"fewest cores, {time.perf_counter() - began:.0f} s"
+        ways += [(name, regroup(fewest, measure_traffic(program, fewest, spikes, chip), chip.core.resources), search)]
+        began = time.perf_counter()
+        quiet = pack_for_traffic(program, fewest, spikes, chip, effort)
+        name, traffic = f"traffic, {time.perf_counter() - began:.0f} s", measure_traffic(program, quiet, spikes, chip)
+        ways += [(name, quiet, way) for way in (curve, search)]
+        began = time.perf_counter()
+        grouped = regroup(quiet, traffic, chip.core.resources)
+        ways += [(f"{name}, regrouped, {time.perf_counter() - began:.1f} s", grouped, search)]
+        theirs = partitioned(quiet, traffic, chip)
         if theirs is not None:
-            ways.append((f"mt-kahypar, {too_full(theirs, chip)} too full", theirs, search))
+            ways.append((f"traffic, mt-kahypar, {too_full(theirs, chip)} too full", theirs, search))
         first = 0
         for name, packed, way in ways:
+            traffic = measure_traffic(program, packed, spikes, chip)
             cores = len(packed.cores)
             mesh, sent = Mesh(chip, -(-cores // chip.cores_per_chip)), messages(traffic, cores_of(packed, traffic))
             began = time.perf_counter()

@@ -17,9 +17,9 @@ from neuroprune.graph.float_program import FloatProgram
 from neuroprune.graph.nodes import Graph
 from neuroprune.graph.readout import accuracy, class_scores, most_frequent
 from neuroprune.mapping.budget import NO_LIMIT, Budget, check_budget
-from neuroprune.mapping.catalog import Placement
+from neuroprune.mapping.catalog import Optimize, Placement
 from neuroprune.mapping.effort import EffortName
-from neuroprune.mapping.map import pack_program
+from neuroprune.mapping.map import pack_for_traffic, pack_program
 from neuroprune.mapping.place import place
 from neuroprune.mapping.regroup import regroup
 from neuroprune.mapping.traffic import Traffic, measure_traffic
@@ -109,6 +109,7 @@ class Job:
     progress: Progress
     provenance: Provenance | None
     effort: EffortName = "normal"
+    optimize: Optimize = "cores"
     placement: Placement = "search"
     budget: Budget = NO_LIMIT
     exports: Sequence[str] = ()
@@ -156,16 +157,19 @@ def run_program(
         if job.exports:
             check_sanafe(balanced, chip)
         zeros = map_zeros_stored(balanced, chip, job.effort)
-        advice = advice_on(balanced, place(packing, chip), chip, job.effort)
+        advice = advice_on(balanced, place(packing, chip), chip, job.effort) if job.optimize == "cores" else ()
     with stage("simulate"):
         activity = simulate(balanced, job.frames, device=job.device, progress=job.progress)
     with stage("place"):
-        traffic = measure_traffic(balanced, packing, {layer.name: layer.spikes for layer in activity.layers}, chip)
+        spikes = {layer.name: layer.spikes for layer in activity.layers}
+        if job.optimize == "traffic":
+            packing = pack_for_traffic(balanced, packing, spikes, chip, job.effort, job.budget, job.progress)
+        traffic = measure_traffic(balanced, packing, spikes, chip)
         mapping = _placed(packing, traffic, chip, job.placement)
         verify_mapping(mapping, balanced, chip)
     with stage("Lava"):
-        spikes, _ = quantize_input(program.input, job.frames[: job.lava.samples])
-        check = verify_with_lava(worker, balanced, spikes, job.lava, job.progress)
+        events, _ = quantize_input(program.input, job.frames[: job.lava.samples])
+        check = verify_with_lava(worker, balanced, events, job.lava, job.progress)
     with stage("compare"):
         ladder, changed = _ladder(program, activity, job, reference)
         bounds = layer_bounds(balanced)

@@ -17,8 +17,8 @@ from neuroprune.exchange.format import ExchangeFormat, exchange_formats, read_pr
 from neuroprune.graph.fold import fold
 from neuroprune.graph.trace import trace
 from neuroprune.mapping.budget import NO_LIMIT, Budget
-from neuroprune.mapping.catalog import PLACEMENTS, Placement
-from neuroprune.mapping.effort import EffortName
+from neuroprune.mapping.catalog import OPTIMIZE, PLACEMENTS, Optimize, Placement
+from neuroprune.mapping.effort import EffortName, effort_of
 from neuroprune.neurons.model import NeuronModel
 from neuroprune.progress import Progress, silent
 from neuroprune.quantization.bits import Bits
@@ -50,6 +50,7 @@ def deploy(
     bits: Bits = WIDEST,
     tuning: Tuning | None = None,
     effort: EffortName = "normal",
+    optimize: Optimize = "cores",
     placement: Placement = "search",
     budget: Budget = NO_LIMIT,
     exports: Sequence[str] = (),
@@ -77,6 +78,8 @@ def deploy(
     bits: of the weights of each layer. tuning: fine-tuning with the chip's rounding before the weights are fixed.
     placement: "search" lets tiles and cores change places until the spikes that were measured take few hops, "curve"
     leaves them in the order of the layers. budget: the cores or chips that the network may take; no limit by default.
+    effort: how long is searched for tiles, one of `EFFORTS`. optimize: for what: "cores", or "traffic", which cuts once
+    more when spikes have been measured. placement, budget: how cores are placed, and how many there may be.
     exports: what the mapped network is exported as into `folder`: "sanafe".
     network, data, seed: kept in the report. device: torch device of the exact engine.
     folder: where report.json, cores.csv, layers.csv and a file of each format are written; None writes nothing.
@@ -111,6 +114,7 @@ def deploy(
         progress,
         provenance,
         effort,
+        optimize,
         placement,
         budget,
         exports,
@@ -144,6 +148,7 @@ def deploy_program(
     data: str | None = None,
     classes: int | None = None,
     effort: EffortName = "normal",
+    optimize: Optimize = "cores",
     placement: Placement = "search",
     budget: Budget = NO_LIMIT,
     exports: Sequence[str] = (),
@@ -159,7 +164,7 @@ def deploy_program(
     path: a file in a format that neuroprune reads, given by its suffix. frames: float32 [samples, *shape], or [samples,
     steps, *shape], as the file's program reads them; an array, or `CodedFrames`.
     steps: of a sample, needed where the file does not state them. classes: of the data, by default as many as `labels`
-    tell of; there must be an output for each. placement, budget, exports: as of `deploy`.
+    tell of; there must be an output for each. effort, optimize, placement, budget, exports: as of `deploy`.
     Raises what `deploy` raises.
 
     >>> import tempfile
@@ -190,6 +195,7 @@ def deploy_program(
         progress,
         provenance,
         effort,
+        optimize,
         placement,
         budget,
         exports,
@@ -213,6 +219,12 @@ def deploy_program(
 
 def _check_job(job: Job) -> None:
     check_choice("placement", job.placement, PLACEMENTS)
+    check_choice("aim of a mapping", job.optimize, OPTIMIZE)
+    if job.optimize == "traffic" and effort_of(job.effort).trials == 0:
+        raise InputError(
+            f"few messages are found by cutting all layers together, but effort {job.effort} cuts each by itself: choose "
+            "a higher one, or optimize cores"
+        )
     for each in job.exports:
         check_choice("export", each, EXPORTS)
     if len(job.frames) == 0:

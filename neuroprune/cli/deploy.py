@@ -27,7 +27,7 @@ from neuroprune.cli.provenance import provenance_of
 from neuroprune.data.codings import CODINGS
 from neuroprune.errors import GateFailed
 from neuroprune.exchange.catalog import readable_suffixes
-from neuroprune.mapping.catalog import PLACEMENTS
+from neuroprune.mapping.catalog import OPTIMIZE, PLACEMENTS
 from neuroprune.mapping.effort import EFFORTS
 from neuroprune.runs import run_folder
 from neuroprune.sanafe.catalog import EXPORTS
@@ -36,7 +36,7 @@ from neuroprune.simulation.catalog import LAVA_MODELS
 if TYPE_CHECKING:
     from neuroprune.data.codings import Kind
     from neuroprune.deployment import Deployment
-    from neuroprune.mapping.catalog import Placement
+    from neuroprune.mapping.catalog import Optimize, Placement
     from neuroprune.mapping.effort import EffortName
     from neuroprune.progress import Progress
     from neuroprune.report.gates import Gate
@@ -109,6 +109,13 @@ Work = Callable[[Path, "Progress"], "Deployment"]
     show_default=True,
     help="Search for fewer cores: " + "; ".join(f"{each.name}: {each.choice.title}" for each in EFFORTS) + ".",
 )
+@click.option(
+    "--optimize",
+    type=click.Choice(names(OPTIMIZE)),
+    default=OPTIMIZE[0].name,
+    show_default=True,
+    help="; ".join(f"{each.name}: {each.title}" for each in OPTIMIZE) + ".",
+)
 @click.option("--chips", type=click.IntRange(min=1), help="Chips that the network may take.  [default: all it needs]")
 @click.option("--cores", type=click.IntRange(min=1), help="Cores that the network may take.  [default: all it needs]")
 @click.option(
@@ -150,6 +157,7 @@ def command(
     lava_python: str | None,
     lava_timeout: float,
     effort: "EffortName",
+    optimize: "Optimize",
     chips: int | None,
     cores: int | None,
     placement: "Placement",
@@ -201,6 +209,7 @@ def command(
                 data=recorded.data.name,
                 classes=len(recorded.data.classes),
                 effort=effort,
+                optimize=optimize,
                 placement=placement,
                 budget=budget,
                 exports=exports,
@@ -232,6 +241,7 @@ def command(
             bits=widths,
             tuning=job.tuning(qat_epochs),
             effort=effort,
+            optimize=optimize,
             placement=placement,
             budget=budget,
             exports=exports,

@@ -27,6 +27,6 @@ def resource_bounds(program: IntProgram, chip: Chip) -> tuple[Bound, ...]:
     )
 
 
-def fewest_cores(program: IntProgram, chip: Chip) -> int:
+def least_cores(program: IntProgram, chip: Chip) -> int:
     """Cores that no mapping of `program` on `chip` can do with fewer than."""
     return max(each.cores for each in resource_bounds(program, chip))

@@ -25,7 +25,7 @@ class Effort(NamedTuple):
 
 EFFORTS = (
     Effort(Choice("layers", "each layer is cut by itself"), 0, 0),
-    Effort(Choice("normal", "all layers are cut together, for up to a minute"), 1_200, 100),
+    Effort(Choice("normal", "all layers are cut together, for up to a minute"), 1_200, 250),
     Effort(Choice("high", "the same for minutes"), 20_000, 6_000),
 )
 """From the quickest to the most thorough."""

@@ -3,11 +3,11 @@
 from neuroprune.chips.chip import Chip
 from neuroprune.chips.types import TileResources
 from neuroprune.errors import UnsupportedNetwork
-from neuroprune.mapping.bounds import fewest_cores
+from neuroprune.mapping.bounds import least_cores
 from neuroprune.mapping.budget import NO_LIMIT, Budget, check_budget
 from neuroprune.mapping.count import Counting, Split
 from neuroprune.mapping.effort import EffortName, effort_of
-from neuroprune.mapping.joint import cut_jointly, cuts_of
+from neuroprune.mapping.joint import NOTHING, Judged, fewest_copies, fewest_cores, search_ways
 from neuroprune.mapping.limits import exceeded
 from neuroprune.mapping.match import match_layers
 from neuroprune.mapping.pack import pack
@@ -15,6 +15,7 @@ from neuroprune.mapping.place import place
 from neuroprune.mapping.split import split_layer
 from neuroprune.mapping.types import ChipMapping, Packing
 from neuroprune.mapping.verify import verify_mapping
+from neuroprune.mapping.ways import Spikes, Ways, cuts_of
 from neuroprune.program.types import IntLayer, IntProgram
 from neuroprune.progress import Progress, silent
 
@@ -64,18 +65,54 @@ def pack_program(
         raise UnsupportedNetwork(problems)
     if chip.core.layer_per_core:
         return match_layers(program, chip)
+    begin = _layer_by_layer(program, chip)
+    alone = _together(program, begin, chip)
+    least = least_cores(program, chip)
+    if effort == "layers" or len(alone.cores) <= least:
+        return alone
+    ways = Ways(program, chip)
+    enough = Judged(least, 0.0)
+    cuts = search_ways(ways, cuts_of(program.layers, begin), fewest_cores, effort_of(effort), enough, progress)
+    return min(alone, _together(program, ways.tiles(cuts), chip), key=lambda packing: len(packing.cores))
+
+
+def pack_for_traffic(
+    program: IntProgram,
+    packing: Packing,
+    spikes: Spikes,
+    chip: Chip,
+    effort: EffortName,
+    budget: Budget = NO_LIMIT,
+    progress: Progress = silent,
+) -> Packing:
+    """Tiles that few copies of spikes are sent to, on no more cores than each layer cut by itself takes.
+
+    packing: of `program`, balanced, which is kept where no other fits `budget`, and where `chip` cuts no layers.
+    spikes: of each layer by its name, int64 [layer shape], over all samples that ran. effort: see `map_program`.
+    """
+    if chip.core.layer_per_core:
+        return packing
+    begin = _layer_by_layer(program, chip)
+    cuts, ways = cuts_of(program.layers, begin), Ways(program, chip, spikes)
+    weighed = ways.weigh(cuts)
+    assert weighed, "tiles that fit, cut by themselves"
+    most = budget.cores_of(chip.cores_per_chip) or weighed.cores
+    goal = fewest_copies(weighed, most)
+    found = _together(program, ways.tiles(search_ways(ways, cuts, goal, effort_of(effort), NOTHING, progress)), chip)
+    return found if len(found.cores) <= most else packing
+
+
+def _layer_by_layer(program: IntProgram, chip: Chip) -> Split:
+    """The tiles of all layers, each cut by itself; from the last to the first, as readers change what one takes."""
     counting = Counting(program, chip)
     split: dict[str, tuple[TileResources, ...]] = {}
-    for layer in reversed(program.layers):  # what a layer takes may depend on how its readers are split
+    for layer in reversed(program.layers):
         split[layer.name] = _split(layer, counting, split)
-    alone = pack([each for layer in program.layers for each in split[layer.name]], chip.core.resources)
-    least = fewest_cores(program, chip)
-    search = effort_of(effort)
-    if search.trials == 0 or len(alone.cores) <= least:
-        return alone
-    split = cut_jointly(program, chip, cuts_of(program.layers, split), search, least, progress)
-    together = pack([each for layer in program.layers for each in split[layer.name]], chip.core.resources)
-    return min(alone, together, key=lambda packing: len(packing.cores))
+    return split
+
+
+def _together(program: IntProgram, split: Split, chip: Chip) -> Packing:
+    return pack([each for layer in program.layers for each in split[layer.name]], chip.core.resources)
 
 
 def _split(layer: IntLayer, counting: Counting, split: Split) -> tuple[TileResources, ...]:
