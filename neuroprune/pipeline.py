@@ -222,7 +222,7 @@ def _check_job(job: Job) -> None:
     check_choice("aim of a mapping", job.optimize, OPTIMIZE)
     if job.optimize == "traffic" and effort_of(job.effort).trials == 0:
         raise InputError(
-            f"few messages are found by cutting all layers together, but effort {job.effort} cuts each by itself: choose "
+            f"few messages are found by cutting all layers together, but effort {job.effort} cuts each by itself: take "
             "a higher one, or optimize cores"
         )
     for each in job.exports:
