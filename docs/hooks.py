@@ -38,6 +38,7 @@ from neuroprune.compression.strategy import REGENERATION, REGENERATION_BY_SPARSI
 from neuroprune.data.catalog import list_datasets
 from neuroprune.exchange.catalog import FORMATS
 from neuroprune.graph.catalog import support_table
+from neuroprune.mapping.effort import EFFORTS
 from neuroprune.networks.nir.catalog import framework_table
 
 TOP = Path(__file__).resolve().parents[1]
@@ -163,6 +164,11 @@ def _choices(what: str, choices: tuple[Choice, ...]) -> str:
     )
 
 
+def _efforts() -> str:
+    rows = [[f"`{each.name}`", each.choice.title, f"{each.trials:,}"] for each in EFFORTS]
+    return _table(["effort", "what is done", "ways tried at most"], rows)
+
+
 def _regeneration() -> str:
     rows = []
     for family, (mild, strong) in REGENERATION.items():
@@ -210,6 +216,7 @@ def _type(kind: dict[str, Any]) -> str:
 TABLES = {
     "chips": _chips,
     "data": _data,
+    "efforts": _efforts,
     "formats": _formats,
     "methods": _methods,
     "frameworks": framework_table,
