@@ -51,6 +51,7 @@ def problems() -> Iterator[Problem]:
     yield of_recipe("resnet19", load_recipe("resnet19"), COLOUR, 10)
     yield of_recipe("resnet19-preact", load_recipe("resnet19-preact"), COLOUR, 10)
     yield of_recipe("mobilenet", mobilenet(1), (3, 128, 128), 1000)
+    yield of_recipe("mobilenet-10", mobilenet(1), (3, 128, 128), 10, "10 classes")
     yield of_recipe("mobilenet-quarter", mobilenet(4), (3, 128, 128), 1000, "a quarter of the channels")
     yield of_widths("dense", "Dense layers for 28x28 frames", SMALL, (1000, 1000, 1000, 10))
     yield of_widths("dense-sparse", "Dense layers for 28x28 frames, 95 % zeros", SMALL, (4000, 4000, 10), density=0.05)
