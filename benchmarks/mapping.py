@@ -2,8 +2,8 @@
 
     python benchmarks/mapping.py [--effort high] [--problem vgg16 --problem resnet19] [--keep]
 
-Each problem is mapped on loihi-sim layer by layer and, from its file anew, at the effort; the seconds are of packing, on
-one thread. The gap is that of the cores to the bound.
+Each problem is mapped on loihi-sim layer by layer and, from its file anew, at the effort; the seconds are of packing.
+The gap is that of the cores to the bound.
 """
 
 import time
