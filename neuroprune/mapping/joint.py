@@ -59,7 +59,7 @@ def search_ways(
 ) -> Cuts:
     """The best way that is found by `goal`, from `begin`, which fits.
 
-    effort: how long is searched. enough: what none can be better than, where the search ends. Deterministic.
+    effort: how long is searched. enough: what is as good as need be, where the search ends. Deterministic.
     """
     random = np.random.default_rng(SEED)
     weighed = ways.weigh(begin)

@@ -1,5 +1,7 @@
 """Mapping an integer program onto cores: split, pack, place, verify."""
 
+import numpy as np
+
 from neuroprune.chips.chip import Chip
 from neuroprune.chips.types import TileResources
 from neuroprune.errors import UnsupportedNetwork
@@ -71,7 +73,7 @@ def pack_program(
     if effort == "layers" or len(alone.cores) <= least:
         return alone
     ways = Ways(program, chip)
-    enough = Judged(least, 0.0)
+    enough = Judged(least, np.inf)
     cuts = search_ways(ways, cuts_of(program.layers, begin), fewest_cores, effort_of(effort), enough, progress)
     return min(alone, _together(program, ways.tiles(cuts), chip), key=lambda packing: len(packing.cores))
 

@@ -101,13 +101,14 @@ class Ways:
                 tile = middle_tile(layer, cut)
                 if tile.neurons > self._most_neurons:
                     continue
-                shares = np.array(counter(tile).used) / self._limits
+                use = counter(tile)
+                shares = np.array(use.used) / self._limits
                 if shares.max() > 1:
                     continue
                 tiles = prod(shape) / tile.neurons
                 options.append(cut)
                 readers = shape[0] / (tile.stop[0] - tile.start[0])
-                costs.append([*(tiles * shares), shares.max(), readers, tiles * self._copies(layer, counter(tile))])
+                costs.append([*(tiles * shares), shares.max(), readers, tiles * self._copies(layer, use)])
             table = np.maximum(costs, LITTLE)
             self._priced[number] = options, np.log(table / table.min(axis=0))
         return self._priced[number]

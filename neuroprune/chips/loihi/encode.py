@@ -35,7 +35,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from neuroprune.chips.loihi.core import LoihiCore
-from neuroprune.chips.loihi.counting import index_bits, run_bits, shared_blocks
+from neuroprune.chips.loihi.counting import bits_of_run, bits_of_runs, index_bits, shared_bits
 from neuroprune.chips.loihi.layout import Layout, Space, layouts
 from neuroprune.chips.receptive_field import AxisField, ReceptiveField, receptive_field
 from neuroprune.chips.synapse_counts import Counts, count_synapses, nonzero_fan_out
@@ -177,12 +177,12 @@ def encodings(
     compartments, sources = layout.compartments(counted.tile), len(counted.shared.numbers)
     bits = stored_bits + core.delay_bits * counted.shared.delayed
     axons = int(counted.fan_out.sum())
-    yield "dense", sources * axons, axons * int(run_bits(np.array([compartments]), bits, core)[0])
+    yield "dense", sources * axons, axons * bits_of_run(compartments, bits, core)
     index = index_bits(compartments, core)
     if index == 0:
         return
-    runs = run_bits(np.arange(counted.fan_out.size), bits + index, core)
-    yield "sparse", sources * axons, int((counted.fan_out * runs).sum())
+    runs = bits_of_runs(counted.fan_out.size.bit_length(), bits + index, core)[: counted.fan_out.size]
+    yield "sparse", sources * axons, int(counted.fan_out @ runs)
     field = counted.field
     if field is None:
         return
@@ -203,13 +203,14 @@ def least_blocks(field: ReceptiveField, tile: Tile, layout: Layout, synapse_bits
 
     synapse_bits: of a stored synapse.
     """
+    shape, pitch = (field.channels[1] - field.channels[0], field.widest), layout.pitch(tile)
     ways = product(
         _held(layout.rows, field.rows, field.open_rows), _held(layout.columns, field.columns, field.open_columns)
     )
     return min(
         (
-            Blocks(int(run_bits(shared_blocks(field, tile, *way, layout, core), synapse_bits, core).sum()), *way)
-            for way in ways
+            Blocks(shared_bits(shape, rows, columns, layout, pitch, synapse_bits, core), rows, columns)
+            for rows, columns in ways
         ),
         key=lambda blocks: blocks.bits,
     )
