@@ -8,6 +8,9 @@ import numpy.typing as npt
 
 Amounts = npt.NDArray[np.int64]
 
+LEAST = 1e-12
+"""Shares of a core below this are nothing."""
+
 
 class Kinds(NamedTuple):
     """used: int64 [kinds, resources], what a tile of each kind takes. counts: int64 [kinds], tiles of it."""
@@ -49,7 +52,7 @@ def fill(kinds: Kinds, limits: Amounts) -> list[Filled]:
     while left.any():
         there = np.flatnonzero(left)
         asked = left[there] @ shares[there]
-        scarce = asked / asked.max()
+        scarce = asked / max(asked.max(), LEAST)
         core, rest, room = np.zeros_like(left), left[there], limits.copy()
         weight = scarce
         while True:

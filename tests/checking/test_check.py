@@ -69,7 +69,7 @@ def test_the_cores_are_those_of_the_deployment(name: str) -> None:
         assert (found.cores, found.chips) == DEPLOYED[name]
         return
     frames = np.random.default_rng(7).integers(0, 3, (2, *shape)).astype(np.float32)
-    report = deploy(network, frames, lava=NO_LAVA).report
+    report = deploy(network, frames, lava=NO_LAVA, effort="layers").report
     assert (found.cores, found.chips, found.resources) == (
         report.totals.cores,
         report.totals.chips,
@@ -84,7 +84,7 @@ def test_fewer_bits_are_counted_as_by_deploy(bits: str) -> None:
     network, shape = network_of("digits-conv")
     found = check(network, shape, bits=parse_bits(bits))
     frames = np.random.default_rng(7).normal(0, 1, (16, *shape)).astype(np.float32)
-    report = deploy(network, frames, bits=parse_bits(bits), lava=NO_LAVA).report
+    report = deploy(network, frames, bits=parse_bits(bits), lava=NO_LAVA, effort="layers").report
     assert found.cores == report.totals.cores
     assert [each.weight_bits for each in found.layers] == [each.weight_bits for each in report.layers]
     assert found.layers[1].weight_memory_bits == found.layers[1].weights * report.layers[1].weight_bits

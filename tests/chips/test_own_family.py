@@ -104,7 +104,7 @@ def deployed(program: IntProgram, chip: Chip) -> Report:
     spikes, _ = quantize_input(program.input, np.full((2, 6), 3, np.float32))
     return measure(
         program,
-        map_program(program, chip),
+        map_program(program, chip, effort="layers"),
         simulate(program, spikes),
         chip,
         network="a toy",
@@ -115,7 +115,7 @@ def deployed(program: IntProgram, chip: Chip) -> Report:
 
 
 def test_a_program_is_mapped_by_the_one_resource_there_is(program: IntProgram, made: Chip) -> None:
-    mapping = map_program(program, made)
+    mapping = map_program(program, made, effort="layers")
     assert [[(use.tile.layer, use.tile.neurons, use.synapses) for use in core.tiles] for core in mapping.cores] == [
         [("wide", 8, 48)],
         [("wide", 8, 48)],
@@ -125,7 +125,7 @@ def test_a_program_is_mapped_by_the_one_resource_there_is(program: IntProgram, m
     assert [core.used for core in mapping.cores] == [(8,), (8,), (9,), (4,)]
     assert [(core.x, core.y) for core in mapping.cores] == [(0, 0), (1, 0), (1, 1), (0, 1)]
     roomy = replace(made, core=NeuronsOnly(13))
-    assert [core.used for core in map_program(program, roomy).cores] == [(12,), (13,), (4,)]
+    assert [core.used for core in map_program(program, roomy, effort="layers").cores] == [(12,), (13,), (4,)]
 
 
 @dataclass(frozen=True)

@@ -35,13 +35,23 @@ def test_a_deployment_in_python_says_when_and_how_long_and_what_it_was_told(tmp_
     report = deploy(network, FRAMES, lava=NO_LAVA, folder=tmp_path).report
     assert report.provenance is None
     assert report.date is not None and before <= report.date <= datetime.now(UTC)
-    assert list(report.durations_s) == ["read", "verify", "quantise", "map", "simulate", "Lava", "compare", "write"]
+    assert list(report.durations_s) == [
+        "read",
+        "verify",
+        "quantise",
+        "map",
+        "simulate",
+        "place",
+        "Lava",
+        "compare",
+        "write",
+    ]
     assert min(report.durations_s.values()) >= 0
     assert load_report(tmp_path) == report
     told = Provenance(command="python sweep.py")
     again = deploy_program(tmp_path / "program.net", FRAMES, lava=NO_LAVA, provenance=told).report
     assert again.provenance == told
-    assert list(again.durations_s) == ["read", "map", "simulate", "Lava", "compare"]
+    assert list(again.durations_s) == ["read", "map", "simulate", "place", "Lava", "compare"]
 
 
 def test_the_same_deployment_differs_in_date_and_durations_alone() -> None:

@@ -41,12 +41,12 @@ def residual() -> IntProgram:
 
 def advised(program: IntProgram, chip: Any = CHIP) -> tuple[IntProgram, tuple[Change, ...]]:
     program = balance(program, chip.synaptic_delay_max)
-    return program, changes_that_save(program, map_program(program, chip).cores, chip)
+    return program, changes_that_save(program, map_program(program, chip, effort="layers").cores, chip, "layers")
 
 
 def followed(program: IntProgram, change: Change, chip: Any = CHIP) -> int:
     stays = np.arange(change.layers.channels) < change.layers.channels - change.removed
-    return len(map_program(narrowed(program, dict.fromkeys(change.layers.layers, stays)), chip).cores)
+    return len(map_program(narrowed(program, dict.fromkeys(change.layers.layers, stays)), chip, effort="layers").cores)
 
 
 @pytest.mark.parametrize("made", [plain, residual])
@@ -54,7 +54,7 @@ def followed(program: IntProgram, change: Change, chip: Any = CHIP) -> int:
 def test_who_follows_the_advice_gets_the_cores_it_promises(made: Any, target: str) -> None:
     chip = load_chip(target)
     program, changes = advised(made(), chip)
-    before = len(map_program(program, chip).cores)
+    before = len(map_program(program, chip, effort="layers").cores)
     assert 1 <= len(changes) <= MOST_ADVICE
     for change in changes:
         assert change.before == before
@@ -72,7 +72,7 @@ def test_one_channel_fewer_than_advised_does_not_save_as_much() -> None:
 def test_a_network_that_is_built_narrower_takes_the_cores_that_were_promised() -> None:
     _, changes = advised(plain())
     change = next(each for each in changes if each.layers.layers == ("conv2",))
-    assert len(map_program(plain(second=70 - change.removed), CHIP).cores) == change.after
+    assert len(map_program(plain(second=70 - change.removed), CHIP, effort="layers").cores) == change.after
 
 
 def test_layers_of_a_stream_are_advised_as_one() -> None:
@@ -113,8 +113,8 @@ def test_what_does_not_fit_is_told_the_fewest_channels_that_let_it() -> None:
         dense("b", "a", (100,), weights(20, 100)),
         dense("out", "b", (20,), weights(3, 20)),
     )
-    (change,) = changes_that_fit(program, chip)
+    (change,) = changes_that_fit(program, chip, "layers")
     assert (change.layers.layers, change.removed, change.before, change.resource) == (("a",), 5, None, None)
     assert followed(program, change, chip) == change.after
     hopeless = replace(CHIP, core=replace(CHIP.core, input_axons_per_core=9))
-    assert changes_that_fit(program, hopeless) == ()
+    assert changes_that_fit(program, hopeless, "layers") == ()

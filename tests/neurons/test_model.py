@@ -185,6 +185,8 @@ def test_the_dynamics_of_neurons_are_written_in_their_room_in_the_oracle_and_for
         "exchange/netx",
         "exchange/nir.py",
         "networks/nir",
+        "sanafe",
+        "chips/dynapcnn",
     )
     found = {
         str(path.relative_to(root))

@@ -217,7 +217,7 @@ def full_report(cores: int) -> Report:
         local_per_sample=5120.5,
         hops_per_sample=81_234.0,
         chip_crossings_per_sample=120.0,
-        heaviest_link=LinkTraffic(chip=0, from_x=3, from_y=1, to_x=4, to_y=1, messages_per_step=812.0),
+        heaviest_link=LinkTraffic(chip=0, from_x=3, from_y=1, to_chip=0, to_x=4, to_y=1, messages_per_step=812.0),
         layers=(
             LayerTraffic(
                 source="features.0.neuron",

@@ -205,7 +205,7 @@ def test_what_is_there_is_shown(full: Report) -> None:
     text = page_of(full).text
     for words in (
         "proven to need at least 2 cores: a gap of at most 50.0%",
-        "found at effort default, for the fewest cores first, in 3.25 s",
+        "found at effort normal",
         "37.2k messages a sample to other cores, 5.12k that stay on their core, 81.2k hops, 120 to other chips",
         "The heaviest link, on chip 0 from 3,1 to 4,1, carries 812 a step.",
         "Estimates by published models, never measurements.",

@@ -230,14 +230,14 @@ def measured(program: IntProgram, chip: Chip, saturated_inputs: int = 0) -> Repo
     run = Trace(1, STEPS, np.zeros((1, 1), np.int64), events, saturated_inputs, layers)
     return measure(
         program,
-        map_program(program, chip),
+        map_program(program, chip, effort="layers"),
         run,
         chip,
         network="n",
         data=None,
         accuracy=Accuracies(),
         lava=LavaCheck(samples=0),
-        zeros=map_zeros_stored(program, chip),
+        zeros=map_zeros_stored(program, chip, "layers"),
     )
 
 
