@@ -71,7 +71,7 @@ def test_of_one_resource_the_cores_are_those_of_first_fit_decreasing(amounts: li
     room: list[int] = []
     for amount in sorted(amounts, reverse=True):
         number = next((number for number, free in enumerate(room) if free >= amount), len(room))
-        room[number:] = [(room + [20])[number] - amount, *room[number + 1 :]]
+        room[number:] = [[*room, 20][number] - amount, *room[number + 1 :]]
     cores = cores_filled([kinds_of(tiles)], limits)
     assert cores == len(room)
     assert cores <= (11 * fewest_cores_for(tiles, limits) + 6) / 9
