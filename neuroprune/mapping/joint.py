@@ -23,6 +23,8 @@ TOO_MANY = 10.0
 """What a core more than there may be counts, in cores."""
 GAINED = 0.001
 """Less of a gain than this share does not make a search go on."""
+LARGE = 500
+"""Cores from which on fewer ways are tried, in proportion, because each takes as much longer."""
 SEED = 0
 
 
@@ -67,12 +69,13 @@ def search_ways(
     best = now = begin
     judged = found = goal(weighed)
     found_at = 0
-    for trial in range(effort.trials):
+    trials = min(effort.trials, effort.trials * LARGE // weighed.cores)
+    for trial in range(trials):
         if found <= enough or trial - found_at > effort.patience + weighed.cores:
             break
         cuts = ways.changed(now, random)
         tried = ways.weigh(cuts)
-        heat = HOTTEST * (1 - trial / effort.trials)
+        heat = HOTTEST * (1 - trial / trials)
         if tried:
             new = goal(tried)
             if random.random() < np.exp(min(0.0, (judged.cost - new.cost) / max(heat, 1e-9))):
@@ -81,5 +84,5 @@ def search_ways(
                     found_at = trial
                 if new < found:
                     best, found, weighed = cuts, new, tried
-        progress("tiles", trial + 1, effort.trials, cores=weighed.cores)
+        progress("tiles", trial + 1, trials, cores=weighed.cores)
     return best
