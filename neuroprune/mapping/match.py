@@ -8,11 +8,11 @@ from scipy.sparse import csr_array
 from scipy.sparse.csgraph import maximum_bipartite_matching
 
 from neuroprune.chips.chip import Chip
-from neuroprune.chips.types import Reader, Resource, Tile, TileResources, volume
+from neuroprune.chips.types import Resource, Tile, TileResources, volume
 from neuroprune.errors import CapacityError, VerificationError
+from neuroprune.mapping.count import Counting
 from neuroprune.mapping.limits import exceeded
 from neuroprune.mapping.types import ChipMapping, Core, Packing
-from neuroprune.program.timing import depths, synaptic_delay
 from neuroprune.program.types import IntProgram
 from neuroprune.readable import plural
 
@@ -64,19 +64,9 @@ def verify_whole_layers(mapping: ChipMapping, program: IntProgram, chip: Chip) -
 
 def _whole_layers(program: IntProgram, chip: Chip) -> list[TileResources]:
     """Every layer as one tile, in the order of the program."""
-    whole: dict[str, TileResources] = {}
-    depth = depths(program)
-    for layer in reversed(program.layers):
-        readers = [
-            Reader(connection, number, (whole[reader.name],))
-            for reader in program.layers
-            for number, connection in enumerate(reader.connections)
-            if connection.source == layer.name
-        ]
-        delays = [synaptic_delay(connection, layer, depth) for connection in layer.connections]
-        counter = chip.core.tile_counter(layer, delays, readers, chip.rules)
-        whole[layer.name] = counter(Tile(layer.name, (0, 0, 0), volume(layer.shape)))
-    return [whole[layer.name] for layer in program.layers]
+    whole = {layer.name: (Tile(layer.name, (0, 0, 0), volume(layer.shape)),) for layer in program.layers}
+    counted = Counting(program, chip).count(whole)
+    return [counted[layer.name][0] for layer in program.layers]
 
 
 def _why_on_no_core(tile: TileResources, limits: Sequence[Sequence[Resource]], chip: Chip) -> str:

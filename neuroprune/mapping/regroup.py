@@ -26,8 +26,10 @@ def regroup(packing: Packing, traffic: Traffic, resources: Sequence[Resource]) -
     """The same tiles on no more cores, with no more messages between these; every limit of a core is kept.
 
     Tiles move to cores that have room for them, or change places with a tile there, as long as that gains something.
-    Deterministic.
+    Layers that were matched with unequal cores stay where they are. Deterministic.
     """
+    if packing.numbers:
+        return packing
     search = _Search(packing, traffic, resources)
     for _ in range(MOST_SWEEPS):
         if not sum(search.improve(tile) for tile in range(len(traffic.tiles))):
