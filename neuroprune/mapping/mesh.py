@@ -19,10 +19,13 @@ from neuroprune.mapping.traffic import Numbers
 class Mesh:
     """The places of `chips` chips of one kind, numbered along a curve that fills one chip after the other, so that
     places of near numbers are near each other.
+
+    block: cores along x and y that share a router; positions, the shape and hops are those of routers.
     """
 
     chip: Chip
     chips: int
+    block: tuple[int, int] = (1, 1)
 
     @cached_property
     def places(self) -> Numbers:
@@ -38,20 +41,27 @@ class Mesh:
         return self.chip.mesh[0] >= self.chip.mesh[1]
 
     @property
+    def of_a_chip(self) -> tuple[int, int]:
+        """Routers of one chip along x and y."""
+        (columns, rows), (along_x, along_y) = self.chip.mesh, self.block
+        return -(-columns // along_x), -(-rows // along_y)
+
+    @property
     def shape(self) -> tuple[int, int]:
-        """Cores of the mesh of all chips along x and y."""
-        columns, rows = self.chip.mesh
+        """Routers of the mesh of all chips along x and y."""
+        columns, rows = self.of_a_chip
         return (columns, rows * self.chips) if self.upwards else (columns * self.chips, rows)
 
     def position(self, places: Numbers) -> Numbers:
         """int64 [2, ...]: x and y in the mesh of all chips; places: int64 [..., 3] of chip, x and y."""
         on, x, y = np.moveaxis(places, -1, 0)
-        columns, rows = self.chip.mesh
+        x, y = x // self.block[0], y // self.block[1]
+        columns, rows = self.of_a_chip
         return np.stack([x, y + on * rows] if self.upwards else [x + on * columns, y])
 
     def place(self, x: int, y: int) -> tuple[int, int, int]:
         """Chip, x and y of a position in the mesh of all chips."""
-        columns, rows = self.chip.mesh
+        columns, rows = self.of_a_chip
         return (y // rows, x, y % rows) if self.upwards else (x // columns, x % columns, y)
 
     def hops(self, source: Numbers, target: Numbers) -> Numbers:

@@ -8,6 +8,7 @@ import numpy.typing as npt
 
 from neuroprune.chips.chip import Chip
 from neuroprune.graph.nodes import INPUT
+from neuroprune.mapping.mesh import Mesh
 from neuroprune.mapping.types import ChipMapping
 from neuroprune.program.timing import depths
 from neuroprune.program.types import IntProgram
@@ -48,7 +49,7 @@ class Activity:
     """What cost models count, in a chip step: the mean over all steps of all samples.
 
     steps: of a sample. depth: steps by which the last layer is late.
-    places: int64 [cores, 3], chip, x and y of each core. columns: cores of a chip along x.
+    places: int64 [cores, 3], chip, x and y of each core. mesh: in which they lie.
     synops: float64 [cores] by encoding; deliveries over a zero weight are among them where the encoding stores it.
     neurons, idle: float64 [cores], neurons of the network, and others that are there beside them.
     spikes: float64 [cores], fired. messages: None where they were not counted.
@@ -57,7 +58,7 @@ class Activity:
     steps: int
     depth: int
     places: npt.NDArray[np.int64]
-    columns: int
+    mesh: Mesh
     synops: Mapping[str, PerCore]
     neurons: PerCore
     idle: PerCore
@@ -65,12 +66,8 @@ class Activity:
     messages: Messages | None = None
 
     def tiles(self, size: tuple[int, int]) -> npt.NDArray[np.int64]:
-        """int64 [cores, 2], column and row of the tile of `size` cores along x and y that each core is part of.
-
-        Chips lie in a row, so a tile of the next chip is a column further.
-        """
-        chip, x, y = self.places.T
-        return np.stack([chip * -(-self.columns // size[0]) + x // size[0], y // size[1]], axis=1)
+        """int64 [cores, 2], column and row of the tile of `size` cores along x and y that each core is part of."""
+        return replace(self.mesh, block=size).position(self.places).T
 
 
 def activity_of(
@@ -106,7 +103,7 @@ def activity_of(
         steps=trace.steps,
         depth=depths(program)[program.layers[-1].name],
         places=np.array([(core.chip, core.x, core.y) for core in mapping.cores]),
-        columns=chip.mesh[0],
+        mesh=Mesh(chip, mapping.chips),
         synops=by_encoding,
         neurons=np.array([core.neurons for core in mapping.cores], dtype=np.float64),
         idle=np.array([core.idle_neurons for core in mapping.cores], dtype=np.float64),

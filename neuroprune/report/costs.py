@@ -7,6 +7,7 @@ import numpy.typing as npt
 
 from neuroprune.chips.chip import Chip
 from neuroprune.chips.cost_model import CostModel, EncodingFigure, Figure
+from neuroprune.mapping.links import loads_between
 from neuroprune.report.activity import Activity, Messages, PerCore
 from neuroprune.report.cost_schema import Bound, CostEstimate, Energy, StepTime
 
@@ -120,16 +121,9 @@ def heaviest_link(messages: Messages, tiles: npt.NDArray[np.int64]) -> float:
 
     tiles: int64 [cores, 2]. Messages go along x first, then along y.
     """
-    (x0, y0), (x1, y1) = tiles[messages.source].T, tiles[messages.target].T
     columns, rows = tiles.max(axis=0) + 1
-    along_x, along_y = np.zeros((2, rows, columns + 1)), np.zeros((2, columns, rows + 1))
-    for links, line, first, last in ((along_x, y0, x0, x1), (along_y, x1, y0, y1)):
-        # Where a message gets onto the links of a line, and where it leaves them; one way, then the other.
-        for way, ahead in enumerate((first < last, first > last)):
-            low, high = np.minimum(first, last), np.maximum(first, last)
-            np.add.at(links[way], (line[ahead], low[ahead]), messages.count[ahead])
-            np.add.at(links[way], (line[ahead], high[ahead]), -messages.count[ahead])
-    return float(max(links.cumsum(axis=2).max() for links in (along_x, along_y)))
+    loads = loads_between((int(columns), int(rows)), tiles[messages.source].T, tiles[messages.target].T, messages.count)
+    return float(max(load.max() for load in loads.values()))
 
 
 def _of(count: Count, figure: Figure | None) -> Count:

@@ -5,6 +5,7 @@ from typing import Any
 
 from neuroprune.chips.chip import Chip
 from neuroprune.chips.cost_model import CostModel, Figure
+from neuroprune.mapping.mesh import Mesh
 
 MOST_NEURONS = 1024
 """Of a core in SANA-FE 2.2 (loihi_max_compartments in its src/models.hpp)."""
@@ -14,21 +15,15 @@ LINK_BUFFER = 16
 LIF, INPUT_UNIT, ACCUMULATOR = "lif", "input", "accumulator"
 
 
-def size_in_tiles(chip: Chip, model: CostModel) -> tuple[int, int]:
-    """Columns and rows of tiles on one chip."""
-    (columns, rows), (along_x, along_y) = chip.mesh, model.tile.value
-    return -(-columns // along_x), -(-rows // along_y)
-
-
 def architecture(
     chip: Chip, chips: int, model: CostModel, encodings: Iterable[str], tiles: int, inputs: int
 ) -> dict[str, Any]:
     """What the architecture file holds; a figure that the model does not have is 0.
 
-    chips: that lie in a row. encodings: how synapses are stored, each a unit of a core. tiles: that the barrier waits
+    chips: how many. encodings: how synapses are stored, each a unit of a core. tiles: that the barrier waits
     for. inputs: neurons of the tile behind the last, which frames and biases come from and where nothing costs.
     """
-    columns, rows = size_in_tiles(chip, model)
+    columns, rows = Mesh(chip, chips, model.tile.value).shape
     along_x, along_y = model.tile.value
     hops = {
         f"{word}_{way}_hop": _value(figure, scale)
@@ -49,14 +44,14 @@ def architecture(
     ]
     noc = {
         "topology": "mesh",
-        "width": chips * columns + 1,
+        "width": columns + 1,
         "height": rows,
         "link_buffer_size": LINK_BUFFER,
         "sync_model": "fixed",
         "latency_sync": model.barrier_time.of(tiles) * NANO if model.barrier_time else 0.0,
     }
     on_chip = {
-        "name": f"tile[0..{chips * columns * rows - 1}]",
+        "name": f"tile[0..{columns * rows - 1}]",
         "attributes": hops,
         "core": [_core(f"core[0..{along_x * along_y - 1}]", synapses, [_lif(model)], model)],
     }

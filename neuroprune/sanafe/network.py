@@ -21,11 +21,12 @@ from neuroprune.chips.cost_model import CostModel
 from neuroprune.chips.types import volume
 from neuroprune.fixed_point import DECAY_UNITY
 from neuroprune.graph.nodes import INPUT
+from neuroprune.mapping.mesh import Mesh
 from neuroprune.mapping.types import ChipMapping
 from neuroprune.neurons.cuba_lif import IntCubaLif
 from neuroprune.program.timing import depths
 from neuroprune.program.types import IntLayer, IntProgram
-from neuroprune.sanafe.architecture import ACCUMULATOR, INPUT_UNIT, LIF, MOST_NEURONS, size_in_tiles
+from neuroprune.sanafe.architecture import ACCUMULATOR, INPUT_UNIT, LIF, MOST_NEURONS
 from neuroprune.sanafe.host import HostNeurons
 from neuroprune.sanafe.synapses import Synapses, every_synapse
 
@@ -162,10 +163,10 @@ def _addresses(mapping: ChipMapping, chip: Chip, model: CostModel) -> list[str]:
 
     SANA-FE numbers tiles along y first.
     """
-    columns, rows = size_in_tiles(chip, model)
-    along_x, along_y = model.tile.value
+    mesh, (along_x, along_y) = Mesh(chip, mapping.chips, model.tile.value), model.tile.value
+    columns, rows = mesh.shape
     found = []
     for core in mapping.cores:
-        tile = (core.chip * columns + core.x // along_x) * rows + core.y // along_y
-        found.append(f"{tile}.{core.x % along_x + along_x * (core.y % along_y)}")
-    return [*found, str(mapping.chips * columns * rows)]
+        x, y = mesh.position(np.array([core.chip, core.x, core.y]))
+        found.append(f"{x * rows + y}.{core.x % along_x + along_x * (core.y % along_y)}")
+    return [*found, str(columns * rows)]

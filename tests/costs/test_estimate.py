@@ -11,6 +11,7 @@ from neuroprune.chips.chip import Chip
 from neuroprune.chips.cost_model import CostModel
 from neuroprune.chips.load import load_chip
 from neuroprune.mapping.map import map_program
+from neuroprune.mapping.mesh import Mesh
 from neuroprune.neurons.cuba_lif import IntCubaLif
 from neuroprune.report.activity import Activity, Messages, activity_of
 from neuroprune.report.costs import costs_of, estimate, heaviest_link
@@ -19,11 +20,12 @@ from neuroprune.simulation.engine import simulate
 
 # Core 0 sends 1.5 messages to core 1, two tiles to the right and one down; core 1 one to itself and half a one back.
 MESSAGES = Messages(np.array([0, 1, 1]), np.array([1, 1, 0]), np.array([1.5, 1.0, 0.5]))
+ALONG_X = replace(load_chip("loihi-sim"), mesh=(8, 16))
 ACTIVITY = Activity(
     steps=4,
     depth=2,
     places=np.array([(0, 1, 0), (0, 4, 2)]),
-    columns=8,
+    mesh=Mesh(ALONG_X, 3),
     synops={"dense": np.array([10.0, 0.0]), "shared": np.array([0.0, 20.0])},
     neurons=np.array([8.0, 4.0]),
     idle=np.array([0.0, 1.0]),
@@ -174,8 +176,20 @@ def test_the_heaviest_link_is_that_of_walking_each_message_tile_by_tile() -> Non
 
 
 def test_chips_lie_in_a_row_of_tiles() -> None:
-    activity = replace(ACTIVITY, places=np.array([(0, 7, 1), (1, 0, 1), (2, 3, 2)]), columns=8)
+    activity = replace(ACTIVITY, places=np.array([(0, 7, 1), (1, 0, 1), (2, 3, 2)]))
     assert activity.tiles((2, 2)).tolist() == [[3, 0], [4, 0], [9, 1]]
+
+
+def test_hops_of_an_estimate_are_those_of_the_mesh_that_cores_were_placed_in() -> None:
+    """Chips of 16 x 8 cores follow each other along y."""
+    places = np.array([(0, 0, 0), (0, 15, 7), (1, 2, 0), (2, 5, 7)])
+    mesh = Mesh(load_chip("loihi-sim"), 3)
+    activity = replace(ACTIVITY, places=places, mesh=mesh)
+    tiles = activity.tiles((1, 1))
+    for one in range(4):
+        for other in range(4):
+            assert np.abs(tiles[one] - tiles[other]).sum() == mesh.hops(places[one], places[other])
+    assert activity.tiles((2, 2)).tolist() == [[0, 0], [7, 3], [1, 4], [2, 11]]
 
 
 def deployed() -> tuple[Any, Any, Any, Chip]:
