@@ -156,8 +156,9 @@ def run_program(
         check_budget(packing, chip, job.budget)
         if job.exports:
             check_sanafe(balanced, chip)
-        zeros = map_zeros_stored(balanced, chip, job.effort)
-        advice = advice_on(balanced, place(packing, chip), chip, job.effort) if job.optimize == "cores" else ()
+        fewest = job.optimize == "cores"  # what would change is compared with the fewest cores
+        zeros = map_zeros_stored(balanced, chip, job.effort) if fewest else None
+        advice = advice_on(balanced, place(packing, chip), chip, job.effort) if fewest else ()
     with stage("simulate"):
         activity = simulate(balanced, job.frames, device=job.device, progress=job.progress)
     with stage("place"):

@@ -111,7 +111,8 @@ class Totals(Record):
     zero_weights_share: as of a layer, over all layers but the relays. All zeros of the integer weights count, whatever
     made them: pruning, rounding, or layers that were folded together.
     zeros_stored: what the program would take if these were stored as all other weights are; None where they are less
-    than a tenth, and where it would not fit the chip, as `zeros_do_not_fit` says.
+    than a tenth, where few messages were sought in place of few cores, and where it would not fit the chip, as
+    `zeros_do_not_fit` says.
     """
 
     neurons: Count
