@@ -33,9 +33,11 @@ def kinds_of(used: Sequence[Sequence[int]]) -> Kinds:
 
 
 def cores_filled(kinds: Sequence[Kinds], limits: Amounts) -> int:
-    """How many cores all tiles of `kinds` fill; see `fill`."""
-    together = Kinds(np.concatenate([each.used for each in kinds]), np.concatenate([each.counts for each in kinds]))
-    return sum(each.times for each in fill(together, limits))
+    """How many cores all tiles of `kinds` fill, as `kinds_of` all of them would; see `fill`."""
+    amounts, kind = np.unique(np.concatenate([each.used for each in kinds]), axis=0, return_inverse=True)
+    counts = np.zeros(len(amounts), dtype=np.int64)
+    np.add.at(counts, kind.reshape(-1), np.concatenate([each.counts for each in kinds]))
+    return sum(each.times for each in fill(Kinds(amounts, counts), limits))
 
 
 def fill(kinds: Kinds, limits: Amounts) -> list[Filled]:

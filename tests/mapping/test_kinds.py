@@ -84,6 +84,17 @@ def test_tiles_that_ask_for_different_things_share_cores() -> None:
     assert (only.of_kinds.tolist(), only.times) == ([1, 1], 700)
 
 
+def test_it_does_not_matter_which_layers_tiles_are_of() -> None:
+    """What a search counts by layers is what is packed at last, though many tiles are equally good for a core."""
+    rng = np.random.default_rng(1)
+    for _ in range(400):
+        limits = rng.integers(2, 10, rng.integers(1, 5))
+        kinds = rng.integers(0, np.minimum(limits, 4) + 1, (20, limits.size))
+        tiles, layers = kinds[rng.integers(0, 20, 60)], int(rng.integers(1, 6))
+        apart = [kinds_of(tiles[number::layers]) for number in range(layers)]
+        assert cores_filled(apart, limits) == cores_filled([kinds_of(tiles)], limits)
+
+
 @pytest.mark.parametrize("count", [1, 5])
 def test_tiles_that_take_nothing_fit_one_core(count: int) -> None:
     assert cores_filled([kinds_of([(0, 0)] * count)], np.array([3, 3])) == 1
