@@ -74,14 +74,14 @@ def random_mapped(seed: int) -> Mapped:
     if rng.random() < 0.2:
         return _random_on_speck(rng)
     program, frames = random_program(seed, largest=6 if rng.random() < 0.7 else 14)
-    program = _varied(rng, program)
-    chip = _random_chip(rng)
+    program = varied(rng, program)
+    chip = random_chip(rng)
     balanced = balance(program, chip.synaptic_delay_max)
     while True:
         try:
             return Mapped(program, frames, balanced, chip, map_program(balanced, chip))
         except CapacityError:
-            chip = _doubled(chip)
+            chip = doubled(chip)
 
 
 def differences(case: Mapped) -> list[str]:
@@ -126,7 +126,7 @@ def _without_leak(layer: IntLayer) -> IntLayer:
     return replace(layer, connections=layer.forward, neuron=replace(layer.neuron, decay_v=0))
 
 
-def _random_chip(rng: np.random.Generator) -> Chip:
+def random_chip(rng: np.random.Generator) -> Chip:
     """Small cores, in which some resource is scarce, and fields of any width; one in five of another family."""
     delay_bits = int(rng.integers(1, 7))
     longest = int(rng.choice([0, 1, min(3, 2**delay_bits - 1), 2**delay_bits - 1]))
@@ -154,13 +154,13 @@ def _random_chip(rng: np.random.Generator) -> Chip:
     return replace(LOIHI, synaptic_delay_max=longest, core=core, rules=rules)
 
 
-def _doubled(chip: Chip) -> Chip:
+def doubled(chip: Chip) -> Chip:
     """Twice of everything that a core can run out of."""
     names = [name for name in LIMITS if hasattr(chip.core, name)]
     return replace(chip, core=replace(chip.core, **{name: 2 * getattr(chip.core, name) for name in names}))
 
 
-def _varied(rng: np.random.Generator, program: IntProgram) -> IntProgram:
+def varied(rng: np.random.Generator, program: IntProgram) -> IntProgram:
     shapes = {"input": program.input.shape}
     layers = []
     for layer in program.layers:
