@@ -6,13 +6,11 @@ from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
 import click
 
-from neuroprune.choices import names
 from neuroprune.cli.console import next_step, note, page_width, show, show_json
 from neuroprune.cli.networks import choose_recipe, model_argument, take_run, take_weights
-from neuroprune.cli.options import import_options, json_option, refuse, runs_option
+from neuroprune.cli.options import effort_option, import_options, json_option, refuse, runs_option
 from neuroprune.errors import CapacityError, InputError
 from neuroprune.exchange.catalog import readable_suffixes, refuse_onnx
-from neuroprune.mapping.effort import EFFORTS
 from neuroprune.networks.nir.catalog import nir_reference
 from neuroprune.networks.reference import is_reference, with_arguments
 from neuroprune.run_names import named_run
@@ -78,13 +76,7 @@ def _sizes(context: click.Context, option: click.Parameter, text: str | None) ->
     "--target", default="loihi-sim", show_default=True, help="Chip, or its YAML; `neuroprune targets` lists them."
 )
 @click.option("--bits", help="Of weights, 2 to 8: 4, or conv1=8,default=4.  [default: all that the target has]")
-@click.option(
-    "--effort",
-    type=click.Choice(names(EFFORTS)),
-    default="layers",
-    show_default=True,
-    help="Search for fewer cores: " + "; ".join(f"{each.name}: {each.choice.title}" for each in EFFORTS) + ".",
-)
+@effort_option("layers")
 @click.option("--verbose", is_flag=True, help="A row for each layer, and what each part of the code becomes.")
 @import_options
 @runs_option

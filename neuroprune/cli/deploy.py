@@ -15,6 +15,7 @@ from neuroprune.cli.options import (
     data_dir_option,
     device_option,
     download_option,
+    effort_option,
     json_option,
     model_options,
     out_option,
@@ -28,7 +29,6 @@ from neuroprune.data.codings import CODINGS
 from neuroprune.errors import GateFailed
 from neuroprune.exchange.catalog import readable_suffixes
 from neuroprune.mapping.catalog import OPTIMIZE, PLACEMENTS
-from neuroprune.mapping.effort import EFFORTS
 from neuroprune.runs import run_folder
 from neuroprune.sanafe.catalog import EXPORTS
 from neuroprune.simulation.catalog import LAVA_MODELS
@@ -102,13 +102,7 @@ Work = Callable[[Path, "Progress"], "Deployment"]
     show_default=True,
     help="Seconds after which Lava is ended.",
 )
-@click.option(
-    "--effort",
-    type=click.Choice(names(EFFORTS)),
-    default="normal",
-    show_default=True,
-    help="Search for fewer cores: " + "; ".join(f"{each.name}: {each.choice.title}" for each in EFFORTS) + ".",
-)
+@effort_option("normal")
 @click.option(
     "--optimize",
     type=click.Choice(names(OPTIMIZE)),

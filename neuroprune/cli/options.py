@@ -7,9 +7,11 @@ from typing import Any, NamedTuple, TypeVar
 
 import click
 
+from neuroprune.choices import names
 from neuroprune.cli.console import apart_from_code, note
 from neuroprune.errors import InputError
 from neuroprune.exchange.catalog import readable_suffixes, refuse_onnx
+from neuroprune.mapping.effort import EFFORTS, EffortName
 from neuroprune.networks.nir.catalog import SUFFIX, nir_reference
 from neuroprune.networks.reference import is_reference, with_arguments
 from neuroprune.runs import check_out
@@ -55,6 +57,19 @@ unfinished_option = click.option("--unfinished", is_flag=True, help="Take a run 
 device_option = click.option(
     "--device", help="auto, cpu, cuda or cuda:<number>.  [default: auto, or that of the run to resume]"
 )
+
+
+def effort_option(default: EffortName) -> Callable[[F], F]:
+    """The option --effort."""
+    return click.option(
+        "--effort",
+        type=click.Choice(names(EFFORTS)),
+        default=default,
+        show_default=True,
+        help="Search for fewer cores: " + "; ".join(f"{each.name}: {each.choice.title}" for each in EFFORTS) + ".",
+    )
+
+
 json_option = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 
 

@@ -38,7 +38,7 @@ def mapped(program: IntProgram, chip: Chip, samples: int = 2) -> Mapped:
     )
     frames = RNG.integers(1, 3, shape).astype(np.int8)
     balanced = balance(program, chip.synaptic_delay_max)
-    return Mapped(program, frames, balanced, chip, map_program(balanced, chip))
+    return Mapped(program, frames, balanced, chip, map_program(balanced, chip, effort="layers"))
 
 
 def weights(*shape: int) -> np.ndarray:
