@@ -152,11 +152,13 @@ def run_program(
     stage = job.clock.stage
     with stage("map"):
         balanced = balance(program, chip.synaptic_delay_max)
-        packing = pack_program(balanced, chip, job.effort, job.progress)
+        fewest = job.optimize == "cores"
+        quick = not fewest and job.budget == NO_LIMIT  # it only has to fit: tiles are sought when spikes are known
+        packing = pack_program(balanced, chip, "layers" if quick else job.effort, job.progress)
         check_budget(packing, chip, job.budget)
         if job.exports:
             check_sanafe(balanced, chip)
-        fewest = job.optimize == "cores"  # what would change is compared with the fewest cores
+        # What would change is compared with the fewest cores.
         zeros = map_zeros_stored(balanced, chip, job.effort) if fewest else None
         advice = advice_on(balanced, place(packing, chip), chip, job.effort) if fewest else ()
     with stage("simulate"):
