@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -74,30 +75,31 @@ def receptive_field(connection: IntConnection, synapse: IntConv, tile: Tile) -> 
     group = out_channels // synapse.groups
     start, stop = tile.start[0], tile.stop[0]
     first, last = start // group, (stop - 1) // group
-    rows, columns = (
-        OutputRange(
-            start=tile.start[axis + 1],
-            stop=tile.stop[axis + 1],
-            size=volume(connection.in_shape)[axis + 1],
-            stride=synapse.stride[axis],
-            padding=synapse.padding[axis],
-            dilation=synapse.dilation[axis],
-            equal_taps=equal_taps(synapse)[axis],
+    (rows, open_rows), (columns, open_columns) = (
+        axis_fields(
+            OutputRange(
+                start=tile.start[axis + 1],
+                stop=tile.stop[axis + 1],
+                size=volume(connection.in_shape)[axis + 1],
+                stride=synapse.stride[axis],
+                padding=synapse.padding[axis],
+                dilation=synapse.dilation[axis],
+                equal_taps=equal_taps(synapse)[axis],
+            )
         )
         for axis in (0, 1)
     )
     return ReceptiveField(
         channels=(first * channels_in_group, (last + 1) * channels_in_group),
         widest=max(min(stop, (g + 1) * group) - max(start, g * group) for g in range(first, last + 1)),
-        rows=axis_field(rows, opened=False),
-        columns=axis_field(columns, opened=False),
-        open_rows=axis_field(rows, opened=True),
-        open_columns=axis_field(columns, opened=True),
+        rows=rows,
+        columns=columns,
+        open_rows=open_rows,
+        open_columns=open_columns,
     )
 
 
-@dataclass(frozen=True)
-class OutputRange:
+class OutputRange(NamedTuple):
     """The outputs [start, stop) of a convolution along one axis, over a source of `size`.
 
     Output o reads o * stride - padding + k * dilation through tap k.
@@ -113,9 +115,14 @@ class OutputRange:
     equal_taps: tuple[int, ...]
 
 
-@lru_cache(maxsize=65536)
-def axis_field(outputs: OutputRange, *, opened: bool) -> AxisField:
-    """What `outputs` read; `opened`: with every tap of the same positions, also to outputs before and after the range.
+@lru_cache(maxsize=32768)
+def axis_fields(outputs: OutputRange) -> tuple[AxisField, AxisField]:
+    """What `outputs` read; then with every tap of the same positions, also to outputs before and after the range."""
+    return _axis_field(outputs, opened=False), _axis_field(outputs, opened=True)
+
+
+def _axis_field(outputs: OutputRange, *, opened: bool) -> AxisField:
+    """See `axis_fields`.
 
     Idle outputs are added for these. The gap after the range takes what is beyond either end, because ranges follow
     each other; the margin what is before the first of them.

@@ -70,8 +70,7 @@ class SharedSynapses:
     delayed: bool
 
 
-@dataclass(frozen=True)
-class _Choice:
+class _Choice(NamedTuple):
     """Encodings of the shared synapses so far, and what they take.
 
     formats: which encodings there are, with delay or without.
@@ -108,13 +107,13 @@ def cheapest_storage(shared: Sequence[SharedSynapses], tile: Tile, stored_bits: 
     counted = [count(each, tile) for each in shared]
     best: tuple[_Cost, Layout, _Choice] | None = None
     for layout in layouts([each.field for each in counted if each.field]):
-        if best and best[0] < (False, layout.compartments(tile) / core.neurons_per_core, 0):
+        neurons = layout.compartments(tile) / core.neurons_per_core
+        if best and best[0] < (False, neurons, 0):
             continue  # the idle neurons alone cost more
-        choices = _choices(counted, layout, stored_bits, core)
-        cheapest = min(choices, key=lambda choice: _cost(layout, choice, tile, core))
-        cost = _cost(layout, cheapest, tile, core)
-        if best is None or cost < best[0]:
-            best = cost, layout, cheapest
+        for choice in _choices(counted, layout, stored_bits, core):
+            cost = _cost(neurons, choice, core)
+            if best is None or cost < best[0]:
+                best = cost, layout, choice
     assert best
     _, layout, choice = best
     encoding_of = {
@@ -134,14 +133,15 @@ def cheapest_storage(shared: Sequence[SharedSynapses], tile: Tile, stored_bits: 
 _Cost = tuple[bool, float, int]
 
 
-def _cost(layout: Layout, choice: _Choice, tile: Tile, core: LoihiCore) -> _Cost:
-    """Whether there are too many formats, the share of the scarcest resource, and the memory."""
-    shares = (
-        layout.compartments(tile) / core.neurons_per_core,
-        choice.input_axons / core.input_axons_per_core,
-        choice.synapse_bits / core.synapse_bits_per_core,
+def _cost(neurons: float, choice: _Choice, core: LoihiCore) -> _Cost:
+    """Whether there are too many formats, the share of the scarcest resource, and the memory.
+
+    neurons: the share that neurons take, idle ones among them.
+    """
+    scarcest = max(
+        neurons, choice.input_axons / core.input_axons_per_core, choice.synapse_bits / core.synapse_bits_per_core
     )
-    return len(choice.formats) > core.synapse_formats_per_core, max(shares), choice.synapse_bits
+    return len(choice.formats) > core.synapse_formats_per_core, scarcest, choice.synapse_bits
 
 
 @dataclass(frozen=True, eq=False)
