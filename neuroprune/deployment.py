@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from math import prod
 from pathlib import Path
+from typing import NamedTuple
 
 from torch import nn
 
@@ -19,7 +20,8 @@ from neuroprune.graph.readout import accuracy, class_scores, most_frequent
 from neuroprune.mapping.budget import NO_LIMIT, Budget, check_budget
 from neuroprune.mapping.catalog import Optimize, Placement
 from neuroprune.mapping.effort import EffortName
-from neuroprune.mapping.map import pack_for_traffic, pack_program
+from neuroprune.mapping.map import pack_for_time, pack_for_traffic, pack_program
+from neuroprune.mapping.pace import Work, time_model
 from neuroprune.mapping.place import place
 from neuroprune.mapping.regroup import regroup
 from neuroprune.mapping.traffic import Traffic, measure_traffic
@@ -31,13 +33,16 @@ from neuroprune.program.timing import balance
 from neuroprune.program.types import IntProgram
 from neuroprune.progress import Progress
 from neuroprune.quantization.errors import rounding_errors
+from neuroprune.report.activity import activity_of, arriving_by_connection
 from neuroprune.report.advice import advice_on
 from neuroprune.report.bound import bound_of
+from neuroprune.report.costs import estimate
 from neuroprune.report.html.report_page import write_report_html
 from neuroprune.report.measure import measure
 from neuroprune.report.provenance import Provenance
 from neuroprune.report.schema import ExchangeRemark, LavaCheck, Report, save_report
 from neuroprune.report.tables import write_tables
+from neuroprune.report.traffic import placed
 from neuroprune.report.zeros import map_zeros_stored
 from neuroprune.sanafe.export import NETWORK_FILE, check_sanafe, write_sanafe
 from neuroprune.simulation.engine import simulate
@@ -150,10 +155,14 @@ def run_program(
 ) -> Deployment:
     """Pack, simulate, place, verify and measure `program`: what does not fit fails before anything runs."""
     stage = job.clock.stage
+    if job.optimize == "time":
+        time_model(chip)  # where there is none, nothing runs
     with stage("map"):
         balanced = balance(program, chip.synaptic_delay_max)
         fewest = job.optimize == "cores"
-        quick = not fewest and job.budget == NO_LIMIT  # it only has to fit: tiles are sought when spikes are known
+        quick = (
+            job.optimize == "traffic" and job.budget == NO_LIMIT
+        )  # it only has to fit: tiles are sought when spikes are known
         packing = pack_program(balanced, chip, "layers" if quick else job.effort, job.progress)
         check_budget(packing, chip, job.budget)
         if job.exports:
@@ -164,11 +173,7 @@ def run_program(
     with stage("simulate"):
         activity = simulate(balanced, job.frames, device=job.device, progress=job.progress)
     with stage("place"):
-        spikes = {layer.name: layer.spikes for layer in activity.layers}
-        if job.optimize == "traffic":
-            packing = pack_for_traffic(balanced, packing, spikes, chip, job.effort, job.budget, job.progress)
-        traffic = measure_traffic(balanced, packing, spikes, chip)
-        mapping = _placed(packing, traffic, chip, job.placement)
+        packing, traffic, mapping = _mapped(balanced, packing, activity, chip, job)
         verify_mapping(mapping, balanced, chip)
     with stage("Lava"):
         events, _ = quantize_input(program.input, job.frames[: job.lava.samples])
@@ -218,10 +223,41 @@ def run_program(
     return deployment
 
 
-def _placed(packing: Packing, traffic: Traffic, chip: Chip, placement: Placement) -> ChipMapping:
-    if placement == "curve":
-        return place(packing, chip)
-    return place(regroup(packing, traffic, chip.core.resources), chip, traffic)
+class _Mapped(NamedTuple):
+    """Tiles on cores, what these tiles send to each other, and the places of the cores."""
+
+    packing: Packing
+    traffic: Traffic
+    mapping: ChipMapping
+
+
+def _mapped(program: IntProgram, packing: Packing, trace: Trace, chip: Chip, job: Job) -> _Mapped:
+    """`program` as `job` asks for, by the spikes of `trace`; packing: of it, which fits."""
+    spikes = {layer.name: layer.spikes for layer in trace.layers}
+
+    def placed_by(packing: Packing, *, together: bool = True) -> _Mapped:
+        traffic = measure_traffic(program, packing, spikes, chip)
+        if job.placement == "curve":
+            return _Mapped(packing, traffic, place(packing, chip))
+        tiles = regroup(packing, traffic, chip.core.resources) if together else packing
+        return _Mapped(packing, traffic, place(tiles, chip, traffic))
+
+    if job.optimize == "traffic":
+        packing = pack_for_traffic(program, packing, spikes, chip, job.effort, job.budget, job.progress)
+    if job.optimize != "time":
+        return placed_by(packing)
+    model = time_model(chip)
+    work = Work(model, spikes, arriving_by_connection(program, trace), trace.samples * trace.steps)
+    paced = pack_for_time(program, packing, work, chip, job.effort, job.budget, job.progress)
+
+    def step_ns(found: _Mapped) -> float:
+        """By the report's own arithmetic, links and barrier included."""
+        on_cores = placed(found.traffic, found.mapping, chip)
+        step = estimate(model, activity_of(program, found.mapping, trace, chip, on_cores)).step
+        assert step is not None, "a model that says how long a step takes"
+        return step.total_ns
+
+    return min(placed_by(packing), placed_by(paced, together=False), key=step_ns)
 
 
 def _write(programs: Programs, folder: Path, formats: Sequence[ExchangeFormat]) -> tuple[ExchangeRemark, ...]:

@@ -78,8 +78,8 @@ def deploy(
     bits: of the weights of each layer. tuning: fine-tuning with the chip's rounding before the weights are fixed.
     placement: "search" lets tiles and cores change places until the spikes that were measured take few hops, "curve"
     leaves them in the order of the layers. budget: the cores or chips that the network may take; no limit by default.
-    effort: how long is searched for tiles, one of `EFFORTS`. optimize: for what: "cores", or "traffic", which cuts once
-    more when spikes have been measured. placement, budget: how cores are placed, and how many there may be.
+    effort: how long is searched for tiles, one of `EFFORTS`. optimize: for what: "cores", or "traffic" or "time", which
+    cut once more when spikes have been measured; time is that of a step by the first model of the chip that has it.
     exports: what the mapped network is exported as into `folder`: "sanafe".
     network, data, seed: kept in the report. device: torch device of the exact engine.
     folder: where report.json, cores.csv, layers.csv and a file of each format are written; None writes nothing.

@@ -4,7 +4,7 @@ import numpy as np
 
 from neuroprune.chips.chip import Chip
 from neuroprune.chips.types import TileResources
-from neuroprune.errors import UnsupportedNetwork
+from neuroprune.errors import CapacityError, UnsupportedNetwork
 from neuroprune.mapping.bounds import least_cores
 from neuroprune.mapping.budget import NO_LIMIT, Budget, check_budget
 from neuroprune.mapping.count import Counting, Split
@@ -12,6 +12,7 @@ from neuroprune.mapping.effort import EffortName, effort_of
 from neuroprune.mapping.joint import NOTHING, Judged, fewest_copies, fewest_cores, search_ways
 from neuroprune.mapping.limits import exceeded
 from neuroprune.mapping.match import match_layers
+from neuroprune.mapping.pace import Work, busiest, least_busy, timed, untimed
 from neuroprune.mapping.pack import pack
 from neuroprune.mapping.place import place
 from neuroprune.mapping.split import split_layer
@@ -20,6 +21,11 @@ from neuroprune.mapping.verify import verify_mapping
 from neuroprune.mapping.ways import Spikes, Ways, cuts_of
 from neuroprune.program.types import IntLayer, IntProgram
 from neuroprune.progress import Progress, silent
+
+FINE = 1.01
+"""How near the limit of time that is found comes to one that is not, as a ratio."""
+FASTER = 0.98
+"""The share of the least time so far that a search for cuts of all layers together is asked for next."""
 
 
 def map_program(
@@ -102,6 +108,60 @@ def pack_for_traffic(
     goal = fewest_copies(weighed, most)
     found = _together(program, ways.tiles(search_ways(ways, cuts, goal, effort_of(effort), NOTHING, progress)), chip)
     return found if len(found.cores) <= most else packing
+
+
+def pack_for_time(
+    program: IntProgram,
+    packing: Packing,
+    work: Work,
+    chip: Chip,
+    effort: EffortName,
+    budget: Budget = NO_LIMIT,
+    progress: Progress = silent,
+) -> Packing:
+    """Tiles on cores of which the busiest takes little time, on no more cores than each layer cut by itself takes.
+
+    packing: of `program`, balanced, which no other is slower than; kept where `chip` cuts no layers. work: of the
+    neurons of `program`. First layers are cut one by one to the least time that cores are enough for, then, with an
+    effort that searches, together to ever less. Only messages to tiles are known before tiles share cores; where a
+    family sends one to each core, its time counts them as an upper estimate.
+    """
+    if chip.core.layer_per_core:
+        return packing
+    free = timed(chip, work)
+    tiles = {
+        layer.name: [use.tile for core in packing.cores for use in core if use.tile.layer == layer.name]
+        for layer in program.layers
+    }
+    timed_of = {use.tile: use for uses in Counting(program, free).count(tiles).values() for use in uses}
+    best = Packing(tuple(tuple(timed_of[use.tile] for use in core) for core in packing.cores))
+    alone = _together(program, _layer_by_layer(program, free), free)
+    most = budget.cores_of(chip.cores_per_chip) or len(alone.cores)
+    if len(alone.cores) <= most:
+        best = min(best, alone, key=busiest)
+
+    def within(time: float, effort: EffortName) -> Packing | None:
+        paced = timed(chip, work, int(time))
+        try:
+            split = _layer_by_layer(program, paced)
+        except CapacityError:
+            return None
+        found = _together(program, split, paced)
+        level = effort_of(effort)
+        if len(found.cores) > most and level.trials:
+            ways, begin = Ways(program, paced), cuts_of(program.layers, split)
+            cuts = search_ways(ways, begin, fewest_cores, level, Judged(most, np.inf), progress)
+            found = _together(program, ways.tiles(cuts), paced)
+        return found if len(found.cores) <= most else None
+
+    low = 0.5 * least_busy(alone, most)
+    while busiest(best) > FINE * low:
+        middle = (low + busiest(best)) / 2
+        found = within(middle, "layers")
+        best, low = (found, low) if found else (best, middle)
+    while (found := within(FASTER * busiest(best), effort)) is not None:
+        best = found
+    return Packing(tuple(tuple(map(untimed, core)) for core in best.cores))
 
 
 def _layer_by_layer(program: IntProgram, chip: Chip) -> Split:

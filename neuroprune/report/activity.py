@@ -13,7 +13,7 @@ from neuroprune.mapping.types import ChipMapping
 from neuroprune.program.timing import depths
 from neuroprune.program.types import IntProgram
 from neuroprune.report.placement import in_tile
-from neuroprune.report.synops import synops
+from neuroprune.report.synops import Arriving, synops
 from neuroprune.report.traffic import PlacedTraffic
 from neuroprune.simulation.types import Trace
 
@@ -79,12 +79,7 @@ def activity_of(
     """
     taken = trace.samples * trace.steps
     fired = {layer.name: layer.spikes for layer in trace.layers}
-    events = {INPUT: trace.input_events} | fired
-    arriving = {
-        (layer.name, number): synops(replace(layer, connections=(connection,)), events)
-        for layer in program.layers
-        for number, connection in enumerate(layer.connections)
-    }
+    arriving = arriving_by_connection(program, trace)
     kinds = len(next(iter(mapping.cores)).tiles[0].encodings) > 0
     count = len(mapping.cores)
     by_encoding: dict[str, PerCore] = {}
@@ -110,6 +105,17 @@ def activity_of(
         spikes=spikes,
         messages=_messages(traffic, taken) if traffic is not None else None,
     )
+
+
+def arriving_by_connection(program: IntProgram, trace: Trace) -> dict[tuple[str, int], Arriving]:
+    """SynOps at each neuron through each connection, by the name of its layer and its number there, over all of
+    `trace`."""
+    events = {INPUT: trace.input_events} | {layer.name: layer.spikes for layer in trace.layers}
+    return {
+        (layer.name, number): synops(replace(layer, connections=(connection,)), events)
+        for layer in program.layers
+        for number, connection in enumerate(layer.connections)
+    }
 
 
 def _messages(traffic: PlacedTraffic, steps: int) -> Messages:
