@@ -31,7 +31,9 @@ class SynapseFormat:
     weight_bits: of a weight, with sign. index_bits: of an index; 0 for runs without, whose synapses lead to one
     compartment after the other. delay_bits: of a delay, 0 where all arrive after the step that every synapse takes.
     population: whether runs are blocks of equal parts, one for each atom of an axon that many neurons share.
-    first: compartment that indices and bases count from.
+    first: compartment that indices and bases count from. step: compartments from one index, or base, to the next.
+    inhibitory: whether all weights are negative, so that their bits hold the magnitude alone. exponent: of the power of
+    two that weights are multiplied by.
     """
 
     weight_bits: int
@@ -39,6 +41,9 @@ class SynapseFormat:
     delay_bits: int
     population: bool
     first: int = 0
+    step: int = 1
+    inhibitory: bool = False
+    exponent: int = 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,7 +66,7 @@ class SynapseMemory:
 class InputAxons:
     """Where what arrives leads to; int64 [axons].
 
-    run: of synapses. base: compartment that indices count from. accumulator: number of the sum, one for each
+    run: of synapses. base: where indices count from. accumulator: number of the sum, one for each
     compartment, that its weights are added to: 0 holds any sum, others wrap at 24 bits, as each convolution of Lava's
     does by itself (proc/conv/models.py). All of them enter the compartment together.
     """
@@ -94,8 +99,10 @@ class CompartmentGroup:
     """Compartments of one core, from `first` on, that follow the same rules.
 
     start: the chip step that they compute first, from u = v = 0; they rest before it, and after the steps of a sample.
-    bias: int64 [compartments], added to v each step. neuron: int64 [compartments], the number in the whole program of
-    the neuron that each holds, or IDLE.
+    bias: int64 [places], added to v each step. neuron: int64 [places], the number in the whole program of the neuron
+    that is there, or IDLE.
+    size: compartments of each place. Of several the first integrates and is never reset, and the last fires in its
+    stead: its spikes are what resets the first, through synapses.
     """
 
     first: int
@@ -103,6 +110,12 @@ class CompartmentGroup:
     start: int
     bias: Numbers
     neuron: Numbers
+    size: int = 1
+
+    @property
+    def compartments(self) -> int:
+        """Of all places."""
+        return self.size * self.neuron.size
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,7 +135,7 @@ class CoreTables:
     @property
     def compartments(self) -> int:
         """With idle ones."""
-        return sum(group.neuron.size for group in self.groups)
+        return sum(group.compartments for group in self.groups)
 
 
 @dataclass(frozen=True, eq=False)
@@ -167,12 +180,21 @@ class TileAxons:
 class TileTables:
     """What a family makes of one tile, as if it were alone on its core.
 
-    compartments: with idle ones. place: int64 [neurons of the tile, in C order], the compartment of each.
-    axons: of each connection of the layer, in their order.
+    places: with idle ones. place: int64 [neurons of the tile, in C order], that of each. size: compartments of a place;
+    see `CompartmentGroup`.
+    axons: of each connection of the layer, in their order. resets: those by which neurons of the tile reset themselves,
+    whose sources are neurons of the tile; none where a spike does so at once.
     """
 
-    compartments: int
+    places: int
     place: Numbers
     formats: tuple[SynapseFormat, ...]
     memory: SynapseMemory
     axons: tuple[TileAxons, ...]
+    resets: tuple[TileAxons, ...] = ()
+    size: int = 1
+
+    @property
+    def inputs(self) -> tuple[TileAxons, ...]:
+        """All axons into the tile."""
+        return (*self.axons, *self.resets)

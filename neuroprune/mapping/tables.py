@@ -104,8 +104,8 @@ def _tables_of_tiles(mapping: ChipMapping, program: IntProgram, chip: Chip) -> l
             delays = [synaptic_delay(each, layer, depth) for each in layer.connections]
             tables = chip.core.tile_tables(layer, delays, use, chip.rules)
             tiles.append(_LoadedTile(use.tile, layer, tables, number, len(tiles), compartments, axons))
-            compartments += tables.compartments
-            axons += sum(each.run.size for each in tables.axons)
+            compartments += tables.places * tables.size
+            axons += sum(each.run.size for each in tables.inputs)
     return tiles
 
 
@@ -144,6 +144,10 @@ def _links(loaded: _LoadedTile, depth: dict[str, int]) -> Iterator[_Link]:
         late = wait(connection, layer, depth)
         yield _Link(connection.source, layer.name, loaded.core, number, population, axons.sources, late)
         first += axons.run.size
+    for axons in loaded.tables.resets:
+        number = np.arange(first, first + axons.run.size)
+        alone = np.zeros(number.size, np.int64)
+        yield _Link(layer.name, layer.name, loaded.core, number, alone, loaded.neurons[axons.sources], 0)
 
 
 class _Messages(NamedTuple):
@@ -177,7 +181,7 @@ def _messages(tiles: Sequence[_LoadedTile], links: Sequence[_Link], layer: IntLa
     for each in tiles:
         if each.layer is layer:
             home[each.neurons], tile[each.neurons] = each.core, each.number
-            compartment[each.neurons] = each.first_compartment + each.tables.place
+            compartment[each.neurons] = each.first_compartment + (each.tables.place + 1) * each.tables.size - 1
     reading = [link for link in links if link.source == layer.name]
     if all(link.reader == layer.name for link in reading):
         numbers = np.arange(home.size)
@@ -236,7 +240,8 @@ def _core(
     runs = 0
     for each in tiles:
         of_tile = each.tables.memory
-        for axons, accumulator in zip(each.tables.axons, _accumulators(each.layer), strict=True):
+        accumulators = [*_accumulators(each.layer), *(0 for _ in each.tables.resets)]
+        for axons, accumulator in zip(each.tables.inputs, accumulators, strict=True):
             inputs.append((axons.run + runs, axons.base, np.full(axons.run.size, accumulator)))
         of_synapses = of_tile.weight, of_tile.index, of_tile.delay
         memory.append((of_tile.format + len(formats), of_tile.length, of_tile.atoms, *of_synapses))
@@ -255,11 +260,11 @@ def _core(
 def _group(loaded: _LoadedTile, start: int, first: int) -> CompartmentGroup:
     """The compartments of a tile; first: number of the first neuron of its layer."""
     layer, place = loaded.layer, loaded.tables.place
-    neuron = np.full(loaded.tables.compartments, IDLE)
+    neuron = np.full(loaded.tables.places, IDLE)
     neuron[place] = first + loaded.neurons
     bias = np.zeros(neuron.size, np.int64)
     bias[place] = layer.bias.values[loaded.neurons // prod(layer.shape[1:])]
-    return CompartmentGroup(loaded.first_compartment, layer.neuron, start, bias, neuron)
+    return CompartmentGroup(loaded.first_compartment, layer.neuron, start, bias, neuron, loaded.tables.size)
 
 
 def _accumulators(layer: IntLayer) -> list[int]:

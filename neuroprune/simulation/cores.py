@@ -10,6 +10,10 @@ In every chip step each core, in this order,
 The host does the same with the values of frames. The neurons' own rules are those of `neurons`, which the engine runs,
 too; all that lies between neurons is computed in another way here, slow and plain: one table look-up for every spike.
 So an engine and a mapping that agree are right about where each synapse of the network went.
+
+Of a neuron of two compartments (see `chips.loihi.resets`) the first integrates and the second fires in the same step,
+where the potential of the first exceeds the threshold. Its spike goes back to the first through a synapse as any other,
+so it takes off in the next step what is to be taken off; u and v are those of the first.
 """
 
 from itertools import pairwise
@@ -116,6 +120,8 @@ class _Core:
         self._indexed = np.array([form.index_bits > 0 for form in tables.formats])
         self._delays = np.array([form.delay_bits > 0 for form in tables.formats])
         self._first = np.array([form.first for form in tables.formats])
+        self._step = np.array([form.step for form in tables.formats])
+        self._exponent = np.array([form.exponent for form in tables.formats])
         slots = 2 + int(memory.delay.max(initial=0))
         self._sums = np.zeros((slots, samples, tables.accumulators, tables.compartments), np.int64)
         self._runs = [_start(group, samples) for group in tables.groups]
@@ -130,9 +136,9 @@ class _Core:
         for group, run in zip(self._tables.groups, self._runs, strict=True):
             step = now - group.start
             if 0 <= step < self._steps:
-                here = slice(group.first, group.first + group.neuron.size)
-                spikes, u, v = _step(group, run, current[:, here])
-                fired[:, here] = spikes
+                stop = group.first + group.compartments
+                spikes, u, v = _step(group, run, current[:, group.first : stop : group.size])
+                fired[:, group.first + group.size - 1 : stop : group.size] = spikes
                 held = group.neuron != IDLE
                 found[:, :, step, group.neuron[held]] = np.stack([spikes, u, v])[:, :, held]
         sample, compartment = np.nonzero(fired)
@@ -154,9 +160,9 @@ class _Core:
                 arrives % len(self._sums),
                 messages.sample[message],
                 self._tables.inputs.accumulator[axon][message],
-                self._first[form] + self._tables.inputs.base[axon][message] + index,
+                self._first[form] + self._step[form] * (self._tables.inputs.base[axon][message] + index),
             ),
-            memory.weight[synapse] * messages.value[message],
+            (memory.weight[synapse] << self._exponent[form]) * messages.value[message],
         )
 
 
@@ -169,11 +175,12 @@ def _start(group: CompartmentGroup, samples: int) -> IntegerRun:
 def _step(
     group: CompartmentGroup, run: IntegerRun, current: npt.NDArray[np.int64]
 ) -> tuple[npt.NDArray[np.generic], ...]:
-    """Spikes, u and v, [samples, compartments] each, of one step that receives `current` from the synapses."""
+    """Spikes, u and v, [samples, places] each, of one step that receives `current` from the synapses."""
     arrived = torch.from_numpy((current << STATE_SHIFT) + group.bias).double()
     run.integrate(arrived)
     spikes = run.v > group.rules.vth << STATE_SHIFT
-    run.reset(spikes.to(run.v.dtype))
+    if group.size == 1:
+        run.reset(spikes.to(run.v.dtype))
     u, v = run.registers(arrived)
     return spikes.numpy(), u.long().numpy(), v.long().numpy()
 

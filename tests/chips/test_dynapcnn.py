@@ -229,34 +229,34 @@ LEAKS, FILTERS = (
 )
 ITSELF = replace(FITS, connections=(*FITS.connections, conv(8, FITS.shape, padding=(1, 1), source="a").connections[0]))
 REFUSED = {
-    "leak": (LEAKS, "its neurons lose 0.5 of their potential in a step, those of a core lose nothing: take neurons wi"),
-    "current": (FILTERS, "its neurons keep 0.976 of their current in a step, those of a core have none: take neurons"),
-    "recurrence": (ITSELF, "it reads its own spikes, a core sends none to itself: leave the recurrence out"),
-    "channels": (conv(1025, (1, 3, 3), name="a"), "it has 1025 channels, a core computes 1024 at most: prune it"),
-    "map": (conv(1, (1, 67, 10), name="a"), "its map is 65x8, that of a core 64x64 at most: give it a stride, or pool"),
+    "leak": (LEAKS, "neurons lose 0.5 of their potential in a step, those of a core lose nothing: take neurons wi"),
+    "current": (FILTERS, "neurons keep 0.976 of their current in a step, those of a core have none: take neurons"),
+    "recurrence": (ITSELF, "own spikes are read, a core sends none to itself: leave the recurrence out"),
+    "channels": (conv(1025, (1, 3, 3), name="a"), "1025 channels, a core computes 1024 at most: prune them"),
+    "map": (conv(1, (1, 67, 10), name="a"), "a map of 65x8, that of a core 64x64 at most: give it a stride, or pool"),
     "kernel": (
         conv(1, (1, 20, 20), kernel=17, name="a"),
-        "its kernel is 17x17, that of a core square and 16x16 at most: take such a one, or pool before it in windows",
+        "a kernel of 17x17, that of a core square and 16x16 at most: take such a one, or pool before it in windows",
     ),
     "stride": (
         conv(1, (1, 20, 20), stride=(3, 3), name="a"),
-        "its stride is 3, that of a core 1, 2, 4 or 8: take one of these",
+        "a stride of 3, that of a core 1, 2, 4 or 8: take one of these",
     ),
     "padding": (
         conv(1, (1, 20, 20), kernel=16, padding=(8, 8), name="a"),
-        "its padding is 8, that of a core 7 at most: take less",
+        "a padding of 8, that of a core 7 at most: take less",
     ),
     "dilation": (
         conv(1, (1, 20, 20), dilation=(2, 2), name="a"),
-        "its dilation is 2, that of a core 1: take a kernel without gaps",
+        "a dilation of 2, that of a core 1: take a kernel without gaps",
     ),
     "input": (
         conv(1, (1, 129, 8), stride=(8, 1), name="a"),
-        "it reads 129x8 pixels, a core 128x128 at most: scale the frames down",
+        "129x8 pixels are read, a core reads 128x128 at most: scale the frames down",
     ),
     "forms": (
         replace(FITS, connections=(*FITS.connections, conv(8, (2, 14, 14), kernel=1).connections[0])),
-        "it reads 2 layers through kernels of different form, a core has one: give them the same kernel size, stride",
+        "2 layers are read through kernels of different form, a core has one: give them the same kernel size, stri",
     ),
 }
 
@@ -276,11 +276,17 @@ def test_all_that_no_core_computes_is_said_at_once() -> None:
     assert len(SPECK.core.problems(chain(first, replace(second, neuron=LEAKS.neuron)))) == 3
 
 
+def test_one_sentence_for_several_layers_reads_well() -> None:
+    program = chain(LEAKS, replace(conv(8, FITS.shape, name="b", source="a"), neuron=LEAKS.neuron))
+    with pytest.raises(
+        UnsupportedNetwork, match=r"layers a, b: neurons lose 0\.5 of their potential in a step, those of"
+    ):
+        map_program(program, SPECK)
+
+
 def test_neurons_of_another_kind_are_refused() -> None:
     problems = SPECK.core.problems(chain(replace(FITS, neuron=IntFloorNeuron(100, 0))))
-    assert problems == (
-        "layer a: its neurons are IntFloorNeuron, a core has integrate-and-fire ones alone: take those",
-    )
+    assert problems == ("layer a: neurons are IntFloorNeuron, a core has integrate-and-fire ones alone: take those",)
 
 
 @pytest.mark.parametrize("reset", ["zero", "subtract"])

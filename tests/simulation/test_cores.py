@@ -57,12 +57,15 @@ def test_random_programs_on_random_small_chips_run_alike_from_their_tables() -> 
         "in dense synapses",
         "in shared synapses",
         "in sparse synapses",
+        "on Loihi",
         "on Speck",
         "on cores of a family of one's own",
         "on several cores",
         "with cores of several tiles",
         "with idle neurons",
+        "with layers cut together",
         "with relays",
+        "with resets by a second compartment",
     }
 
 

@@ -12,8 +12,11 @@ from neuroprune.chips.chip import Chip
 from neuroprune.chips.dynapcnn.family import Dynapcnn
 from neuroprune.chips.load import load_chip
 from neuroprune.chips.loihi.family import Loihi
+from neuroprune.chips.loihi.resets import reset_weight
 from neuroprune.chips.tables import ChipTables
 from neuroprune.errors import CapacityError, UnsupportedNetwork, VerificationError
+from neuroprune.fixed_point import STATE_SHIFT, largest_state
+from neuroprune.mapping.effort import EffortName
 from neuroprune.mapping.map import map_program
 from neuroprune.mapping.tables import core_tables
 from neuroprune.mapping.types import ChipMapping
@@ -22,10 +25,12 @@ from neuroprune.program.timing import balance
 from neuroprune.program.types import IntConnection, IntConv, IntLayer, IntProgram
 from neuroprune.simulation.compare import compare
 from neuroprune.simulation.cores import run_cores
-from neuroprune.simulation.engine import record
-from neuroprune.simulation.types import Record
+from neuroprune.simulation.engine import record, simulate
+from neuroprune.simulation.types import LayerRecord, Record
 
 LOIHI, SPECK = load_chip("loihi-sim"), load_chip("speck")
+SPECKS, TOGETHER = 0.3, 0.3
+"""Shares of the programs that are mapped to Speck, and of the others whose layers are cut together."""
 LIMITS = (
     "neurons_per_core",
     "input_axons_per_core",
@@ -37,13 +42,14 @@ LIMITS = (
 
 @dataclass(frozen=True, eq=False)
 class Mapped:
-    """A program, samples for it, and where it is: `balanced` on `chip`."""
+    """A program, samples for it, and where it is: `balanced` on `chip`, mapped with `effort`."""
 
     program: IntProgram
     frames: InputSpikes
     balanced: IntProgram
     chip: Chip
     mapping: ChipMapping
+    effort: EffortName = "layers"
 
     def tables(self) -> ChipTables:
         return core_tables(self.mapping, self.balanced, self.chip)
@@ -52,11 +58,14 @@ class Mapped:
         """What of the ways to put a program on cores occurs."""
         tiles = [each for core in self.mapping.cores for each in core.tiles]
         return {
+            "with layers cut together": self.effort == "normal",
             "on several cores": len(self.mapping.cores) > 1,
             "with cores of several tiles": any(len(core.tiles) > 1 for core in self.mapping.cores),
             "with relays": len(self.balanced.layers) > len(self.program.layers),
             "with idle neurons": any(each.idle_neurons for each in tiles),
+            "on Loihi": isinstance(self.chip.core, Loihi),
             "on Speck": isinstance(self.chip.core, Dynapcnn),
+            "with resets by a second compartment": bool(subtracting(self)),
             "on cores of a family of one's own": isinstance(self.chip.core, NeuronsOnly),
             **{
                 f"in {way} synapses": any(way in each.encodings for each in tiles)
@@ -71,15 +80,18 @@ def random_mapped(seed: int) -> Mapped:
     Some weights become 0, some taps equal, as pooling makes them, and some synapses are used again from another source.
     """
     rng = np.random.default_rng((seed, 1))
-    if rng.random() < 0.2:
+    if rng.random() < SPECKS:
         return _random_on_speck(rng)
     program, frames = random_program(seed, largest=6 if rng.random() < 0.7 else 14)
     program = varied(rng, program)
     chip = random_chip(rng)
+    if isinstance(chip.core, Loihi) and rng.random() < 0.4:
+        program, chip = _with_second_compartments(rng, program, frames, chip)
+    effort: EffortName = "normal" if rng.random() < TOGETHER else "layers"
     balanced = balance(program, chip.synaptic_delay_max)
     while True:
         try:
-            return Mapped(program, frames, balanced, chip, map_program(balanced, chip))
+            return Mapped(program, frames, balanced, chip, map_program(balanced, chip, effort=effort), effort)
         except CapacityError:
             chip = doubled(chip)
 
@@ -95,9 +107,8 @@ def differences(case: Mapped) -> list[str]:
                     f"core {number} was counted as {core.used}, its tables are {counted(written, case.chip.core)}"
                 )
     try:
-        compare(
-            record(case.program, case.frames, every_step=True), without_relays(case, run_cores(tables, case.frames))
-        )
+        found_by_cores = as_one_compartment(case, without_relays(case, run_cores(tables, case.frames)))
+        compare(record(case.program, case.frames, every_step=True), found_by_cores)
     except VerificationError as error:
         found.append(str(error))
     return found
@@ -107,6 +118,59 @@ def without_relays(case: Mapped, found: Record) -> Record:
     """The layers of the program alone, which relays do not change."""
     names = {layer.name for layer in case.program.layers}
     return Record(tuple(layer for layer in found.layers if layer.name in names))
+
+
+def subtracting(case: Mapped) -> dict[str, int]:
+    """vth of the layers whose neurons are of two compartments, of which the second resets the first."""
+    if not isinstance(case.chip.core, Loihi) or case.chip.core.subtracting_compartments == 1:
+        return {}
+    return {layer.name: layer.neuron.vth for layer in case.program.layers if layer.neuron.reset == "subtract"}
+
+
+def as_one_compartment(case: Mapped, found: Record) -> Record:
+    """u and v as they are where a spike subtracts at once, which in two compartments it does through the next u."""
+    layers, vths = [], subtracting(case)
+    for layer in found.layers:
+        vth = vths.get(layer.name, 0) << STATE_SHIFT
+        assert layer.u is not None and layer.v is not None
+        spikes = layer.spikes.astype(np.int32)
+        u = layer.u.copy()
+        u[:, 1:] += vth * spikes[:, :-1]
+        v = layer.v - vth * spikes
+        layers.append(LayerRecord(layer.name, layer.spikes, v[:, -1], u, v))
+    return Record(tuple(layers))
+
+
+def _with_second_compartments(
+    rng: np.random.Generator, program: IntProgram, frames: InputSpikes, chip: Chip
+) -> tuple[IntProgram, Chip]:
+    """A Loihi 1's resets, and neurons that two compartments compute: see `loihi.resets`.
+
+    They keep all of their potential and nothing of their current, their threshold has 8 bits, and u does not wrap,
+    whether or not the threshold comes off it: a layer that wraps resets to zero.
+    """
+    chip = replace(chip, core=replace(chip.core, subtracting_compartments=2, index_bits_max=12))
+    layers = []
+    for layer in program.layers:
+        assert isinstance(layer.neuron, IntCubaLif)
+        if rng.random() < 0.7:
+            magnitude, exponent = reset_weight(layer.neuron.vth, chip.rules.stored_bits(layer.weight_bits))
+            neuron = replace(layer.neuron, decay_u=4095, decay_v=0, vth=magnitude << exponent, reset="subtract")
+            layer = replace(layer, neuron=neuron)
+        elif layer.neuron.reset == "subtract":
+            layer = replace(layer, neuron=replace(layer.neuron, reset="zero"))
+        layers.append(layer)
+        recorded = record(replace(program, layers=tuple(layers)), frames, every_step=True).layers[-1]
+        assert recorded.u is not None
+        room = largest_state(layer.neuron.state_bits) - (layer.neuron.vth << STATE_SHIFT)
+        if np.abs(recorded.u.astype(np.int64)).max() > room or _wraps(program, layers, frames):
+            layers[-1] = replace(layer, neuron=replace(layer.neuron, reset="zero"))
+    return replace(program, layers=tuple(layers)), chip
+
+
+def _wraps(program: IntProgram, layers: list[IntLayer], frames: InputSpikes) -> bool:
+    """Whether u of the last of `layers` does."""
+    return simulate(replace(program, layers=tuple(layers)), frames).layers[-1].current_wraps > 0
 
 
 def _random_on_speck(rng: np.random.Generator) -> Mapped:

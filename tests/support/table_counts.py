@@ -6,7 +6,7 @@ from collections import Counter
 import numpy as np
 
 from neuroprune.chips.loihi.core import LoihiCore
-from neuroprune.chips.tables import IDLE, OFF_CHIP, ChipTables, CoreTables
+from neuroprune.chips.tables import IDLE, OFF_CHIP, ChipTables, CompartmentGroup, CoreTables, SynapseFormat
 from neuroprune.fixed_point import weight_range, weight_step
 
 
@@ -14,7 +14,7 @@ def counted(tables: CoreTables, core: LoihiCore) -> tuple[int, ...]:
     """Neurons, input axons, output axons, bits of synapse memory and formats, as `TileResources.used` has them."""
     runs = zip(tables.memory.format.tolist(), tables.memory.length.tolist(), strict=True)
     return (
-        sum(len(group.neuron) for group in tables.groups),
+        sum(len(group.neuron) * group.size for group in tables.groups),
         len(tables.inputs.run),
         sum(core.population_axon_slots if shared else 1 for shared in tables.outputs.population.tolist()),
         sum(bits_of_run(length, bits_of_synapse(tables, form), core) for form, length in runs),
@@ -63,12 +63,12 @@ def misfits(tables: ChipTables, base_bits: int | None = None) -> list[str]:
 def _core_misfits(core: CoreTables, base_bits: int | None) -> list[str]:
     found = []
     memory, outputs = core.memory, core.outputs
-    ends = [(group.first, group.first + len(group.neuron)) for group in core.groups]
+    ends = [(group.first, group.first + len(group.neuron) * group.size) for group in core.groups]
     if [stop for _, stop in ends[:-1]] != [first for first, _ in ends[1:]] or ends[0][0] != 0:
         found.append("compartments of its tiles overlap")
     if len(set(core.formats)) != len(core.formats):
         found.append("a format is there twice")
-    holds = np.concatenate([group.neuron for group in core.groups])
+    holds = np.concatenate([senders(group) for group in core.groups])
     if np.any(holds[outputs.sender] == IDLE):
         found.append("an idle compartment sends")
     if set(core.inputs.run.tolist()) != set(range(len(memory.format))):
@@ -83,14 +83,28 @@ def _core_misfits(core: CoreTables, base_bits: int | None) -> list[str]:
         here = slice(int(starts[run]), int(starts[run]) + length)
         weight, index, delay = memory.weight[here], memory.index[here], memory.delay[here]
         size = next(stop - first for first, stop in ends if first == form.first)
-        low, high = weight_range(form.weight_bits)
-        if weight.min() < low or weight.max() > high or np.any(weight % weight_step(form.weight_bits)):
+        low, high, step = weight_field(form)
+        if weight.min() < low or weight.max() > high or np.any(weight % step):
             found.append("a weight does not fit its field")
         if index.min() < 0 or index.max() >> form.index_bits or delay.min() < 0 or delay.max() >> form.delay_bits:
             found.append("an index or a delay does not fit its field")
         reach = index.max() if form.index_bits else length // memory.atoms[run] - 1
-        if reach + largest_base[run] >= size or length % memory.atoms[run]:
+        if form.step * (reach + largest_base[run]) >= size or length % memory.atoms[run]:
             found.append("a synapse leads beyond the compartments of its tile")
         if memory.atoms[run] > 1 and not form.population:
             found.append("a run of a plain axon has several parts")
     return found
+
+
+def senders(group: CompartmentGroup) -> np.ndarray:
+    """The neuron that each compartment sends the spikes of: the last of several, the others are idle there."""
+    found = np.full((len(group.neuron), group.size), IDLE)
+    found[:, -1] = group.neuron
+    return found.reshape(-1)
+
+
+def weight_field(form: SynapseFormat) -> tuple[int, int, int]:
+    """The least weight, the largest, and the distance of neighbours."""
+    if form.inhibitory:
+        return -(256 - (1 << 8 - form.weight_bits)), 0, 1 << 8 - form.weight_bits
+    return *weight_range(form.weight_bits), weight_step(form.weight_bits)

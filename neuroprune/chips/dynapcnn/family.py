@@ -64,26 +64,26 @@ class Dynapcnn(DynapcnnCore):
 
         neuron = layer.neuron
         if not isinstance(neuron, IntCubaLif):
-            yield f"its neurons are {type(neuron).__name__}, a core has integrate-and-fire ones alone: take those"
+            yield f"neurons are {type(neuron).__name__}, a core has integrate-and-fire ones alone: take those"
             return
         if neuron.decay_v != 0:
             yield (
-                f"its neurons lose {neuron.decay_v / DECAY_UNITY:.3g} of their potential in a step, those of a core "
+                f"neurons lose {neuron.decay_v / DECAY_UNITY:.3g} of their potential in a step, those of a core "
                 "lose nothing: take neurons without leak (kind: if)"
             )
         if neuron.decay_u + 1 != DECAY_UNITY:
             yield (
-                f"its neurons keep {1 - (neuron.decay_u + 1) / DECAY_UNITY:.3g} of their current in a step, those of a "
+                f"neurons keep {1 - (neuron.decay_u + 1) / DECAY_UNITY:.3g} of their current in a step, those of a "
                 "core have none: take neurons without a current of their own"
             )
         if layer.recurrent:
-            yield "it reads its own spikes, a core sends none to itself: leave the recurrence out"
+            yield "own spikes are read, a core sends none to itself: leave the recurrence out"
         channels, *sizes = volume(layer.shape)
         if channels > self.channels_max:
-            yield f"it has {channels} channels, a core computes {self.channels_max} at most: prune it"
+            yield f"{channels} channels, a core computes {self.channels_max} at most: prune them"
         if max(sizes) > self.map_size_max:
             yield (
-                f"its map is {sizes[0]}x{sizes[1]}, that of a core {self.map_size_max}x{self.map_size_max} at most: "
+                f"a map of {sizes[0]}x{sizes[1]}, that of a core {self.map_size_max}x{self.map_size_max} at most: "
                 "give it a stride, or pool before it"
             )
 
@@ -93,23 +93,23 @@ class Dynapcnn(DynapcnnCore):
             (height, width), pools = each.size, powers_of_two(self.pool_size_max)[1:]
             if height != width or height > most:
                 yield (
-                    f"its kernel is {height}x{width}, that of a core square and {most}x{most} at most: take such a "
+                    f"a kernel of {height}x{width}, that of a core square and {most}x{most} at most: take such a "
                     f"one, or pool before it in windows of {_either(pools)}"
                 )
             if not {*each.stride} <= {*strides}:
-                yield f"its stride is {max(each.stride)}, that of a core {_either(strides)}: take one of these"
+                yield f"a stride of {max(each.stride)}, that of a core {_either(strides)}: take one of these"
             if max(each.padding) > self.padding_max:
-                yield f"its padding is {max(each.padding)}, that of a core {self.padding_max} at most: take less"
+                yield f"a padding of {max(each.padding)}, that of a core {self.padding_max} at most: take less"
             if max(each.dilation) > 1:
-                yield f"its dilation is {max(each.dilation)}, that of a core 1: take a kernel without gaps"
+                yield f"a dilation of {max(each.dilation)}, that of a core 1: take a kernel without gaps"
             if max(each.source[1:]) > self.input_size_max:
                 yield (
-                    f"it reads {each.source[1]}x{each.source[2]} pixels, a core {self.input_size_max}x"
+                    f"{each.source[1]}x{each.source[2]} pixels are read, a core reads {self.input_size_max}x"
                     f"{self.input_size_max} at most: scale the frames down"
                 )
         if len({(each.size, each.stride, each.padding, each.source[1:]) for each in kernels}) > 1:
             yield (
-                f"it reads {len(kernels)} layers through kernels of different form, a core has one: give them the same "
+                f"{len(kernels)} layers are read through kernels of different form, a core has one: give them the same "
                 "kernel size, stride and padding"
             )
 

@@ -75,7 +75,8 @@ class Loihi(LoihiCore):
     ) -> TileTables:
         """Runs and blocks as they were counted."""
         layer = replace(layer, connections=tuple(map(_widened, layer.connections)))
-        return tile_tables(share_synapses(layer, delays), delays, use, rules.stored_bits(layer.weight_bits), self)
+        stored_bits = rules.stored_bits(layer.weight_bits)
+        return tile_tables(share_synapses(layer, delays), layer.neuron, delays, use, stored_bits, self)
 
 
 class _Stored(NamedTuple):

@@ -4,6 +4,7 @@
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -11,19 +12,27 @@ from neuroprune.chips.loihi.core import LoihiCore
 from neuroprune.chips.loihi.counting import index_bits
 from neuroprune.chips.loihi.encode import SharedSynapses, least_blocks
 from neuroprune.chips.loihi.layout import Layout
+from neuroprune.chips.loihi.resets import write_resets
 from neuroprune.chips.receptive_field import AxisField, ReceptiveField, receptive_field
 from neuroprune.chips.synapse_lists import MemoryWriter, list_synapses
 from neuroprune.chips.tables import Numbers, SynapseFormat, TileAxons, TileTables
 from neuroprune.chips.types import Tile, TileResources, volume
+from neuroprune.neurons.model import IntNeuron
 from neuroprune.program.types import IntConv
 
 
 def tile_tables(
-    shared: Sequence[SharedSynapses], delays: Sequence[int], use: TileResources, stored_bits: int, core: LoihiCore
+    shared: Sequence[SharedSynapses],
+    neuron: IntNeuron,
+    delays: Sequence[int],
+    use: TileResources,
+    stored_bits: int,
+    core: LoihiCore,
 ) -> TileTables:
     """The tables of a tile in the layout and the encodings that `use` says.
 
-    shared: all connections of the layer. delays: steps by which the synapses of each delay. stored_bits: of a weight.
+    shared: all connections of the layer. neuron: its neurons. delays: steps by which the synapses of each delay.
+    stored_bits: of a weight.
     """
     assert isinstance(use.layout, Layout)
     writer = _TileWriter(use.tile, use.layout, stored_bits, core)
@@ -31,11 +40,17 @@ def tile_tables(
     for each in shared:
         number = each.numbers[0]
         axons |= dict.fromkeys(each.numbers, writer.write(each, use.encodings[number], delays[number]))
+    size = core.subtracting_compartments if neuron.reset == "subtract" else 1
+    resets = (write_resets(writer.memory, writer.place, neuron.vth, stored_bits, core),) if size > 1 else ()
+    formats, memory = writer.memory.written()
     return TileTables(
         use.layout.compartments(use.tile),
         writer.place,
-        *writer.memory.written(),
+        tuple(replace(form, step=size) for form in formats),
+        memory,
         tuple(axons[number] for number in sorted(axons)),
+        resets,
+        size,
     )
 
 
