@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from neuroprune.arrays import Frames, frozen_array
+from neuroprune.arrays import Frames
 from neuroprune.chips.chip import Chip
 from neuroprune.compression.catalog import LIMITS, ChipLimit
 from neuroprune.compression.channels import ChannelGroup
@@ -23,12 +23,11 @@ from neuroprune.graph.trace import trace
 from neuroprune.neurons.model import NeuronModel
 from neuroprune.program.narrow import is_channelwise, narrowed
 from neuroprune.program.types import IntConnection, IntLayer, IntProgram
+from neuroprune.program.zeros import with_zeros_stored
 from neuroprune.quantization.quantize import quantize
 
 NAMES: dict[ChipLimit, str] = {"cores": "cores of", "kib": "KiB on cores of"}
 """What stands in sentences between an amount and the chip."""
-SMALLEST = 2
-"""The smallest weight in 8 bits."""
 
 
 class ChipLimits:
@@ -147,12 +146,10 @@ def _read_by_channel(layer: IntLayer, found: Mapping[str, int]) -> int | None:
 
 
 def _without_zeros(program: IntProgram, floats: FloatProgram) -> IntProgram:
-    """`program` with the smallest weight in place of those that were rounded to zero."""
+    """`program` with the weights stored that were rounded to zero."""
 
     def stored(connection: IntConnection, before: FloatConnection) -> IntConnection:
-        weight = connection.synapse.weight
-        weight = np.where((weight == 0) & (before.synapse.weight != 0), SMALLEST, weight)
-        return replace(connection, synapse=replace(connection.synapse, weight=frozen_array(weight, np.int16)))
+        return with_zeros_stored(connection, (connection.synapse.weight == 0) & (before.synapse.weight != 0))
 
     layers = (
         replace(layer, connections=tuple(map(stored, layer.connections, before.connections)))

@@ -13,7 +13,7 @@ from math import ceil
 
 import numpy as np
 
-from neuroprune.arrays import FloatArray, frozen_array
+from neuroprune.arrays import FloatArray
 from neuroprune.chips.chip import Chip
 from neuroprune.errors import CapacityError
 from neuroprune.mapping.cores import packed
@@ -21,6 +21,7 @@ from neuroprune.mapping.effort import EffortName
 from neuroprune.mapping.types import Core
 from neuroprune.program.narrow import Coupled, coupled_layers, narrowed
 from neuroprune.program.types import IntConnection, IntProgram
+from neuroprune.program.zeros import with_zeros_stored
 
 MOST_GONE = 4
 """At most every fourth channel of a layer goes: more is no small change."""
@@ -32,8 +33,8 @@ MOST_TRIES_TO_FIT = 24
 """The same, where a program does not fit."""
 MOST_ADVICE = 3
 """Changes that are returned."""
-FEW_ZEROS, SMALLEST = 0.05, 2
-"""Share of zero weights up to which they are of rounding, which leaves 0.01 or less in 8 bits; the smallest weight."""
+FEW_ZEROS = 0.05
+"""Share of zero weights up to which they are of rounding, which leaves 0.01 or less in 8 bits."""
 ROUNDING = 1e-9
 
 
@@ -136,14 +137,12 @@ class _Oracle:
 
 
 def _without_few_zeros(program: IntProgram) -> IntProgram:
-    """`program` with the smallest weight in place of zeros, in connections that have few of them."""
+    """`program` with its zeros stored, in connections that have few of them."""
 
     def stored(connection: IntConnection) -> IntConnection:
         weight = connection.synapse.weight
-        if not 0 < np.count_nonzero(weight == 0) <= FEW_ZEROS * weight.size:
-            return connection
-        weight = frozen_array(np.where(weight == 0, SMALLEST, weight), np.int16)
-        return replace(connection, synapse=replace(connection.synapse, weight=weight))
+        few = 0 < np.count_nonzero(weight == 0) <= FEW_ZEROS * weight.size
+        return with_zeros_stored(connection) if few else connection
 
     layers = (replace(layer, connections=tuple(map(stored, layer.connections))) for layer in program.layers)
     return replace(program, layers=tuple(layers))

@@ -10,14 +10,13 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from neuroprune.arrays import frozen_array
 from neuroprune.chips.chip import Chip
 from neuroprune.errors import CapacityError
-from neuroprune.fixed_point import WeightArray
 from neuroprune.mapping.effort import EffortName
 from neuroprune.mapping.map import map_program
 from neuroprune.mapping.types import ChipMapping
 from neuroprune.program.types import IntLayer, IntProgram
+from neuroprune.program.zeros import with_zeros_stored
 from neuroprune.report.schema import NOTICEABLE_ZEROS
 
 
@@ -39,8 +38,7 @@ def zero_weights_share(layers: Sequence[IntLayer]) -> float:
 def map_zeros_stored(program: IntProgram, chip: Chip, effort: EffortName = "normal") -> ZerosMapped | None:
     """`program`, balanced, mapped with all its zeros stored; None where NOTICEABLE_ZEROS of its weights are not zero.
 
-    A zero is counted as a weight of a value that no other weight of its connection has, so that what was equal stays
-    equal and nothing else becomes so: connections, taps of a kernel, blocks. Where everything is zero, all is equal.
+    How a zero is counted, `with_zeros_stored` says.
 
     >>> import numpy as np
     >>> from neuroprune import (
@@ -67,12 +65,4 @@ def map_zeros_stored(program: IntProgram, chip: Chip, effort: EffortName = "norm
 def _stored(layer: IntLayer) -> IntLayer:
     if layer.role == "relay":
         return layer
-    connections = tuple(
-        replace(connection, synapse=replace(connection.synapse, weight=_without_zeros(connection.synapse.weight)))
-        for connection in layer.connections
-    )
-    return replace(layer, connections=connections)
-
-
-def _without_zeros(weight: WeightArray) -> WeightArray:
-    return frozen_array(np.where(weight == 0, max(int(weight.max()), 0) + 1, weight), np.int16)
+    return replace(layer, connections=tuple(map(with_zeros_stored, layer.connections)))
