@@ -163,3 +163,12 @@ def test_packages_that_a_network_does_not_use_need_not_be_there(tmp_path):
         with pytest.raises(InputError, match=r"uses absent_package\.models.helper, for which there is only a stand-in"):
             load_network(f"{tmp_path / 'mine.py'}:uses")
     assert "absent_package" not in sys.modules
+
+
+def test_a_stand_in_is_new_enough_for_what_asks_its_version(tmp_path):
+    """Training scripts take their writer from torch, which looks at the version of the package tensorboard."""
+    code = "from torch.utils.tensorboard import SummaryWriter\nfrom torch.nn import Flatten\n"
+    (tmp_path / "mine.py").write_text(code)
+    with imports_as(stand_ins=("tensorboard",)):
+        assert isinstance(load_network(f"{tmp_path / 'mine.py'}:Flatten"), torch.nn.Flatten)
+    assert "tensorboard" not in sys.modules

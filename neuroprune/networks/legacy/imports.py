@@ -20,6 +20,9 @@ OLD = ("spikingjelly.clock_driven", "spikingjelly.cext")
 OURS = {name: f"neuroprune.networks.legacy.{name}" for name in ("neuron", "layer", "surrogate")}
 """Modules whose classes took other arguments, or did other things."""
 
+NEWEST = "9999"
+"""The version of a stand-in: code that asks, as `torch.utils.tensorboard` does, wants one that is new enough."""
+
 
 @dataclass(frozen=True)
 class Imports:
@@ -187,6 +190,7 @@ class _StandIns(MetaPathFinder):
             return None
         module = ModuleType(fullname)
         module.__path__ = []
+        module.__version__ = NEWEST  # type: ignore[attr-defined]
         module.__getattr__ = lambda key: _missing(fullname, key)  # type: ignore[method-assign]
         return ModuleSpec(fullname, _Made(module), is_package=True)
 
