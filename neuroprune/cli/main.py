@@ -107,13 +107,24 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         click.echo("Terminated." if terminated else "Interrupted.", err=True)
         sys.exit(TERMINATED if terminated else INTERRUPTED)
     except SystemExit as error:  # nothing of ours ends the program in there
+        if _nobody_reads(error):
+            _stop_writing()
         said = f"code of the network's ends the program when it runs (sys.exit({capped(error.code)})): take that out"
         show_error(InputError(said))
         sys.exit(InputError.exit_code)
     except BrokenPipeError:
-        # The reader of our output has closed the pipe; keep Python from flushing into it at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(0)
+        _stop_writing()
+    sys.exit(0)
+
+
+def _nobody_reads(error: SystemExit) -> bool:
+    """Whether rich ended the program, or click, since its reader closed the pipe: click then wraps standard output."""
+    return isinstance(error.__context__, BrokenPipeError) or type(sys.stdout).__module__.startswith("click.")
+
+
+def _stop_writing() -> NoReturn:
+    """Exit where the reader of our output has closed the pipe; keeps Python from flushing into it then."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     sys.exit(0)
 
 

@@ -146,8 +146,9 @@ def test_without_a_command_the_help_is_shown(capsys: pytest.CaptureFixture[str])
     assert "Commands:" in capsys.readouterr().err
 
 
-def test_a_reader_that_stops_reading_is_no_error() -> None:
-    command = f"{sys.executable} -m neuroprune targets --json | head -c 10"
+@pytest.mark.parametrize("arguments", ["targets --json | head -c 10", "targets show loihi1 | true", "--help | true"])
+def test_a_reader_that_stops_reading_is_no_error(arguments: str) -> None:
+    command = f"{sys.executable} -m neuroprune {arguments}"
     answer = subprocess.run(["bash", "-o", "pipefail", "-c", command], capture_output=True, text=True, check=False)
     assert answer.returncode == 0, answer.stderr
     assert answer.stderr == ""
