@@ -98,6 +98,7 @@ class PyDrive(PyLoihiProcessModel):
 
     def run_post_mgmt(self) -> None:
         self.bias.write(self.drive[self.time_step - 1])
+        self.bias.wait()  # else Lava may set it a step later
 
 
 def run(net: Path, bits: int, unit: float, stream: Any, folder: Path) -> dict[str, Any]:
