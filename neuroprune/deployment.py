@@ -160,9 +160,8 @@ def run_program(
     with stage("map"):
         balanced = balance(program, chip.synaptic_delay_max)
         fewest = job.optimize == "cores"
-        quick = (
-            job.optimize == "traffic" and job.budget == NO_LIMIT
-        )  # it only has to fit: tiles are sought when spikes are known
+        # For traffic it only has to fit: tiles are sought when spikes are known.
+        quick = job.optimize == "traffic" and job.budget == NO_LIMIT
         packing = pack_program(balanced, chip, "layers" if quick else job.effort, job.progress)
         check_budget(packing, chip, job.budget)
         if job.exports:
