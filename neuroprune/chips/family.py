@@ -26,7 +26,7 @@ A whole family, whose cores are limited by nothing but neurons:
 
             return count
 
-1.  **Numbers.** Each field, an int above 0 made by `number(unit)`, is a key of the YAML files of this family, beside
+1.  **Numbers.** Each field, an int made by `number(unit)`, is a key of the YAML files of this family, beside
     those that every chip has: `title`, `extends`, `family`, `cores_per_chip`, `mesh`, `synaptic_delay_max` and the
     widths of `IntegerRules`. A file gives it with value, unit, source and grade; see `neuroprune.chips.load`.
 2.  **Resources.** Name all that a core can run out of. What the tiles of a core take adds up, and may not exceed the
@@ -73,8 +73,8 @@ LARGEST_NUMBER = 2**31 - 1
 """Of what a core has: sums over all tiles of a network are exact in 64 bits."""
 
 
-def number(unit: str, most: int = LARGEST_NUMBER) -> Any:
-    """A field of a family: a whole number from 1 to `most`, given in `unit` by the YAML files of its chips.
+def number(unit: str, most: int = LARGEST_NUMBER, least: int = 1) -> Any:
+    """A field of a family: a whole number from `least` to `most`, given in `unit` by the YAML files of its chips.
 
     >>> from dataclasses import dataclass
     >>> from neuroprune import Family, number
@@ -84,7 +84,7 @@ def number(unit: str, most: int = LARGEST_NUMBER) -> Any:
     >>> SmallCore.units()
     {'neurons_per_core': 'neurons'}
     """
-    return field(metadata={"unit": unit, "most": most})
+    return field(metadata={"unit": unit, "least": least, "most": most})
 
 
 def numbers(unit: str, most: int = LARGEST_NUMBER) -> Any:
@@ -113,7 +113,7 @@ class Family(ABC):
         for each in fields(self):
             value = getattr(self, each.name)
             if "each_core" not in each.metadata:
-                check_number(each.name, value, 1, each.metadata["most"])
+                check_number(each.name, value, each.metadata["least"], each.metadata["most"])
                 continue
             if not isinstance(value, tuple) or not value:
                 raise InputError(

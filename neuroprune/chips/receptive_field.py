@@ -21,6 +21,7 @@ class AxisField:
     first: int64 [n], the lowest of these outputs, counted from the start of the range and its margin.
     kind: int64 [n], equal for positions whose outputs follow each other alike through taps of equal weights.
     sizes: int64 [kinds], taps of a position of each kind.
+    outputs: of each kind the outputs of its positions, ascending, counted from the lowest.
     margin: idle outputs before the range. gap: idle outputs after it, and so between ranges that follow each other.
     """
 
@@ -29,6 +30,7 @@ class AxisField:
     first: npt.NDArray[np.int64]
     kind: npt.NDArray[np.int64]
     sizes: npt.NDArray[np.int64]
+    outputs: tuple[tuple[int, ...], ...]
     margin: int
     gap: int
 
@@ -43,12 +45,13 @@ class ReceptiveField:
     """The receptive field of a tile of a convolution.
 
     channels: source channels [start, stop) of the groups that the tile has channels of.
-    widest: the most channels of the tile that lie in one group.
+    widest: the most channels of the tile that lie in one group. alike: whether as many lie in each of its groups.
     rows, columns: as they are; open_rows, open_columns: with every tap, also to outputs beyond the tile.
     """
 
     channels: tuple[int, int]
     widest: int
+    alike: bool
     rows: AxisField
     columns: AxisField
     open_rows: AxisField
@@ -89,9 +92,11 @@ def receptive_field(connection: IntConnection, synapse: IntConv, tile: Tile) -> 
         )
         for axis in (0, 1)
     )
+    widths = {min(stop, (g + 1) * group) - max(start, g * group) for g in range(first, last + 1)}
     return ReceptiveField(
         channels=(first * channels_in_group, (last + 1) * channels_in_group),
-        widest=max(min(stop, (g + 1) * group) - max(start, g * group) for g in range(first, last + 1)),
+        widest=max(widths),
+        alike=len(widths) == 1,
         rows=rows,
         columns=columns,
         open_rows=open_rows,
@@ -148,6 +153,7 @@ def _axis_field(outputs: OutputRange, *, opened: bool) -> AxisField:
         first=frozen_array(first + before, np.int64),
         kind=frozen_array(kind.reshape(-1), np.int64),
         sizes=frozen_array((kinds > 0).sum(axis=1), np.int64),
+        outputs=tuple(tuple(np.flatnonzero(each).tolist()) for each in kinds),
         margin=before,
         gap=max(before, after),
     )

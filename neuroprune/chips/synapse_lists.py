@@ -64,14 +64,25 @@ class MemoryWriter:
         self._runs = 0
 
     def write(
-        self, form: SynapseFormat, length: Numbers, atoms: int, weight: Numbers, index: Numbers, delay: int
+        self,
+        form: SynapseFormat,
+        length: Numbers,
+        atoms: int,
+        weight: Numbers,
+        index: Numbers,
+        delay: int,
+        begins: Numbers | None = None,
     ) -> Numbers:
-        """The numbers of new runs, int64 [runs]; length: [runs], synapses of each. weight, index: of all together."""
+        """The numbers of new runs, int64 [runs]; length: [runs], synapses of each. weight, index: of all together.
+
+        begins: see `SynapseMemory`; by default each synapse has an index.
+        """
         if form not in self._formats:
             self._formats.append(form)
         count = length.size
         number = np.full(count, self._formats.index(form))
-        self._parts.append((number, length, np.full(count, atoms), weight, index, np.full(weight.size, delay)))
+        at_each = np.ones_like(index) if begins is None else begins
+        self._parts.append((number, length, np.full(count, atoms), weight, index, np.full(weight.size, delay), at_each))
         self._runs += count
         return np.arange(self._runs - count, self._runs)
 

@@ -29,7 +29,8 @@ class SynapseFormat:
     """How synapses lie in memory.
 
     weight_bits: of a weight, with sign. index_bits: of an index; 0 for runs without, whose synapses lead to one
-    compartment after the other. delay_bits: of a delay, 0 where all arrive after the step that every synapse takes.
+    compartment after the other. skip_bits: of the gap to the index before, which most synapses have in its place; 0
+    where each has an index. delay_bits: of a delay, 0 where all arrive after the step that every synapse takes.
     population: whether runs are blocks of equal parts, one for each atom of an axon that many neurons share.
     first: compartment that indices and bases count from. step: compartments from one index, or base, to the next.
     inhibitory: whether all weights are negative, so that their bits hold the magnitude alone. exponent: of the power of
@@ -44,6 +45,7 @@ class SynapseFormat:
     step: int = 1
     inhibitory: bool = False
     exponent: int = 0
+    skip_bits: int = 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,6 +54,7 @@ class SynapseMemory:
 
     format, length, atoms: [runs], number of the run's format, its synapses, and the equal parts that they are in.
     weight, index, delay: [synapses]; the indices and delays of formats without are 0 and nobody reads them.
+    begins: [synapses], 1 where `index` is one, 0 where it is the gap to that of the synapse before.
     """
 
     format: Numbers
@@ -60,6 +63,15 @@ class SynapseMemory:
     weight: Numbers
     index: Numbers
     delay: Numbers
+    begins: Numbers
+
+    @property
+    def indices(self) -> Numbers:
+        """int64 [synapses], the index of each, gaps added up."""
+        summed = np.cumsum(self.index)
+        first = np.flatnonzero(self.begins)
+        before = summed[first] - self.index[first]
+        return np.asarray(summed - before.repeat(np.diff(first, append=self.index.size)))
 
 
 @dataclass(frozen=True, eq=False)

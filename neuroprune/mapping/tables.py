@@ -243,7 +243,7 @@ def _core(
         accumulators = [*_accumulators(each.layer), *(0 for _ in each.tables.resets)]
         for axons, accumulator in zip(each.tables.inputs, accumulators, strict=True):
             inputs.append((axons.run + runs, axons.base, np.full(axons.run.size, accumulator)))
-        of_synapses = of_tile.weight, of_tile.index, of_tile.delay
+        of_synapses = of_tile.weight, of_tile.index, of_tile.delay, of_tile.begins
         memory.append((of_tile.format + len(formats), of_tile.length, of_tile.atoms, *of_synapses))
         formats += [replace(form, first=each.first_compartment) for form in each.tables.formats]
         runs += of_tile.length.size

@@ -116,6 +116,7 @@ class _Core:
         self._tables, self._steps, self._samples = tables, steps, samples
         memory = tables.memory
         self._first_synapse = np.cumsum(memory.length) - memory.length
+        self._indices = memory.indices
         self._sender = _Sender(tables.outputs, tables.compartments)
         self._indexed = np.array([form.index_bits > 0 for form in tables.formats])
         self._delays = np.array([form.delay_bits > 0 for form in tables.formats])
@@ -152,7 +153,7 @@ class _Core:
         message, synapse = _ranges(self._first_synapse[run] + messages.atom * length, length)
         form = memory.format[run][message]
         position = np.arange(message.size) - (np.cumsum(length) - length)[message]
-        index = np.where(self._indexed[form], memory.index[synapse], position)
+        index = np.where(self._indexed[form], self._indices[synapse], position)
         arrives = now + 1 + np.where(self._delays[form], memory.delay[synapse], 0)
         np.add.at(
             self._sums,

@@ -138,28 +138,30 @@ def test_memory_of_equal_weights_of_several_sources_is_counted_once() -> None:
 
 
 def test_memory_of_a_convolution_is_parted_among_the_pixels_of_its_plane() -> None:
-    """Of 4 x 4 pixels, 4 have 4 taps, 8 have 6 and 4 have 9; a synapse of 8 bits and an index of 6 serves 16 at most.
+    """Of 4 x 4 pixels, 4 have 4 taps, 8 have 6 and 4 have 9; a synapse of 8 bits and a gap of 2 serves 16 at most.
 
-    So a neuron takes 4 * 14 / 16, 6 * 14 / 16 or 9 * 14 / 16 bits, rounded down, for each source channel.
+    So a neuron takes 4 * 10 / 16, 6 * 10 / 16 or 9 * 10 / 16 bits, rounded down, for each source channel.
     """
-    assert least(chain(conv(4, (1, 4, 4))))[MEMORY] == 4 * (4 * 3 + 8 * 5 + 4 * 7)
-    assert least(chain(conv(4, (2, 4, 4))))[MEMORY] == 4 * (4 * 7 + 8 * 10 + 4 * 15)
+    assert least(chain(conv(4, (1, 4, 4))))[MEMORY] == 4 * (4 * 2 + 8 * 3 + 4 * 5)
+    assert least(chain(conv(4, (2, 4, 4))))[MEMORY] == 4 * (4 * 5 + 8 * 7 + 4 * 11)
     assert least(chain(conv(4, (1, 1, 1))))[MEMORY] == 4 * 8  # its own weight without an index
     four = resized(LOIHI, neurons_per_core=4)  # a block serves no more
-    assert least(chain(conv(4, (1, 4, 4))), four)[MEMORY] == 4 * (4 * 14 + 8 * 21 + 4 * 31)
+    assert least(chain(conv(4, (1, 4, 4))), four)[MEMORY] == 4 * (4 * 10 + 8 * 15 + 4 * 22)
+    for chip in (resized(LOIHI, skip_bits_max=0), resized(LOIHI, skip_bits_min=6, skip_bits_max=7)):  # indices of 6
+        assert least(chain(conv(4, (2, 4, 4))), chip)[MEMORY] == 4 * (4 * 7 + 8 * 10 + 4 * 15)
     assert least(chain(conv(4, (1, 4, 4), zeros=True)))[MEMORY] == 0
 
 
 def test_memory_of_a_pool_inside_a_kernel_is_that_of_its_distinct_taps() -> None:
     weight = np.arange(1, 5).reshape(2, 2).repeat(2, axis=0).repeat(2, axis=1)[np.newaxis, np.newaxis] * 2
     pooled = layer_of(IntConv(weight.astype(np.int16), (4, 4), (0, 0), (1, 1), 1), (1, 8, 8), (1, 2, 2))
-    assert least(chain(pooled))[MEMORY] == 4 * (4 * 14 // 4)
+    assert least(chain(pooled))[MEMORY] == 4 * (4 * 10 // 4)
 
 
 def test_memory_of_a_dense_layer_of_a_map_is_that_of_a_kernel_of_its_size() -> None:
-    """A mean over 16 pixels is one weight for each channel and neuron, with an index."""
+    """A mean over 16 pixels is one weight for each channel and neuron, with a gap."""
     weight = np.repeat(np.arange(1, 11).reshape(5, 2) * 2, 16, axis=1)
-    assert least(chain(dense(weight, (2, 4, 4))))[MEMORY] == 5 * 2 * (8 + 6)
+    assert least(chain(dense(weight, (2, 4, 4))))[MEMORY] == 5 * 2 * (8 + 2)
 
 
 def test_input_axons_are_those_of_sources_with_weights_or_of_their_pixels() -> None:

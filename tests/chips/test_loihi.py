@@ -73,8 +73,9 @@ def test_dense_and_sparse_counts_are_those_of_an_enumeration(case: tuple[IntLaye
     fan_out = Counter(source for source, _, weight in synapses if weight != 0)
     sparse_bits = chip.rules.weight_bits + index_bits(tile.neurons, chip.core)
     found = {name: rest for name, *rest in encodings(only(layer, tile), CLOSED, chip.rules.weight_bits, chip.core)}
-    assert found["dense"] == [len(fan_out), len(fan_out) * bits_of_run(tile.neurons, chip.rules.weight_bits, chip.core)]
-    assert found["sparse"] == [len(fan_out), sum(bits_of_run(n, sparse_bits, chip.core) for n in fan_out.values())]
+    run = bits_of_run(tile.neurons, chip.rules.weight_bits, chip.core)
+    assert found["dense"] == [len(fan_out), len(fan_out) * run, 0]
+    assert found["sparse"] == [len(fan_out), sum(bits_of_run(n, sparse_bits, chip.core) for n in fan_out.values()), 0]
     assert cheapest_storage(share_synapses(layer, [0]), tile, chip.rules.weight_bits, chip.core).synapses == len(
         synapses
     )
@@ -86,7 +87,7 @@ def test_shared_blocks_hold_exactly_the_tiles_synapses(case: tuple[IntLayer, Til
     """Every neuron is given an address, every pixel a base and a block of (offset, weight) for each source channel.
 
     The oracle checks that the addresses that a pixel reaches in the tile are those of its synapses and all others
-    idle, then counts distinct blocks.
+    idle, then counts distinct blocks, with an index for each synapse and with gaps of every width.
     """
     layer, tile = case
     (connection,) = layer.connections
@@ -95,12 +96,49 @@ def test_shared_blocks_hold_exactly_the_tiles_synapses(case: tuple[IntLayer, Til
     for opened in product((False, True), repeat=2):
         layout = needed(connection, tile, opened)
         found = {name: rest for name, *rest in encodings(only(layer, tile), layout, chip.rules.weight_bits, chip.core)}
-        bits = chip.rules.weight_bits + index_bits(layout.compartments(tile), chip.core)
+        index = index_bits(layout.compartments(tile), chip.core)
         sizes = [
-            sum(bits_of_run(n, bits, chip.core) for n in lay_out(connection, tile, layout, to, chip.core).values())
+            in_memory(lay_out(connection, tile, layout, to, chip.core), chip.rules.weight_bits, index, skip, chip.core)
             for to in product(*((False, True) if each else (False,) for each in opened))
+            for skip in widths(index, chip.core)
         ]
-        assert found["shared"] == [len(pixels), min(sizes)]
+        every = [[len(pixels), sum(size.values()), skip] for size, skip in sizes if size is not None]
+        assert found["shared"][:2] == min(every)[:2]
+        assert found["shared"] in every
+
+
+Block = tuple[tuple[tuple[int, ...], ...], ...]
+"""For each source channel its synapses by channel and tap: address from the base, and what its weight is."""
+
+
+def widths(index: int, core: LoihiCore) -> list[int]:
+    """Of gaps; 0 for indices."""
+    return [0, *(skip for skip in range(core.skip_bits_min, core.skip_bits_max + 1) if skip < index)]
+
+
+def in_memory(
+    blocks: dict[Block, int], stored: int, index: int, skip: int, core: LoihiCore
+) -> tuple[dict[Block, int] | None, int]:
+    """Bits of each block with an index for each synapse, or with gaps of `skip` bits, where these can be written."""
+    if skip == 0:
+        return {block: bits_of_run(size, stored + index, core) for block, size in blocks.items()}, 0
+    found = {}
+    for block in blocks:
+        addresses = [[at for at, *_ in entries] for entries in block]
+        if len({len(each) for each in addresses}) > 1 or any(each != sorted(set(each)) for each in addresses):
+            return None, skip
+        words = 0
+        for each in addresses:
+            pieces, last = [0], each[0]
+            for at in each:
+                if pieces[-1] == core.synapses_per_block or at - last >= 2**skip:
+                    pieces.append(0)
+                pieces[-1] += 1
+                last = at
+            bits = (core.block_header_bits + index + size * (stored + skip) for size in pieces)
+            words += sum(math.ceil(each / core.word_bits) for each in bits)
+        found[block] = words * core.word_bits
+    return found, skip
 
 
 Taps = list[tuple[int, int, int, int]]
@@ -133,7 +171,7 @@ def needed(connection: IntConnection, tile: Tile, opened: tuple[bool, bool]) -> 
 
 def lay_out(
     connection: IntConnection, tile: Tile, layout: Layout, opened: tuple[bool, bool], core: LoihiCore
-) -> dict[object, int]:
+) -> dict[Block, int]:
     """The sizes of the distinct blocks of the shared encoding, by their content."""
     synapse = connection.synapse
     assert isinstance(synapse, IntConv)
@@ -157,7 +195,7 @@ def lay_out(
 
     equal_rows = [synapse.weight[:, :, ky].tolist() for ky in range(kernel[0])]
     equal_columns = [synapse.weight[:, :, :, kx].tolist() for kx in range(kernel[1])]
-    blocks: dict[object, int] = {}
+    blocks: dict[Block, int] = {}
     weights: dict[object, list[tuple[int, int]]] = {}
     groups = sorted({c // group for c in range(tile.start[0], tile.stop[0])})
     for pixel in {source[1:] for source in true_targets}:
@@ -168,7 +206,7 @@ def lay_out(
         for g, i in product(groups, range(per_group)):
             members = [c for c in range(tile.start[0], tile.stop[0]) if c // group == g]
             entries = []
-            for c, (y, x, ky, kx) in product(members, outputs):
+            for c, (y, x, ky, kx) in product(members, sorted(outputs)):
                 at = address(c - tile.start[0], y, x)
                 assert in_axon <= at < total
                 row, column = equal_rows.index(equal_rows[ky]), equal_columns.index(equal_columns[kx])
@@ -176,7 +214,7 @@ def lay_out(
                 stored.append((at - in_axon, int(synapse.weight[c, i, ky, kx])))
             hit = {at + in_axon for at, *_ in entries}
             assert hit & set(real) == true_targets[(g * per_group + i, *pixel)]
-            block.append(tuple(sorted(entries)))
+            block.append(tuple(entries))
             longest = max(longest, len(entries))
         blocks[tuple(block)] = longest * len(block)
         assert weights.setdefault(tuple(block), sorted(stored)) == sorted(stored)
@@ -185,19 +223,19 @@ def lay_out(
 
 # --- several connections into one tile --------------------------------------------------------------------------------
 
-Stored = dict[object, tuple[int, int]]
-"""Runs and blocks by their content: synapses, and bits of each."""
+Stored = dict[object, int]
+"""Memory of runs and blocks by their content, in bits."""
 
 
 def stored_in(
     connection: IntConnection, delay: int, tile: Tile, layout: Layout, weight_bits: int, core: LoihiCore
-) -> dict[str, tuple[int, Stored]]:
-    """Axons, and what is in memory, of each encoding; equal content of equal synapses has equal keys."""
+) -> dict[str, tuple[int, Stored, int]]:
+    """Axons, what is in memory, and bits of gaps, of each encoding; equal content of equal synapses has equal keys."""
     synapse = connection.synapse
     assert isinstance(synapse, IntConv)
     same = (delay, connection.in_shape, synapse.stride, synapse.weight.tolist().__repr__())
     bits = weight_bits + core.delay_bits * (delay > 0)
-    indexed = bits + index_bits(layout.compartments(tile), core)
+    index = index_bits(layout.compartments(tile), core)
     synapses = enumerate_synapses(connection, tile)
     fan_out = Counter(source for source, _, weight in synapses if weight != 0)
     pixels = {source[1:] for source, _, _ in synapses}
@@ -209,16 +247,21 @@ def stored_in(
             for have, ask in ((layout.rows, asked.rows), (layout.columns, asked.columns))
         ):
             found = lay_out(connection, tile, layout, opened, core)
-            blocks.append({("shared", same, block): (size, indexed) for block, size in found.items()})
+            for skip in widths(index, core):
+                written, _ = in_memory(found, bits, index, skip, core)
+                if written is not None:
+                    blocks.append((skip, {("shared", same, skip, block): size for block, size in written.items()}))
+    skip, least = min(blocks, key=lambda each: sum(each[1].values()))
+    run = bits_of_run(layout.compartments(tile), bits, core)
     return {
-        "dense": (len(fan_out), {("dense", same, s): (layout.compartments(tile), bits) for s in fan_out}),
-        "sparse": (len(fan_out), {("sparse", same, s): (n, indexed) for s, n in fan_out.items()}),
-        "shared": (len(pixels), min(blocks, key=lambda block: memory(block, core))),
+        "dense": (len(fan_out), {("dense", same, s): run for s in fan_out}, 0),
+        "sparse": (
+            len(fan_out),
+            {("sparse", same, s): bits_of_run(n, bits + index, core) for s, n in fan_out.items()},
+            0,
+        ),
+        "shared": (len(pixels), least, skip),
     }
-
-
-def memory(stored: Stored, core: LoihiCore) -> int:
-    return sum(bits_of_run(size, bits, core) for size, bits in stored.values())
 
 
 @settings(max_examples=60, deadline=None)
@@ -253,13 +296,13 @@ def test_connections_of_one_tile_take_the_best_of_all_layouts_and_encodings(
         for names in product(("dense", "sparse", "shared"), repeat=len(options)):
             chosen = [option[name] for option, name in zip(options, names, strict=True)]
             together: Stored = {}
-            for _, stored in chosen:
+            for _, stored, _ in chosen:
                 together |= stored
             taken = (
                 layout.compartments(tile),
-                sum(count for count, _ in chosen),
-                memory(together, core),
-                len({(name, delay > 0) for name, delay in zip(names, delays, strict=True)}),
+                sum(count for count, _, _ in chosen),
+                sum(together.values()),
+                len({(name, delay > 0, skip) for name, delay, (_, _, skip) in zip(names, delays, chosen, strict=True)}),
             )
             cost = (
                 taken[3] > formats,
@@ -357,7 +400,7 @@ def test_one_layout_serves_a_wide_kernel_and_a_shortcut() -> None:
     use = cheapest_storage(share_synapses(layer, [0, 0]), tile, 8, resized(LOIHI, neurons_per_core=4096).core)
     assert use.encodings == ("shared", "shared")
     assert use.idle_neurons > 0
-    kernels = run_bits(np.array([64 * 8 * 9, 64 * 8]), 8 + 10, LOIHI.core).sum()
+    kernels = run_bits(np.array([64 * 8 * 9, 64 * 8]), 8 + LOIHI.core.skip_bits_min, LOIHI.core).sum()
     assert kernels <= use.synapse_bits < 4 * kernels
 
 
@@ -381,8 +424,8 @@ def test_dense_layers_count_a_source_only_where_it_has_a_weight(
     run = bits_of_run(stop - start, COARSE.rules.weight_bits, COARSE.core)
     axons = sum(n > 0 for n in fan_out)
     assert found == {
-        "dense": [axons, axons * run],
-        "sparse": [axons, sum(bits_of_run(n, bits, COARSE.core) for n in fan_out)],
+        "dense": [axons, axons * run, 0],
+        "sparse": [axons, sum(bits_of_run(n, bits, COARSE.core) for n in fan_out), 0],
     }
     assert cheapest_storage(share_synapses(layer, [0]), tile, 8, COARSE.core).synapses == inputs * (stop - start)
 
@@ -411,7 +454,7 @@ def test_the_chosen_encoding_fits_whenever_one_does(
     every = [
         fits(layout.compartments(tile), *taken)
         for layout in layouts([counted.field])
-        for _, *taken in encodings(counted, layout, 8, core)
+        for _, *taken, _ in encodings(counted, layout, 8, core)
     ]
     best = cheapest_storage(share_synapses(layer, [0]), tile, 8, core)
     assert fits(tile.neurons + best.idle_neurons, best.input_axons, best.synapse_bits) == any(every)

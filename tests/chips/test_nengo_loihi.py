@@ -9,13 +9,15 @@ from itertools import product
 
 import numpy as np
 import pytest
-from synapse_oracle import LOIHI, layer_of
+from synapse_oracle import LOIHI, layer_of, resized
 
 from neuroprune.chips.loihi.encode import count, encodings, share_synapses
 from neuroprune.chips.loihi.layout import CLOSED
 from neuroprune.chips.types import Tile, volume
 from neuroprune.program.types import IntConv, IntDense, IntLayer
 
+CORE = resized(LOIHI, skip_bits_max=0).core
+"""nengo-loihi gives each synapse an index."""
 block = pytest.importorskip("nengo_loihi.block", reason="nengo-loihi is not installed")
 
 
@@ -23,7 +25,7 @@ def counted(layer: IntLayer) -> dict[str, tuple[int, int]]:
     """Input axons and synapse memory of the whole layer by encoding."""
     (shared,) = share_synapses(layer, [0])
     tile = Tile(layer.name, (0, 0, 0), volume(layer.shape))
-    return {name: (axons, bits) for name, axons, bits in encodings(count(shared, tile), CLOSED, 8, LOIHI.core)}
+    return {name: (axons, bits) for name, axons, bits, _ in encodings(count(shared, tile), CLOSED, 8, CORE)}
 
 
 @pytest.mark.parametrize("seed", range(40))

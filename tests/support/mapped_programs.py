@@ -209,6 +209,8 @@ def random_chip(rng: np.random.Generator) -> Chip:
         block_header_bits=int(rng.integers(1, 12)),
         index_bits_min=index_bits,
         index_bits_max=int(rng.choice([index_bits, 12])),
+        skip_bits_min=(skip_bits := int(rng.integers(1, 4))),
+        skip_bits_max=int(rng.choice([0, skip_bits, skip_bits + 3])),
         axon_base_bits=int(rng.integers(1, 9)),
         population_axon_slots=int(rng.integers(1, 4)),
         delay_bits=delay_bits,

@@ -23,7 +23,16 @@ def resized(chip: Chip, **numbers: int) -> Chip:
 
 
 COARSE = replace(
-    resized(LOIHI, axon_base_bits=2, synapses_per_block=3, block_header_bits=5, word_bits=16, index_bits_min=2),
+    resized(
+        LOIHI,
+        axon_base_bits=2,
+        synapses_per_block=3,
+        block_header_bits=5,
+        word_bits=16,
+        index_bits_min=2,
+        skip_bits_min=1,
+        skip_bits_max=3,
+    ),
     name="coarse",
 )
 

@@ -2,6 +2,7 @@
 
 import math
 from collections import Counter
+from itertools import islice
 
 import numpy as np
 
@@ -12,19 +13,29 @@ from neuroprune.fixed_point import weight_range, weight_step
 
 def counted(tables: CoreTables, core: LoihiCore) -> tuple[int, ...]:
     """Neurons, input axons, output axons, bits of synapse memory and formats, as `TileResources.used` has them."""
-    runs = zip(tables.memory.format.tolist(), tables.memory.length.tolist(), strict=True)
+    begins, length = iter(tables.memory.begins.tolist()), tables.memory.length.tolist()
+    runs = zip(tables.memory.format.tolist(), (list(islice(begins, count)) for count in length), strict=True)
     return (
         sum(len(group.neuron) * group.size for group in tables.groups),
         len(tables.inputs.run),
         sum(core.population_axon_slots if shared else 1 for shared in tables.outputs.population.tolist()),
-        sum(bits_of_run(length, bits_of_synapse(tables, form), core) for form, length in runs),
+        sum(bits_of_memory(tables.formats[form], begin, core) for form, begin in runs),
         len(tables.formats),
     )
 
 
-def bits_of_synapse(tables: CoreTables, form: int) -> int:
-    each = tables.formats[form]
-    return each.weight_bits + each.index_bits + each.delay_bits
+def bits_of_memory(form: SynapseFormat, begins: list[int], core: LoihiCore) -> int:
+    """Memory of one run; begins: of each of its synapses."""
+    stored = form.weight_bits + form.delay_bits
+    if not form.skip_bits:
+        return bits_of_run(len(begins), stored + form.index_bits, core)
+    bits, words = core.block_header_bits + form.index_bits, 0
+    for begin in (*begins[1:], 1):
+        bits += stored + form.skip_bits
+        if begin:
+            words += math.ceil(bits / core.word_bits)
+            bits = core.block_header_bits + form.index_bits
+    return words * core.word_bits
 
 
 def bits_of_run(synapses: int, bits: int, core: LoihiCore) -> int:
@@ -82,17 +93,29 @@ def _core_misfits(core: CoreTables, base_bits: int | None) -> list[str]:
         form, length = core.formats[number], int(memory.length[run])
         here = slice(int(starts[run]), int(starts[run]) + length)
         weight, index, delay = memory.weight[here], memory.index[here], memory.delay[here]
+        begins = memory.begins[here].astype(np.bool_)
         size = next(stop - first for first, stop in ends if first == form.first)
         low, high, step = weight_field(form)
         if weight.min() < low or weight.max() > high or np.any(weight % step):
             found.append("a weight does not fit its field")
-        if index.min() < 0 or index.max() >> form.index_bits or delay.min() < 0 or delay.max() >> form.delay_bits:
+        beyond = [index[begins].max() >> form.index_bits, index[~begins].max(initial=0) >> form.skip_bits]
+        if index.min() < 0 or any(beyond) or delay.min() < 0 or delay.max() >> form.delay_bits:
             found.append("an index or a delay does not fit its field")
-        reach = index.max() if form.index_bits else length // memory.atoms[run] - 1
+        if not begins[:: length // memory.atoms[run]].all():
+            found.append("a part of a run begins with a gap")
+        reach = max(indices(index.tolist(), begins.tolist())) if form.index_bits else length // memory.atoms[run] - 1
         if form.step * (reach + largest_base[run]) >= size or length % memory.atoms[run]:
             found.append("a synapse leads beyond the compartments of its tile")
         if memory.atoms[run] > 1 and not form.population:
             found.append("a run of a plain axon has several parts")
+    return found
+
+
+def indices(stored: list[int], begins: list[bool]) -> list[int]:
+    """Of all synapses, one after the other, where most have the gap to the one before."""
+    found: list[int] = []
+    for value, begin in zip(stored, begins, strict=True):
+        found.append(value if begin else found[-1] + value)
     return found
 
 

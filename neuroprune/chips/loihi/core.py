@@ -10,12 +10,14 @@ from neuroprune.errors import InputError
 
 @dataclass(frozen=True)
 class LoihiCore(Family):
-    """The numbers of a core; all are >= 1. Raises InputError for numbers that cannot be counted with.
+    """The numbers of a core; all but skip_bits_max are >= 1. Raises InputError for numbers that cannot be counted with.
 
     synapse_formats_per_core: bounds the tiles that keep synapses on one core, each in formats of its own.
     synapse_words_per_core, word_bits: the synapse memory.
     synapses_per_block, block_header_bits: synapse memory is used in blocks, each with a header, of whole words.
     index_bits_min, index_bits_max: widths of the neuron index that a sparse synapse can carry.
+    skip_bits_min, skip_bits_max: widths of the gap to the synapse before that can stand in place of an index; at most 0
+    where none can.
     axon_base_bits: bits of the base compartment that an input axon adds to the indices of its synapses.
     population_axon_slots: output axons that one shared by the channels of a pixel counts for.
     delay_bits: of each stored synapse where synapses delay.
@@ -33,6 +35,8 @@ class LoihiCore(Family):
     block_header_bits: int = number("bits", most=2**16)
     index_bits_min: int = number("bits", most=32)
     index_bits_max: int = number("bits", most=32)
+    skip_bits_min: int = number("bits", most=32)
+    skip_bits_max: int = number("bits", most=32, least=0)
     axon_base_bits: int = number("bits", most=32)
     population_axon_slots: int = number("axons")
     delay_bits: int = number("bits", most=32)

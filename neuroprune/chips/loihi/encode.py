@@ -8,8 +8,9 @@ Each connection of a tile has its synapses in one of three encodings:
     sparse  each such source neuron: one input axon, and a weight with an index for every non-zero weight.
     shared  convolutions only; each source pixel: one input axon, shared by its channels (a 32-bit population axon),
             that names a block of weights and a base neuron. The block holds, for each source channel, a weight with
-            an index for every tap that joins the pixel to the tile, zeros too. Pixels that reach the tile alike,
-            through the same taps or taps of equal weights, share a block. A dense connection from a map is a
+            an index for every tap that joins the pixel to the tile, zeros too; or in place of the index the gap to
+            the neuron before, where that takes less (see `loihi.counting`). Pixels that reach the tile alike, through
+            the same taps or taps of equal weights, share a block. A dense connection from a map is a
             convolution whose kernel has the map's size.
 
 Pixels near the edge of a tile have fewer taps and so blocks of their own. Idle neurons around the tile make them
@@ -21,9 +22,10 @@ derived from that model of axons (nengo-loihi's `axon_to_weight_map`), and publi
 which reads several layers through the same weights, costs axons for each of them but memory for one.
 
 A stored synapse has the bits of its weight, of its index (from 6 to 12 bits that number the neurons of the tile, idle
-ones too) and, where the connection delays, of the delay, which equal synapses have in common. Every encoding in a
-tile, with or without delay, is a synapse format. Assumed beyond the sources: several tiles on a core each have formats
-of their own whose offset moves their indices to their own neurons, so sharing a core costs no extra bits.
+ones too) or gap (from 2 to 5 bits) and, where the connection delays, of the delay, which equal synapses have in common.
+Every encoding in a tile, with or without delay, is a synapse format. Assumed beyond the sources: several tiles on a
+core each have formats of their own whose offset moves their indices to their own neurons, so sharing a core costs no
+extra bits.
 """
 
 from collections.abc import Iterator, Sequence
@@ -35,7 +37,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from neuroprune.chips.loihi.core import LoihiCore
-from neuroprune.chips.loihi.counting import bits_of_run, bits_of_runs, index_bits, shared_bits
+from neuroprune.chips.loihi.counting import bits_of_run, bits_of_runs, index_bits, shared_bits, skipping_bits
 from neuroprune.chips.loihi.layout import Layout, Space, layouts
 from neuroprune.chips.receptive_field import AxisField, ReceptiveField, receptive_field
 from neuroprune.chips.synapse_counts import Counts, count_synapses, nonzero_fan_out
@@ -70,16 +72,19 @@ class SharedSynapses:
     delayed: bool
 
 
+_Format = tuple[Encoding, bool, int]
+
+
 class _Choice(NamedTuple):
     """Encodings of the shared synapses so far, and what they take.
 
-    formats: which encodings there are, with delay or without.
+    formats: which encodings there are, with delay or without, and with gaps of how many bits.
     """
 
     input_axons: int = 0
     synapse_bits: int = 0
     encodings: tuple[Encoding, ...] = ()
-    formats: frozenset[tuple[Encoding, bool]] = frozenset()
+    formats: frozenset[_Format] = frozenset()
 
 
 def share_synapses(layer: IntLayer, delays: Sequence[int]) -> tuple[SharedSynapses, ...]:
@@ -102,7 +107,7 @@ def cheapest_storage(shared: Sequence[SharedSynapses], tile: Tile, stored_bits: 
     """The layout and encodings that take the least share of the core's scarcest resource, then the least memory.
 
     shared: all connections of a layer. stored_bits: of a weight.
-    So whenever a tile fits a core in some layout and encodings, it fits in these.
+    So whenever a tile fits a core in some layout and encodings, blocks as small as can be, it fits in these.
     """
     counted = [count(each, tile) for each in shared]
     best: tuple[_Cost, Layout, _Choice] | None = None
@@ -169,51 +174,75 @@ def count(shared: SharedSynapses, tile: Tile) -> Counted:
 
 def encodings(
     counted: Counted, layout: Layout, stored_bits: int, core: LoihiCore
-) -> Iterator[tuple[Encoding, int, int]]:
-    """Each encoding that can number the neurons of `layout`, with the input axons and synapse memory it takes.
+) -> Iterator[tuple[Encoding, int, int, int]]:
+    """Each encoding that can number the neurons of `layout`, with the input axons, the synapse memory and the bits of
+    gaps that it takes.
 
     stored_bits: of a weight.
     """
     compartments, sources = layout.compartments(counted.tile), len(counted.shared.numbers)
     bits = stored_bits + core.delay_bits * counted.shared.delayed
     axons = int(counted.fan_out.sum())
-    yield "dense", sources * axons, axons * bits_of_run(compartments, bits, core)
+    yield "dense", sources * axons, axons * bits_of_run(compartments, bits, core), 0
     index = index_bits(compartments, core)
     if index == 0:
         return
     runs = bits_of_runs(counted.fan_out.size.bit_length(), bits + index, core)[: counted.fan_out.size]
-    yield "sparse", sources * axons, int(counted.fan_out @ runs)
+    yield "sparse", sources * axons, int(counted.fan_out @ runs), 0
     field = counted.field
     if field is None:
         return
     pixels = field.rows.positions.size * field.columns.positions.size
-    yield "shared", sources * pixels, least_blocks(field, counted.tile, layout, bits + index, core).bits
+    blocks = least_blocks(field, counted.tile, layout, bits, core)
+    yield "shared", sources * pixels, blocks.bits, blocks.skip_bits
 
 
 class Blocks(NamedTuple):
-    """Memory of the blocks of a shared encoding, in bits, and what its pixels are joined to, idle neurons among it."""
+    """Memory of the blocks of a shared encoding, in bits, and what its pixels are joined to, idle neurons among it.
+
+    skip_bits: of the gaps between neurons; 0 where synapses have indices.
+    """
 
     bits: int
     rows: AxisField
     columns: AxisField
+    skip_bits: int = 0
 
 
-def least_blocks(field: ReceptiveField, tile: Tile, layout: Layout, synapse_bits: int, core: LoihiCore) -> Blocks:
-    """The way to read `field` that has a place in `layout` and takes the least memory; the closed one among equals.
+def least_blocks(field: ReceptiveField, tile: Tile, layout: Layout, stored_bits: int, core: LoihiCore) -> Blocks:
+    """The way to read `field` that has a place in `layout` and takes the least memory; among equals the closed one,
+    with indices.
 
-    synapse_bits: of a stored synapse.
+    stored_bits: of a weight, with its delay.
     """
-    shape, pitch = (field.channels[1] - field.channels[0], field.widest), layout.pitch(tile)
     ways = product(
         _held(layout.rows, field.rows, field.open_rows), _held(layout.columns, field.columns, field.open_columns)
     )
-    return min(
-        (
-            Blocks(shared_bits(shape, rows, columns, layout, pitch, synapse_bits, core), rows, columns)
-            for rows, columns in ways
-        ),
-        key=lambda blocks: blocks.bits,
-    )
+    stored = (each for rows, columns in ways for each in _blocks(field, rows, columns, tile, layout, stored_bits, core))
+    return min(stored, key=lambda blocks: blocks.bits)
+
+
+def _blocks(
+    field: ReceptiveField,
+    rows: AxisField,
+    columns: AxisField,
+    tile: Tile,
+    layout: Layout,
+    stored_bits: int,
+    core: LoihiCore,
+) -> Iterator[Blocks]:
+    """Blocks with indices, and with gaps of each width that takes less bits than an index.
+
+    Gaps need source channels that are joined to as many channels of the tile each, so that none is filled up.
+    """
+    shape, pitch = (field.channels[1] - field.channels[0], field.widest), layout.pitch(tile)
+    index = index_bits(layout.compartments(tile), core)
+    yield Blocks(shared_bits(shape, rows, columns, layout, pitch, stored_bits + index, core), rows, columns)
+    steps = pitch, layout.plane(tile)
+    for skip in range(core.skip_bits_min, min(core.skip_bits_max, index - 1) + 1) if field.alike else ():
+        bits = skipping_bits(shape, rows, columns, layout, steps, (stored_bits, index, skip), core)
+        if bits is not None:
+            yield Blocks(bits, rows, columns, skip)
 
 
 def _held(space: Space, closed: AxisField, opened: AxisField) -> Sequence[AxisField]:
@@ -231,9 +260,9 @@ def _choices(counted: Sequence[Counted], layout: Layout, stored_bits: int, core:
                 input_axons=choice.input_axons + axons,
                 synapse_bits=choice.synapse_bits + bits,
                 encodings=(*choice.encodings, encoding),
-                formats=choice.formats | {(encoding, each.shared.delayed)},
+                formats=choice.formats | {(encoding, each.shared.delayed, skip_bits)},
             )
-            for choice, (encoding, axons, bits) in product(choices, options)
+            for choice, (encoding, axons, bits, skip_bits) in product(choices, options)
         ]
         choices = _without_worse(together)
     return choices
@@ -242,7 +271,7 @@ def _choices(counted: Sequence[Counted], layout: Layout, stored_bits: int, core:
 def _without_worse(choices: Sequence[_Choice]) -> list[_Choice]:
     """Those that no other with the same formats beats in both axons and memory."""
     kept: list[_Choice] = []
-    least: dict[frozenset[tuple[Encoding, bool]], int] = {}
+    least: dict[frozenset[_Format], int] = {}
     for choice in sorted(choices, key=lambda each: (each.input_axons, each.synapse_bits)):
         if choice.synapse_bits < least.get(choice.formats, choice.synapse_bits + 1):
             least[choice.formats] = choice.synapse_bits

@@ -36,11 +36,14 @@ class Layout:
         """From a neuron to the one below it."""
         return tile.stop[2] - tile.start[2] + self.columns.gap
 
+    def plane(self, tile: Tile) -> int:
+        """From a neuron to that of the next channel."""
+        return (tile.stop[1] - tile.start[1] + self.rows.gap) * self.pitch(tile)
+
     def compartments(self, tile: Tile) -> int:
         """Neurons of the tile and idle ones."""
-        channels, height, _ = (stop - start for start, stop in zip(tile.start, tile.stop, strict=True))
-        pitch = self.pitch(tile)
-        return self.rows.margin * pitch + self.columns.margin + channels * (height + self.rows.gap) * pitch
+        channels = tile.stop[0] - tile.start[0]
+        return self.rows.margin * self.pitch(tile) + self.columns.margin + channels * self.plane(tile)
 
 
 CLOSED = Layout(Space(0, 0), Space(0, 0))

@@ -6,8 +6,8 @@ Each amount is proved from the encodings of `loihi.encode`:
 - input axons: a source with a non-zero weight needs one, alone or shared by the channels of its pixel;
 - output axons: a neuron that is read needs an entry for each layer that reads it, or shares a population axon;
 - synapse memory: a neuron takes its non-zero weights (dense, sparse) or, where weights are shared, its part of a block:
-  that holds each distinct tap of the neuron with an index, for every source channel, and serves at most all pixels of
-  the plane, or as many as a core has neurons. Headers, delays and what is lost to whole words are left out;
+  that holds each distinct tap of the neuron with an index or a gap, for every source channel, and serves at most all
+  pixels of the plane, or as many as a core has neurons. Headers, delays and what is lost to whole words are left out;
 - formats: one for each tile.
 """
 
@@ -71,7 +71,8 @@ def _bits(connection: IntConnection, whole: Tile, bits: int, core: LoihiCore) ->
     of_rows, of_columns = equal_taps(synapse)
     distinct = np.outer(_distinct(rows, of_rows), _distinct(columns, of_columns))
     served = min(height * width, core.neurons_per_core)
-    in_block = distinct * synapse.weight.shape[1] * (bits + core.index_bits_min) // served
+    place_bits = min(core.index_bits_min, core.skip_bits_min) if core.skip_bits_max else core.index_bits_min
+    in_block = distinct * synapse.weight.shape[1] * (bits + place_bits) // served
     return np.minimum(nonzero * bits, in_block)
 
 

@@ -97,8 +97,9 @@ class _TileWriter:
         connection, synapse = shared.connection, shared.connection.synapse
         assert isinstance(synapse, IntConv)
         field = receptive_field(connection, synapse, self._tile)
-        bits = form.weight_bits + form.index_bits + form.delay_bits
-        _, rows, columns = least_blocks(field, self._tile, self._layout, bits, self._core)
+        stored_bits = form.weight_bits + form.delay_bits
+        _, rows, columns, skip_bits = least_blocks(field, self._tile, self._layout, stored_bits, self._core)
+        form = replace(form, skip_bits=skip_bits)
         from_row = _reached(rows, synapse, 0, self._tile.start[1])
         from_column = _reached(columns, synapse, 1, self._tile.start[2])
         atoms = field.channels[1] - field.channels[0]
@@ -117,14 +118,10 @@ class _TileWriter:
             self._block(synapse, field, from_row[row[pixel]], from_column[column[pixel]], int(base[pixel]))
             for pixel in example
         ]
-        run = self.memory.write(
-            form,
-            np.array([weight.size for weight, _ in written]),
-            atoms,
-            np.concatenate([weight for weight, _ in written]),
-            np.concatenate([index for _, index in written]),
-            delay,
-        )
+        columns_of = zip(*(_placed(*each, skip_bits, self._core) for each in written), strict=True)
+        weight, index, begins = (np.concatenate([part.reshape(-1) for part in parts]) for parts in columns_of)
+        length = np.array([weights.size for weights, _ in written])
+        run = self.memory.write(form, length, atoms, weight, index, delay, begins)
         _, height, width = volume(connection.in_shape)
         channel = np.arange(*field.channels)
         source = (channel * height + rows.positions[row][:, np.newaxis]) * width
@@ -133,7 +130,7 @@ class _TileWriter:
     def _block(
         self, synapse: IntConv, field: ReceptiveField, rows: Numbers, columns: Numbers, base: int
     ) -> tuple[Numbers, Numbers]:
-        """Weights and indices of a block, source channel by source channel.
+        """Weights and indices of a block, int64 [source channels, synapses] each.
 
         rows, columns: [2, taps], output and tap of each along an axis. Channels of groups with fewer neurons in the
         tile are filled up by weights of 0.
@@ -149,11 +146,32 @@ class _TileWriter:
         (y, ky), (x, kx) = rows[:, :, np.newaxis], columns
         weight = np.where(there, synapse.weight[channel, read, ky, kx], 0)
         index = np.where(there, self._compartment(channel - start, y, x) - base, 0)
-        return weight.reshape(-1), np.broadcast_to(index, weight.shape).reshape(-1)
+        count = field.channels[1] - field.channels[0]
+        index = np.broadcast_to(index, weight.shape)
+        return weight.reshape(count, -1), index.reshape(count, -1)
 
     def _compartment(self, channel: Numbers | int, y: Numbers, x: Numbers) -> Numbers:
         """Of a neuron, or an idle place, at that distance from the first neuron of the tile."""
         return self._first + channel * self._plane + y * self._pitch + x
+
+
+def _placed(weight: Numbers, index: Numbers, skip_bits: int, core: LoihiCore) -> tuple[Numbers, Numbers, Numbers]:
+    """Weights of a block, [source channels, synapses], what says where they lead, and whether that is an index.
+
+    With `skip_bits` synapses are in the order of their indices, and most have the gap to the one before instead; where
+    the gap is too wide or the piece full, the next has an index.
+    """
+    if not skip_bits:
+        return weight, index, np.ones_like(index)
+    order = np.argsort(index, axis=1, kind="stable")
+    weight, index = np.take_along_axis(weight, order, axis=1), np.take_along_axis(index, order, axis=1)
+    gaps = np.diff(index, axis=1, prepend=index[:, :1])
+    begins = np.zeros_like(index)
+    in_piece = np.full(len(index), core.synapses_per_block)
+    for synapse in range(index.shape[1]):
+        begins[:, synapse] = (in_piece == core.synapses_per_block) | (gaps[:, synapse] >> skip_bits > 0)
+        in_piece = np.where(begins[:, synapse], 1, in_piece + 1)
+    return weight, np.where(begins, index, gaps), begins
 
 
 def _reached(field: AxisField, synapse: IntConv, axis: int, start: int) -> list[Numbers]:
