@@ -69,9 +69,9 @@ class ChipLimits:
         if key not in self._known:
             masks = [kept[start:end] for start, end in pairwise(self._ends)]
             layers = {name: masks[number] for name, number in self._group_of.items()}
-            trace = None if self._activity is None else narrowed_trace(self._activity, layers)
+            activity = None if self._activity is None else narrowed_trace(self._activity, layers)
             try:
-                self._known[key] = cost_of_program(narrowed(self._program, layers), self.chip, trace)
+                self._known[key] = cost_of_program(narrowed(self._program, layers), self.chip, activity)
             except CapacityError as error:
                 self._known[key] = ChipCost(chip=self.chip.name, why_not=str(error))
         return self._known[key]
