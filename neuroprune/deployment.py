@@ -33,16 +33,15 @@ from neuroprune.program.timing import balance
 from neuroprune.program.types import IntProgram
 from neuroprune.progress import Progress
 from neuroprune.quantization.errors import rounding_errors
-from neuroprune.report.activity import activity_of, arriving_by_connection
+from neuroprune.report.activity import arriving_by_connection
 from neuroprune.report.advice import advice_on
 from neuroprune.report.bound import bound_of
-from neuroprune.report.costs import estimate
 from neuroprune.report.html.report_page import write_report_html
 from neuroprune.report.measure import measure
+from neuroprune.report.pace import step_ns
 from neuroprune.report.provenance import Provenance
 from neuroprune.report.schema import ExchangeRemark, LavaCheck, Report, save_report
 from neuroprune.report.tables import write_tables
-from neuroprune.report.traffic import placed
 from neuroprune.report.zeros import map_zeros_stored
 from neuroprune.sanafe.export import NETWORK_FILE, check_sanafe, write_sanafe
 from neuroprune.simulation.engine import simulate
@@ -245,18 +244,13 @@ def _mapped(program: IntProgram, packing: Packing, trace: Trace, chip: Chip, job
         packing = pack_for_traffic(program, packing, spikes, chip, job.effort, job.budget, job.progress)
     if job.optimize != "time":
         return placed_by(packing)
-    model = time_model(chip)
-    work = Work(model, spikes, arriving_by_connection(program, trace), trace.samples * trace.steps)
+    work = Work(time_model(chip), spikes, arriving_by_connection(program, trace), trace.samples * trace.steps)
     paced = pack_for_time(program, packing, work, chip, job.effort, job.budget, job.progress)
 
-    def step_ns(found: _Mapped) -> float:
-        """By the report's own arithmetic, links and barrier included."""
-        on_cores = placed(found.traffic, found.mapping, chip)
-        step = estimate(model, activity_of(program, found.mapping, trace, chip, on_cores)).step
-        assert step is not None, "a model that says how long a step takes"
-        return step.total_ns
+    def step(found: _Mapped) -> float:
+        return step_ns(program, found.mapping, found.traffic, trace, chip)
 
-    return min(placed_by(packing), placed_by(paced, together=False), key=step_ns)
+    return min(placed_by(packing), placed_by(paced, together=False), key=step)
 
 
 def _write(programs: Programs, folder: Path, formats: Sequence[ExchangeFormat]) -> tuple[ExchangeRemark, ...]:

@@ -53,6 +53,7 @@ from neuroprune.runs import run_folder
 if TYPE_CHECKING:
     from torch import nn
 
+    from neuroprune.chips.chip import Chip
     from neuroprune.compression.settings import CompressSettings
     from neuroprune.training.checkpoint import Model
     from neuroprune.training.settings import TrainSettings
@@ -63,6 +64,7 @@ Examples:
   neuroprune compress --structured --flops 0.5
   neuroprune compress --structured --params 0.4 --synops 0.5 --residual coupled
   neuroprune compress --structured --cores 16 --target loihi-sim
+  neuroprune compress --structured --step-time 80 --target loihi-sim
   neuroprune compress --unstructured --sparsity 0.95 --method gmp
   neuroprune compress --method uniform --flops 0.3 --regenerate-by random
   neuroprune compress --model my_network.py:Net --weights trained.pth --data cifar10
@@ -88,6 +90,9 @@ def _choice(catalogue: Iterable[Named]) -> click.Choice[str]:
 @click.option("--synops", type=float, help="Structured: share of the synaptic operations to keep.")
 @click.option("--cores", type=int, help="Structured: cores of the target to take at most.")
 @click.option("--kib", type=float, help="Structured: KiB of memory to take at most on cores of the target.")
+@click.option(
+    "--step-time", type=float, help="Structured: us of a step on the target at most, at the dense network's activity."
+)
 @click.option("--sparsity", type=float, help=f"Unstructured: share of zero weights.  [default: {DEFAULT_SPARSITY}]")
 @click.option("--method", type=_choice(METHODS), help=f"{_methods()}.  [default: criticality]")
 @click.option(
@@ -173,7 +178,7 @@ def command(
         else:
             refuse({"--unfinished": unfinished or None}, "no run is taken")
             assert model is not None  # weights_options and _brought ask for it
-            _check_before_import(model, kind, asked, changes)
+            _check_before_import(model, kind, asked, changes, chip)
             imported = import_run(model, brought, data, data_dir, download, None, steps, device, runs_folder)
             source = imported.folder
             note(f"imported into {source}, test accuracy {100 * imported.test_accuracy:.2f} %")
@@ -241,11 +246,16 @@ def _kind(structured: bool, unstructured: bool) -> str | None:
     return "structured" if structured else "unstructured" if unstructured else None
 
 
-def _check_before_import(model: str, kind: str | None, asked: dict[str, Any], changes: dict[str, Any]) -> None:
+def _check_before_import(
+    model: str, kind: str | None, asked: dict[str, Any], changes: dict[str, Any], chip: "Chip | None"
+) -> None:
     """Raise for settings with which no network of `model` can be pruned, so that none is imported for nothing."""
+    from neuroprune.compression.chip_limits import check_limits
     from neuroprune.training.settings import TrainSettings
 
-    if _settings(model, TrainSettings(), kind, asked, changes).begins_with == "initial":
+    settings = _settings(model, TrainSettings(), kind, asked, changes)
+    check_limits(settings.limits, chip)
+    if settings.begins_with == "initial":
         raise InputError(
             f"what the training of {capped(model)} began with is not known, and this method begins with it: go on from "
             "its weights (--start trained), or take a method that does"
@@ -262,7 +272,7 @@ def _settings(
     from neuroprune.compression.settings import CompressSettings
 
     method = asked.get("method", "criticality")
-    targets = [name for name in (*names(CURRENCIES), *names(LIMITS), "sparsity") if name in asked]
+    targets = [name for name in (*names(CURRENCIES), *names(LIMITS), "sparsity") if name.replace("-", "_") in asked]
     kinds = [each for each in names(KINDS) if method in names(methods_of(each))]
     if kind is None:
         if "sparsity" in targets and len(targets) > 1:
@@ -274,7 +284,7 @@ def _settings(
     for target in targets:
         if (target == "sparsity") != (kind == "unstructured"):
             other, fitting = (
-                ("--unstructured", "--flops, --params, --synops, --cores or --kib")
+                ("--unstructured", "--flops, --params, --synops, --cores, --kib or --step-time")
                 if target == "sparsity"
                 else ("--structured", "--sparsity")
             )

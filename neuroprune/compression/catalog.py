@@ -72,10 +72,11 @@ CURRENCIES = (
     Choice("synops", "synaptic operations, at the activity of the dense network"),
 )
 
-ChipLimit = Literal["cores", "kib"]
+ChipLimit = Literal["cores", "kib", "step-time"]
 LIMITS = (
     Choice("cores", "cores of the chip, as the mapper needs them"),
     Choice("kib", "KiB of memory that is taken on these cores"),
+    Choice("step-time", "microseconds of a step by the chip's first time model, at the activity of the dense network"),
 )
 """What a network may take of a chip at most."""
 

@@ -8,25 +8,29 @@ import numpy as np
 import torch
 from torch import nn
 
-from neuroprune.arrays import Frames
+from neuroprune.arrays import Frames, FramesLike
 from neuroprune.chips.chip import Chip
 from neuroprune.compression.catalog import LIMITS, ChipLimit
 from neuroprune.compression.channels import ChannelGroup
 from neuroprune.compression.chip_cost import CALIBRATION, cost_of_program
 from neuroprune.compression.record import ChipCost
 from neuroprune.compression.select import Mask
+from neuroprune.compression.step_time import narrowed_trace
 from neuroprune.compression.surgery import duplicate
 from neuroprune.errors import CapacityError, InputError
 from neuroprune.graph.float_program import FloatConnection, FloatProgram
 from neuroprune.graph.fold import fold
 from neuroprune.graph.trace import trace
+from neuroprune.mapping.pace import time_model
 from neuroprune.neurons.model import NeuronModel
 from neuroprune.program.narrow import is_channelwise, narrowed
+from neuroprune.program.timing import balance
 from neuroprune.program.types import IntConnection, IntLayer, IntProgram
 from neuroprune.program.zeros import with_zeros_stored
 from neuroprune.quantization.quantize import quantize
+from neuroprune.simulation.types import Trace
 
-NAMES: dict[ChipLimit, str] = {"cores": "cores of", "kib": "KiB on cores of"}
+NAMES: dict[ChipLimit, str] = {"cores": "cores of", "kib": "KiB on cores of", "step-time": "us a step on"}
 """What stands in sentences between an amount and the chip."""
 
 
@@ -35,21 +39,26 @@ class ChipLimits:
 
     The network is folded and quantised once; with fewer channels the integers of the others are mapped. Cores depend on
     shapes, and on weights only by which are zero: none is taken to be, beside those that folding writes, since training
-    goes on. So what fits here fits when it is trained, and a compression that is resumed chooses the same.
+    goes on. So what fits here fits when it is trained, and a compression that is resumed chooses the same. How long a
+    step takes is an estimate: channels that stay are taken to fire as they did in the dense network.
     """
 
     def __init__(
         self,
         module: nn.Module,
         groups: tuple[ChannelGroup, ...],
-        frames: Frames,
+        frames: FramesLike,
         chip: Chip,
         most: Mapping[ChipLimit, float],
         neurons: Sequence[NeuronModel] | None = None,
+        activity: Trace | None = None,
     ) -> None:
-        """module: the network; frames: samples as it sees them, of which the first few set the scales."""
-        self.chip, self.most, self._groups = chip, most, groups
-        self._program = shapes_of(module, frames[:CALIBRATION], chip, neurons)
+        """module: the network; frames: samples as it sees them, of which the first few set the scales.
+
+        activity: what the dense network did as `program_on` the chip, needed where `most` has the time of a step.
+        """
+        self.chip, self.most, self._groups, self._activity = chip, most, groups, activity
+        self._program = balance(shapes_of(module, frames[:CALIBRATION], chip, neurons), chip.synaptic_delay_max)
         self._group_of = groups_of_layers(self._program, groups)
         self._ends = np.cumsum([0, *(group.channels for group in groups)])
         self._known: dict[bytes, ChipCost] = {}
@@ -60,8 +69,9 @@ class ChipLimits:
         if key not in self._known:
             masks = [kept[start:end] for start, end in pairwise(self._ends)]
             layers = {name: masks[number] for name, number in self._group_of.items()}
+            activity = None if self._activity is None else narrowed_trace(self._activity, layers)
             try:
-                self._known[key] = cost_of_program(narrowed(self._program, layers), self.chip)
+                self._known[key] = cost_of_program(narrowed(self._program, layers), self.chip, activity)
             except CapacityError as error:
                 self._known[key] = ChipCost(chip=self.chip.name, why_not=str(error))
         return self._known[key]
@@ -109,6 +119,8 @@ def check_limits(most: Mapping[ChipLimit, float], chip: Chip | None) -> None:
         raise InputError(
             f"kib = {most['kib']:g} is of memory, and cores of {chip.name} count none in bits: give cores instead"
         )
+    if "step-time" in most:
+        time_model(chip)
 
 
 def shapes_of(
@@ -159,6 +171,6 @@ def _without_zeros(program: IntProgram, floats: FloatProgram) -> IntProgram:
 
 
 def _amount(cost: ChipCost, of: ChipLimit, chip: Chip) -> float:
-    amount = cost.cores if of == "cores" else cost.kib
+    amount = cost.amount(of)
     assert amount is not None, chip.name
     return amount

@@ -11,7 +11,7 @@ from torch import nn
 from neuroprune.chips.chip import Chip
 from neuroprune.chips.load import load_chip
 from neuroprune.compression.channels import has_stream
-from neuroprune.compression.chip_cost import same_chip
+from neuroprune.compression.chip_cost import chip_samples, program_on, same_chip
 from neuroprune.compression.chip_limits import check_limits
 from neuroprune.compression.course import Course
 from neuroprune.compression.measure import measure
@@ -32,6 +32,7 @@ from neuroprune.neurons.model import NeuronModel
 from neuroprune.progress import Progress, silent
 from neuroprune.reading import reading
 from neuroprune.runs import STATE
+from neuroprune.simulation.engine import simulate
 from neuroprune.simulation.module_check import COMPARED_FRAMES, verify_module
 from neuroprune.training.checkpoint import Checkpoint, load_checkpoint
 from neuroprune.training.observer import Observer
@@ -79,6 +80,8 @@ def compress(
     '0.5'
     """
     algorithm = pick_algorithm(settings.method, settings.kind, algorithm)
+    chip = load_chip(chip) if isinstance(chip, str) else chip
+    check_limits(settings.limits, chip)
     if folder is not None and source is None:
         raise InputError("a compression that is kept must say which run is pruned: pass source, its folder")
     if settings.fine_tune is not None:
@@ -98,9 +101,11 @@ def compress(
             f"method {settings.method} begins with initial weights, but only a trained network is given: pass initial, "
             "or start = 'trained'"
         )
-    chip = load_chip(chip) if isinstance(chip, str) else chip
-    check_limits(settings.limits, chip)
-    measured = measure(dense, graph, data, chip)
+    activity, timed = None, "step-time" in settings.limits
+    if timed and chip is not None:
+        samples = chip_samples(data)
+        activity = simulate(program_on(graph, samples, chip), samples, progress=progress)
+    measured = measure(dense, graph, data, chip, timed=timed)
     before = Before(
         settings=settings,
         strategy=strategy,
@@ -110,6 +115,7 @@ def compress(
         most_frequent=most_frequent(data.test.labels),
         prunable=prunable.count,
         total=prunable.total,
+        activity=activity,
     )
     keeping = None
     if folder is not None and source is not None:

@@ -10,19 +10,19 @@ from torch import nn
 from neuroprune.chips.chip import Chip
 from neuroprune.compression.catalog import Currency
 from neuroprune.compression.channels import ChannelGroup
-from neuroprune.compression.chip_cost import CALIBRATION
+from neuroprune.compression.chip_cost import chip_samples
 from neuroprune.compression.chip_limits import ChipLimits
 from neuroprune.compression.job import PruningJob
 from neuroprune.compression.measure import Measured, measure
 from neuroprune.compression.own import Algorithm, check_own, check_selection
 from neuroprune.compression.prunable import Prunable
 from neuroprune.compression.pruning import WeightPruning
-from neuroprune.compression.record import FILE, ChipTarget, LayerShare, Target
+from neuroprune.compression.record import FILE, ChipCost, ChipTarget, LayerShare, Target
 from neuroprune.compression.result import Before, CompressKeeper, CompressResult, Cut
 from neuroprune.compression.rounds import RoundKeeper
 from neuroprune.compression.search import Selection
 from neuroprune.compression.surgery import remove_channels, trace_pruned
-from neuroprune.data.coding import frames_of, frames_on
+from neuroprune.data.coding import frames_on
 from neuroprune.data.types import Dataset
 from neuroprune.graph.nodes import Graph
 from neuroprune.neurons.model import NeuronModel
@@ -82,15 +82,18 @@ class Course:
             course = replace(course, keeping=keeping, resumed=False)
         selection = algorithm.choose()
         check_selection(selection, prunable.groups, type(algorithm).__name__)
-        return course.cut(module, prunable.groups, selection, history)
+        counted = None
+        if job.limits is not None:
+            counted = job.limits.cost(np.concatenate([selection.kept[group.name] for group in prunable.groups]))
+        return course.cut(module, prunable.groups, selection, history, counted)
 
     def _limits(self, module: nn.Module, prunable: Prunable) -> ChipLimits | None:
         most = self.before.settings.limits
         if not most:
             return None
         assert self.chip is not None, "limits are checked against a chip"
-        frames = frames_of(self.data.train.images[:CALIBRATION], self.data.coding)
-        return ChipLimits(module, prunable.groups, frames, self.chip, most, self.neurons)
+        samples = chip_samples(self.data)
+        return ChipLimits(module, prunable.groups, samples, self.chip, most, self.neurons, self.before.activity)
 
     def cut(
         self,
@@ -98,8 +101,12 @@ class Course:
         groups: Sequence[ChannelGroup],
         selection: Selection,
         history: tuple[EpochRecord, ...],
+        counted: ChipCost | None,
     ) -> CompressResult:
-        """Remove what `selection` leaves out, and fine-tune the rest. history: of the training that led here."""
+        """Remove what `selection` leaves out, and fine-tune the rest. history: of the training that led here.
+
+        counted: what the rest was counted to take of the chip, where that is limited.
+        """
         slim = remove_channels(module, tuple(groups), selection.kept)
         graph = self.trace_pruned(slim)
         measured = measure(slim, graph, self.data)
@@ -113,7 +120,7 @@ class Course:
             )
             for group in groups
         )
-        cut = Cut(selection, measured.cost, layers, history)
+        cut = Cut(selection, measured.cost, layers, history, counted)
         if self.before.settings.fine_tune is not None:
             return self.fine_tune(slim, graph, cut)
         if self.keeping is not None:
@@ -171,7 +178,9 @@ class Course:
         )
 
     def _slimmed(self, slim: nn.Module, graph: Graph, cut: Cut, history: tuple[EpochRecord, ...]) -> CompressResult:
-        end, dense = measure(slim, graph, self.data, self.chip), self.before.dense
+        limits = self.before.settings.limits
+        end = measure(slim, graph, self.data, self.chip, timed="step-time" in limits)
+        dense, counted = self.before.dense, cut.counted
         measured: dict[Currency, float] = {
             "flops": cut.cost.flops / dense.flops,
             "params": cut.cost.parameters / dense.parameters,
@@ -189,9 +198,10 @@ class Course:
                     of=of,
                     chip=end.cost.on_chip.chip,
                     asked=asked,
-                    reached=end.cost.on_chip.cores if of == "cores" else end.cost.on_chip.kib,
+                    counted=None if counted is None else counted.amount(of),
+                    reached=end.cost.on_chip.amount(of),
                 )
-                for of, asked in self.before.settings.limits.items()
+                for of, asked in limits.items()
                 if end.cost.on_chip is not None
             ),
             layers=cut.layers,

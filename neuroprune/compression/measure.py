@@ -7,11 +7,10 @@ import numpy.typing as npt
 from torch import nn
 
 from neuroprune.chips.chip import Chip
-from neuroprune.compression.chip_cost import CALIBRATION, chip_cost
+from neuroprune.compression.chip_cost import chip_cost, chip_samples
 from neuroprune.compression.cost import FLOPS_PER_MAC, count_macs, count_macs_per_step, synapse_work
 from neuroprune.compression.record import NetworkCost
 from neuroprune.compression.synops import SynopsCounter
-from neuroprune.data.coding import frames_of
 from neuroprune.data.types import Dataset
 from neuroprune.graph.nodes import Graph
 from neuroprune.intervals import share_interval
@@ -25,17 +24,19 @@ class Measured(NamedTuple):
     correct: npt.NDArray[np.bool_]
 
 
-def measure(module: nn.Module, graph: Graph, data: Dataset, chip: Chip | None = None) -> Measured:
+def measure(
+    module: nn.Module, graph: Graph, data: Dataset, chip: Chip | None = None, *, timed: bool = False
+) -> Measured:
     """Cost and accuracy of `module`, from which `graph` was traced, on the test set of `data`.
 
-    chip: what its cost on a chip is counted on; training samples set the scales for that.
+    chip: what its cost on a chip is counted on; training samples set the scales for that. timed: whether its cost tells
+    how long a step takes there.
     """
     counter = SynopsCounter(graph)
     with counter.attached(module):
         correct = predict(module, data.test.images, data.coding) == data.test.labels
     share = float(np.mean(correct))
     work = synapse_work(graph, zeros=False)
-    calibration = frames_of(data.train.images[:CALIBRATION], data.coding)
     cost = NetworkCost(
         accuracy=share,
         accuracy_interval=share_interval(share, len(correct)),
@@ -45,6 +46,6 @@ def measure(module: nn.Module, graph: Graph, data: Dataset, chip: Chip | None = 
         flops_per_step=FLOPS_PER_MAC * count_macs_per_step(work),
         unfolded_synops=counter.per_sample,
         bytes=sum(tensor.numel() * tensor.element_size() for tensor in module.state_dict().values()),
-        on_chip=None if chip is None else chip_cost(graph, calibration, chip),
+        on_chip=None if chip is None else chip_cost(graph, chip_samples(data), chip, timed=timed),
     )
     return Measured(cost, correct)

@@ -20,7 +20,9 @@ class ChipCost(Record):
     """What a network takes of a chip; or why it cannot be put there, and nothing else.
 
     chip: its name. cores, chips: as many as the mapper needs. kib: memory taken on all cores, of every resource that is
-    counted in bits, such as Loihi's synapse memory; None for a chip that has none.
+    counted in bits, such as Loihi's synapse memory; None for a chip that has none. step_us: an estimate of the
+    microseconds of a step by the first model of the chip that says so, each layer cut by itself, cores along a curve,
+    at the network's own activity on training samples; None where nothing was asked of it.
     why_not: a sentence.
     """
 
@@ -28,7 +30,12 @@ class ChipCost(Record):
     cores: Count | None = None
     chips: Count | None = None
     kib: Annotated[float, Field(ge=0)] | None = None
+    step_us: Annotated[float, Field(ge=0)] | None = None
     why_not: str | None = None
+
+    def amount(self, of: ChipLimit) -> float | None:
+        """What is limited by `of`; None where it is not known."""
+        return {"cores": self.cores, "kib": self.kib, "step-time": self.step_us}[of]
 
 
 class NetworkCost(Record):
@@ -80,11 +87,16 @@ class Target(Record):
 
 
 class ChipTarget(Record):
-    """The most that was to be taken of `chip`, and what is taken in the end; None where the network does not fit it."""
+    """The most that was to be taken of `chip`, and what is taken in the end; None where the network does not fit it.
+
+    counted: what the channels that stay were counted to take when they were chosen, of step-time at the activity of the
+    dense network.
+    """
 
     of: ChipLimit
     chip: str
     asked: Annotated[float, Field(gt=0)]
+    counted: Annotated[float, Field(ge=0)] | None = None
     reached: Annotated[float, Field(ge=0)] | None
 
     @property

@@ -11,18 +11,29 @@ from pydantic import TypeAdapter
 from torch import nn
 
 from neuroprune.compression.pruning import SurvivalStep
-from neuroprune.compression.record import ChipTarget, CompressRecord, LayerShare, NetworkCost, Round, Survival, Target
+from neuroprune.compression.record import (
+    ChipCost,
+    ChipTarget,
+    CompressRecord,
+    LayerShare,
+    NetworkCost,
+    Round,
+    Survival,
+    Target,
+)
 from neuroprune.compression.search import Selection
 from neuroprune.compression.select import Mask
 from neuroprune.compression.settings import CompressSettings
 from neuroprune.compression.strategy import Strategy
 from neuroprune.intervals import accuracy_change, chance_warning
+from neuroprune.simulation.types import LayerTrace, Trace
 from neuroprune.training.history import EpochRecord
 from neuroprune.training.observer import Observer, ObserverState
 
 _KEPT, _REGENERATED = "kept.", "regenerated."
 """What the names of the masks' tensors begin with."""
 _DENSE_CORRECT = "correct.dense"
+_INPUT_EVENTS, _SPIKES = "events.input", "spikes."
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,7 +42,8 @@ class Before:
 
     source: the run that is pruned. dense: its cost; dense_correct: bool [test samples], which it classifies correctly.
     most_frequent: share of the most frequent class among them. prunable, total: how many channels or weights could be
-    removed at all, of how many that the layers have.
+    removed at all, of how many that the layers have. activity: of the dense network on the chip, where a step is to be
+    timed with fewer channels.
     """
 
     settings: CompressSettings
@@ -42,6 +54,7 @@ class Before:
     most_frequent: float
     prunable: int
     total: int
+    activity: Trace | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,13 +62,14 @@ class Cut:
     """What is known once channels are removed.
 
     selection: which stay; cost: right after it; layers: every layer with prunable ones. history: of the training in
-    which they were chosen.
+    which they were chosen. counted: what they were counted to take of the chip, where that is limited.
     """
 
     selection: Selection
     cost: NetworkCost
     layers: tuple[LayerShare, ...]
     history: tuple[EpochRecord, ...] = ()
+    counted: ChipCost | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -139,8 +153,13 @@ class CompressKeeper(Observer):
             "most_frequent": before.most_frequent,
             "prunable": before.prunable,
             "total": before.total,
+            "activity": None,
         }
-        tensors = {_DENSE_CORRECT: before.dense_correct}
+        tensors: dict[str, npt.NDArray[Any]] = {_DENSE_CORRECT: before.dense_correct}
+        if before.activity is not None:
+            values["activity"] = {"samples": before.activity.samples, "steps": before.activity.steps}
+            tensors[_INPUT_EVENTS] = before.activity.input_events
+            tensors |= {f"{_SPIKES}{layer.name}": layer.spikes for layer in before.activity.layers}
         if cut is not None:
             tensors |= {f"{_KEPT}{name}": mask for name, mask in cut.selection.kept.items()}
             tensors |= {f"{_REGENERATED}{name}": mask for name, mask in cut.selection.regenerated.items()}
@@ -149,6 +168,7 @@ class CompressKeeper(Observer):
                 "cut": cut.cost.model_dump(),
                 "layers": [layer.model_dump() for layer in cut.layers],
                 "history": [asdict(record) for record in cut.history],
+                "counted": None if cut.counted is None else cut.counted.model_dump(),
             }
         return ObserverState({name: torch.from_numpy(mask) for name, mask in tensors.items()}, values)
 
@@ -168,20 +188,41 @@ def read_kept(state: ObserverState) -> tuple[Before, Cut | None]:
         most_frequent=float(values["most_frequent"]),
         prunable=int(values["prunable"]),
         total=int(values["total"]),
+        activity=_activity(state),
     )
     if "cut" not in values:
         return before, None
     selection = Selection(_masks(_KEPT, state), _masks(_REGENERATED, state), values["shares"])
     layers = tuple(LayerShare.model_validate(layer) for layer in values["layers"])
     history = TypeAdapter(tuple[EpochRecord, ...]).validate_python(values["history"])
-    return before, Cut(selection, NetworkCost.model_validate(values["cut"]), layers, history)
+    counted = None if values["counted"] is None else ChipCost.model_validate(values["counted"])
+    return before, Cut(selection, NetworkCost.model_validate(values["cut"]), layers, history, counted)
+
+
+def _activity(state: ObserverState) -> Trace | None:
+    """What is kept of the activity of the dense network: no outputs and no overflows."""
+    taken = state.values["activity"]
+    if taken is None:
+        return None
+    spikes = {name.removeprefix(_SPIKES): each for name, each in state.tensors.items() if name.startswith(_SPIKES)}
+    return Trace(
+        samples=int(taken["samples"]),
+        steps=int(taken["steps"]),
+        outputs=np.zeros((int(taken["samples"]), 0), dtype=np.int64),
+        input_events=state.tensors[_INPUT_EVENTS].numpy(),
+        saturated_inputs=0,
+        layers=tuple(LayerTrace(name, each.numpy(), 0, 0) for name, each in spikes.items()),
+    )
 
 
 def _exceeded(limit: ChipTarget) -> str:
-    name = {"cores": "cores", "kib": "KiB"}[limit.of]
+    name = {"cores": "cores", "kib": "KiB", "step-time": "us a step"}[limit.of]
     if limit.reached is None:
         return f"{limit.asked:g} {name} of {limit.chip} were asked for, and the network does not fit it"
-    return f"{limit.asked:g} {name} of {limit.chip} were asked for, and the network takes {limit.reached:,.5g}"
+    said = f"{limit.asked:g} {name} of {limit.chip} were asked for, and the network takes {limit.reached:,.5g}"
+    if limit.of != "step-time" or limit.counted is None:
+        return said
+    return f"{said} as it fires, {limit.counted:,.5g} if it fired as the dense one does"
 
 
 def _masks(prefix: str, state: ObserverState) -> dict[str, Mask]:

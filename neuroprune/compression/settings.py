@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import isfinite
+from math import inf, isfinite
 
 from neuroprune.choices import Choice, check_choice
 from neuroprune.compression.catalog import (
@@ -37,8 +37,9 @@ class CompressSettings:
 
     flops, params, synops: structured pruning, in which whole channels go, to these shares of the dense network's FLOPs,
     parameters and synaptic operations, each above 0 and below 1; where several are given, all hold.
-    cores, kib: structured pruning to at most so many cores of a chip, and so many KiB of memory on them, whole channels
-    being given back as long as that holds; alone, or beside shares, which then hold too.
+    cores, kib, step_time: structured pruning to at most so many cores of a chip, so many KiB of memory on them, and so
+    many microseconds that a step takes, which is estimated at the activity of the dense network; whole channels are
+    given back as long as that holds. Alone, or beside shares, which then hold too.
     sparsity: unstructured pruning in place of that, to this share of weights that are zero, above 0 and below 1.
 
     method: one of `neuroprune.compression.catalog.METHODS`, which are presets, or "own" where `compress` is passed an
@@ -65,6 +66,7 @@ class CompressSettings:
     synops: float | None = None
     cores: int | None = None
     kib: float | None = None
+    step_time: float | None = None
     sparsity: float | None = None
     score: Score | None = None
     regenerate_by: Regrowth | None = None
@@ -142,7 +144,7 @@ class CompressSettings:
     @property
     def limits(self) -> dict[ChipLimit, float]:
         """The most that is to be taken of a chip."""
-        given = {"cores": self.cores, "kib": self.kib}
+        given = {"cores": self.cores, "kib": self.kib, "step-time": self.step_time}
         return {name: most for name, most in given.items() if most is not None}  # type: ignore[misc]
 
     def _check_targets(self) -> None:
@@ -153,8 +155,12 @@ class CompressSettings:
                     f"a share of {share} of the {name} ({titles[name]}) cannot remain after pruning: it must lie above "
                     "0 and below 1, such as 0.5"
                 )
+        if self.step_time is not None and not 0 < self.step_time < inf:
+            raise InputError(
+                f"step-time is {self.step_time:g} us, but a step takes more than 0: give a number such as 80"
+            )
         for of, most in self.limits.items():
-            if most < 1 or not isfinite(most):
+            if (most < 1 and of != "step-time") or not isfinite(most):
                 raise InputError(f"{of} is {most:g}, but a network takes at least 1 of a chip: give a larger number")
         if self.sparsity is not None and not 0.0 < self.sparsity < 1.0:
             raise InputError(
@@ -170,7 +176,8 @@ class CompressSettings:
         if self.sparsity is None and not of_channels:
             raise InputError(
                 "nothing says how much is to remain: give flops, params or synops to remove channels, such as flops = "
-                "0.5, cores or kib of a chip, such as cores = 16, or sparsity to hold weights at zero, such as 0.95"
+                "0.5, cores, kib or step_time of a chip, such as cores = 16, or sparsity to hold weights at zero, such "
+                "as 0.95"
             )
 
     def _check_choices(self) -> None:

@@ -8,7 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from neuroprune.compression.findings import finding
-from neuroprune.compression.record import ChipCost, CompressRecord, LayerShare, NetworkCost
+from neuroprune.compression.record import CompressRecord, LayerShare, NetworkCost
 from neuroprune.readable import plural, quantity
 from neuroprune.records import csv_text
 
@@ -19,6 +19,7 @@ NOUNS = {
     "sparsity": "zero weights",
     "cores": "cores",
     "kib": "KiB",
+    "step-time": "us a step",
 }
 
 
@@ -103,20 +104,26 @@ def _cost_table(record: CompressRecord) -> Table:
     ):
         remains = f"{after / before:.1%}" if before else "-"
         table.add_row(name, quantity(before, unit), quantity(after, unit), remains)
-    for row in _chip_rows(dense.on_chip, pruned.on_chip):
+    for row in _chip_rows(record):
         table.add_row(*row)
     return table
 
 
-def _chip_rows(dense: ChipCost | None, pruned: ChipCost | None) -> Iterator[tuple[str, str, str, str]]:
-    """Cores and memory on the chip, a row each; a dash where a network cannot be put there."""
+def _chip_rows(record: CompressRecord) -> Iterator[tuple[str, str, str, str]]:
+    """Cores, memory and, where it was asked for, the step on the chip; a dash where a network cannot be put there."""
+    dense, pruned = record.dense.on_chip, record.pruned.on_chip
     if dense is None or pruned is None:
         return
-    for name, before, after in (
-        (f"cores, {dense.chip}", dense.cores, pruned.cores),
-        ("KiB on its cores", dense.kib, pruned.kib),
-    ):
-        first, last = ("-" if each is None else f"{each:,.0f}" for each in (before, after))
+    rows: list[tuple[str, float | None, float | None, int]] = [
+        (f"cores, {dense.chip}", dense.cores, pruned.cores, 0),
+        ("KiB on its cores", dense.kib, pruned.kib, 0),
+    ]
+    for limit in record.limits:
+        if limit.of == "step-time":
+            rows.append(("us a step", dense.step_us, pruned.step_us, 1))
+            rows.append(("  as dense fires", dense.step_us, limit.counted, 1))
+    for name, before, after, digits in rows:
+        first, last = ("-" if each is None else f"{each:,.{digits}f}" for each in (before, after))
         yield name, first, last, f"{after / before:.1%}" if before and after is not None else "-"
 
 

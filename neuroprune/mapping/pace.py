@@ -151,9 +151,9 @@ def busiest(packing: Packing) -> int:
 
 
 def least_busy(packing: Packing, cores: int) -> int:
-    """Picoseconds that the busiest of so many cores takes at least, if the tiles stay as they are."""
+    """Picoseconds that the busiest of so many cores takes at least, if all tiles take as much however they are cut."""
     used = np.array([use.used[-TIMES:] for core in packing.cores for use in core], dtype=np.int64)
-    return int(max(-(-used.sum(axis=0) // cores).max(), used.max()) if cores else used.max())
+    return int((-(-used.sum(axis=0) // cores)).max())
 
 
 def time_model(chip: Chip) -> CostModel:

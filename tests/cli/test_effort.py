@@ -32,6 +32,14 @@ def test_an_effort_is_kept_in_the_report_and_check_agrees(line: Line) -> None:
     assert few["traffic"]["messages_per_sample"] <= found["traffic"]["messages_per_sample"]
 
 
+def test_a_step_mapped_for_time_is_no_longer_than_one_on_the_fewest_cores(line: Line) -> None:
+    fewest, fast = (report(line(*DEPLOY, "--optimize", aim, "--json")) for aim in ("cores", "time"))
+    assert fewest["costs"][0]["model"] == fast["costs"][0]["model"] == "davies-2018"
+    assert fast["costs"][0]["step"]["total_ns"] <= fewest["costs"][0]["step"]["total_ns"]
+    assert fast["totals"]["cores"] <= report(line(*DEPLOY, "--effort", "layers", "--json"))["totals"]["cores"]
+    assert fast["totals"]["synops_per_sample"] == fewest["totals"]["synops_per_sample"]
+
+
 def test_few_messages_without_a_search_end_with_2_and_leave_nothing(line: Line, tmp_path: Path) -> None:
     answer = line(*DEPLOY, "--optimize", "traffic", "--effort", "layers")
     assert answer.code == 2

@@ -77,11 +77,28 @@ def test_help_names_every_method_under_its_kind(capsys: pytest.CaptureFixture[st
         (
             "--structured --sparsity 0.9",
             "--structured and --sparsity contradict each other, since --sparsity belongs to --unstructured: give "
-            "--flops, --params, --synops, --cores or --kib",
+            "--flops, --params, --synops, --cores, --kib or --step-time",
         ),
         (
             "--unstructured --flops 0.5",
             "--unstructured and --flops contradict each other, since --flops belongs to --structured: give --sparsity",
+        ),
+        (
+            "--unstructured --step-time 80",
+            "--unstructured and --step-time contradict each other, since --step-time belongs to --structured: give "
+            "--sparsity",
+        ),
+        (
+            "--sparsity 0.9 --step-time 80",
+            "--sparsity and --step-time contradict each other, since --sparsity belongs to --unstructured and "
+            "--step-time to --structured: give one of the two",
+        ),
+        ("--step-time 0", "step-time is 0 us, but a step takes more than 0: give a number such as 80"),
+        (
+            "--step-time 80 --target speck",
+            "the time of a step is not known of speck: its cost models are none, and one with synop_time or "
+            "active_neuron_time is needed, such as davies-2018 of loihi1; take such a chip, or name a model in its "
+            "YAML",
         ),
         (
             "--sparsity 0.9 --synops 0.5",
@@ -138,6 +155,31 @@ def test_a_network_without_batchnorm_cannot_be_slimmed(line: Line, made: Path) -
     assert refusal(line, *own, "--method", "slimming") == (
         "Net has no BatchNorm with a scale behind the layers whose channels could go, and method slimming ranks by "
         "|gamma|: choose the score criticality or l1, or add BatchNorm2d and train again"
+    )
+
+
+def test_a_step_is_about_as_long_as_was_asked_when_the_network_is_deployed(line: Line, tmp_path: Path) -> None:
+    """Within a tenth: of other samples than those it was counted on, and as it fires without the channels that went."""
+    pruned, deployed = tmp_path / "pruned", tmp_path / "deployed"
+    asked = ("--structured", "--step-time", "6", "--cores", "8", "--epochs", "0", "--device", "cpu")
+    answer = line("compress", "0001-train-digits", *asked, "--out", str(pruned))
+    assert answer.code == 0, answer.err
+    shown = [[cell.strip() for cell in row.split("│")] for row in answer.out.splitlines()]
+    cores, limit = load_compress_record(pruned).limits
+    assert cores.holds and cores.counted == cores.reached
+    assert limit.counted is not None and limit.counted <= 6
+    assert [row[3] for row in shown if "us a step" in row[1:2]] == [f"{limit.reached:.1f}"]
+    assert [row[3] for row in shown if "as dense fires" in row[1:2]] == [f"{limit.counted:.1f}"]
+    assert line("deploy", str(pruned), "--effort", "layers", "--lava-samples", "0", "--out", str(deployed)).code == 0
+    costs = load_report(deployed).costs[0]
+    assert costs.model == "davies-2018" and costs.step is not None
+    assert costs.step.total_ns / 1000 == pytest.approx(limit.counted, rel=0.1)
+
+
+def test_a_network_is_not_imported_for_a_chip_that_tells_no_time(line: Line, made: Path) -> None:
+    own = ("--model", f"{made / 'own.py'}:Net", "--data", "digits", "--score", "l1")
+    assert refusal(line, *own, "--step-time", "80", "--target", "speck").startswith(
+        "the time of a step is not known of speck: its cost models are none"
     )
 
 

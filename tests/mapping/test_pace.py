@@ -5,20 +5,29 @@ from itertools import product
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings, strategies as st
 from own_objects import NeuronsOnly
 from synapse_oracle import COARSE, LOIHI, branched_programs, chain, enumerate_synapses, layer_of, resized
 
 from neuroprune.chips.chip import Chip
 from neuroprune.chips.cost_model import CostModel
+from neuroprune.data.coding import frames_of
+from neuroprune.data.load import load_dataset
 from neuroprune.errors import CapacityError
+from neuroprune.graph.fold import fold
+from neuroprune.graph.trace import trace
 from neuroprune.mapping.budget import Budget
 from neuroprune.mapping.count import Counting
+from neuroprune.mapping.effort import effort_of
 from neuroprune.mapping.limits import exceeded
 from neuroprune.mapping.map import pack_for_time, pack_program
-from neuroprune.mapping.pace import Work, busiest, timed
+from neuroprune.mapping.pace import Work, busiest, least_busy, timed
 from neuroprune.mapping.types import Packing
+from neuroprune.networks.build import build
+from neuroprune.networks.recipe import load_recipe
 from neuroprune.program.types import IntDense, IntProgram
+from neuroprune.quantization.quantize import quantize
 from neuroprune.report.activity import arriving_by_connection
 from neuroprune.simulation.engine import simulate
 from neuroprune.simulation.types import Trace
@@ -73,14 +82,19 @@ def by_synapses(program: IntProgram, packing: Packing, trace: Trace, model: Cost
     return float(max(receiving.max(), updating.max()))
 
 
-def recounted(program: IntProgram, packing: Packing, work: Work, chip: Chip) -> int:
-    """Picoseconds of its busiest core, as the mapper counts them."""
+def retimed(program: IntProgram, packing: Packing, work: Work, chip: Chip) -> Packing:
+    """The same tiles on the same cores, with their times."""
     tiles = {
         layer.name: [use.tile for core in packing.cores for use in core if use.tile.layer == layer.name]
         for layer in program.layers
     }
     of = {use.tile: use for uses in Counting(program, timed(chip, work)).count(tiles).values() for use in uses}
-    return busiest(Packing(tuple(tuple(of[use.tile] for use in core) for core in packing.cores)))
+    return Packing(tuple(tuple(of[use.tile] for use in core) for core in packing.cores))
+
+
+def recounted(program: IntProgram, packing: Packing, work: Work, chip: Chip) -> int:
+    """Picoseconds of its busiest core, as the mapper counts them."""
+    return busiest(retimed(program, packing, work, chip))
 
 
 @settings(max_examples=30, deadline=None)
@@ -140,3 +154,23 @@ def test_a_tile_that_alone_takes_too_long_is_cut() -> None:
     after = pack_for_time(program, before, work, LOIHI, "layers", Budget(cores=8))
     assert (len(before.cores), len(after.cores)) == (1, 8)
     assert 8 * recounted(program, after, work, LOIHI) == pytest.approx(recounted(program, before, work, LOIHI))
+    assert least_busy(retimed(program, before, work, LOIHI), 8) == recounted(program, after, work, LOIHI)
+
+
+def test_searches_for_ever_less_time_share_so_many_trials_as_there_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They end where these are used up, and take more where there is no end to them."""
+    data = load_dataset("digits")
+    frames = frames_of(data.train.images[:8], data.coding)
+    network = build(load_recipe("digits-conv"), data.input_shape, len(data.classes))
+    program = quantize(fold(trace(network.eval(), torch.from_numpy(frames[:1]))), frames, LOIHI)
+    work = work_of(program, simulate(program, frames), DAVIES)
+    before = pack_program(program, LOIHI, "layers")
+    monkeypatch.setattr("neuroprune.mapping.map.effort_of", lambda _: effort_of("normal")._replace(trials=30))
+
+    def trials(searches: int) -> int:
+        monkeypatch.setattr("neuroprune.mapping.map.SEARCHES", searches)
+        taken: list[str] = []
+        pack_for_time(program, before, work, LOIHI, "normal", progress=lambda task, *_, **__: taken.append(task))
+        return len(taken)
+
+    assert trials(1) == 30 < trials(1000)
