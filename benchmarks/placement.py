@@ -1,6 +1,6 @@
 """Messages between cores and the hops they take, for several ways to place cores, by the spikes of a few samples.
 
-    python benchmarks/placement.py [--recipe vgg16] [--samples 16] [--effort high] [--data-dir data]
+    python benchmarks/placement.py [--recipe vgg16] [--samples 16] [--effort high] [--cores 476] [--data-dir data]
 
 The recipes have random weights and BatchNorms that are re-estimated on the samples, so that neurons fire; frames are
 the first test images. Figures are of a sample: messages to other cores, messages times hops, and the messages on the
@@ -19,7 +19,10 @@ from rich.table import Table
 
 from neuroprune import balance, build, fold, frames_of, load_chip, load_dataset, load_recipe, quantize, simulate, trace
 from neuroprune.chips.chip import Chip
+from neuroprune.mapping.budget import Budget
 from neuroprune.mapping.effort import EffortName
+from neuroprune.mapping.exchange import exchange
+from neuroprune.mapping.hops import Spikes
 from neuroprune.mapping.limits import exceeded
 from neuroprune.mapping.links import heaviest_link
 from neuroprune.mapping.map import pack_for_traffic, pack_program
@@ -28,7 +31,6 @@ from neuroprune.mapping.regroup import nets, regroup
 from neuroprune.mapping.search import search_places
 from neuroprune.mapping.traffic import Messages, Numbers, Traffic, cores_of, measure_traffic, messages
 from neuroprune.mapping.types import Packing
-from neuroprune.mapping.ways import Spikes
 from neuroprune.networks.batchnorm import reestimate_batchnorm
 from neuroprune.program.types import IntProgram
 
@@ -105,7 +107,10 @@ def too_full(packing: Packing, chip: Chip) -> int:
 @click.option("--samples", type=click.IntRange(min=1), default=16, show_default=True)
 @click.option("--data-dir", type=click.Path(path_type=Path))
 @click.option("--effort", type=click.Choice(["normal", "high"]), default="normal", show_default=True)
-def main(recipes: tuple[str, ...], samples: int, data_dir: Path | None, effort: EffortName) -> None:
+@click.option("--cores", "most", multiple=True, type=int, help="for few hops; by default as layer by layer")
+def main(
+    recipes: tuple[str, ...], samples: int, data_dir: Path | None, effort: EffortName, most: tuple[int, ...]
+) -> None:
     chip = load_chip("loihi-sim")
     table = Table(*HEADINGS)
     for recipe in recipes:
@@ -116,16 +121,18 @@ def main(recipes: tuple[str, ...], samples: int, data_dir: Path | None, effort: 
         fewest = pack_program(program, chip, effort)
         name = f"fewest cores, {time.perf_counter() - began:.0f} s"
         ways += [(name, regroup(fewest, measure_traffic(program, fewest, spikes, chip), chip.core.resources), search)]
-        began = time.perf_counter()
-        quiet = pack_for_traffic(program, fewest, spikes, chip, effort)
-        name, traffic = f"traffic, {time.perf_counter() - began:.0f} s", measure_traffic(program, quiet, spikes, chip)
-        ways += [(name, quiet, way) for way in (curve, search)]
-        began = time.perf_counter()
-        grouped = regroup(quiet, traffic, chip.core.resources)
-        ways += [(f"{name}, regrouped, {time.perf_counter() - began:.1f} s", grouped, search)]
-        theirs = partitioned(quiet, traffic, chip)
-        if theirs is not None:
-            ways.append((f"traffic, mt-kahypar, {too_full(theirs, chip)} too full", theirs, search))
+        for cores in most or (len(alone.cores),):
+            began = time.perf_counter()
+            quiet = pack_for_traffic(program, fewest, spikes, chip, effort, Budget(cores=cores))
+            name = f"traffic, {time.perf_counter() - began:.0f} s"
+            traffic = measure_traffic(program, quiet, spikes, chip)
+            ways += [(name, quiet, way) for way in (curve, search)]
+            began = time.perf_counter()
+            grouped = exchange(regroup(quiet, traffic, chip.core.resources), traffic, chip)
+            ways += [(f"{name}, regrouped, exchanged, {time.perf_counter() - began:.1f} s", grouped, search)]
+            theirs = partitioned(quiet, traffic, chip)
+            if theirs is not None:
+                ways.append((f"traffic, mt-kahypar, {too_full(theirs, chip)} too full", theirs, search))
         first = 0
         for name, packed, way in ways:
             traffic = measure_traffic(program, packed, spikes, chip)

@@ -20,6 +20,7 @@ from neuroprune.graph.readout import accuracy, class_scores, most_frequent
 from neuroprune.mapping.budget import NO_LIMIT, Budget, check_budget
 from neuroprune.mapping.catalog import Optimize, Placement
 from neuroprune.mapping.effort import EffortName
+from neuroprune.mapping.exchange import exchange
 from neuroprune.mapping.map import pack_for_time, pack_for_traffic, pack_program
 from neuroprune.mapping.pace import Work, time_model
 from neuroprune.mapping.place import place
@@ -42,6 +43,7 @@ from neuroprune.report.pace import step_ns
 from neuroprune.report.provenance import Provenance
 from neuroprune.report.schema import ExchangeRemark, LavaCheck, Report, save_report
 from neuroprune.report.tables import write_tables
+from neuroprune.report.traffic import placed
 from neuroprune.report.zeros import map_zeros_stored
 from neuroprune.sanafe.export import NETWORK_FILE, check_sanafe, write_sanafe
 from neuroprune.simulation.engine import simulate
@@ -238,10 +240,15 @@ def _mapped(program: IntProgram, packing: Packing, trace: Trace, chip: Chip, job
         if job.placement == "curve":
             return _Mapped(packing, traffic, place(packing, chip))
         tiles = regroup(packing, traffic, chip.core.resources) if together else packing
+        tiles = exchange(tiles, traffic, chip) if job.optimize == "traffic" else tiles
         return _Mapped(packing, traffic, place(tiles, chip, traffic))
 
+    def hops(found: _Mapped) -> int:
+        return placed(found.traffic, found.mapping, chip).hops
+
     if job.optimize == "traffic":
-        packing = pack_for_traffic(program, packing, spikes, chip, job.effort, job.budget, job.progress)
+        quiet = pack_for_traffic(program, packing, spikes, chip, job.effort, job.budget, job.progress)
+        return min(placed_by(packing), placed_by(quiet), key=hops)
     if job.optimize != "time":
         return placed_by(packing)
     work = Work(time_model(chip), spikes, arriving_by_connection(program, trace), trace.samples * trace.steps)

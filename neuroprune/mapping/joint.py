@@ -12,7 +12,8 @@ from typing import NamedTuple
 import numpy as np
 
 from neuroprune.mapping.effort import Effort
-from neuroprune.mapping.ways import Cuts, Ways, Weighed
+from neuroprune.mapping.hops import Cuts
+from neuroprune.mapping.ways import Ways, Weighed
 from neuroprune.progress import Progress, silent
 
 HOTTEST = 1.0
@@ -46,12 +47,12 @@ def fewest_cores(way: Weighed) -> Judged:
     return Judged(way.cores, way.cores + OF_LOAD * way.load)
 
 
-def fewest_copies(begin: Weighed, most_cores: int) -> Goal:
-    """Copies of spikes on `most_cores` cores; those of `begin` count as many cores as it takes."""
+def fewest_hops(begin: Weighed, most_cores: int) -> Goal:
+    """Hops of spikes on `most_cores` cores; those of `begin` count as many cores as it takes."""
 
     def goal(way: Weighed) -> Judged:
         over = max(0, way.cores - most_cores)
-        return Judged(over, TOO_MANY * over + begin.cores * way.copies / max(begin.copies, 1))
+        return Judged(over, TOO_MANY * over + begin.cores * way.hops / max(begin.hops, 1))
 
     return goal
 

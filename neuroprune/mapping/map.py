@@ -9,16 +9,18 @@ from neuroprune.mapping.bounds import least_cores
 from neuroprune.mapping.budget import NO_LIMIT, Budget, check_budget
 from neuroprune.mapping.count import Counting, Split
 from neuroprune.mapping.effort import EffortName, effort_of
-from neuroprune.mapping.joint import NOTHING, Judged, fewest_copies, fewest_cores, search_ways
+from neuroprune.mapping.hops import Spikes
+from neuroprune.mapping.joint import NOTHING, Judged, fewest_cores, fewest_hops, search_ways
 from neuroprune.mapping.limits import exceeded
 from neuroprune.mapping.match import match_layers
 from neuroprune.mapping.pace import Work, busiest, least_busy, timed, untimed
 from neuroprune.mapping.pack import pack
 from neuroprune.mapping.place import place
+from neuroprune.mapping.quiet import quiet_cuts
 from neuroprune.mapping.split import split_layer
 from neuroprune.mapping.types import ChipMapping, Packing
 from neuroprune.mapping.verify import verify_mapping
-from neuroprune.mapping.ways import Spikes, Ways, cuts_of
+from neuroprune.mapping.ways import Ways, cuts_of
 from neuroprune.program.types import IntLayer, IntProgram
 from neuroprune.progress import Progress, silent
 
@@ -97,7 +99,7 @@ def pack_for_traffic(
     budget: Budget = NO_LIMIT,
     progress: Progress = silent,
 ) -> Packing:
-    """Tiles that few copies of spikes are sent to, on no more cores than each layer cut by itself takes.
+    """Tiles between which spikes have few hops to take, on no more cores than each layer cut by itself takes.
 
     packing: of `program`, balanced, which is kept where no other fits `budget`, and where `chip` cuts no layers.
     spikes: of each layer by its name, int64 [layer shape], over all samples that ran. effort: see `map_program`.
@@ -109,9 +111,13 @@ def pack_for_traffic(
     weighed = ways.weigh(cuts)
     assert weighed, "tiles that fit, cut by themselves"
     most = budget.cores_of(chip.cores_per_chip) or weighed.cores
-    goal = fewest_copies(weighed, most)
-    found = _together(program, ways.tiles(search_ways(ways, cuts, goal, effort_of(effort), NOTHING, progress)), chip)
-    return found if len(found.cores) <= most else packing
+    goal = fewest_hops(weighed, most)
+    quiet = quiet_cuts(ways, program.layers, most)
+    if quiet and goal(quiet.weighed) < goal(weighed):
+        cuts = quiet.cuts
+    found = ways.tiles(search_ways(ways, cuts, goal, effort_of(effort), NOTHING, progress))
+    packed = _together(program, found, chip)
+    return packed if len(packed.cores) <= most else packing
 
 
 def pack_for_time(

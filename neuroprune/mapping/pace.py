@@ -21,8 +21,8 @@ from neuroprune.chips.senders import Senders
 from neuroprune.chips.types import Reader, Resource, Tile, TileCounter, TileResources, volume
 from neuroprune.errors import InputError
 from neuroprune.fixed_point import IntegerRules
+from neuroprune.mapping.hops import Spikes
 from neuroprune.mapping.types import Packing
-from neuroprune.mapping.ways import Spikes
 from neuroprune.program.types import IntConnection, IntLayer
 
 PS = 1000

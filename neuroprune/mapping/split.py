@@ -54,11 +54,11 @@ def cut_tiles(layer: IntLayer, cuts: Box) -> Iterator[Tile]:
 
 
 def middle_tile(layer: IntLayer, cuts: Box) -> Tile:
-    """The tile in the middle of `cut_tiles`."""
-    ends = [
-        (parts // 2 * size // parts, (parts // 2 + 1) * size // parts)
-        for size, parts in zip(volume(layer.shape), cuts, strict=True)
-    ]
+    """The largest of `cut_tiles`, and of these the one in the middle."""
+    ends = []
+    for size, count in zip(volume(layer.shape), cuts, strict=True):
+        parts = [(i * size // count, (i + 1) * size // count) for i in range(count)]
+        ends.append(max(parts, key=lambda part: (part[1] - part[0], -abs(part[0] + part[1] - size))))
     (c0, c1), (y0, y1), (x0, x1) = ends
     return Tile(layer.name, (c0, y0, x0), (c1, y1, x1))
 

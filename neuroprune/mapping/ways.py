@@ -11,6 +11,7 @@ import numpy.typing as npt
 from neuroprune.chips.chip import Chip
 from neuroprune.chips.types import Box, TileResources, volume
 from neuroprune.mapping.count import Counting
+from neuroprune.mapping.hops import Cuts, Hops, Spikes
 from neuroprune.mapping.kinds import Kinds, cores_filled, kinds_of
 from neuroprune.mapping.split import cut_tiles, middle_tile
 from neuroprune.program.types import IntLayer, IntProgram
@@ -22,21 +23,35 @@ BY_PRICES = 0.5
 LITTLE = 1e-6
 """Shares of a core below this are all the same."""
 
-Cuts = tuple[Box, ...]
-"""For each layer the number of parts along channels, height and width."""
-Spikes = Mapping[str, npt.NDArray[np.int64]]
-"""Of each layer by its name, int64 [layer shape], over all samples that ran."""
-
 
 class Weighed(NamedTuple):
     """What the tiles of one way take. cores: that they fill. load: cores' worth of the scarcest resource.
 
-    copies: spikes sent to tiles, over all samples; 0 where no spikes are known.
+    hops: of all spikes that are sent to tiles, over all samples, as they are estimated before cores have places; 0
+    where no spikes are known.
     """
 
     cores: int
     load: float
-    copies: int
+    hops: float
+
+
+class Options(NamedTuple):
+    """All ways to cut one layer, n of them, as its largest tile has it.
+
+    costs: float64 [n, costs], logarithms of multiples of the least: what all tiles take of each resource, the largest
+    share of a core that one takes, the tiles that read a source, and the copies of spikes that they ask for.
+    cores: float64 [n], the largest shares of all tiles. sources: the layers whose spikes arrive, a connection each.
+    extent: float64 [n, connections, 3], the box of the source that sends to a tile. copies: float64 [n, connections],
+    spikes, each as often as it is sent to a tile.
+    """
+
+    cuts: Cuts
+    costs: npt.NDArray[np.float64]
+    cores: npt.NDArray[np.float64]
+    sources: tuple[int, ...]
+    extent: npt.NDArray[np.float64]
+    copies: npt.NDArray[np.float64]
 
 
 class Ways:
@@ -44,7 +59,6 @@ class Ways:
 
     def __init__(self, program: IntProgram, chip: Chip, spikes: Spikes | None = None) -> None:
         """spikes: of each layer by its name, int64 [layer shape], where copies are to be counted."""
-        self._chip, self._spikes = chip, spikes
         self._counting = Counting(program, chip)
         self._layers = program.layers
         self._limits = np.array([resource.limit for resource in chip.core.resources])
@@ -60,8 +74,8 @@ class Ways:
                 self._readers[numbers[source]].append(number)
         self._stored: dict[tuple[int, Box], tuple[TileResources, ...]] = {}
         self._kinds: dict[tuple[int, Box, Cuts], Kinds | None] = {}
-        self._copied: dict[tuple[int, Box], int] = {}
-        self._priced: dict[int, tuple[list[Box], npt.NDArray[np.float64]]] = {}
+        self._hops = Hops(program, chip, spikes or {}, self._stored_tiles)
+        self._priced: dict[int, Options] = {}
 
     def changed(self, cuts: Cuts, random: np.random.Generator) -> Cuts:
         """`cuts` with one or two layers cut another way: one that is good at random prices, or one that is near."""
@@ -69,8 +83,9 @@ class Ways:
         for _ in range(random.integers(1, 3)):
             layer = int(random.integers(len(new)))
             if random.random() < BY_PRICES:
-                options, costs = self._options(layer)
-                new[layer] = options[int((costs @ random.exponential(size=costs.shape[1])).argmin())]
+                options = self.options(layer)
+                priced = options.costs @ random.exponential(size=options.costs.shape[1])
+                new[layer] = options.cuts[int(priced.argmin())]
             else:
                 new[layer] = self._near(layer, new[layer], random)
         return tuple(new)
@@ -85,17 +100,13 @@ class Ways:
             new[axis] = parts[min(max(at, 0), len(parts) - 1)]
         return new[0], new[1], new[2]
 
-    def _options(self, number: int) -> tuple[list[Box], npt.NDArray[np.float64]]:
-        """All ways to cut a layer, and what each costs, as logarithms of multiples of the least: float64 [ways, costs].
-
-        Costs: what all tiles take of each resource, the largest share of a core that a tile takes, the tiles that read
-        a source, and the copies of spikes that they ask for; all as the tile in the middle has it.
-        """
+    def options(self, number: int) -> Options:
+        """All ways to cut a layer whose largest tile fits a core."""
         if number not in self._priced:
             layer = self._layers[number]
             counter = self._counting.counter(layer, {})
             options: list[Box] = []
-            costs = []
+            costs, cores, sent = [], [], []
             shape = volume(layer.shape)
             for cut in product(self._parts[number][0], self._parts[number][1], self._parts[number][2]):
                 tile = middle_tile(layer, cut)
@@ -108,9 +119,21 @@ class Ways:
                 tiles = prod(shape) / tile.neurons
                 options.append(cut)
                 readers = shape[0] / (tile.stop[0] - tile.start[0])
-                costs.append([*(tiles * shares), shares.max(), readers, tiles * self._copies(layer, use)])
+                through = self._hops.sent_to(layer, [use])
+                copies = [tiles * each.copies for each in through]
+                costs.append([*(tiles * shares), shares.max(), readers, sum(copies)])
+                cores.append(tiles * shares.max())
+                sent.append([(*(each.stop - each.start)[0], of) for each, of in zip(through, copies, strict=True)])
             table = np.maximum(costs, LITTLE)
-            self._priced[number] = options, np.log(table / table.min(axis=0))
+            received = np.array(sent, dtype=np.float64).reshape(len(options), -1, 4)
+            self._priced[number] = Options(
+                tuple(options),
+                np.log(table / table.min(axis=0)),
+                np.array(cores),
+                tuple(each.source for each in through),
+                received[:, :, :3],
+                received[:, :, 3],
+            )
         return self._priced[number]
 
     def weigh(self, cuts: Cuts) -> Weighed | None:
@@ -122,8 +145,8 @@ class Ways:
                 return None
             kinds.append(of_layer)
         load = sum(each.counts @ each.used for each in kinds) / self._limits
-        copies = sum(self._copies_of(number, cut) for number, cut in enumerate(cuts))
-        return Weighed(cores_filled(kinds, self._limits), float(load.max()), copies)
+        cores = [float(each.counts @ (each.used / self._limits).max(axis=1)) for each in reversed(kinds)]
+        return Weighed(cores_filled(kinds, self._limits), float(load.max()), self._hops.of(cuts, cores))
 
     def tiles(self, cuts: Cuts) -> dict[str, tuple[TileResources, ...]]:
         """What the tiles of `cuts` take, by layer."""
@@ -162,26 +185,6 @@ class Ways:
             counter = self._counting.counter(layer, {})
             self._stored[key] = tuple(counter(tile) for tile in cut_tiles(layer, cut))
         return self._stored[key]
-
-    def _copies_of(self, number: int, cut: Box) -> int:
-        """Spikes that the tiles of a layer get from other layers, each as often as it is sent to one of them."""
-        if self._spikes is None:
-            return 0
-        key = (number, cut)
-        if key not in self._copied:
-            layer = self._layers[number]
-            self._copied[key] = sum(self._copies(layer, use) for use in self._stored_tiles(number, cut))
-        return self._copied[key]
-
-    def _copies(self, layer: IntLayer, use: TileResources) -> int:
-        copies = 0
-        for number, connection in enumerate(layer.connections):
-            if self._spikes is not None and connection.source in self._spikes:
-                encoding = use.encodings[number] if use.encodings else None
-                senders = self._chip.core.senders(connection, use.tile, encoding)
-                fired = self._spikes[connection.source].reshape(volume(connection.in_shape))
-                copies += int(fired[senders.box][senders.sends].sum())
-        return copies
 
 
 def cuts_of(layers: Sequence[IntLayer], split: Mapping[str, Sequence[TileResources]]) -> Cuts:

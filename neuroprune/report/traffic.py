@@ -34,6 +34,12 @@ class PlacedTraffic:
         leave = self.sent.source != self.sent.target
         return Messages(*(each[leave] for each in self.sent))
 
+    @property
+    def hops(self) -> int:
+        """Of all messages, over all samples."""
+        between = self.between
+        return int((_hops(self, between) * between.spikes).sum())
+
 
 def placed(traffic: Traffic, mapping: ChipMapping, chip: Chip) -> PlacedTraffic:
     """`traffic` on the cores of `mapping`, which has the same tiles."""
@@ -55,14 +61,13 @@ def core_messages(found: PlacedTraffic) -> tuple[npt.NDArray[np.int64], npt.NDAr
 def traffic_report(found: PlacedTraffic, trace: Trace) -> TrafficReport:
     """What `TrafficReport` says, of the samples of `trace`."""
     between, places = found.between, found.places
-    hops = int((_hops(found, between) * between.spikes).sum())
     crossing = places[between.source, 0] != places[between.target, 0]
     link = heaviest_link(found.mesh, places, between)
     total, away = int(found.sent.spikes.sum()), int(between.spikes.sum())
     return TrafficReport(
         messages_per_sample=away / trace.samples,
         local_per_sample=(total - away) / trace.samples,
-        hops_per_sample=hops / trace.samples,
+        hops_per_sample=found.hops / trace.samples,
         chip_crossings_per_sample=int(between.spikes[crossing].sum()) / trace.samples,
         heaviest_link=None
         if link is None

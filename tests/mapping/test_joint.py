@@ -1,5 +1,6 @@
 """Layers cut together: every limit kept, never more cores than cut one by one, the optimum where that is known."""
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -14,11 +15,14 @@ from programs import random_program
 from synapse_oracle import COARSE, LOIHI, branched_programs, chain, layer_of, resized
 
 from neuroprune.chips.chip import Chip
+from neuroprune.chips.types import volume
 from neuroprune.choices import Choice
 from neuroprune.errors import CapacityError, InputError
 from neuroprune.mapping.bounds import least_cores
 from neuroprune.mapping.budget import Budget
+from neuroprune.mapping.count import Split
 from neuroprune.mapping.effort import EFFORTS, Effort, effort_of
+from neuroprune.mapping.hops import Cuts, Hops
 from neuroprune.mapping.joint import NOTHING, fewest_cores, search_ways
 from neuroprune.mapping.map import map_program, pack_for_traffic, pack_program
 from neuroprune.mapping.pack import pack
@@ -27,7 +31,7 @@ from neuroprune.mapping.split import cut_tiles
 from neuroprune.mapping.traffic import cores_of, measure_traffic, messages
 from neuroprune.mapping.types import Packing
 from neuroprune.mapping.verify import verify_mapping
-from neuroprune.mapping.ways import Cuts, Ways, cuts_of
+from neuroprune.mapping.ways import Ways, cuts_of
 from neuroprune.program.timing import balance
 from neuroprune.program.types import IntConv, IntDense, IntLayer, IntProgram
 
@@ -90,6 +94,35 @@ def copies(program: IntProgram, packing: Packing, spikes: dict[str, np.ndarray],
     return int(messages(traffic, cores_of(packing, traffic)).spikes.sum())
 
 
+def hops(program: IntProgram, split: Split, spikes: dict[str, np.ndarray], chip: Chip) -> float:
+    """Spikes from tiles to tiles times the hops that are expected, pair of tiles by pair of tiles."""
+    limits = [resource.limit for resource in chip.core.resources]
+    cores = {name: sum(max(np.array(use.used) / limits) for use in uses) for name, uses in split.items()}
+    total = 0.0
+    for layer in program.layers:
+        for number, connection in enumerate(layer.connections):
+            if connection.source not in spikes:
+                continue
+            fired = spikes[connection.source].reshape(volume(connection.in_shape))
+            joined = sent = 0
+            for use in split[layer.name]:
+                box = chip.core.senders(connection, use.tile, use.encodings[number] if use.encodings else None)
+                sent += int((fired[box.box] * box.sends).sum())
+                ends = [(at.start, at.stop) for at in box.box]
+                for source in split[connection.source]:
+                    sides = zip(ends, source.tile.start, source.tile.stop, strict=True)
+                    joined += all(first < end and start < last for (first, last), start, end in sides)
+            tiles = len(split[layer.name]) * len(split[connection.source])
+            area = joined / tiles * (cores[layer.name] + cores[connection.source])
+            total += sent * 2 / 3 * math.sqrt(area)
+    return total
+
+
+def split_of(program: IntProgram, packing: Packing) -> Split:
+    uses = [use for core in packing.cores for use in core]
+    return {layer.name: tuple(use for use in uses if use.tile.layer == layer.name) for layer in program.layers}
+
+
 @settings(max_examples=60)
 @given(
     PROGRAMS,
@@ -148,7 +181,7 @@ def test_what_a_way_is_weighed_as_is_what_its_tiles_take(
             verify_mapping(place(packing, chip), program, chip)
             load = (np.sum([use.used for use in uses], axis=0) / limits).max()
             assert (weighed.cores, weighed.load) == (len(packing.cores), pytest.approx(load))
-            assert weighed.copies == copies(program, packing, spikes, chip)
+            assert weighed.hops == pytest.approx(hops(program, split, spikes, chip))
         cuts = ways.changed(cuts, random)
 
 
@@ -157,9 +190,12 @@ def test_what_a_way_is_weighed_as_is_what_its_tiles_take(
 def test_copies_are_those_that_any_family_sends_to_tiles(program: IntProgram, neurons: int, seed: int) -> None:
     chip = replace(LOIHI, core=OnceATile(neurons))
     packing, spikes = pack_program(program, chip, "layers"), spikes_of(program, seed)
-    weighed = Ways(program, chip, spikes).weigh(cuts_by_layer(program, packing))
+    split = split_of(program, packing)
+    weighed = Ways(program, chip, spikes).weigh(cuts_of(program.layers, split))
     assert weighed is not None
-    assert weighed.copies == copies(program, packing, spikes, chip)
+    assert weighed.hops == pytest.approx(hops(program, split, spikes, chip))
+    sent = [Hops(program, chip, spikes, lambda *_: ()).sent_to(layer, split[layer.name]) for layer in program.layers]
+    assert sum(each.copies for of_layer in sent for each in of_layer) == copies(program, packing, spikes, chip)
 
 
 NEURONS_AND_MEMORY = chain(dense(112, 1, "wide", "input"), dense(20, 112, "deep", "wide"))
@@ -230,12 +266,12 @@ def test_few_copies_are_sent_where_layers_by_themselves_are_cut_into_channels() 
     found = pack_for_traffic(program, alone, ALL_FIRE, chip, "normal")
     verify_mapping(place(found, chip), program, chip)
     assert len(found.cores) <= len(alone.cores)
-    assert copies(program, found, ALL_FIRE, chip) <= 4 * 8 * 9 * 9  # four quarters of 8x8 and a pixel around
+    assert copies(program, found, ALL_FIRE, chip) <= 0.4 * 4 * 2048
 
 
 @settings(max_examples=40)
 @given(PROGRAMS, st.integers(2, 40), st.integers(60, 400), st.integers(0, 1000))
-def test_fewer_copies_never_cost_a_core_more_than_is_allowed(
+def test_fewer_hops_never_cost_a_core_more_than_is_allowed(
     program: IntProgram, neurons: int, words: int, seed: int
 ) -> None:
     chip = resized(COARSE, neurons_per_core=neurons, synapse_words_per_core=words)
@@ -247,7 +283,8 @@ def test_fewer_copies_never_cost_a_core_more_than_is_allowed(
         found = pack_for_traffic(program, alone, spikes, chip, "normal")
         verify_mapping(place(found, chip), program, chip)
         assert len(found.cores) <= len(alone.cores)
-        assert copies(program, found, spikes, chip) <= copies(program, alone, spikes, chip)
+        before, after = (hops(program, split_of(program, each), spikes, chip) for each in (alone, found))
+        assert after <= before * (1 + 1e-9)
         more = pack_for_traffic(program, alone, spikes, chip, "normal", Budget(cores=len(alone.cores) + 2))
         assert len(more.cores) <= len(alone.cores) + 2
         one = pack_for_traffic(program, alone, spikes, chip, "normal", Budget(cores=1))
