@@ -15,6 +15,7 @@ channel begins a piece.
 from collections import Counter
 from functools import lru_cache
 from itertools import pairwise
+from typing import NamedTuple
 
 import numpy as np
 
@@ -25,15 +26,11 @@ from neuroprune.chips.receptive_field import AxisField
 from neuroprune.chips.synapse_counts import Counts
 
 
-def run_bits(synapses: Counts, bits: int, core: LoihiCore, index: int = 0) -> Counts:
-    """Memory of runs of `synapses` (int64 [n]) that take `bits` each, in bits; nengo-loihi's `bits_per_axon`.
-
-    index: bits that headers have more.
-    """
-    header = core.block_header_bits + index
+def run_bits(synapses: Counts, bits: int, core: LoihiCore) -> Counts:
+    """Memory of runs of `synapses` (int64 [n]) that take `bits` each, in bits; nengo-loihi's `bits_per_axon`."""
     full, rest = np.divmod(synapses, core.synapses_per_block)
-    whole = -(-(core.synapses_per_block * bits + header) // core.word_bits)
-    begun = -(-(rest * bits + header) // core.word_bits)
+    whole = -(-(core.synapses_per_block * bits + core.block_header_bits) // core.word_bits)
+    begun = -(-(rest * bits + core.block_header_bits) // core.word_bits)
     in_words: Counts = full * whole + begun * (rest > 0)
     return in_words * core.word_bits
 
@@ -71,49 +68,68 @@ def shared_bits(
     return int(run_bits(taps * shape[0] * shape[1], bits, core).sum())
 
 
+class Skipping(NamedTuple):
+    """Memory of blocks whose synapses have gaps in place of indices, and the width of these, both in bits."""
+
+    bits: int
+    skip_bits: int
+
+
 @lru_cache(maxsize=1 << 18)
-def skipping_bits(
+def skipping_blocks(
     shape: tuple[int, int],
     rows: AxisField,
     columns: AxisField,
     layout: Layout,
     steps: tuple[int, int],
-    bits: tuple[int, int, int],
+    bits: tuple[int, int],
     core: LoihiCore,
-) -> int | None:
-    """Memory of all blocks whose synapses have gaps in place of indices, in bits, or None where neurons do not ascend.
+) -> Skipping | None:
+    """All blocks, with gaps of the width that takes least; None where no width is less than that of an index, or the
+    neurons of a block do not ascend.
 
-    steps: pitch and plane of the layout. bits: of a weight with its delay, of an index, and of a gap.
+    shape: as in `shared_bits`. steps: pitch and plane of the layout. bits: of a weight with its delay, and of an index.
     """
-    (pitch, plane), (stored, index, skip) = steps, bits
-    total = 0
-    for row, column in zip(*_shared_blocks(rows, columns, layout, pitch, core), strict=True):
-        y, x = rows.outputs[row], columns.outputs[column]
-        neurons = [above * pitch + beside for above in y for beside in x]
-        if any(later <= one for one, later in pairwise(neurons)) or (shape[1] > 1 and neurons[-1] >= plane):
+    (pitch, plane), (stored, index) = steps, bits
+    widths = range(core.skip_bits_min, min(core.skip_bits_max, index - 1) + 1)
+    total = dict.fromkeys(widths, 0)
+    row, column = _shared_blocks(rows, columns, layout, pitch, core)
+    blocks = Counter(zip(row.tolist(), column.tolist(), strict=True))
+    for (of_rows, of_columns), times in blocks.items() if total else ():
+        neurons = [above * pitch + beside for above in rows.outputs[of_rows] for beside in columns.outputs[of_columns]]
+        gaps = [later - one for one, later in pairwise(neurons)]
+        if min(gaps, default=1) <= 0 or (shape[1] > 1 and neurons[-1] >= plane):
             return None
-        pieces = _pieces(neurons, plane, shape[1], 1 << skip)
-        in_piece = np.fromiter(pieces.keys(), np.int64)
-        times = np.fromiter(pieces.values(), np.int64)
-        total += int(times @ run_bits(in_piece, stored + skip, core, index))
-    return total * shape[0]
+        for skip in widths:
+            pieces = _pieces(gaps, plane - neurons[-1], shape[1], 1 << skip)
+            total[skip] += times * sum(
+                count * _piece_bits(length, stored + skip, core.block_header_bits + index, core)
+                for length, count in pieces
+            )
+    least = min(((bits_of, skip) for skip, bits_of in total.items()), default=None)
+    return Skipping(least[0] * shape[0], least[1]) if least else None
 
 
-def _pieces(neurons: list[int], plane: int, channels: int, reach: int) -> Counter[int]:
-    """How many pieces have how many synapses, of a source that is joined to these `neurons` of each channel.
+def _pieces(gaps: list[int], between: int, channels: int, reach: int) -> list[tuple[int, int]]:
+    """Synapses of the pieces of a source that is joined to so many `channels` alike, and how often there is each.
 
-    neurons: ascending. plane: from a neuron to that of the next channel. reach: the first gap that is too wide.
+    gaps: of its neurons in one channel. between: the gap to the next channel. reach: the first that is too wide.
     """
-    ends = [at for at in range(1, len(neurons)) if neurons[at] - neurons[at - 1] >= reach]
-    lengths = [stop - start for start, stop in pairwise([0, *ends, len(neurons)])]
-    if plane - neurons[-1] >= reach:
-        return Counter({length: channels * times for length, times in Counter(lengths).items()})
+    ends = [at for at, gap in enumerate(gaps, 1) if gap >= reach]
+    lengths = [stop - start for start, stop in pairwise([0, *ends, len(gaps) + 1])]
+    if between >= reach:
+        return [(length, channels) for length in lengths]
     if not ends:
-        return Counter({len(neurons) * channels: 1})
-    found = Counter({length: channels * times for length, times in Counter(lengths[1:-1]).items()})
-    found[lengths[-1] + lengths[0]] += channels - 1
-    found.update([lengths[0], lengths[-1]])
-    return found
+        return [((len(gaps) + 1) * channels, 1)]
+    first, *inner, last = lengths
+    return [(first, 1), (last + first, channels - 1), (last, 1), *((length, channels) for length in inner)]
+
+
+def _piece_bits(synapses: int, bits: int, header: int, core: LoihiCore) -> int:
+    """Memory of a piece, or of several where a block holds fewer; as `run_bits`."""
+    full, rest = divmod(synapses, core.synapses_per_block)
+    words = full * -(-(core.synapses_per_block * bits + header) // core.word_bits)
+    return (words + (-(-(rest * bits + header) // core.word_bits) if rest else 0)) * core.word_bits
 
 
 def _shared_blocks(

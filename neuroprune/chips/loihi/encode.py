@@ -36,10 +36,11 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
+from neuroprune.chips.loihi.blocks import least_blocks
 from neuroprune.chips.loihi.core import LoihiCore
-from neuroprune.chips.loihi.counting import bits_of_run, bits_of_runs, index_bits, shared_bits, skipping_bits
-from neuroprune.chips.loihi.layout import Layout, Space, layouts
-from neuroprune.chips.receptive_field import AxisField, ReceptiveField, receptive_field
+from neuroprune.chips.loihi.counting import bits_of_run, bits_of_runs, index_bits
+from neuroprune.chips.loihi.layout import Layout, layouts
+from neuroprune.chips.receptive_field import ReceptiveField, receptive_field
 from neuroprune.chips.synapse_counts import Counts, count_synapses, nonzero_fan_out
 from neuroprune.chips.types import Tile
 from neuroprune.program.types import IntConnection, IntConv, IntLayer
@@ -195,59 +196,6 @@ def encodings(
     pixels = field.rows.positions.size * field.columns.positions.size
     blocks = least_blocks(field, counted.tile, layout, bits, core)
     yield "shared", sources * pixels, blocks.bits, blocks.skip_bits
-
-
-class Blocks(NamedTuple):
-    """Memory of the blocks of a shared encoding, in bits, and what its pixels are joined to, idle neurons among it.
-
-    skip_bits: of the gaps between neurons; 0 where synapses have indices.
-    """
-
-    bits: int
-    rows: AxisField
-    columns: AxisField
-    skip_bits: int = 0
-
-
-def least_blocks(field: ReceptiveField, tile: Tile, layout: Layout, stored_bits: int, core: LoihiCore) -> Blocks:
-    """The way to read `field` that has a place in `layout` and takes the least memory; among equals the closed one,
-    with indices.
-
-    stored_bits: of a weight, with its delay.
-    """
-    ways = product(
-        _held(layout.rows, field.rows, field.open_rows), _held(layout.columns, field.columns, field.open_columns)
-    )
-    stored = (each for rows, columns in ways for each in _blocks(field, rows, columns, tile, layout, stored_bits, core))
-    return min(stored, key=lambda blocks: blocks.bits)
-
-
-def _blocks(
-    field: ReceptiveField,
-    rows: AxisField,
-    columns: AxisField,
-    tile: Tile,
-    layout: Layout,
-    stored_bits: int,
-    core: LoihiCore,
-) -> Iterator[Blocks]:
-    """Blocks with indices, and with gaps of each width that takes less bits than an index.
-
-    Gaps need source channels that are joined to as many channels of the tile each, so that none is filled up.
-    """
-    shape, pitch = (field.channels[1] - field.channels[0], field.widest), layout.pitch(tile)
-    index = index_bits(layout.compartments(tile), core)
-    yield Blocks(shared_bits(shape, rows, columns, layout, pitch, stored_bits + index, core), rows, columns)
-    steps = pitch, layout.plane(tile)
-    for skip in range(core.skip_bits_min, min(core.skip_bits_max, index - 1) + 1) if field.alike else ():
-        bits = skipping_bits(shape, rows, columns, layout, steps, (stored_bits, index, skip), core)
-        if bits is not None:
-            yield Blocks(bits, rows, columns, skip)
-
-
-def _held(space: Space, closed: AxisField, opened: AxisField) -> Sequence[AxisField]:
-    """The ways to read that have a place in `space`, each once."""
-    return (closed, opened) if space.holds(opened) and opened.key != closed.key else (closed,)
 
 
 def _choices(counted: Sequence[Counted], layout: Layout, stored_bits: int, core: LoihiCore) -> list[_Choice]:

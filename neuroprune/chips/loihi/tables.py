@@ -8,9 +8,10 @@ from dataclasses import replace
 
 import numpy as np
 
+from neuroprune.chips.loihi.blocks import least_blocks
 from neuroprune.chips.loihi.core import LoihiCore
 from neuroprune.chips.loihi.counting import index_bits
-from neuroprune.chips.loihi.encode import SharedSynapses, least_blocks
+from neuroprune.chips.loihi.encode import SharedSynapses
 from neuroprune.chips.loihi.layout import Layout
 from neuroprune.chips.loihi.resets import write_resets
 from neuroprune.chips.receptive_field import AxisField, ReceptiveField, receptive_field
