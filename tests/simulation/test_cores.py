@@ -62,6 +62,7 @@ def test_random_programs_on_random_small_chips_run_alike_from_their_tables() -> 
         "on cores of a family of one's own",
         "on several cores",
         "with cores of several tiles",
+        "with gaps in place of indices",
         "with idle neurons",
         "with layers cut together",
         "with relays",
@@ -166,6 +167,9 @@ def inside(outputs: OutputAxons, population: bool) -> np.ndarray:
 FAULTS: dict[str, Callable[[ChipTables], Iterator[ChipTables]]] = {
     "a weight": lambda t: one_more(t, "memory", "weight", 2, lambda core: stored(core, "weight_bits")),
     "an index": lambda t: one_more(t, "memory", "index", 1, lambda core: stored(core, "index_bits")),
+    "a gap": lambda t: one_more(
+        t, "memory", "index", 1, lambda core: stored(core, "skip_bits") & (core.memory.begins == 0)
+    ),
     "a delay": lambda t: one_more(t, "memory", "delay", 1, lambda core: stored(core, "delay_bits")),
     "a base": lambda t: one_more(t, "inputs", "base", 1, lambda core: core.inputs.run >= 0),
     "a run": lambda t: one_more(t, "inputs", "run", 1, lambda core: core.inputs.run < len(core.memory.format) - 1),

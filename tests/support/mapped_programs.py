@@ -63,6 +63,9 @@ class Mapped:
             "with cores of several tiles": any(len(core.tiles) > 1 for core in self.mapping.cores),
             "with relays": len(self.balanced.layers) > len(self.program.layers),
             "with idle neurons": any(each.idle_neurons for each in tiles),
+            "with gaps in place of indices": any(
+                form.skip_bits for core in self.tables().cores for form in core.formats
+            ),
             "on Loihi": isinstance(self.chip.core, Loihi),
             "on Speck": isinstance(self.chip.core, Dynapcnn),
             "with resets by a second compartment": bool(subtracting(self)),
@@ -210,11 +213,23 @@ def random_chip(rng: np.random.Generator) -> Chip:
         index_bits_min=index_bits,
         index_bits_max=int(rng.choice([index_bits, 12])),
         skip_bits_min=(skip_bits := int(rng.integers(1, 4))),
-        skip_bits_max=int(rng.choice([0, skip_bits, skip_bits + 3])),
+        skip_bits_max=int(rng.choice([0, skip_bits, skip_bits + 1, skip_bits + 3])),
         axon_base_bits=int(rng.integers(1, 9)),
         population_axon_slots=int(rng.integers(1, 4)),
         delay_bits=delay_bits,
     )
+    if rng.random() < 0.5:  # what makes gaps take less than indices
+        core = replace(
+            core,
+            neurons_per_core=int(rng.integers(20, 200)),
+            word_bits=8,
+            synapses_per_block=64,
+            block_header_bits=1,
+            index_bits_min=12,
+            index_bits_max=12,
+            skip_bits_min=int(rng.integers(1, 4)),
+            skip_bits_max=int(rng.integers(3, 6)),
+        )
     offered = ((1, 2, 3, 4, 5, 6, 8), (2, 4, 8), (8,))[int(rng.integers(3))]
     rules = replace(LOIHI.rules, weight_bits_offered=offered)
     return replace(LOIHI, synaptic_delay_max=longest, core=core, rules=rules)
