@@ -1,8 +1,8 @@
 """Tiles that take the same of a core change places, so that their messages take few hops.
 
 Which of them lies on which core is free as far as limits go. What the messages of a tile take from each core is known
-while all others stay, so those of one layer, which send nothing to each other, are assigned at once, exactly (linear
-assignment; `scipy.optimize.linear_sum_assignment`). That and the search for places of cores take turns.
+while all others stay, so those of one layer are assigned at once (linear assignment; `scipy.optimize`), exactly where
+they send nothing to each other. That and the search for places of cores take turns.
 """
 
 from itertools import pairwise
@@ -28,7 +28,8 @@ MOST = 3000
 def exchange(packing: Packing, traffic: Traffic, chip: Chip) -> Packing:
     """The same tiles on cores that take the same, with no more hops; see `place` for the places.
 
-    Layers that were matched with unequal cores stay where they are. Deterministic.
+    Cores keep their order, which the search for places goes by, and the layers that they have tiles of; those that were
+    matched with unequal cores stay where they are. Deterministic.
     """
     if packing.numbers:
         return packing
@@ -51,7 +52,7 @@ def exchange(packing: Packing, traffic: Traffic, chip: Chip) -> Packing:
     order = np.argsort(best, kind="stable")
     ends = np.searchsorted(best[order], np.arange(len(packing.cores) + 1))
     cores = (order[start:stop].tolist() for start, stop in pairwise(ends))
-    return Packing(tuple(tuple(use_of[traffic.tiles[tile]] for tile in core) for core in sorted(cores)))
+    return Packing(tuple(tuple(use_of[traffic.tiles[tile]] for tile in core) for core in cores))
 
 
 def _alike(packing: Packing, traffic: Traffic) -> list[Numbers]:
@@ -64,7 +65,7 @@ def _alike(packing: Packing, traffic: Traffic) -> list[Numbers]:
 
 
 def _between_tiles(traffic: Traffic) -> csr_array:
-    """int64 [tiles, tiles], spikes from one to the other and back; those of a layer to itself are left out."""
+    """int64 [tiles, tiles], spikes from one to the other and back."""
     source = traffic.source[traffic.net]
     sent = (traffic.spikes[traffic.net] * traffic.times, (source, traffic.tile))
     size = len(traffic.tiles)

@@ -19,6 +19,17 @@ Spikes = Mapping[str, npt.NDArray[np.int64]]
 """Of each layer by its name, int64 [layer shape], over all samples that ran."""
 
 
+Numbers = npt.NDArray[np.float64]
+
+
+def expected(copies: Numbers | float, joined: Numbers | float, cores: Numbers | float) -> Numbers:
+    """Hops of so many copies of spikes between two layers; see `Hops`.
+
+    joined: the share of their tiles that are joined to one. cores: cores' worth of the tiles of both.
+    """
+    return np.asarray(copies * ACROSS * np.sqrt(joined * cores))
+
+
 class Sent(NamedTuple):
     """What the tiles of a layer get through one connection. copies: spikes, each as often as it is sent to one of them.
 
@@ -60,8 +71,8 @@ class Hops:
                 self._sent[number, cut] = self.sent_to(self._layers[number], self._tiles(number, cut))
             for sent in self._sent[number, cut]:
                 joined = self._share_joined(number, cut, sent, cuts[sent.source])
-                hops += sent.copies * ACROSS * np.sqrt(joined * (cores[number] + cores[sent.source]))
-        return float(hops)
+                hops += float(expected(sent.copies, joined, cores[number] + cores[sent.source]))
+        return hops
 
     def sent_to(self, layer: IntLayer, tiles: Sequence[TileResources]) -> tuple[Sent, ...]:
         """What `tiles` of a layer get from others, a connection each through which known spikes arrive."""

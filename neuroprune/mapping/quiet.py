@@ -10,10 +10,9 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from neuroprune.chips.types import volume
-from neuroprune.mapping.hops import ACROSS, Cuts
+from neuroprune.mapping.hops import Cuts, Numbers, expected
 from neuroprune.mapping.ways import Options, Ways, Weighed
 from neuroprune.program.types import IntLayer
 
@@ -23,8 +22,6 @@ DEAREST = 1000.0
 """The largest price of a core, in the mean hops of all spikes that one costs."""
 ROUNDS = 20
 """Over all layers at one price, at most."""
-
-Numbers = npt.NDArray[np.float64]
 
 
 class Quiet(NamedTuple):
@@ -79,4 +76,4 @@ def _at_price(options: Sequence[Options], shapes: Sequence[Numbers], price: floa
 def _hops(copies: Numbers, extent: Numbers, parts: Numbers, shape: Numbers, cores: Numbers) -> Numbers:
     """Of spikes from a source in so many `parts` of its `shape`; extent: of what sends to a tile, wherever it lies."""
     joined = np.minimum((extent - 1) / shape + 1 / parts, 1).prod(axis=-1)
-    return np.asarray(copies * ACROSS * np.sqrt(joined * cores))
+    return expected(copies, joined, cores)

@@ -78,5 +78,7 @@ def test_every_core_stays_as_full_and_hops_do_not_grow(program: IntProgram, neur
         return Counter(tuple(map(sum, zip(*(use.used for use in core), strict=True))) for core in packing.cores)
 
     assert filled(found) == filled(packing)
+    layers = [[sorted(use.tile.layer for use in core) for core in each.cores] for each in (packing, found)]
+    assert layers[0] == layers[1]
     verify_mapping(place(found, chip), program, chip)
     assert hops(found, traffic) <= hops(packing, traffic)
