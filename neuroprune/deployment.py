@@ -22,7 +22,7 @@ from neuroprune.mapping.catalog import Optimize, Placement
 from neuroprune.mapping.effort import EffortName
 from neuroprune.mapping.exchange import exchange
 from neuroprune.mapping.map import pack_for_time, pack_for_traffic, pack_program
-from neuroprune.mapping.pace import Work, time_model
+from neuroprune.mapping.pace import time_model
 from neuroprune.mapping.place import place
 from neuroprune.mapping.regroup import regroup
 from neuroprune.mapping.traffic import Traffic, measure_traffic
@@ -34,12 +34,11 @@ from neuroprune.program.timing import balance
 from neuroprune.program.types import IntProgram
 from neuroprune.progress import Progress
 from neuroprune.quantization.errors import rounding_errors
-from neuroprune.report.activity import arriving_by_connection
 from neuroprune.report.advice import advice_on
 from neuroprune.report.bound import bound_of
 from neuroprune.report.html.report_page import write_report_html
 from neuroprune.report.measure import measure
-from neuroprune.report.pace import step_ns
+from neuroprune.report.pace import step_ns, work_of
 from neuroprune.report.provenance import Provenance
 from neuroprune.report.schema import ExchangeRemark, LavaCheck, Report, save_report
 from neuroprune.report.tables import write_tables
@@ -251,7 +250,7 @@ def _mapped(program: IntProgram, packing: Packing, trace: Trace, chip: Chip, job
         return min(placed_by(packing), placed_by(quiet), key=hops)
     if job.optimize != "time":
         return placed_by(packing)
-    work = Work(time_model(chip), spikes, arriving_by_connection(program, trace), trace.samples * trace.steps)
+    work = work_of(program, trace, chip)
     paced = pack_for_time(program, packing, work, chip, job.effort, job.budget, job.progress)
 
     def step(found: _Mapped) -> float:

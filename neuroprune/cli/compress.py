@@ -215,7 +215,10 @@ def command(
     else:
         show(render(record))
     note(f"kept in {folder}")
-    next_step(f"neuroprune deploy {folder} --target {target or DEFAULT_TARGET}{model_argument(checkpoint.model)}")
+    timed = "" if record.timed_on is None else f" --optimize time --cores {record.timed_on}"
+    next_step(
+        f"neuroprune deploy {folder} --target {target or DEFAULT_TARGET}{model_argument(checkpoint.model)}{timed}"
+    )
 
 
 def _brought(

@@ -6,13 +6,14 @@ from neuroprune.arrays import FramesLike
 from neuroprune.chips.chip import Chip
 from neuroprune.chips.load import load_chip
 from neuroprune.compression.record import ChipCost
-from neuroprune.compression.step_time import TIMED, step_us
+from neuroprune.compression.step_time import TIMED, shortest_step
 from neuroprune.data.coding import CodedFrames
 from neuroprune.data.types import Dataset
 from neuroprune.errors import CapacityError, InputError, UnsupportedNetwork
 from neuroprune.graph.fold import fold
 from neuroprune.graph.nodes import Graph
 from neuroprune.mapping.map import map_program
+from neuroprune.mapping.verify import verify_mapping
 from neuroprune.program.timing import balance
 from neuroprune.program.types import IntProgram
 from neuroprune.quantization.quantize import quantize
@@ -30,16 +31,16 @@ def chip_samples(data: Dataset) -> FramesLike:
     return CodedFrames(data.train.images[:TIMED], data.coding)
 
 
-def chip_cost(graph: Graph, frames: FramesLike, chip: Chip, *, timed: bool = False) -> ChipCost:
+def chip_cost(graph: Graph, frames: FramesLike, chip: Chip, *, timed_on: int | None = None) -> ChipCost:
     """What the network that `graph` was traced from takes of `chip`: folded, quantised, balanced and mapped.
 
     frames: float32 [samples, *input shape], or sequences [samples, steps, *input shape], as the network sees them; the
-    first few set the scales. timed: whether all are run, to tell how long a step takes. Weights get as many bits as the
-    chip has.
+    first few set the scales. timed_on: on how many cores a step is timed, or on those that it takes if they are more;
+    all frames are run for that. Weights get as many bits as the chip has.
     """
     try:
         program = program_on(graph, frames, chip)
-        return cost_of_program(program, chip, simulate(program, frames) if timed else None)
+        return cost_of_program(program, chip, None if timed_on is None else simulate(program, frames), timed_on or 0)
     except (UnsupportedNetwork, CapacityError, InputError) as error:
         return ChipCost(chip=chip.name, why_not=str(error))
 
@@ -49,19 +50,23 @@ def program_on(graph: Graph, frames: FramesLike, chip: Chip) -> IntProgram:
     return balance(quantize(fold(graph), frames[:CALIBRATION], chip), chip.synaptic_delay_max)
 
 
-def cost_of_program(program: IntProgram, chip: Chip, trace: Trace | None = None) -> ChipCost:
+def cost_of_program(program: IntProgram, chip: Chip, trace: Trace | None = None, cores: int = 0) -> ChipCost:
     """What `program`, balanced, takes of `chip`, each layer cut by itself. Raises CapacityError.
 
-    trace: what it does, where a step is to be timed. A deployment, which cuts all layers together, takes as many cores
-    or fewer; a search for channels asks too often for that.
+    trace: what it does, where a step is to be timed; it takes then what the mapping of the shortest step takes, on so
+    many `cores` or those that it needs. A deployment, which cuts all layers together, takes as many cores or fewer; a
+    search for channels asks too often for that.
     """
-    mapping = map_program(program, chip, effort="layers")
+    mapping, step_us = map_program(program, chip, effort="layers"), None
+    if trace is not None:
+        mapping, step_us = shortest_step(program, mapping, trace, chip, cores)
+        verify_mapping(mapping, program, chip)
     return ChipCost(
         chip=chip.name,
         cores=len(mapping.cores),
         chips=mapping.chips,
         kib=_kib([core.used for core in mapping.cores], chip),
-        step_us=None if trace is None else step_us(program, mapping, trace, chip),
+        step_us=step_us,
     )
 
 

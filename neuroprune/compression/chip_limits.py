@@ -52,12 +52,14 @@ class ChipLimits:
         most: Mapping[ChipLimit, float],
         neurons: Sequence[NeuronModel] | None = None,
         activity: Trace | None = None,
+        timed_on: int | None = None,
     ) -> None:
         """module: the network; frames: samples as it sees them, of which the first few set the scales.
 
-        activity: what the dense network did as `program_on` the chip, needed where `most` has the time of a step.
+        activity: what the dense network did as `program_on` the chip, needed where `most` has the time of a step;
+        timed_on: the cores on which a step may be then.
         """
-        self.chip, self.most, self._groups, self._activity = chip, most, groups, activity
+        self.chip, self.most, self._groups, self._activity, self._cores = chip, most, groups, activity, timed_on or 0
         self._program = balance(shapes_of(module, frames[:CALIBRATION], chip, neurons), chip.synaptic_delay_max)
         self._group_of = groups_of_layers(self._program, groups)
         self._ends = np.cumsum([0, *(group.channels for group in groups)])
@@ -71,7 +73,7 @@ class ChipLimits:
             layers = {name: masks[number] for name, number in self._group_of.items()}
             activity = None if self._activity is None else narrowed_trace(self._activity, layers)
             try:
-                self._known[key] = cost_of_program(narrowed(self._program, layers), self.chip, activity)
+                self._known[key] = cost_of_program(narrowed(self._program, layers), self.chip, activity, self._cores)
             except CapacityError as error:
                 self._known[key] = ChipCost(chip=self.chip.name, why_not=str(error))
         return self._known[key]
@@ -87,7 +89,9 @@ class ChipLimits:
         """Why nothing has to go for the limits, which the network keeps with all channels."""
         cost = self.cost(kept)
         takes = " and ".join(f"{_amount(cost, of, self.chip):,.5g} {NAMES[of]} {self.chip.name}" for of in self.most)
-        return f"this network takes {takes} as it is, no more than the {self._asked()} asked for: ask for fewer"
+        cores = max(self._cores, cost.cores or 0)
+        timed = f", or deploy it with --optimize time --cores {cores}" if "step-time" in self.most else ""
+        return f"this network takes {takes} as it is, no more than the {self._asked()} asked for: ask for fewer{timed}"
 
     def out_of_reach(self, kept: Mask, floor: float) -> str:
         """Why the limits cannot be kept, which the fewest channels, `kept`, exceed; floor: the share that stays."""

@@ -105,7 +105,7 @@ def compress(
     if timed and chip is not None:
         samples = chip_samples(data)
         activity = simulate(program_on(graph, samples, chip), samples, progress=progress)
-    measured = measure(dense, graph, data, chip, timed=timed)
+    measured = measure(dense, graph, data, chip, timed_on=(settings.cores or 0) if timed else None)
     before = Before(
         settings=settings,
         strategy=strategy,

@@ -93,7 +93,9 @@ class Course:
             return None
         assert self.chip is not None, "limits are checked against a chip"
         samples = chip_samples(self.data)
-        return ChipLimits(module, prunable.groups, samples, self.chip, most, self.neurons, self.before.activity)
+        return ChipLimits(
+            module, prunable.groups, samples, self.chip, most, self.neurons, self.before.activity, self.before.timed_on
+        )
 
     def cut(
         self,
@@ -179,7 +181,7 @@ class Course:
 
     def _slimmed(self, slim: nn.Module, graph: Graph, cut: Cut, history: tuple[EpochRecord, ...]) -> CompressResult:
         limits = self.before.settings.limits
-        end = measure(slim, graph, self.data, self.chip, timed="step-time" in limits)
+        end = measure(slim, graph, self.data, self.chip, timed_on=self.before.timed_on)
         dense, counted = self.before.dense, cut.counted
         measured: dict[Currency, float] = {
             "flops": cut.cost.flops / dense.flops,

@@ -25,12 +25,11 @@ class Measured(NamedTuple):
 
 
 def measure(
-    module: nn.Module, graph: Graph, data: Dataset, chip: Chip | None = None, *, timed: bool = False
+    module: nn.Module, graph: Graph, data: Dataset, chip: Chip | None = None, *, timed_on: int | None = None
 ) -> Measured:
     """Cost and accuracy of `module`, from which `graph` was traced, on the test set of `data`.
 
-    chip: what its cost on a chip is counted on; training samples set the scales for that. timed: whether its cost tells
-    how long a step takes there.
+    chip: what its cost on a chip is counted on; training samples set the scales for that. timed_on: as of `chip_cost`.
     """
     counter = SynopsCounter(graph)
     with counter.attached(module):
@@ -46,6 +45,6 @@ def measure(
         flops_per_step=FLOPS_PER_MAC * count_macs_per_step(work),
         unfolded_synops=counter.per_sample,
         bytes=sum(tensor.numel() * tensor.element_size() for tensor in module.state_dict().values()),
-        on_chip=None if chip is None else chip_cost(graph, chip_samples(data), chip, timed=timed),
+        on_chip=None if chip is None else chip_cost(graph, chip_samples(data), chip, timed_on=timed_on),
     )
     return Measured(cost, correct)

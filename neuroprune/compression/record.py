@@ -21,8 +21,9 @@ class ChipCost(Record):
 
     chip: its name. cores, chips: as many as the mapper needs. kib: memory taken on all cores, of every resource that is
     counted in bits, such as Loihi's synapse memory; None for a chip that has none. step_us: an estimate of the
-    microseconds of a step by the first model of the chip that says so, each layer cut by itself, cores along a curve,
-    at the network's own activity on training samples; None where nothing was asked of it.
+    microseconds of a step by the first model of the chip that says so, each layer cut by itself for the shortest, cores
+    along a curve, at the network's own activity on training samples; None where nothing was asked of it. Where it is
+    there, cores, chips and kib are those of this mapping.
     why_not: a sentence.
     """
 
@@ -164,6 +165,13 @@ class CompressRecord(Record):
     survival: tuple[Survival, ...]
     rounds: tuple[Round, ...] = ()
     history: tuple[EpochRecord, ...]
+
+    @property
+    def timed_on(self) -> int | None:
+        """The cores that the pruned network may take for its step; None where none was timed."""
+        asked = {each.of: each.asked for each in self.limits}
+        dense, pruned = (each.on_chip.cores or 0 if each.on_chip else 0 for each in (self.dense, self.pruned))
+        return max(int(asked.get("cores", dense)), pruned) if "step-time" in asked else None
 
 
 def load_compress_record(path: Path) -> CompressRecord:

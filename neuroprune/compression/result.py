@@ -56,6 +56,15 @@ class Before:
     total: int
     activity: Trace | None = None
 
+    @property
+    def timed_on(self) -> int | None:
+        """The cores on which a step is timed: those asked for, else as many as the dense network takes for its
+        shortest step, so that fewer channels make none slower; None where none is timed."""
+        if "step-time" not in self.settings.limits:
+            return None
+        on_chip = self.dense.on_chip
+        return self.settings.cores or (on_chip.cores if on_chip else None) or 0
+
 
 @dataclass(frozen=True, eq=False)
 class Cut:

@@ -1,14 +1,18 @@
-"""How long a step takes on a chip, as a report estimates it, also of a network with fewer channels than ran."""
+"""The shortest step on a chip, as a report estimates it, also of a network with fewer channels than ran."""
 
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import NamedTuple
 
 from neuroprune.chips.chip import Chip
+from neuroprune.mapping.budget import Budget
+from neuroprune.mapping.map import pack_for_time
+from neuroprune.mapping.place import place
 from neuroprune.mapping.traffic import measure_traffic
 from neuroprune.mapping.types import ChipMapping, Packing
 from neuroprune.program.narrow import Mask
 from neuroprune.program.types import IntProgram
-from neuroprune.report.pace import step_ns
+from neuroprune.report.pace import step_ns, work_of
 from neuroprune.simulation.types import Trace
 
 TIMED = 256
@@ -16,14 +20,30 @@ TIMED = 256
 for fashion-conv and 4.1 % for vgg16, all with random weights."""
 
 
-def step_us(program: IntProgram, mapping: ChipMapping, trace: Trace, chip: Chip) -> float:
-    """Microseconds of a step by the first model of `chip` that says so: see `neuroprune.report.pace.step_ns`.
+class Timed(NamedTuple):
+    """A mapping, and the microseconds that a step of it takes."""
 
-    program: balanced; mapping: of it; trace: what it did, or is taken to have done.
+    mapping: ChipMapping
+    step_us: float
+
+
+def shortest_step(program: IntProgram, fewest: ChipMapping, trace: Trace, chip: Chip, cores: int = 0) -> Timed:
+    """The quickest mapping of `program`, balanced, on so many `cores` or those of `fewest`, whichever are more.
+
+    It is that of `deploy --optimize time --effort layers --place curve`, by the first model of `chip` that says how
+    long a step takes. fewest: a mapping of it, which is kept where none is quicker. trace: what it did, or is taken to
+    have done.
     """
-    packing = Packing(tuple(core.tiles for core in mapping.cores))
-    traffic = measure_traffic(program, packing, {layer.name: layer.spikes for layer in trace.layers}, chip)
-    return step_ns(program, mapping, traffic, trace, chip) / 1e3
+    spikes = {layer.name: layer.spikes for layer in trace.layers}
+
+    def timed(packing: Packing) -> Timed:
+        mapping, traffic = place(packing, chip), measure_traffic(program, packing, spikes, chip)
+        return Timed(mapping, step_ns(program, mapping, traffic, trace, chip) / 1e3)
+
+    packing = Packing(tuple(core.tiles for core in fewest.cores))
+    budget = Budget(cores=max(cores, len(fewest.cores)))
+    paced = pack_for_time(program, packing, work_of(program, trace, chip), chip, "layers", budget)
+    return min(timed(packing), timed(paced), key=lambda each: each.step_us)
 
 
 def narrowed_trace(trace: Trace, kept: Mapping[str, Mask]) -> Trace:

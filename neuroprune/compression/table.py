@@ -29,6 +29,8 @@ def render(record: CompressRecord) -> RenderableType:
     for name, cost in (("dense", record.dense), ("pruned", record.pruned)):
         if cost.on_chip is not None and cost.on_chip.why_not is not None:
             notes.append(_warning(f"the {name} network is not put on {cost.on_chip.chip}: {cost.on_chip.why_not}"))
+    if record.timed_on is not None:
+        notes.append(f"a step takes so long by deploy --optimize time --cores {record.timed_on}")
     found = finding(record.strategy)
     if found is not None:
         notes.append(found)

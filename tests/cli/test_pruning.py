@@ -158,19 +158,23 @@ def test_a_network_without_batchnorm_cannot_be_slimmed(line: Line, made: Path) -
     )
 
 
-def test_a_step_is_about_as_long_as_was_asked_when_the_network_is_deployed(line: Line, tmp_path: Path) -> None:
+def test_a_step_is_about_as_long_as_was_asked_when_the_network_is_deployed_as_told(line: Line, tmp_path: Path) -> None:
     """Within a tenth: of other samples than those it was counted on, and as it fires without the channels that went."""
     pruned, deployed = tmp_path / "pruned", tmp_path / "deployed"
-    asked = ("--structured", "--step-time", "6", "--cores", "8", "--epochs", "0", "--device", "cpu")
+    asked = ("--structured", "--step-time", "1.5", "--cores", "8", "--epochs", "0", "--device", "cpu")
     answer = line("compress", "0001-train-digits", *asked, "--out", str(pruned))
     assert answer.code == 0, answer.err
     shown = [[cell.strip() for cell in row.split("│")] for row in answer.out.splitlines()]
     cores, limit = load_compress_record(pruned).limits
     assert cores.holds and cores.counted == cores.reached
-    assert limit.counted is not None and limit.counted <= 6
+    assert limit.counted is not None and limit.counted <= 1.5
     assert [row[3] for row in shown if "us a step" in row[1:2]] == [f"{limit.reached:.1f}"]
     assert [row[3] for row in shown if "as dense fires" in row[1:2]] == [f"{limit.counted:.1f}"]
-    assert line("deploy", str(pruned), "--effort", "layers", "--lava-samples", "0", "--out", str(deployed)).code == 0
+    told = "--optimize time --cores 8"
+    assert answer.err.splitlines()[-1] == f"next: neuroprune deploy {pruned} --target loihi-sim {told}"
+    assert f"a step takes so long by deploy {told}" in answer.out
+    alike = ("--effort", "layers", "--place", "curve", "--lava-samples", "0", "--out", str(deployed))
+    assert line("deploy", str(pruned), *told.split(), *alike).code == 0
     costs = load_report(deployed).costs[0]
     assert costs.model == "davies-2018" and costs.step is not None
     assert costs.step.total_ns / 1000 == pytest.approx(limit.counted, rel=0.1)
