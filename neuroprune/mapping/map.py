@@ -112,7 +112,7 @@ def pack_for_traffic(
     assert weighed, "tiles that fit, cut by themselves"
     most = budget.cores_of(chip.cores_per_chip) or weighed.cores
     goal = fewest_hops(weighed, most)
-    quiet = quiet_cuts(ways, program.layers, most)
+    quiet = quiet_cuts(ways, program.layers, most, progress)
     if quiet and goal(quiet.weighed) < goal(weighed):
         cuts = quiet.cuts
     found = ways.tiles(search_ways(ways, cuts, goal, effort_of(effort), NOTHING, progress))

@@ -15,6 +15,7 @@ from neuroprune.chips.types import volume
 from neuroprune.mapping.hops import Cuts, Numbers, expected
 from neuroprune.mapping.ways import Options, Ways, Weighed
 from neuroprune.program.types import IntLayer
+from neuroprune.progress import Progress, silent
 
 HALVINGS = 20
 """Of the price of a core, from the largest on."""
@@ -31,9 +32,12 @@ class Quiet(NamedTuple):
     weighed: Weighed
 
 
-def quiet_cuts(ways: Ways, layers: Sequence[IntLayer], most: int) -> Quiet | None:
+def quiet_cuts(ways: Ways, layers: Sequence[IntLayer], most: int, progress: Progress = silent) -> Quiet | None:
     """Cuts with few hops whose tiles fill `most` cores or fewer; None where none are found. Deterministic."""
-    options = [ways.options(number) for number in range(len(layers))]
+    options = []
+    for number in range(len(layers)):  # which takes nearly all of the time
+        options.append(ways.options(number))
+        progress("ways to cut", number + 1, len(layers))
     shapes = [np.array(volume(layer.shape)) for layer in layers]
     best: Quiet | None = None
     low, high = 0.0, DEAREST * sum(float(each.copies.min(axis=0).sum()) for each in options) / most

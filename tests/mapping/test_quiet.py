@@ -52,6 +52,14 @@ def test_more_cores_never_mean_more_hops() -> None:
     assert hops == sorted(hops, reverse=True)
 
 
+def test_progress_is_told_of_every_layer() -> None:
+    program = chain(conv(4, 2, 8, "first", "input"), conv(4, 4, 8, "second", "first"))
+    told: list[tuple[str, int, int]] = []
+    ways = Ways(program, CHIP, {"first": np.ones((4, 8, 8), np.int64)})
+    quiet_cuts(ways, program.layers, 8, lambda task, done, total, **_: told.append((task, done, total)))
+    assert told == [("ways to cut", 1, 2), ("ways to cut", 2, 2)]
+
+
 def test_no_cuts_are_found_for_fewer_cores_than_neurons_fill() -> None:
     program = chain(conv(4, 2, 8, "first", "input"))
     ways = Ways(program, CHIP, {"first": np.ones((4, 8, 8), np.int64)})
