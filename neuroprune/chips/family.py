@@ -174,6 +174,12 @@ class Family(ABC):
         return list_tables(layer, delays, use.tile, rules)
 
     @property
+    def encodings(self) -> tuple[str, ...]:
+        """How synapses of a connection may be stored, as `TileResources.encodings` and cost models call it; none, the
+        default, where there is one way only."""
+        return ()
+
+    @property
     def longest_delay(self) -> int | None:
         """Steps of the longest delay that a stored synapse can hold; None, the default, where any can."""
         return None

@@ -68,7 +68,7 @@ def load_chip(name_or_path: str, families: Sequence[type[Family]] = FAMILIES) ->
         raise InputError(f"{path} lacks {', '.join(missing)}: add the keys, or take them over with `extends`")
     values: dict[str, Any] = {key: fact.value for key, fact in facts.items()}
     try:
-        return Chip(
+        chip = Chip(
             name=path.stem,
             title=described.title,
             cores_per_chip=values["cores_per_chip"],
@@ -81,6 +81,8 @@ def load_chip(name_or_path: str, families: Sequence[type[Family]] = FAMILIES) ->
         )
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
+    _check_encodings(path, chip)
+    return chip
 
 
 def chip_file(name_or_path: str) -> Path:
@@ -182,6 +184,21 @@ def _costs(path: Path, value: object) -> tuple[CostModel, ...]:
     if not isinstance(value, list) or not all(isinstance(each, str) for each in value):
         raise InputError(f"{path}: costs is {excerpt(value)}, but must be a list of cost models, as in [davies-2018]")
     return tuple(load_cost_model(each, path.parent) for each in value)
+
+
+def _check_encodings(path: Path, chip: Chip) -> None:
+    """A figure of an encoding that there is not would leave unknown what it is the cost of."""
+    known = chip.core.encodings
+    ways = f"as {', '.join(known)}" if known else "in one way"
+    for model in chip.costs:
+        for name, figure in (("synop_time", model.synop_time), ("synop_energy", model.synop_energy)):
+            given = figure.value if figure is not None and isinstance(figure.value, dict) else {}
+            other = next((each for each in given if each not in known), None)
+            if other is not None:
+                raise InputError(
+                    f"{path}: {name} of cost model {model.name} has a value for {excerpt(other)}, but cores of family "
+                    f"{chip.core.name} store synapses {ways}: give it for these, or one value for all"
+                )
 
 
 def _text(path: Path, key: str, value: object) -> str:

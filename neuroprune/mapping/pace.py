@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from neuroprune.chips.chip import Chip
-from neuroprune.chips.cost_model import CostModel, Figure
+from neuroprune.chips.cost_model import CostModel, EncodingFigure, Figure
 from neuroprune.chips.family import Family
 from neuroprune.chips.senders import Senders
 from neuroprune.chips.types import Reader, Resource, Tile, TileCounter, TileResources, volume
@@ -159,16 +159,23 @@ def least_busy(packing: Packing, cores: int) -> int:
 def time_model(chip: Chip) -> CostModel:
     """The first of the models of `chip`, in the order of reports, that says how long a step takes.
 
+    That is how long neurons take, or SynOps in all encodings.
     Raises InputError where there is none.
     """
-    found = next((each for each in chip.costs if each.synop_time or each.active_neuron_time), None)
+    kinds = chip.core.encodings or ("",)
+    found = next((each for each in chip.costs if each.active_neuron_time or _knows(each.synop_time, kinds)), None)
     if found is None or chip.core.layer_per_core:
         known = ", ".join(each.name for each in chip.costs) or "none"
         raise InputError(
-            f"the time of a step is not known of {chip.name}: its cost models are {known}, and one with synop_time or "
-            "active_neuron_time is needed, such as davies-2018 of loihi1; take such a chip, or name a model in its YAML"
+            f"the time of a step is not known of {chip.name}: its cost models are {known}, and one with synop_time "
+            "of all encodings or active_neuron_time is needed, such as davies-2018 of loihi1; take such "
+            "a chip, or name a model in its YAML"
         )
     return found
+
+
+def _knows(figure: EncodingFigure | None, kinds: Sequence[str]) -> bool:
+    return figure is not None and all(figure.of(each) is not None for each in kinds)
 
 
 def _of(count: int, figure: Figure | None) -> float:

@@ -96,9 +96,9 @@ def test_help_names_every_method_under_its_kind(capsys: pytest.CaptureFixture[st
         ("--step-time 0", "step-time is 0 us, but a step takes more than 0: give a number such as 80"),
         (
             "--step-time 80 --target speck",
-            "the time of a step is not known of speck: its cost models are none, and one with synop_time or "
-            "active_neuron_time is needed, such as davies-2018 of loihi1; take such a chip, or name a model in its "
-            "YAML",
+            "the time of a step is not known of speck: its cost models are none, and one with synop_time "
+            "of all encodings or active_neuron_time is needed, such as davies-2018 of loihi1; take such "
+            "a chip, or name a model in its YAML",
         ),
         (
             "--sparsity 0.9 --synops 0.5",

@@ -222,9 +222,9 @@ def test_times_that_cannot_be_met_or_are_met_already_are_refused(
     [
         (
             "speck",
-            "the time of a step is not known of speck: its cost models are none, and one with synop_time or "
-            "active_neuron_time is needed, such as davies-2018 of loihi1; take such a chip, or name a model in its "
-            "YAML",
+            "the time of a step is not known of speck: its cost models are none, and one with synop_time "
+            "of all encodings or active_neuron_time is needed, such as davies-2018 of loihi1; take such "
+            "a chip, or name a model in its YAML",
         ),
         (
             None,

@@ -4,11 +4,13 @@ from pathlib import Path
 
 import pytest
 import yaml
+from own_objects import NeuronsOnly
 
 from neuroprune.bundled import hw_targets_folder
 from neuroprune.chips.cost_model import CostModel, Sourced, list_cost_models, load_cost_model
-from neuroprune.chips.load import list_chips, load_chip
+from neuroprune.chips.load import list_chips, load_chip, units_of
 from neuroprune.errors import InputError
+from neuroprune.mapping.pace import time_model
 
 DAVIES, SANAFE = "davies-2018", "sana-fe-2.2"
 
@@ -156,6 +158,61 @@ def test_a_wrong_file_is_refused_by_one_sentence(keys: dict[str, object], reason
     assert "mine.yaml" in message
     assert message.endswith("correct the file")
     assert "\n" not in message
+
+
+def by_encoding(tmp_path: Path, of: str, value: dict[str, float], target: str = "loihi-sim") -> Path:
+    """A chip whose one cost model has such a figure, and no time of neurons."""
+    unit = "ns" if of == "synop_time" else "pJ"
+    changed(
+        tmp_path, active_neuron_time=None, **{of: {"value": value, "unit": unit, "source": "s", "grade": "assumed"}}
+    )
+    path = tmp_path / "own.yaml"
+    path.write_text(f"extends: {target}\ncosts: [mine.yaml]\n", encoding="utf-8")
+    return path
+
+
+@pytest.mark.parametrize("of", ["synop_time", "synop_energy"])
+@pytest.mark.parametrize(
+    ("target", "family", "ways"),
+    [
+        ("loihi-sim", "loihi", "dense, sparse, shared"),
+        ("speck", "dynapcnn", "kernel, kernel behind pool 2, kernel behind pool 4"),
+    ],
+)
+def test_a_figure_of_an_encoding_that_there_is_not_is_refused(
+    of: str, target: str, family: str, ways: str, tmp_path: Path
+) -> None:
+    path = by_encoding(tmp_path, of, {"conv": 3.1}, target)
+    with pytest.raises(InputError) as refused:
+        load_chip(str(path))
+    assert str(refused.value) == (
+        f"{path}: {of} of cost model mine has a value for 'conv', but cores of family {family} store synapses as "
+        f"{ways}: give it for these, or one value for all"
+    )
+
+
+def test_a_family_of_one_way_to_store_synapses_takes_one_value(tmp_path: Path) -> None:
+    by_encoding(tmp_path, "synop_time", {"dense": 3.8})
+    entry = {"unit": "neurons", "value": 100, "source": "s", "grade": "assumed"}
+    base = yaml.safe_load((hw_targets_folder() / "loihi-sim.yaml").read_text(encoding="utf-8"))
+    shared = {key: base[key] for key in units_of(NeuronsOnly) if key in base}
+    path = tmp_path / "toy.yaml"
+    own = {"title": "toy", "family": NeuronsOnly.name, "neurons_per_core": entry, "costs": ["mine.yaml"]}
+    path.write_text(yaml.safe_dump(shared | own), encoding="utf-8")
+    with pytest.raises(InputError) as refused:
+        load_chip(str(path), families=(NeuronsOnly,))
+    assert str(refused.value) == (
+        f"{path}: synop_time of cost model mine has a value for 'dense', but cores of family {NeuronsOnly.name} store "
+        "synapses in one way: give it for these, or one value for all"
+    )
+
+
+def test_a_model_that_knows_some_encodings_alone_does_not_say_how_long_a_step_takes(tmp_path: Path) -> None:
+    path = by_encoding(tmp_path, "synop_time", {"dense": 3.8, "sparse": 4.7})
+    with pytest.raises(InputError, match="the time of a step is not known of own: its cost models are mine, and one"):
+        time_model(load_chip(str(path)))
+    by_encoding(tmp_path, "synop_time", {"dense": 3.8, "sparse": 4.7, "shared": 3.1})
+    assert time_model(load_chip(str(path))).name == "mine"
 
 
 def test_a_model_that_is_not_there_is_refused_with_those_that_are(tmp_path: Path) -> None:

@@ -104,15 +104,15 @@ def operations(core: CoreReport) -> float:
         ({"optimize": "speed"}, "there is no aim of a mapping 'speed': choose one of cores, traffic, time"),
         (
             {"optimize": "time", "chip": replace(load_chip("loihi-sim"), name="untimed", costs=())},
-            "the time of a step is not known of untimed: its cost models are none, and one with synop_time or "
-            "active_neuron_time is needed, such as davies-2018 of loihi1; take such a chip, or name a model in its "
-            "YAML",
+            "the time of a step is not known of untimed: its cost models are none, and one with synop_time "
+            "of all encodings or active_neuron_time is needed, such as davies-2018 of loihi1; take such "
+            "a chip, or name a model in its YAML",
         ),
         (
             {"optimize": "time", "chip": load_chip("speck")},
-            "the time of a step is not known of speck: its cost models are none, and one with synop_time or "
-            "active_neuron_time is needed, such as davies-2018 of loihi1; take such a chip, or name a model in its "
-            "YAML",
+            "the time of a step is not known of speck: its cost models are none, and one with synop_time "
+            "of all encodings or active_neuron_time is needed, such as davies-2018 of loihi1; take such "
+            "a chip, or name a model in its YAML",
         ),
         (
             {"effort": "layers", "optimize": "traffic"},

@@ -24,6 +24,11 @@ class Dynapcnn(DynapcnnCore):
 
     name: ClassVar[str] = "dynapcnn"
 
+    @property
+    def encodings(self) -> tuple[str, ...]:
+        """Kernels, by the window of the pool that they are behind."""
+        return tuple(map(_encoding, powers_of_two(self.pool_size_max)))
+
     def tile_counter(
         self, layer: IntLayer, delays: Sequence[int], readers: Sequence[Reader], rules: IntegerRules
     ) -> TileCounter:
@@ -42,7 +47,7 @@ class Dynapcnn(DynapcnnCore):
                     len(readers),
                 ),
                 synapses=sum(count_synapses(connection, tile) for connection in layer.connections),
-                encodings=tuple("kernel" if each.pool == 1 else f"kernel behind pool {each.pool}" for each in kernels),
+                encodings=tuple(_encoding(each.pool) for each in kernels),
             )
 
         return count
@@ -126,6 +131,10 @@ def kernel_words(kernels: Sequence[Kernel], channels: int) -> int:
     height, width = kernels[0].size
     sources = {each.key: each.source[0] for each in kernels}
     return sum(sources.values()) * _rounded_up(height * width) * _rounded_up(channels)
+
+
+def _encoding(pool: int) -> str:
+    return "kernel" if pool == 1 else f"kernel behind pool {pool}"
 
 
 def _rounded_up(count: int) -> int:

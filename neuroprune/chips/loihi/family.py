@@ -3,11 +3,11 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, lru_cache
-from typing import ClassVar, Literal, NamedTuple
+from typing import ClassVar, Literal, NamedTuple, get_args
 
 from neuroprune.chips.loihi.axons import count_readers, output_axons
 from neuroprune.chips.loihi.core import LoihiCore
-from neuroprune.chips.loihi.encode import StoredSynapses, cheapest_storage, share_synapses
+from neuroprune.chips.loihi.encode import Encoding, StoredSynapses, cheapest_storage, share_synapses
 from neuroprune.chips.loihi.least import least_taken
 from neuroprune.chips.loihi.resets import NONE, Resets, resets
 from neuroprune.chips.loihi.tables import tile_tables
@@ -26,6 +26,11 @@ class Loihi(LoihiCore):
     name: ClassVar[str] = "loihi"
     skips_zeros: ClassVar[tuple[str, ...]] = ("sparse",)
     message_for: ClassVar[Literal["core", "tile"]] = "tile"  # output axons are counted so, too: see `loihi.axons`
+
+    @property
+    def encodings(self) -> tuple[str, ...]:
+        """Runs of one weight a neuron, of a weight and an index a synapse, and blocks that pixels share."""
+        return get_args(Encoding)
 
     def tile_counter(
         self, layer: IntLayer, delays: Sequence[int], readers: Sequence[Reader], rules: IntegerRules
