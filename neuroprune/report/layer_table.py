@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Literal, NamedTuple
 
-from rich.console import Group, RenderableType
+from rich.console import Console, Group, RenderableType
 from rich.text import Text
 
 from neuroprune.readable import amount, percent, plain_table, rate, three_digits
@@ -13,6 +13,9 @@ from neuroprune.report.schema import NOTICEABLE_ZEROS, Report
 
 WIDE, FULL, FULLEST = 100, 120, 130
 """Widths of a terminal, in characters, from which more columns of layers and cores are shown, the last all of them."""
+
+UNLIMITED = 10_000
+"""Characters, more than any table takes."""
 
 
 def layer_table(report: Report, width: int) -> RenderableType:
@@ -29,9 +32,12 @@ def layer_table(report: Report, width: int) -> RenderableType:
     for column in columns:
         justify: Literal["left", "right"] = "left" if column.name in ("layer", "kind", "shape", "binds") else "right"
         folds = column.name in ("layer", "binds")
-        table.add_column(column.name, justify=justify, no_wrap=not folds, overflow="fold", max_width=column.narrowed_to)
+        table.add_column(column.name, justify=justify, no_wrap=not folds, overflow="fold")
     for layer in layers:
         table.add_row(*(column.text(layer) for column in columns))
+    if Console(width=UNLIMITED).measure(table).maximum > width:
+        for shown, column in zip(table.columns, columns, strict=True):
+            shown.max_width = column.narrowed_to
     notes = [column.note for column in columns if column.note]
     if any(len(set(layer.sources)) > 1 for layer in layers):
         notes.insert(0, "+1: reads one layer more")
@@ -80,7 +86,7 @@ def _cores_with_zeros(layer: LayerReport) -> Text:
 class Column(NamedTuple):
     """A column of the table of layers: shown from a terminal of `width` on where any layer has something in it.
 
-    narrowed_to: the most characters of a line of it, which is broken between words.
+    narrowed_to: the most characters of a line of it, which is broken between words, where the table is too wide.
     """
 
     name: str

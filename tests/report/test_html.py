@@ -224,6 +224,14 @@ def test_what_is_there_is_shown(full: Report) -> None:
         assert words in text, words
 
 
+def test_every_total_has_a_name_of_its_own(full: Report) -> None:
+    """The neurons of the network, and those that they take of the cores, are two."""
+    html = report_html(full)
+    named = re.findall("<dt>(.*?)</dt>", html[html.index("Totals and provenance") :])
+    assert {"neurons", "neurons on cores"} <= set(named)
+    assert len(named) == len(set(named)), named
+
+
 def test_what_is_not_there_is_said_or_left_out(report: Report) -> None:
     layers = tuple(
         each.model_copy(

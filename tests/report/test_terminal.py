@@ -70,7 +70,7 @@ def test_what_zeros_save_is_said_in_total_and_for_each_layer(report: Report) -> 
         "45.0% of the weights: 3 cores in place of 5, 301.5 KiB of synapse memory in place of 603.0 were they stored"
     )
     assert saved in line_with(report, "│ zeros ", 140)
-    assert line_with(report, "features.0.neuron conv", 140).split()[-4:-1] == ["45.0%", "2", "3"]
+    assert line_with(report, "features.0.neuron conv", 140).split()[-6:-3] == ["45.0%", "2", "3"]
     assert any("of: the cores with all zeros stored" in line for line in lines(report, 140))
 
 
@@ -186,7 +186,7 @@ def test_each_layer_shows_its_figures(report: Report) -> None:
 
 def test_a_narrow_terminal_leaves_out_synapses_bits_and_zeros(report: Report) -> None:
     words = line_with(with_layers(report, {"name": "c"}), "c   ", 80).split()
-    assert words == ["c", "65.5k", "0.125", "0.4%", "1.23M", "2.00x", "5", "2", "synapse"]
+    assert words == ["c", "65.5k", "0.125", "0.4%", "1.23M", "2.00x", "5", "2", "synapse", "memory", "79%"]
 
 
 def test_a_wide_terminal_shows_kind_shape_and_synops_without_zeros(report: Report) -> None:
@@ -207,8 +207,22 @@ def test_a_full_terminal_shows_saturated_weights_and_zeros_too(report: Report) -
 def test_what_no_layer_has_takes_no_column(report: Report) -> None:
     plain = with_layers(report, {"bound": None, "changed": None, "zero_weights_share": None, "zeros_stored": None})
     assert line_with(plain, "features.0.neuron  ").split() == (
-        ["features.0.neuron", "65.5k", "655M", "0.125", "1.23M", "8", "5", "2", "synapse"]
+        ["features.0.neuron", "65.5k", "655M", "0.125", "1.23M", "8", "5", "2", "synapse", "memory", "79%"]
     )
+
+
+@pytest.mark.parametrize("width", [80, 100, 120, 130])
+def test_what_binds_stays_on_its_line_where_there_is_room(report: Report, width: int) -> None:
+    found = line_with(with_layers(report, {"name": "c"}), "c  ", width)
+    assert found.split()[-3:] == ["synapse", "memory", "79%"]
+
+
+def test_what_binds_breaks_between_words_before_a_name_does(report: Report) -> None:
+    name = "features.0.0.neuron"
+    found = lines(with_layers(report, {"name": name}), 80)
+    at = next(number for number, line in enumerate(found) if line.startswith(name))
+    assert (found[at].split()[-1], found[at + 1].split()) == ("synapse", ["memory", "79%"])
+    assert max(map(len, found)) <= 80
 
 
 @pytest.mark.parametrize(("rate", "text"), [(0.0, "0"), (0.0004, "<0.001"), (0.0005, "0.001"), (1.0, "1.000")])
