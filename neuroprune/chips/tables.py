@@ -29,8 +29,9 @@ class SynapseFormat:
     """How synapses lie in memory.
 
     weight_bits: of a weight, with sign. index_bits: of an index; 0 for runs without, whose synapses lead to one
-    compartment after the other. skip_bits: of the gap to the index before, which most synapses have in its place; 0
-    where each has an index. delay_bits: of a delay, 0 where all arrive after the step that every synapse takes.
+    compartment after the other. skip_bits: of the gap to the index before, which most synapses have in its place, 0
+    where all of these lead to the next compartment; None where each has an index. delay_bits: of a delay, 0 where all
+    arrive after the step that every synapse takes.
     population: whether runs are blocks of equal parts, one for each atom of an axon that many neurons share.
     first: compartment that indices and bases count from. step: compartments from one index, or base, to the next.
     inhibitory: whether all weights are negative, so that their bits hold the magnitude alone. exponent: of the power of
@@ -45,7 +46,7 @@ class SynapseFormat:
     step: int = 1
     inhibitory: bool = False
     exponent: int = 0
-    skip_bits: int = 0
+    skip_bits: int | None = None
 
 
 @dataclass(frozen=True, eq=False)

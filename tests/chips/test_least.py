@@ -145,10 +145,13 @@ def test_memory_of_a_convolution_is_parted_among_the_pixels_of_its_plane() -> No
     assert least(chain(conv(4, (1, 4, 4))))[MEMORY] == 4 * (4 * 2 + 8 * 3 + 4 * 5)
     assert least(chain(conv(4, (2, 4, 4))))[MEMORY] == 4 * (4 * 5 + 8 * 7 + 4 * 11)
     assert least(chain(conv(4, (1, 1, 1))))[MEMORY] == 4 * 8  # its own weight without an index
-    four = resized(LOIHI, neurons_per_core=4)  # a block serves no more
-    assert least(chain(conv(4, (1, 4, 4))), four)[MEMORY] == 4 * (4 * 10 + 8 * 15 + 4 * 22)
-    for chip in (resized(LOIHI, skip_bits_max=0), resized(LOIHI, skip_bits_min=6, skip_bits_max=7)):  # indices of 6
-        assert least(chain(conv(4, (2, 4, 4))), chip)[MEMORY] == 4 * (4 * 7 + 8 * 10 + 4 * 15)
+    four = resized(LOIHI, neurons_per_core=4)  # a block serves no more, in a tile of three columns without gaps
+    assert least(chain(conv(4, (1, 4, 4))), four)[MEMORY] == 4 * (4 * 8 + 8 * 12 + 4 * 18)
+    assert least(chain(conv(4, (1, 3, 3))))[MEMORY] == 4 * (4 * (4 * 8 // 9) + 4 * (6 * 8 // 9) + 8)
+    indices = resized(LOIHI, skip_bits_max=0)  # of 6 bits
+    assert least(chain(conv(4, (2, 4, 4))), indices)[MEMORY] == 4 * (4 * 7 + 8 * 10 + 4 * 15)
+    wide = resized(LOIHI, skip_bits_min=6, skip_bits_max=7)  # three columns without gaps take less
+    assert least(chain(conv(4, (2, 4, 4))), wide)[MEMORY] == 4 * (4 * 5 + 8 * 8 + 4 * 12)
     assert least(chain(conv(4, (1, 4, 4), zeros=True)))[MEMORY] == 0
 
 
@@ -159,9 +162,9 @@ def test_memory_of_a_pool_inside_a_kernel_is_that_of_its_distinct_taps() -> None
 
 
 def test_memory_of_a_dense_layer_of_a_map_is_that_of_a_kernel_of_its_size() -> None:
-    """A mean over 16 pixels is one weight for each channel and neuron, with a gap."""
+    """A mean over 16 pixels is one weight for each channel and neuron."""
     weight = np.repeat(np.arange(1, 11).reshape(5, 2) * 2, 16, axis=1)
-    assert least(chain(dense(weight, (2, 4, 4))))[MEMORY] == 5 * 2 * (8 + 2)
+    assert least(chain(dense(weight, (2, 4, 4))))[MEMORY] == 5 * 2 * 8
 
 
 def test_input_axons_are_those_of_sources_with_weights_or_of_their_pixels() -> None:

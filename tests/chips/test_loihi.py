@@ -74,8 +74,12 @@ def test_dense_and_sparse_counts_are_those_of_an_enumeration(case: tuple[IntLaye
     sparse_bits = chip.rules.weight_bits + index_bits(tile.neurons, chip.core)
     found = {name: rest for name, *rest in encodings(only(layer, tile), CLOSED, chip.rules.weight_bits, chip.core)}
     run = bits_of_run(tile.neurons, chip.rules.weight_bits, chip.core)
-    assert found["dense"] == [len(fan_out), len(fan_out) * run, 0]
-    assert found["sparse"] == [len(fan_out), sum(bits_of_run(n, sparse_bits, chip.core) for n in fan_out.values()), 0]
+    assert found["dense"] == [len(fan_out), len(fan_out) * run, None]
+    assert found["sparse"] == [
+        len(fan_out),
+        sum(bits_of_run(n, sparse_bits, chip.core) for n in fan_out.values()),
+        None,
+    ]
     assert cheapest_storage(share_synapses(layer, [0]), tile, chip.rules.weight_bits, chip.core).synapses == len(
         synapses
     )
@@ -93,17 +97,17 @@ def test_shared_blocks_hold_exactly_the_tiles_synapses(case: tuple[IntLayer, Til
     (connection,) = layer.connections
     pixels = {source[1:] for source, _, _ in enumerate_synapses(connection, tile)}
     assume(pixels)
-    for opened in product((False, True), repeat=2):
-        layout = needed(connection, tile, opened)
+    for opened, beside in product(product((False, True), repeat=2), (1, 4)):
+        layout = replace(needed(connection, tile, opened), beside=beside)
         found = {name: rest for name, *rest in encodings(only(layer, tile), layout, chip.rules.weight_bits, chip.core)}
         index = index_bits(layout.compartments(tile), chip.core)
         sizes = [
             in_memory(lay_out(connection, tile, layout, to, chip.core), chip.rules.weight_bits, index, skip, chip.core)
             for to in product(*((False, True) if each else (False,) for each in opened))
-            for skip in widths(index, chip.core)
+            for skip in widths(index, chip.core, whole=beside == 1 or groups_in(connection, tile) == 1)
         ]
         every = [[len(pixels), sum(size.values()), skip] for size, skip in sizes if size is not None]
-        assert found["shared"][:2] == min(every)[:2]
+        assert found["shared"][:2] == min(each[:2] for each in every)
         assert found["shared"] in every
 
 
@@ -111,27 +115,36 @@ Block = tuple[tuple[tuple[int, ...], ...], ...]
 """For each source channel its synapses by channel and tap: address from the base, and what its weight is."""
 
 
-def widths(index: int, core: LoihiCore) -> list[int]:
-    """Of gaps; 0 for indices."""
-    return [0, *(skip for skip in range(core.skip_bits_min, core.skip_bits_max + 1) if skip < index)]
+def groups_in(connection: IntConnection, tile: Tile) -> int:
+    synapse = connection.synapse
+    assert isinstance(synapse, IntConv)
+    group = synapse.weight.shape[0] // synapse.groups
+    return len({channel // group for channel in range(tile.start[0], tile.stop[0])})
+
+
+def widths(index: int, core: LoihiCore, whole: bool) -> list[int | None]:
+    """Of gaps, 0 where neurons follow each other; None for indices, which alone serve channels of several groups side
+    by side."""
+    gaps = (0, *range(core.skip_bits_min, core.skip_bits_max + 1)) if core.skip_bits_max and whole else ()
+    return [None, *(skip for skip in gaps if skip < index)]
 
 
 def in_memory(
-    blocks: dict[Block, int], stored: int, index: int, skip: int, core: LoihiCore
-) -> tuple[dict[Block, int] | None, int]:
+    blocks: dict[Block, int], stored: int, index: int, skip: int | None, core: LoihiCore
+) -> tuple[dict[Block, int] | None, int | None]:
     """Bits of each block with an index for each synapse, or with gaps of `skip` bits, where these can be written."""
-    if skip == 0:
-        return {block: bits_of_run(size, stored + index, core) for block, size in blocks.items()}, 0
+    if skip is None:
+        return {block: bits_of_run(size, stored + index, core) for block, size in blocks.items()}, None
     found = {}
     for block in blocks:
-        addresses = [[at for at, *_ in entries] for entries in block]
-        if len({len(each) for each in addresses}) > 1 or any(each != sorted(set(each)) for each in addresses):
+        addresses = [sorted(at for at, *_ in entries) for entries in block]
+        if len({len(each) for each in addresses}) > 1 or any(len(each) != len(set(each)) for each in addresses):
             return None, skip
         words = 0
         for each in addresses:
             pieces, last = [0], each[0]
             for at in each:
-                if pieces[-1] == core.synapses_per_block or at - last >= 2**skip:
+                if pieces[-1] == core.synapses_per_block or at - last > (2**skip - 1 or 1):
                     pieces.append(0)
                 pieces[-1] += 1
                 last = at
@@ -178,14 +191,15 @@ def lay_out(
     out_channels, per_group, *kernel = synapse.weight.shape
     group = out_channels // synapse.groups
     channels, height, width = (b - a for a, b in zip(tile.start, tile.stop, strict=True))
-    pitch = width + layout.columns.gap
+    long, lines = width + layout.columns.gap, height + layout.rows.gap
+    pitch = layout.beside * long
     first = layout.rows.margin * pitch + layout.columns.margin
-    plane = (height + layout.rows.gap) * pitch
-    total = first + channels * plane
+    total = first + math.ceil(channels / layout.beside) * lines * pitch
     assert total == layout.compartments(tile)
 
     def address(c: int, y: int, x: int) -> int:
-        return first + c * plane + y * pitch + x
+        group, slot = divmod(c, layout.beside)
+        return first + ((group * lines + y) * layout.beside + slot) * long + x
 
     real = {address(c, y, x): (c, y, x) for c, y, x in product(range(channels), range(height), range(width))}
     assert len(real) == tile.neurons
@@ -229,7 +243,7 @@ Stored = dict[object, int]
 
 def stored_in(
     connection: IntConnection, delay: int, tile: Tile, layout: Layout, weight_bits: int, core: LoihiCore
-) -> dict[str, tuple[int, Stored, int]]:
+) -> dict[str, tuple[int, Stored, int | None]]:
     """Axons, what is in memory, and bits of gaps, of each encoding; equal content of equal synapses has equal keys."""
     synapse = connection.synapse
     assert isinstance(synapse, IntConv)
@@ -247,18 +261,18 @@ def stored_in(
             for have, ask in ((layout.rows, asked.rows), (layout.columns, asked.columns))
         ):
             found = lay_out(connection, tile, layout, opened, core)
-            for skip in widths(index, core):
+            for skip in widths(index, core, whole=layout.beside == 1 or groups_in(connection, tile) == 1):
                 written, _ = in_memory(found, bits, index, skip, core)
                 if written is not None:
                     blocks.append((skip, {("shared", same, skip, block): size for block, size in written.items()}))
     skip, least = min(blocks, key=lambda each: sum(each[1].values()))
     run = bits_of_run(layout.compartments(tile), bits, core)
     return {
-        "dense": (len(fan_out), {("dense", same, s): run for s in fan_out}, 0),
+        "dense": (len(fan_out), {("dense", same, s): run for s in fan_out}, None),
         "sparse": (
             len(fan_out),
             {("sparse", same, s): bits_of_run(n, bits + index, core) for s, n in fan_out.items()},
-            0,
+            None,
         ),
         "shared": (len(pixels), least, skip),
     }
@@ -288,7 +302,11 @@ def test_connections_of_one_tile_take_the_best_of_all_layouts_and_encodings(
     for along in spaces:
         along.add(Space(max(space.margin for space in along), max(space.gap for space in along)))
     best = None
-    for layout in (Layout(rows, columns) for rows, columns in product(*spaces)):
+    whole = any(groups_in(each, tile) == 1 for each in layer.connections)
+    besides = (1, 4) if whole and tile.stop[0] - tile.start[0] > 1 else (1,)
+    for layout in (Layout(*each) for each in product(*spaces, besides)):
+        if layout.beside > 1 and not (layout.rows.gap and layout.columns.gap):
+            continue
         options = [
             stored_in(connection, delay, tile, layout, stored_bits, core)
             for connection, delay in zip(layer.connections, delays, strict=True)
@@ -424,8 +442,8 @@ def test_dense_layers_count_a_source_only_where_it_has_a_weight(
     run = bits_of_run(stop - start, COARSE.rules.weight_bits, COARSE.core)
     axons = sum(n > 0 for n in fan_out)
     assert found == {
-        "dense": [axons, axons * run, 0],
-        "sparse": [axons, sum(bits_of_run(n, bits, COARSE.core) for n in fan_out), 0],
+        "dense": [axons, axons * run, None],
+        "sparse": [axons, sum(bits_of_run(n, bits, COARSE.core) for n in fan_out), None],
     }
     assert cheapest_storage(share_synapses(layer, [0]), tile, 8, COARSE.core).synapses == inputs * (stop - start)
 
@@ -451,9 +469,10 @@ def test_the_chosen_encoding_fits_whenever_one_does(
 
     counted = only(layer, tile)
     assert counted.field is not None
+    besides = (1, 4) if 1 < counted.field.widest == tile.stop[0] - tile.start[0] else (1,)
     every = [
         fits(layout.compartments(tile), *taken)
-        for layout in layouts([counted.field])
+        for layout in layouts([counted.field], besides)
         for _, *taken, _ in encodings(counted, layout, 8, core)
     ]
     best = cheapest_storage(share_synapses(layer, [0]), tile, 8, core)

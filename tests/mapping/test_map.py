@@ -195,13 +195,13 @@ def test_a_pixel_sends_one_population_axon_of_two_slots_to_each_reader() -> None
 def test_idle_neurons_spare_synapse_memory_when_that_is_scarce() -> None:
     """On a plane of 4 x 4, edges make 9 kinds of pixels with 49 taps of 3 x 3 in all; with idle neurons one of 9.
 
-    Of a source channel, 32 filters have 288 synapses of 8 bits and a gap of 4 (from one plane of 5 x 5 to the next 13),
-    which take 59 words with the headers of 5 pieces; so a core holds 256 times that, but not 49 taps.
+    Of a source channel, 32 filters have 288 synapses of 8 bits, in 8 pieces of four filters side by side whose gaps
+    have 2 bits: 36 * 10 bits and a header of 10 + 10 take 6 words. So a core holds 256 times that, but not 49 taps.
     """
     mapping = map_program(chain(conv(64, (256, 4, 4))), LOIHI)
-    assert [used(core, "synapse memory") for core in mapping.cores] == [256 * 59 * 64] * 2
+    assert [used(core, "synapse memory") for core in mapping.cores] == [256 * 48 * 64] * 2
     assert sum(core.neurons for core in mapping.cores) == 64 * 16
-    assert sum(used(core, "neurons") for core in mapping.cores) == 64 * 5 * 5 + 2 * (5 + 1)
+    assert sum(used(core, "neurons") for core in mapping.cores) == 64 * 5 * 5 + 2 * (4 * 5 + 1)
 
 
 def test_average_pooling_inside_a_convolution_costs_no_synapse_memory() -> None:

@@ -27,7 +27,7 @@ def counted(tables: CoreTables, core: LoihiCore) -> tuple[int, ...]:
 def bits_of_memory(form: SynapseFormat, begins: list[int], core: LoihiCore) -> int:
     """Memory of one run; begins: of each of its synapses."""
     stored = form.weight_bits + form.delay_bits
-    if not form.skip_bits:
+    if form.skip_bits is None:
         return bits_of_run(len(begins), stored + form.index_bits, core)
     bits, words = core.block_header_bits + form.index_bits, 0
     for begin in (*begins[1:], 1):
@@ -98,8 +98,9 @@ def _core_misfits(core: CoreTables, base_bits: int | None) -> list[str]:
         low, high, step = weight_field(form)
         if weight.min() < low or weight.max() > high or np.any(weight % step):
             found.append("a weight does not fit its field")
-        beyond = [index[begins].max() >> form.index_bits, index[~begins].max(initial=0) >> form.skip_bits]
-        if index.min() < 0 or any(beyond) or delay.min() < 0 or delay.max() >> form.delay_bits:
+        widest = 2**form.skip_bits - 1 if form.skip_bits else 1
+        beyond = index[begins].max() >> form.index_bits > 0 or index[~begins].max(initial=0) > widest
+        if index.min() < 0 or beyond or delay.min() < 0 or delay.max() >> form.delay_bits:
             found.append("an index or a delay does not fit its field")
         if not begins[:: length // memory.atoms[run]].all():
             found.append("a part of a run begins with a gap")

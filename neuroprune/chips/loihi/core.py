@@ -16,8 +16,8 @@ class LoihiCore(Family):
     synapse_words_per_core, word_bits: the synapse memory.
     synapses_per_block, block_header_bits: synapse memory is used in blocks, each with a header, of whole words.
     index_bits_min, index_bits_max: widths of the neuron index that a sparse synapse can carry.
-    skip_bits_min, skip_bits_max: widths of the gap to the synapse before that can stand in place of an index; at most 0
-    where none can.
+    skip_bits_min, skip_bits_max: widths of the gap to the neuron before that can stand in place of an index; at most 0
+    where none can, nor nothing where each neuron follows the one before.
     axon_base_bits: bits of the base compartment that an input axon adds to the indices of its synapses.
     population_axon_slots: output axons that one shared by the channels of a pixel counts for.
     delay_bits: of each stored synapse where synapses delay.
@@ -49,6 +49,11 @@ class LoihiCore(Family):
                 f"index_bits_min is {self.index_bits_min}, but index_bits_max is {self.index_bits_max}: lower the one "
                 "or raise the other"
             )
+
+    @property
+    def gap_widths(self) -> tuple[int, ...]:
+        """Bits that can stand in place of an index, ascending; 0 where each neuron follows the one before."""
+        return (0, *range(self.skip_bits_min, self.skip_bits_max + 1)) if self.skip_bits_max else ()
 
     @property
     def synapse_bits_per_core(self) -> int:

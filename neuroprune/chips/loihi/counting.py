@@ -5,11 +5,11 @@ A run or block of n synapses of b bits takes, for every 64 synapses (`synapses_p
 64-bit words that hold b bits each and a header of 10 bits.
 
 A block of a shared encoding may say of each synapse how far its neuron lies behind that of the one before, in place of
-an index: Loihi's run-length compression, as Intel's compiler NxTF uses it (intel-nrc-ecosystem/models,
-nxsdk_modules_ncl/dnn/src, synapse_compression.py, `_encodeSynRunLength`, and data_structures.py, `SynEntry`). Such
-synapses follow each other in a piece whose header has an index more, that of its first neuron; where the gap is too
-wide for its bits, or after 64 synapses, another piece begins. Here all gaps of a block have one width, and each source
-channel begins a piece.
+an index, or nothing where it is always the next one: Loihi's run-length and dense compression, as Intel's compiler NxTF
+writes them (intel-nrc-ecosystem/models, nxsdk_modules_ncl/dnn/src, synapse_compression.py, `_encodeSynRunLength` and
+`_encodeSynDense1`, and data_structures.py, `SynEntry`). Such synapses follow each other in a piece whose header has an
+index more, that of its first neuron; where the gap is too wide for its bits, or after 64 synapses, another piece
+begins. Here all gaps of a block have one width, and each source channel begins a piece.
 """
 
 from collections import Counter
@@ -69,10 +69,16 @@ def shared_bits(
 
 
 class Skipping(NamedTuple):
-    """Memory of blocks whose synapses have gaps in place of indices, and the width of these, both in bits."""
+    """Memory of blocks whose synapses have gaps in place of indices, and the width of these, both in bits; 0 where
+    each synapse leads to the next neuron."""
 
     bits: int
     skip_bits: int
+
+
+def first_too_wide(skip_bits: int) -> int:
+    """The least gap that so many bits do not hold."""
+    return 1 << skip_bits if skip_bits else 2
 
 
 @lru_cache(maxsize=1 << 18)
@@ -81,48 +87,72 @@ def skipping_blocks(
     rows: AxisField,
     columns: AxisField,
     layout: Layout,
-    steps: tuple[int, int],
+    steps: tuple[int, int, int],
     bits: tuple[int, int],
     core: LoihiCore,
 ) -> Skipping | None:
-    """All blocks, with gaps of the width that takes least; None where no width is less than that of an index, or the
-    neurons of a block do not ascend.
+    """All blocks, with gaps of the width that takes least; None where no width is less than that of an index, or two
+    synapses of a block lead to one neuron.
 
-    shape: as in `shared_bits`. steps: pitch and plane of the layout. bits: of a weight with its delay, and of an index.
+    shape: as in `shared_bits`. steps: row, pitch and group of the layout. bits: of a weight with its delay, and of an
+    index.
     """
-    (pitch, plane), (stored, index) = steps, bits
-    widths = range(core.skip_bits_min, min(core.skip_bits_max, index - 1) + 1)
-    total = dict.fromkeys(widths, 0)
+    (beside, pitch, group), (stored, index) = steps, bits
+    widths = [width for width in core.gap_widths if width < index]
+    if not widths:
+        return None
+    groups, rest = divmod(shape[1], layout.beside)
     row, column = _shared_blocks(rows, columns, layout, pitch, core)
-    blocks = Counter(zip(row.tolist(), column.tolist(), strict=True))
-    for (of_rows, of_columns), times in blocks.items() if total else ():
-        neurons = [above * pitch + beside for above in rows.outputs[of_rows] for beside in columns.outputs[of_columns]]
-        gaps = [later - one for one, later in pairwise(neurons)]
-        if min(gaps, default=1) <= 0 or (shape[1] > 1 and neurons[-1] >= plane):
+    blocks: list[tuple[int, list[int], int, list[int] | None]] = []
+    held: set[int] = set()
+    for (of_rows, of_columns), times in Counter(zip(row.tolist(), column.tolist(), strict=True)).items():
+        neurons = [above * pitch + right for above in rows.outputs[of_rows] for right in columns.outputs[of_columns]]
+        full, last = (
+            sorted(channel * beside + neuron for channel in range(channels) for neuron in neurons)
+            for channels in (min(layout.beside, shape[1]), rest)
+        )
+        gaps, of_last = ([later - one for one, later in pairwise(each)] for each in (full, last))
+        between = full[0] + group - full[-1] if groups + (rest > 0) > 1 else 1
+        if min((between, *gaps, *of_last)) <= 0:
             return None
-        for skip in widths:
-            pieces = _pieces(gaps, plane - neurons[-1], shape[1], 1 << skip)
-            total[skip] += times * sum(
-                count * _piece_bits(length, stored + skip, core.block_header_bits + index, core)
-                for length, count in pieces
-            )
-    least = min(((bits_of, skip) for skip, bits_of in total.items()), default=None)
+        blocks.append((times, gaps, between, of_last if last else None))
+        held.update(gaps, of_last, (between,))
+    # A width holds more than the one before, or takes more bits for the same.
+    holds = [sum(gap < first_too_wide(width) for gap in held) for width in widths]
+    least: tuple[int, int] | None = None
+    for skip in (width for width, more, before in zip(widths, holds, [-1, *holds], strict=False) if more > before):
+        total = sum(
+            times * count * _piece_bits(length, stored + skip, core.block_header_bits + index, core)
+            for times, gaps, between, last in blocks
+            for length, count in _pieces(gaps, groups, between, last, first_too_wide(skip))
+        )
+        least = min(least or (total, skip), (total, skip))
     return Skipping(least[0] * shape[0], least[1]) if least else None
 
 
-def _pieces(gaps: list[int], between: int, channels: int, reach: int) -> list[tuple[int, int]]:
-    """Synapses of the pieces of a source that is joined to so many `channels` alike, and how often there is each.
+def _pieces(gaps: list[int], groups: int, between: int, last: list[int] | None, reach: int) -> list[tuple[int, int]]:
+    """Synapses of the pieces of a source that is joined to so many `groups` of channels alike, and how often each is.
 
-    gaps: of its neurons in one channel. between: the gap to the next channel. reach: the first that is too wide.
+    gaps: of its neurons in one group. between: the gap to the next group. last: gaps of a last group of fewer
+    channels. reach: the first that is too wide.
     """
-    ends = [at for at, gap in enumerate(gaps, 1) if gap >= reach]
-    lengths = [stop - start for start, stop in pairwise([0, *ends, len(gaps) + 1])]
+    of_last = [(length, 1) for length in _lengths(last, reach)] if last is not None else []
+    if not groups:
+        return of_last
+    lengths = _lengths(gaps, reach)
     if between >= reach:
-        return [(length, channels) for length in lengths]
-    if not ends:
-        return [((len(gaps) + 1) * channels, 1)]
-    first, *inner, last = lengths
-    return [(first, 1), (last + first, channels - 1), (last, 1), *((length, channels) for length in inner)]
+        return [*((length, groups) for length in lengths), *of_last]
+    after = of_last[0][0] if of_last else 0
+    if len(lengths) == 1:
+        return [(lengths[0] * groups + after, 1), *of_last[1:]]
+    first, *inner, end = lengths
+    return [(first, 1), (end + first, groups - 1), (end + after, 1), *((one, groups) for one in inner), *of_last[1:]]
+
+
+def _lengths(gaps: list[int], reach: int) -> list[int]:
+    """Of runs of neurons between which no gap is as wide as `reach`."""
+    ends = [at for at, gap in enumerate(gaps, 1) if gap >= reach]
+    return [stop - start for start, stop in pairwise([0, *ends, len(gaps) + 1])]
 
 
 def _piece_bits(synapses: int, bits: int, header: int, core: LoihiCore) -> int:

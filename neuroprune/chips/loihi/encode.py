@@ -9,9 +9,9 @@ Each connection of a tile has its synapses in one of three encodings:
     shared  convolutions only; each source pixel: one input axon, shared by its channels (a 32-bit population axon),
             that names a block of weights and a base neuron. The block holds, for each source channel, a weight with
             an index for every tap that joins the pixel to the tile, zeros too; or in place of the index the gap to
-            the neuron before, where that takes less (see `loihi.counting`). Pixels that reach the tile alike, through
-            the same taps or taps of equal weights, share a block. A dense connection from a map is a
-            convolution whose kernel has the map's size.
+            the neuron before, or nothing where each is the next one, where that takes less (see `loihi.counting`).
+            Pixels that reach the tile alike, through the same taps or taps of equal weights, share a block. A dense
+            connection from a map is a convolution whose kernel has the map's size.
 
 Pixels near the edge of a tile have fewer taps and so blocks of their own. Idle neurons around the tile make them
 alike: the block of the inner pixels serves all, and what falls beside the tile is received by neurons that send
@@ -39,7 +39,7 @@ import numpy as np
 from neuroprune.chips.loihi.blocks import least_blocks
 from neuroprune.chips.loihi.core import LoihiCore
 from neuroprune.chips.loihi.counting import bits_of_run, bits_of_runs, index_bits
-from neuroprune.chips.loihi.layout import Layout, layouts
+from neuroprune.chips.loihi.layout import SIDE_BY_SIDE, Layout, layouts
 from neuroprune.chips.receptive_field import ReceptiveField, receptive_field
 from neuroprune.chips.synapse_counts import Counts, count_synapses, nonzero_fan_out
 from neuroprune.chips.types import Tile
@@ -73,7 +73,7 @@ class SharedSynapses:
     delayed: bool
 
 
-_Format = tuple[Encoding, bool, int]
+_Format = tuple[Encoding, bool, int | None]
 
 
 class _Choice(NamedTuple):
@@ -112,7 +112,8 @@ def cheapest_storage(shared: Sequence[SharedSynapses], tile: Tile, stored_bits: 
     """
     counted = [count(each, tile) for each in shared]
     best: tuple[_Cost, Layout, _Choice] | None = None
-    for layout in layouts([each.field for each in counted if each.field]):
+    fields = [each.field for each in counted if each.field]
+    for layout in layouts(fields, _besides(fields, tile, core)):
         neurons = layout.compartments(tile) / core.neurons_per_core
         if best and best[0] < (False, neurons, 0):
             continue  # the idle neurons alone cost more
@@ -134,6 +135,13 @@ def cheapest_storage(shared: Sequence[SharedSynapses], tile: Tile, stored_bits: 
         synapse_bits=choice.synapse_bits,
         synapse_formats=len(choice.formats),
     )
+
+
+def _besides(fields: Sequence[ReceptiveField], tile: Tile, core: LoihiCore) -> Sequence[int]:
+    """How many channels may lie side by side: where it makes gaps smaller, which are those of one group of channels."""
+    channels = tile.stop[0] - tile.start[0]
+    smaller = core.gap_widths and any(1 < each.widest == channels for each in fields)
+    return (1, SIDE_BY_SIDE) if smaller else (1,)
 
 
 _Cost = tuple[bool, float, int]
@@ -175,21 +183,21 @@ def count(shared: SharedSynapses, tile: Tile) -> Counted:
 
 def encodings(
     counted: Counted, layout: Layout, stored_bits: int, core: LoihiCore
-) -> Iterator[tuple[Encoding, int, int, int]]:
-    """Each encoding that can number the neurons of `layout`, with the input axons, the synapse memory and the bits of
-    gaps that it takes.
+) -> Iterator[tuple[Encoding, int, int, int | None]]:
+    """Each encoding that can number the neurons of `layout`, with the input axons and the synapse memory that it takes
+    and the bits of gaps, if it has any.
 
     stored_bits: of a weight.
     """
     compartments, sources = layout.compartments(counted.tile), len(counted.shared.numbers)
     bits = stored_bits + core.delay_bits * counted.shared.delayed
     axons = int(counted.fan_out.sum())
-    yield "dense", sources * axons, axons * bits_of_run(compartments, bits, core), 0
+    yield "dense", sources * axons, axons * bits_of_run(compartments, bits, core), None
     index = index_bits(compartments, core)
     if index == 0:
         return
     runs = bits_of_runs(counted.fan_out.size.bit_length(), bits + index, core)[: counted.fan_out.size]
-    yield "sparse", sources * axons, int(counted.fan_out @ runs), 0
+    yield "sparse", sources * axons, int(counted.fan_out @ runs), None
     field = counted.field
     if field is None:
         return

@@ -6,8 +6,10 @@ Each amount is proved from the encodings of `loihi.encode`:
 - input axons: a source with a non-zero weight needs one, alone or shared by the channels of its pixel;
 - output axons: a neuron that is read needs an entry for each layer that reads it, or shares a population axon;
 - synapse memory: a neuron takes its non-zero weights (dense, sparse) or, where weights are shared, its part of a block:
-  that holds each distinct tap of the neuron with an index or a gap, for every source channel, and serves at most all
-  pixels of the plane, or as many as a core has neurons. Headers, delays and what is lost to whole words are left out;
+  that holds each distinct tap of the neuron, for every source channel, and serves at most all pixels of the plane, or
+  as many as a core has neurons. Synapses of a row follow each other without gaps for as many neurons as a source
+  reaches along it; where no gap leads to the next row either, the tile is no wider than that. Else each has an index,
+  a gap, or its part of the header of such a row. Other headers, delays and what is lost to whole words are left out;
 - formats: one for each tile.
 """
 
@@ -70,10 +72,17 @@ def _bits(connection: IntConnection, whole: Tile, bits: int, core: LoihiCore) ->
     nonzero = np.einsum("ckl,yk,xl->cyx", np.count_nonzero(synapse.weight, axis=1), rows, columns)
     of_rows, of_columns = equal_taps(synapse)
     distinct = np.outer(_distinct(rows, of_rows), _distinct(columns, of_columns))
+    taps = np.arange(synapse.weight.shape[3])
+    reached = min(int(np.bincount(taps * synapse.dilation[1] % synapse.stride[1]).max()), width)
     served = min(height * width, core.neurons_per_core)
-    place_bits = min(core.index_bits_min, core.skip_bits_min) if core.skip_bits_max else core.index_bits_min
-    in_block = distinct * synapse.weight.shape[1] * (bits + place_bits) // served
-    return np.minimum(nonzero * bits, in_block)
+    of_channels = distinct * synapse.weight.shape[1]
+    if not core.gap_widths:
+        return np.minimum(nonzero * bits, of_channels * (bits + core.index_bits_min) // served)
+    header_bits = core.block_header_bits + core.index_bits_min
+    place_bits = min(reached * min(core.index_bits_min, core.skip_bits_min), header_bits)
+    by_rows = of_channels * (bits * reached + place_bits) // (reached * served)
+    narrow = of_channels * bits // min(height * reached, core.neurons_per_core)
+    return np.minimum(nonzero * bits, np.minimum(by_rows, narrow))
 
 
 def _valid_taps(synapse: IntConv, axis: int, outputs: int, sources: int) -> npt.NDArray[np.int64]:

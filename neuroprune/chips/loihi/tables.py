@@ -10,7 +10,7 @@ import numpy as np
 
 from neuroprune.chips.loihi.blocks import least_blocks
 from neuroprune.chips.loihi.core import LoihiCore
-from neuroprune.chips.loihi.counting import index_bits
+from neuroprune.chips.loihi.counting import first_too_wide, index_bits
 from neuroprune.chips.loihi.encode import SharedSynapses
 from neuroprune.chips.loihi.layout import Layout
 from neuroprune.chips.loihi.resets import write_resets
@@ -65,9 +65,8 @@ class _TileWriter:
         self.memory = MemoryWriter()
         self._tile, self._layout, self._weight_bits, self._core = tile, layout, stored_bits, core
         channels, height, width = (stop - start for start, stop in zip(tile.start, tile.stop, strict=True))
-        self._pitch = layout.pitch(tile)
-        self._first = layout.rows.margin * self._pitch + layout.columns.margin
-        self._plane = (height + layout.rows.gap) * self._pitch
+        self._pitch, self._first = layout.pitch(tile), layout.first(tile)
+        self._channels = layout.channels(tile, channels)
         c, y, x = np.indices((channels, height, width)).reshape(3, -1)
         self.place: Numbers = self._compartment(c, y, x)
 
@@ -153,24 +152,26 @@ class _TileWriter:
 
     def _compartment(self, channel: Numbers | int, y: Numbers, x: Numbers) -> Numbers:
         """Of a neuron, or an idle place, at that distance from the first neuron of the tile."""
-        return self._first + channel * self._plane + y * self._pitch + x
+        return self._first + self._channels[channel] + y * self._pitch + x
 
 
-def _placed(weight: Numbers, index: Numbers, skip_bits: int, core: LoihiCore) -> tuple[Numbers, Numbers, Numbers]:
+def _placed(
+    weight: Numbers, index: Numbers, skip_bits: int | None, core: LoihiCore
+) -> tuple[Numbers, Numbers, Numbers]:
     """Weights of a block, [source channels, synapses], what says where they lead, and whether that is an index.
 
     With `skip_bits` synapses are in the order of their indices, and most have the gap to the one before instead; where
     the gap is too wide or the piece full, the next has an index.
     """
-    if not skip_bits:
+    if skip_bits is None:
         return weight, index, np.ones_like(index)
     order = np.argsort(index, axis=1, kind="stable")
     weight, index = np.take_along_axis(weight, order, axis=1), np.take_along_axis(index, order, axis=1)
     gaps = np.diff(index, axis=1, prepend=index[:, :1])
-    begins = np.zeros_like(index)
+    begins, too_wide = np.zeros_like(index), first_too_wide(skip_bits)
     in_piece = np.full(len(index), core.synapses_per_block)
     for synapse in range(index.shape[1]):
-        begins[:, synapse] = (in_piece == core.synapses_per_block) | (gaps[:, synapse] >> skip_bits > 0)
+        begins[:, synapse] = (in_piece == core.synapses_per_block) | (gaps[:, synapse] >= too_wide)
         in_piece = np.where(begins[:, synapse], 1, in_piece + 1)
     return weight, np.where(begins, index, gaps), begins
 
