@@ -63,12 +63,12 @@ def _at_price(options: Sequence[Options], shapes: Sequence[Numbers], price: floa
             cost = price * each.cores
             for at, source in enumerate(each.sources):
                 parts = np.array(options[source].cuts[chosen[source]])
-                away = options[source].cores[chosen[source]]
-                cost += _hops(each.copies[:, at], each.extent[:, at], parts, shapes[source], each.cores + away)
+                away = options[source].spread[chosen[source]]
+                cost += _hops(each.copies[:, at], each.extent[:, at], parts, shapes[source], each.spread + away)
             for reader, other in enumerate(options):
                 for at in (at for at, source in enumerate(other.sources) if source == number and reader != number):
                     one = chosen[reader]
-                    cores = each.cores + other.cores[one]
+                    cores = each.spread + other.spread[one]
                     parts = np.array(each.cuts)
                     cost += _hops(other.copies[one, at], other.extent[one, at], parts, shapes[number], cores)
             chosen[number] = int(np.argmin(cost))

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from neuroprune.chips.chip import Chip
 from neuroprune.chips.types import Box, TileResources, volume
 from neuroprune.mapping.count import Counting
-from neuroprune.mapping.hops import Cuts, Hops, Spikes
+from neuroprune.mapping.hops import Cuts, Hops, Spikes, spread
 from neuroprune.mapping.kinds import Kinds, cores_filled, kinds_of
 from neuroprune.mapping.split import cut_tiles, middle_tile
 from neuroprune.program.types import IntLayer, IntProgram
@@ -41,14 +41,15 @@ class Options(NamedTuple):
 
     costs: float64 [n, costs], logarithms of multiples of the least: what all tiles take of each resource, the largest
     share of a core that one takes, the tiles that read a source, and the copies of spikes that they ask for.
-    cores: float64 [n], the largest shares of all tiles. sources: the layers whose spikes arrive, a connection each.
-    extent: float64 [n, connections, 3], the box of the source that sends to a tile. copies: float64 [n, connections],
-    spikes, each as often as it is sent to a tile.
+    cores: float64 [n], the largest shares of all tiles. spread: float64 [n], cores that they lie on.
+    sources: the layers whose spikes arrive, a connection each. extent: float64 [n, connections, 3], the box of the
+    source that sends to a tile. copies: float64 [n, connections], spikes, each as often as it is sent to a tile.
     """
 
     cuts: Cuts
     costs: npt.NDArray[np.float64]
     cores: npt.NDArray[np.float64]
+    spread: npt.NDArray[np.float64]
     sources: tuple[int, ...]
     extent: npt.NDArray[np.float64]
     copies: npt.NDArray[np.float64]
@@ -106,7 +107,7 @@ class Ways:
             layer = self._layers[number]
             counter = self._counting.counter(layer, {})
             options: list[Box] = []
-            costs, cores, sent = [], [], []
+            costs, cores, wide, sent = [], [], [], []
             shape = volume(layer.shape)
             for cut in product(self._parts[number][0], self._parts[number][1], self._parts[number][2]):
                 tile = middle_tile(layer, cut)
@@ -123,6 +124,7 @@ class Ways:
                 copies = [tiles * each.copies for each in through]
                 costs.append([*(tiles * shares), shares.max(), readers, sum(copies)])
                 cores.append(tiles * shares.max())
+                wide.append(tiles * float(spread(shares.max())))
                 sent.append([(*(each.stop - each.start)[0], of) for each, of in zip(through, copies, strict=True)])
             table = np.maximum(costs, LITTLE)
             received = np.array(sent, dtype=np.float64).reshape(len(options), -1, 4)
@@ -130,6 +132,7 @@ class Ways:
                 tuple(options),
                 np.log(table / table.min(axis=0)),
                 np.array(cores),
+                np.array(wide),
                 tuple(each.source for each in through),
                 received[:, :, :3],
                 received[:, :, 3],
@@ -145,7 +148,7 @@ class Ways:
                 return None
             kinds.append(of_layer)
         load = sum(each.counts @ each.used for each in kinds) / self._limits
-        cores = [float(each.counts @ (each.used / self._limits).max(axis=1)) for each in reversed(kinds)]
+        cores = [float(each.counts @ spread((each.used / self._limits).max(axis=1))) for each in reversed(kinds)]
         return Weighed(cores_filled(kinds, self._limits), float(load.max()), self._hops.of(cuts, cores))
 
     def tiles(self, cuts: Cuts) -> dict[str, tuple[TileResources, ...]]:
