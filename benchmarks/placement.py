@@ -9,6 +9,7 @@ grouped by its partitioner for the connectivity metric; it balances one weight, 
 """
 
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import click
@@ -30,7 +31,7 @@ from neuroprune.mapping.mesh import Mesh
 from neuroprune.mapping.regroup import nets, regroup
 from neuroprune.mapping.search import search_places
 from neuroprune.mapping.traffic import Messages, Numbers, Traffic, cores_of, measure_traffic, messages
-from neuroprune.mapping.types import Packing
+from neuroprune.mapping.types import ChipMapping, Packing
 from neuroprune.networks.batchnorm import reestimate_batchnorm
 from neuroprune.program.types import IntProgram
 
@@ -69,6 +70,13 @@ def curve(mesh: Mesh, _: Messages, cores: int) -> Numbers:
 
 def search(mesh: Mesh, sent: Messages, cores: int) -> Numbers:
     return mesh.places[search_places(sent.matrix(cores), mesh)]
+
+
+def as_mapped(mapping: ChipMapping) -> Callable[[Mesh, Messages, int], Numbers]:
+    def exchanged(mesh: Mesh, _: Messages, cores: int) -> Numbers:
+        return np.array([(core.chip, core.x, core.y) for core in mapping.cores])
+
+    return exchanged
 
 
 def partitioned(packing: Packing, traffic: Traffic, chip: Chip) -> Packing | None:
@@ -128,8 +136,9 @@ def main(
             traffic = measure_traffic(program, quiet, spikes, chip)
             ways += [(name, quiet, way) for way in (curve, search)]
             began = time.perf_counter()
-            grouped = exchange(regroup(quiet, traffic, chip.core.resources), traffic, chip)
-            ways += [(f"{name}, regrouped, exchanged, {time.perf_counter() - began:.1f} s", grouped, search)]
+            mapping = exchange(regroup(quiet, traffic, chip.core.resources), traffic, chip)
+            name_of_both = f"{name}, regrouped, exchanged, {time.perf_counter() - began:.1f} s"
+            ways += [(name_of_both, Packing(tuple(core.tiles for core in mapping.cores)), as_mapped(mapping))]
             theirs = partitioned(quiet, traffic, chip)
             if theirs is not None:
                 ways.append((f"traffic, mt-kahypar, {too_full(theirs, chip)} too full", theirs, search))

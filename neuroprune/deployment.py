@@ -239,7 +239,8 @@ def _mapped(program: IntProgram, packing: Packing, trace: Trace, chip: Chip, job
         if job.placement == "curve":
             return _Mapped(packing, traffic, place(packing, chip))
         tiles = regroup(packing, traffic, chip.core.resources) if together else packing
-        tiles = exchange(tiles, traffic, chip) if job.optimize == "traffic" else tiles
+        if job.optimize == "traffic":
+            return _Mapped(packing, traffic, exchange(tiles, traffic, chip, job.progress))
         return _Mapped(packing, traffic, place(tiles, chip, traffic))
 
     def hops(found: _Mapped) -> int:

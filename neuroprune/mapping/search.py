@@ -1,7 +1,7 @@
 """Places for cores at which their messages take few hops: local search on exact gains, with annealing.
 
 A move puts a core at another place, and the core that lies there, if any, in its stead. The change of all messages
-times hops is exact and known at once for every place that a core can go to, since `_State.reach` has, for each core and
+times hops is exact and known at once for every place that a core can go to, since `Places.reach` has, for each core and
 place, what the core's messages would cost there; a move changes it for the cores that talk to the two alone.
 
 Each step takes one core and draws its new place from all with the chance exp(-change / temperature), as Gibbs sampling
@@ -22,9 +22,6 @@ SWEEPS = 10
 """Of all cores while the temperature falls."""
 HOTTEST, COLDEST = 0.1, 0.005
 """Temperatures, in the mean cost of a core at the start."""
-CROSSING = 2
-"""Hops for which the search counts a step from chip to chip beside its own: off-chip links are the slower ones, by how
-much no source says; assumed. Reports count one hop."""
 
 
 def search_places(between: csr_array, mesh: Mesh, seed: int = 0) -> Numbers:
@@ -33,21 +30,18 @@ def search_places(between: csr_array, mesh: Mesh, seed: int = 0) -> Numbers:
     between: int64 [cores, cores], messages from each to each. Deterministic for each seed.
     """
     rng = np.random.default_rng(seed)
-    state = _State(between, mesh)
-    best, least = state.at.copy(), state.cost
-    heat = state.cost / max(1, state.cores)
+    places = Places(between, mesh)
+    best, least = places.at.copy(), places.cost
+    heat = places.cost / max(1, places.cores)
     for temperature in heat * np.geomspace(HOTTEST, COLDEST, SWEEPS):
-        for core in rng.permutation(state.cores):
-            change = state.changes(core)
-            state.move(core, int(np.argmin(change - temperature * rng.gumbel(size=change.size))))
-    if state.cost > least:
-        state = _State(between, mesh, best)
-    while sum(state.improve(core) for core in range(state.cores)):
-        pass
-    return state.at
+        places.sweep(temperature, rng)
+    if places.cost > least:
+        places = Places(between, mesh, best)
+    places.settle()
+    return places.at
 
 
-class _State:
+class Places:
     """Where cores lie. Float64 holds all costs exactly: they are whole numbers far below 2**53.
 
     at: int64 [cores], the place of each. on: int64 [places], the core at each, or the number of cores where none is.
@@ -63,7 +57,6 @@ class _State:
         self.neighbours = [both.indices[a:b] for a, b in pairwise(both.indptr)]
         self.messages = [both.data[a:b] for a, b in pairwise(both.indptr)]
         self.position = mesh.position(mesh.places).astype(np.float64)
-        self.chip = mesh.places[:, 0].astype(np.float64)
         self.at = np.arange(self.cores) if at is None else at
         self.on = np.full(places, self.cores)
         self.on[self.at] = np.arange(self.cores)
@@ -77,9 +70,20 @@ class _State:
         return float(self.reach[np.arange(self.cores), self.at].sum() / 2)
 
     def distances(self, to: Numbers) -> npt.NDArray[np.float64]:
-        """float64 [to, places], hops, those from chip to chip with CROSSING."""
-        (x, y), chip = self.position, self.chip
-        return np.asarray(np.abs(x - x[to, None]) + np.abs(y - y[to, None]) + CROSSING * np.abs(chip - chip[to, None]))
+        """float64 [to, places], hops."""
+        x, y = self.position
+        return np.asarray(np.abs(x - x[to, None]) + np.abs(y - y[to, None]))
+
+    def sweep(self, temperature: float, rng: np.random.Generator) -> None:
+        """A step of every core, in random order; temperature: in messages times hops, above 0."""
+        for core in rng.permutation(self.cores):
+            change = self.changes(core)
+            self.move(core, int(np.argmin(change - temperature * rng.gumbel(size=change.size))))
+
+    def settle(self) -> None:
+        """The best place for each core, until no move of one gains anything."""
+        while sum(self.improve(core) for core in range(self.cores)):
+            pass
 
     def changes(self, core: int) -> npt.NDArray[np.float64]:
         """float64 [places], by how much the cost changes if the core at a place and `core` change theirs."""

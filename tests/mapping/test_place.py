@@ -13,7 +13,7 @@ from neuroprune.mapping.curves import hilbert_curve
 from neuroprune.mapping.map import map_program, pack_program
 from neuroprune.mapping.mesh import Mesh
 from neuroprune.mapping.place import place
-from neuroprune.mapping.search import CROSSING, search_places
+from neuroprune.mapping.search import search_places
 from neuroprune.mapping.traffic import Numbers, cores_of, measure_traffic, messages
 from neuroprune.mapping.verify import verify_mapping
 from neuroprune.program.types import IntDense
@@ -47,11 +47,10 @@ def test_chips_follow_each_other_along_the_curve(shape: tuple[int, int]) -> None
 
 
 def cost(between: csr_array, mesh: Mesh, at: Numbers) -> int:
-    """All messages times hops, with crossings as the search weighs them."""
+    """All messages times hops."""
     total = 0
     for a, b in zip(*between.nonzero(), strict=True):
-        one, other = mesh.places[at[a]], mesh.places[at[b]]
-        total += int(between[a, b]) * int(mesh.hops(one, other) + CROSSING * abs(one[0] - other[0]))
+        total += int(between[a, b]) * int(mesh.hops(mesh.places[at[a]], mesh.places[at[b]]))
     return total
 
 
