@@ -20,6 +20,8 @@ STEPS = (-3, -2, -1, 1, 2, 3)
 """By how many entries of the list of numbers of parts an axis changes."""
 BY_PRICES = 0.5
 """Share of the changes that look at all ways to cut a layer."""
+MOST_TILES = 2048
+"""Ways to cut a layer into more are not priced where there are coarser ones: they take long, and are of no use."""
 LITTLE = 1e-6
 """Shares of a core below this are all the same."""
 
@@ -111,7 +113,7 @@ class Ways:
             shape = volume(layer.shape)
             for cut in product(self._parts[number][0], self._parts[number][1], self._parts[number][2]):
                 tile = middle_tile(layer, cut)
-                if tile.neurons > self._most_neurons:
+                if tile.neurons > self._most_neurons or (options and prod(cut) > MOST_TILES):
                     continue
                 use = counter(tile)
                 shares = np.array(use.used) / self._limits
