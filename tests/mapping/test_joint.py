@@ -97,7 +97,7 @@ def copies(program: IntProgram, packing: Packing, spikes: dict[str, np.ndarray],
 def hops(program: IntProgram, split: Split, spikes: dict[str, np.ndarray], chip: Chip) -> float:
     """Spikes from tiles to tiles times the hops that are expected, pair of tiles by pair of tiles."""
     limits = [resource.limit for resource in chip.core.resources]
-    cores = {name: sum(max(np.array(use.used) / limits) for use in uses) for name, uses in split.items()}
+    cores = {name: sum(1 / (1 // max(np.array(use.used) / limits)) for use in uses) for name, uses in split.items()}
     total = 0.0
     for layer in program.layers:
         for number, connection in enumerate(layer.connections):
@@ -113,8 +113,7 @@ def hops(program: IntProgram, split: Split, spikes: dict[str, np.ndarray], chip:
                     sides = zip(ends, source.tile.start, source.tile.stop, strict=True)
                     joined += all(first < end and start < last for (first, last), start, end in sides)
             tiles = len(split[layer.name]) * len(split[connection.source])
-            area = joined / tiles * (cores[layer.name] + cores[connection.source])
-            total += sent * 2 / 3 * math.sqrt(area)
+            total += sent * 2 / 3 * math.sqrt(cores[layer.name] + cores[connection.source]) * (joined / tiles) ** 0.25
     return total
 
 

@@ -82,11 +82,17 @@ def busy_program() -> IntProgram:
     thinned = np.where(RNG.random((12, 45)) < 0.2, weights(12, 45), 0).astype(np.int16)
     last = dense("last", "input", shape, weights(12, 40), neuron=firing)
     late = later(dense("last", "first", first.shape, thinned), 2)
-    return program_of(joined(first, later(itself, 1)), joined(last, late), steps=6)
+    end = dense("end", "last", last.shape, weights(12, 12), neuron=firing)
+    return program_of(joined(first, later(itself, 1)), joined(last, late), end, steps=6)
 
 
 BUSY_CHIP = small(
-    neurons_per_core=24, input_axons_per_core=96, output_axons_per_core=250, synapse_words_per_core=400, word_bits=16
+    neurons_per_core=24,
+    input_axons_per_core=96,
+    output_axons_per_core=250,
+    synapse_words_per_core=400,
+    word_bits=16,
+    index_bits_min=10,
 )
 
 
@@ -156,7 +162,7 @@ def waits_altered(tables: ChipTables) -> Iterator[ChipTables]:
 
 def stored(core: CoreTables, what: str) -> np.ndarray:
     """Of each synapse, whether its weight is not 0 and its format has bits of `what`."""
-    has = np.array([getattr(form, what) > 0 for form in core.formats])
+    has = np.array([(getattr(form, what) or 0) > 0 for form in core.formats])
     return has[core.memory.format].repeat(core.memory.length) & (core.memory.weight != 0)
 
 
