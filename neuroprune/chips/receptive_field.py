@@ -92,7 +92,9 @@ def receptive_field(connection: IntConnection, synapse: IntConv, tile: Tile) -> 
         )
         for axis in (0, 1)
     )
-    widths = {min(stop, (g + 1) * group) - max(start, g * group) for g in range(first, last + 1)}
+    widths = {min(stop, (number + 1) * group) - max(start, number * group) for number in (first, last)}
+    if last - first > 1:
+        widths.add(group)
     return ReceptiveField(
         channels=(first * channels_in_group, (last + 1) * channels_in_group),
         widest=max(widths),

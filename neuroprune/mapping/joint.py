@@ -23,7 +23,7 @@ OF_LOAD = 0.3
 TOO_MANY = 10.0
 """What a core more than there may be counts, in cores."""
 GAINED = 0.001
-"""Less of a gain than this share does not make a search go on."""
+"""Less of a gain than this share does not make a search go on, nor does a gap to the bound that is no more."""
 LARGE = 500
 """Cores from which on fewer ways are tried, in proportion, because each takes as much longer."""
 SEED = 0

@@ -10,7 +10,7 @@ from neuroprune.mapping.budget import NO_LIMIT, Budget, check_budget
 from neuroprune.mapping.count import Counting, Split
 from neuroprune.mapping.effort import EffortName, effort_of
 from neuroprune.mapping.hops import Spikes
-from neuroprune.mapping.joint import NOTHING, Judged, fewest_cores, fewest_hops, search_ways
+from neuroprune.mapping.joint import GAINED, NOTHING, Judged, fewest_cores, fewest_hops, search_ways
 from neuroprune.mapping.limits import exceeded
 from neuroprune.mapping.match import match_layers
 from neuroprune.mapping.pace import Work, busiest, least_busy, timed, untimed
@@ -85,7 +85,7 @@ def pack_program(
     if effort == "layers" or len(alone.cores) <= least:
         return alone
     ways = Ways(program, chip)
-    enough = Judged(least, np.inf)
+    enough = Judged(int(least * (1 + GAINED)), np.inf)
     cuts = search_ways(ways, cuts_of(program.layers, begin), fewest_cores, effort_of(effort), enough, progress)
     return min(alone, _together(program, ways.tiles(cuts), chip), key=lambda packing: len(packing.cores))
 

@@ -223,6 +223,17 @@ def test_a_search_ends_where_no_fewer_cores_are_possible() -> None:
     assert all(later <= earlier for earlier, later in pairwise(seen))
 
 
+def test_a_search_ends_within_a_share_of_the_bound_that_counts_as_no_gain(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The bound is four cores, and a quarter more are five; by themselves the layers take six."""
+    monkeypatch.setattr("neuroprune.mapping.map.GAINED", 0.25)
+    seen: list[float] = []
+    packing = pack_program(
+        NEURONS_AND_MEMORY, FOUR_CORES, "normal", lambda task, done, total, **figures: seen.append(figures["cores"])
+    )
+    assert len(packing.cores) == seen[-1] == 5
+    assert set(seen[:-1]) == {6}
+
+
 def test_what_is_optimal_layer_by_layer_is_not_searched() -> None:
     def searched(*_: object, **__: object) -> None:
         raise AssertionError

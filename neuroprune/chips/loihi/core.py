@@ -102,7 +102,7 @@ class LoihiCore(Family):
                 self.synapse_formats_per_core,
                 "let it read fewer layers",
                 "Ways in which the synapses of a tile are laid out: one for each encoding in it, with and without "
-                "delays.",
+                "delays, and for each width of gaps.",
             ),
         )
 

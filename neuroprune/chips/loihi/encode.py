@@ -22,10 +22,10 @@ derived from that model of axons (nengo-loihi's `axon_to_weight_map`), and publi
 which reads several layers through the same weights, costs axons for each of them but memory for one.
 
 A stored synapse has the bits of its weight, of its index (from 6 to 12 bits that number the neurons of the tile, idle
-ones too) or gap (from 2 to 5 bits) and, where the connection delays, of the delay, which equal synapses have in common.
-Every encoding in a tile, with or without delay, is a synapse format. Assumed beyond the sources: several tiles on a
-core each have formats of their own whose offset moves their indices to their own neurons, so sharing a core costs no
-extra bits.
+ones too) or gap (none, or from 2 to 5 bits) and, where the connection delays, of the delay, which equal synapses have
+in common. Every encoding in a tile, with or without delay, and with gaps of each width, is a synapse format. Assumed
+beyond the sources: several tiles on a core each have formats of their own whose offset moves their indices to their own
+neurons, so sharing a core costs no extra bits.
 """
 
 from collections.abc import Iterator, Sequence
