@@ -90,6 +90,7 @@ class ChannelPruning(Observer):
             uniform=strategy.uniform,
             tolerance=tolerance,
             limits=self.job.limits,
+            progress=self.job.progress,
         )
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import count as numbers
 from typing import Protocol
 
 import numpy as np
@@ -11,6 +12,7 @@ from neuroprune.compression.catalog import Currency
 from neuroprune.compression.cost_model import CostModel
 from neuroprune.compression.select import Choice, Mask, Order, least_kept, select
 from neuroprune.errors import InputError
+from neuroprune.progress import Progress, silent
 
 TOLERANCE = 0.01
 """Largest difference between the share reached and the one asked for, both relative to the dense network."""
@@ -69,6 +71,7 @@ def search(
     uniform: bool = False,
     tolerance: float = TOLERANCE,
     limits: Limits | None = None,
+    progress: Progress = silent,
 ) -> Selection:
     """The selection that comes nearest to `targets`, the shares that may remain; of two equally near the larger one.
 
@@ -97,14 +100,14 @@ def search(
         raise InputError(out_of_reach(targets, shares, floor))
     choice = choose(removed)
     if limits is not None and not (targets and limits.hold(choice.kept)):
-        choice = _within(limits, choose, removed, counts[-1], floor)
+        choice = _within(limits, choose, removed, counts[-1], floor, progress)
         if not uniform:
 
             def may_return(kept: Mask) -> bool:
                 shares = costs.shares(kept[np.newaxis])
                 return all(shares[currency][0] <= target for currency, target in targets.items()) and limits.hold(kept)
 
-            choice = Choice(give_back(choice.kept, by_score, layer, may_return), choice.regenerated)
+            choice = Choice(give_back(choice.kept, by_score, layer, may_return, progress), choice.regenerated)
     shares = {currency: float(share[0]) for currency, share in costs.shares(choice.kept[np.newaxis]).items()}
     kept, regenerated = (
         {group.name: mask[layer == number] for number, group in enumerate(costs.groups)}
@@ -113,17 +116,19 @@ def search(
     return Selection(kept, regenerated, shares)
 
 
-def _within(limits: Limits, choose: Callable[[int], Choice], removed: int, most: int, floor: float) -> Choice:
+def _within(
+    limits: Limits, choose: Callable[[int], Choice], removed: int, most: int, floor: float, progress: Progress
+) -> Choice:
     """The choice that removes more than `removed` channels, as many as `limits` ask for."""
     if limits.hold(choose(removed).kept):
         raise InputError(limits.no_need(choose(removed).kept))
-    found = fewest_removed(lambda count: limits.hold(choose(count).kept), removed, most)
+    found = fewest_removed(lambda count: limits.hold(choose(count).kept), removed, most, progress)
     if found is None:
         raise InputError(limits.out_of_reach(choose(most).kept, floor))
     return choose(found)
 
 
-def fewest_removed(holds: Callable[[int], bool], least: int, most: int) -> int | None:
+def fewest_removed(holds: Callable[[int], bool], least: int, most: int, progress: Progress = silent) -> int | None:
     """The least count from `least` to `most` for which `holds`, by halving; None where it does not for `most`.
 
     Cores fall in steps as channels go, and since tiles of a layer are cut alike, a channel less may take a core more.
@@ -133,16 +138,27 @@ def fewest_removed(holds: Callable[[int], bool], least: int, most: int) -> int |
         return least
     if not holds(most):
         return None
+    tries, most_tries = numbers(1), (most - least).bit_length() + PROBES
+
+    def tried(count: int) -> bool:
+        held = holds(count)
+        progress("channels to remove", next(tries), most_tries)
+        return held
+
     low, high = least, most
     while high - low > 1:
         middle = (low + high) // 2
-        low, high = (low, middle) if holds(middle) else (middle, high)
+        low, high = (low, middle) if tried(middle) else (middle, high)
     step = max(1, (most - least) // PROBED)
     below = (count for count in range(high - PROBES * step, high, step) if count > least)
-    return next((count for count in below if holds(count)), high)
+    found = next((count for count in below if tried(count)), high)
+    progress("channels to remove", most_tries, most_tries)
+    return found
 
 
-def give_back(kept: Mask, by_score: Order, layer: Order, holds: Callable[[Mask], bool]) -> Mask:
+def give_back(
+    kept: Mask, by_score: Order, layer: Order, holds: Callable[[Mask], bool], progress: Progress = silent
+) -> Mask:
     """`kept` and those of the other channels, best first, with which it still `holds`.
 
     by_score: all channels, best first; layer: of each channel, as in `select`. A layer of which a channel cannot come
@@ -168,8 +184,10 @@ def give_back(kept: Mask, by_score: Order, layer: Order, holds: Callable[[Mask],
             count = more
         kept = with_best(count)
         if count == len(waiting):
+            progress("channels to give back", waits.size, waits.size)
             return kept
         waits[layer[waiting[count]]] = False
+        progress("channels to give back", int((~waits).sum()), waits.size)
 
 
 def _joined(parts: Iterator[dict[Currency, FloatArray]]) -> dict[Currency, FloatArray]:

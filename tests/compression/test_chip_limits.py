@@ -207,6 +207,24 @@ def test_halving_finds_the_least_count_and_looks_for_steps_below_it() -> None:
     assert fewest_removed(lambda count: count >= 400 or 365 <= count < 375, 0, 640) == 370
 
 
+def test_looking_for_channels_reports_each_try_up_to_the_end() -> None:
+    tried: list[int] = []
+    shown: list[tuple[int, int]] = []
+
+    def holds(count: int) -> bool:
+        tried.append(count)
+        return count >= 17
+
+    assert fewest_removed(holds, 0, 640, lambda task, done, total: shown.append((done, total))) == 17
+    whole = shown[-1][1]
+    assert shown == [*((number, whole) for number in range(1, len(tried) - 1)), (whole, whole)]
+    assert len(tried) - 2 <= whole
+
+    layers, back = np.array([0, 0, 1, 1, 2]), []
+    give_back(layers < 0, rank(-layers), layers, lambda mask: bool(mask.sum() < 2), lambda *at: back.append(at[1:]))
+    assert back == [(1, 3), (2, 3), (3, 3), (3, 3)]
+
+
 def test_channels_come_back_best_first_but_none_after_one_of_its_layer_that_does_not() -> None:
     layer = np.array([0, 0, 0, 1, 1, 1])
     price = np.array([5, 5, 5, 1, 1, 1])
