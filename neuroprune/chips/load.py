@@ -16,6 +16,7 @@ are the fields of the family. A file that `extends` another takes over all that 
 
 import dataclasses
 from collections.abc import Sequence
+from difflib import get_close_matches
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple, get_args
@@ -32,6 +33,8 @@ from neuroprune.fixed_point import IntegerRules
 from neuroprune.reading import is_file, reading
 
 WIDTHS = tuple(field.name for field in dataclasses.fields(IntegerRules) if field.name != "chip")
+NEAREST, LONGEST_KEY = 3, 100
+"""Known keys that the error of an unknown one names, and the characters of it that are compared with them."""
 
 
 def list_chips() -> tuple[str, ...]:
@@ -142,8 +145,11 @@ def _read(path: Path, families: Sequence[type[Family]], descendants: tuple[Path,
         if key in units:
             facts[key] = _fact(path, key, value, units[key])
         elif key not in texts:
-            allowed = ", ".join((*texts, *units))
-            raise InputError(f"{path} has the unknown key {excerpt(key)}: allowed keys are {allowed}")
+            nearest = get_close_matches(str(key)[:LONGEST_KEY], (*texts, *units), n=NEAREST, cutoff=0.0)
+            raise InputError(
+                f"{path} has the unknown key {excerpt(key)}; the nearest that a chip of family {family.name} has are "
+                f"{', '.join(nearest)}: correct or remove it"
+            )
     return _Described(family, title, facts, costs)
 
 

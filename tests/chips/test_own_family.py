@@ -220,7 +220,11 @@ def test_a_family_that_was_not_passed_is_not_known(tmp_path: Path) -> None:
 
 def test_a_file_has_the_numbers_of_its_own_family_only(tmp_path: Path) -> None:
     axons = {"value": 5, "unit": "axons", "source": "this test", "grade": "assumed"}
-    with pytest.raises(InputError, match=r"toy\.yaml has the unknown key 'input_axons_per_core': allowed keys are "):
+    expected = (
+        r"toy\.yaml has the unknown key 'input_axons_per_core'; the nearest that a chip of family neurons-only has are "
+        r"neurons_per_core, cores_per_chip, .*: correct or remove it$"
+    )
+    with pytest.raises(InputError, match=expected):
         load_chip(described(tmp_path, input_axons_per_core=axons), families=(NeuronsOnly,))
 
 
