@@ -232,6 +232,12 @@ def test_every_total_has_a_name_of_its_own(full: Report) -> None:
     assert len(named) == len(set(named)), named
 
 
+def test_what_a_cost_model_leaves_out_stands_behind_its_source_each_apart(full: Report) -> None:
+    cost = full.costs[0].model_copy(update={"source": "Table 2", "remarks": ("a minimum", "leakage is left out")})
+    text = page_of(full.model_copy(update={"costs": (cost,)})).text
+    assert "Table 2; a minimum; leakage is left out" in text
+
+
 def test_what_is_not_there_is_said_or_left_out(report: Report) -> None:
     layers = tuple(
         each.model_copy(
