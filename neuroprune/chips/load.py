@@ -145,7 +145,7 @@ def _read(path: Path, families: Sequence[type[Family]], descendants: tuple[Path,
         if key in units:
             facts[key] = _fact(path, key, value, units[key])
         elif key not in texts:
-            nearest = get_close_matches(str(key)[:LONGEST_KEY], (*texts, *units), n=NEAREST, cutoff=0.0)
+            nearest = get_close_matches(str(key)[:LONGEST_KEY].lower(), (*texts, *units), n=NEAREST, cutoff=0.0)
             raise InputError(
                 f"{path} has the unknown key {excerpt(key)}; the nearest that a chip of family {family.name} has are "
                 f"{', '.join(nearest)}: correct or remove it"
